@@ -1,0 +1,84 @@
+//! The one error type of the public API: a stable kind to match on, a message for people, and a hint
+//! that says what to do next. Messages name files, fields and numbers, never the user's text.
+
+use std::fmt;
+use std::path::Path;
+
+/// What went wrong, in kinds that stay stable across releases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A file or folder is missing or cannot be read or written.
+    Io,
+    /// A file is not what its format promises: truncated, lying header, wrong type.
+    BadFile,
+    /// A valid file that this library does not know how to use (architecture, tensor type, tokenizer).
+    Unsupported,
+    /// An adapter that does not belong to this model, or applies to none of its tensors.
+    AdapterMismatch,
+    /// Text or token ids that cannot be used, such as a batch in which no token carries loss.
+    BadData,
+    /// An option out of its range, or one that contradicts another.
+    BadOption,
+    /// The memory budget cannot hold the work.
+    OverBudget,
+    /// The device is missing, was lost, or ran out of memory.
+    Device,
+}
+
+/// An error of any part of Idiolect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    hint: Option<String>,
+}
+
+/// The result of every fallible call.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An error of `kind`; `message` is a sentence without a final full stop.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None }
+    }
+
+    /// A file that breaks its format: `path: field: what is wrong`.
+    pub fn bad_file(path: &Path, field: &str, what: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::BadFile, format!("{}: {field}: {what}", path.display()))
+    }
+
+    /// A file that could not be read or written.
+    pub fn io(path: &Path, cause: &std::io::Error) -> Self {
+        Self::new(ErrorKind::Io, format!("{}: {cause}", path.display()))
+    }
+
+    /// The same error with a sentence that says what to do next.
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// What went wrong, for programs.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// What went wrong, for people.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What to do next, where there is something.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,6 @@
+//! On-device personalization: a frozen, quantized language model and a small LoRA adapter that learns
+//! one person's way of writing.
+
+pub mod error;
+
+pub use error::{Error, ErrorKind, Result};

@@ -5,14 +5,13 @@
 
 mod decode;
 mod dot;
-mod quantize;
 
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
 
-pub use quantize::{QuantizedRows, quantize_affine};
+pub use dot::BlockSums;
 
 /// Bytes of a matrix: a range of a mapped file, or of memory that this value keeps alive.
 #[derive(Clone)]

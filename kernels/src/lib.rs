@@ -1,7 +1,14 @@
-//! Every numeric operation of Idiolect: a pass over a model is a [`Program`] of compound operations over
-//! symbolic buffers, planned once and run by WGSL compute shaders or by the CPU.
+//! Every numeric operation of Idiolect: a pass over a model is a [`Program`] of compound operations over symbolic
+//! buffers, planned once and run by WGSL compute shaders or by the CPU.
 
+pub mod cpu;
 pub mod error;
+mod executor;
 pub mod matrix;
+pub mod ops;
+pub mod program;
 
 pub use error::{Error, Result};
+pub use executor::{Executor, ProgramId, StateTensor};
+pub use matrix::Matrix;
+pub use program::Program;

@@ -1,0 +1,82 @@
+//! What both executors offer: state tensors that persist, programs that run over them.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::program::{BufferId, Kind, Program, Run, StateId};
+
+/// A loaded program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ProgramId(pub(crate) usize);
+
+/// A persistent f32 tensor, zero at the start; its place in the list given to the executor is its [`StateId`].
+#[derive(Debug, Clone)]
+pub struct StateTensor {
+    /// What it holds.
+    pub name: &'static str,
+    /// Values.
+    pub len: usize,
+}
+
+/// A device with a model on it.
+pub trait Executor: Send {
+    /// Plans a program and makes room for it.
+    ///
+    /// # Errors
+    /// When the device cannot hold or compile it.
+    fn load(&mut self, program: Arc<Program>) -> Result<ProgramId>;
+
+    /// Runs a program. Work may still be under way on return; the reading calls wait for it.
+    ///
+    /// # Errors
+    /// When the run does not fit the program, or the device was lost.
+    fn run(&mut self, program: ProgramId, run: &Run<'_>) -> Result<()>;
+
+    /// The live rows of an output buffer of the program that ran last.
+    ///
+    /// # Errors
+    /// When the buffer is no output, or the device was lost.
+    fn read(&mut self, program: ProgramId, buffer: BufferId) -> Result<Vec<f32>>;
+
+    /// A copy of a state tensor.
+    ///
+    /// # Errors
+    /// When the device was lost.
+    fn read_state(&mut self, state: StateId) -> Result<Vec<f32>>;
+
+    /// Overwrites a state tensor.
+    ///
+    /// # Errors
+    /// When the length differs, or the device was lost.
+    fn write_state(&mut self, state: StateId, values: &[f32]) -> Result<()>;
+
+    /// Bytes held for weights, state, arena and scratch.
+    fn device_bytes(&self) -> usize;
+
+    /// The device in words.
+    fn device(&self) -> String;
+}
+
+impl Program {
+    /// Checks that a run fits: row counts within capacity, every input given once at its live size.
+    ///
+    /// # Errors
+    /// A shape error that names the buffer.
+    pub fn check(&self, run: &Run<'_>) -> Result<()> {
+        if run.rows.tokens > self.capacity.tokens || run.rows.selected > self.capacity.selected {
+            return Err(Error::Shape(format!("{:?} rows in a program for {:?}", run.rows, self.capacity)));
+        }
+        for (id, buffer) in self.buffers().filter(|(_, b)| b.kind == Kind::Input) {
+            let expected = run.rows.of(buffer.rows) * buffer.width;
+            let mut given = run.inputs.iter().filter(|(given, _)| *given == id);
+            match (given.next(), given.next()) {
+                (Some((_, values)), None) if values.len() == expected => {}
+                (Some((_, values)), None) => {
+                    return Err(Error::Shape(format!("{}: {} values, not {expected}", buffer.name, values.len())));
+                }
+                _ => return Err(Error::Shape(format!("{} must be given once", buffer.name))),
+            }
+        }
+        Ok(())
+    }
+}

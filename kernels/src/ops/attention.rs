@@ -1,0 +1,172 @@
+//! Grouped-query causal attention over packed samples or a key/value cache.
+
+use multiversion::multiversion;
+use ndarray::linalg::general_mat_mul;
+use ndarray::parallel::prelude::*;
+use ndarray::{ArrayView2, Axis, s};
+use rayon::prelude::ParallelSlice;
+
+use crate::cpu::{Frame, exp, matrix, matrix_mut, with_scratch};
+use crate::program::{Access, BufferId, Operation, Touch};
+
+/// Query rows a task.
+pub(super) const BLOCK: usize = 32;
+
+/// The shape of an attention layer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Heads {
+    /// Query heads; query head h reads key/value head h / (query / key_value).
+    pub query: usize,
+    /// Key/value heads.
+    pub key_value: usize,
+    /// Values a head.
+    pub dim: usize,
+    /// Factor on the scores, 1/√dim.
+    pub scale: f32,
+}
+
+impl Heads {
+    pub(super) fn key_value_of(&self, head: usize) -> usize {
+        head / (self.query / self.key_value)
+    }
+
+    /// Columns of `head` in a `[t, heads·dim]` matrix.
+    pub(super) fn columns(&self, head: usize) -> std::ops::Range<usize> {
+        head * self.dim..(head + 1) * self.dim
+    }
+}
+
+/// The inputs that say which tokens of a row belong together: each sample attends only to itself, and its positions
+/// start at 0.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Packing {
+    /// `[t, 1]`: position within the sample.
+    pub positions: Vec<u32>,
+    /// `[t, 2]`: first and last key row that a query sees.
+    pub spans: Vec<u32>,
+    /// `[t, 1]`: one past the last query row that sees a key.
+    pub reach: Vec<u32>,
+}
+
+impl Packing {
+    /// Samples of the given lengths, side by side in one row.
+    pub fn samples(lengths: &[usize]) -> Self {
+        let mut packing = Self::default();
+        let mut start = 0;
+        for &len in lengths {
+            for i in 0..len {
+                packing.positions.push(i as u32);
+                packing.spans.extend([start as u32, (start + i) as u32]);
+                packing.reach.push((start + len) as u32);
+            }
+            start += len;
+        }
+        packing
+    }
+
+    /// `len` tokens that continue a sequence of which `start` tokens are in a cache.
+    pub fn continuation(start: usize, len: usize) -> Self {
+        let rows = start as u32..(start + len) as u32;
+        Self {
+            positions: rows.clone().collect(),
+            spans: rows.clone().flat_map(|i| [0, i]).collect(),
+            reach: rows.map(|_| (start + len) as u32).collect(),
+        }
+    }
+}
+
+/// `out[i] = Σ_j softmax_j(scale · q[i]·k[j]) · v[j]` over the keys that `spans[i]` names, head by head; the logarithm
+/// of each softmax's denominator is kept for the gradient.
+#[derive(Debug)]
+pub struct Attention {
+    /// `[t, query·dim]`.
+    pub q: BufferId,
+    /// `[keys, key_value·dim]`: of this row, or a cache.
+    pub k: BufferId,
+    /// `[keys, key_value·dim]`.
+    pub v: BufferId,
+    /// u32 `[t, 2]`, see [`Packing::spans`].
+    pub spans: BufferId,
+    /// `[t, query·dim]`.
+    pub out: BufferId,
+    /// Log-sum-exp of the scaled scores, `[t, query]`.
+    pub lse: BufferId,
+    /// The shape.
+    pub heads: Heads,
+}
+
+impl Operation for Attention {
+    fn name(&self) -> &'static str {
+        "attention"
+    }
+
+    fn touches(&self) -> Vec<Touch> {
+        vec![
+            (self.q, Access::Read),
+            (self.k, Access::Read),
+            (self.v, Access::Read),
+            (self.spans, Access::Read),
+            (self.out, Access::Write),
+            (self.lse, Access::Write),
+        ]
+    }
+
+    fn run(&self, frame: &mut Frame<'_>) {
+        let heads = self.heads;
+        let (q_width, kv_width) = (heads.query * heads.dim, heads.key_value * heads.dim);
+        let [q, k, v, spans, out, lse] =
+            frame.slices([self.q, self.k, self.v, self.spans, self.out, self.lse].map(Some));
+        let spans = bytemuck::cast_slice::<f32, u32>(spans);
+        let (q, k, v) = (matrix(q, q_width), matrix(k, kv_width), matrix(v, kv_width));
+        let (mut out, mut lse) = (matrix_mut(out, q_width), matrix_mut(lse, heads.query));
+        out.axis_chunks_iter_mut(Axis(0), BLOCK)
+            .into_par_iter()
+            .zip(lse.axis_chunks_iter_mut(Axis(0), BLOCK))
+            .zip(q.axis_chunks_iter(Axis(0), BLOCK))
+            .zip(spans.par_chunks(2 * BLOCK))
+            .for_each(|(((mut out, mut lse), q), spans)| {
+                let keys = visible_keys(spans);
+                with_scratch(q.nrows() * keys.len(), |scores| {
+                    for head in 0..heads.query {
+                        let (own, shared) = (heads.columns(head), heads.columns(heads.key_value_of(head)));
+                        let mut p = matrix_mut(scores, keys.len());
+                        let k = k.slice(s![keys.clone(), shared.clone()]);
+                        general_mat_mul(heads.scale, &q.slice(s![.., own.clone()]), &k.t(), 0.0, &mut p);
+                        for (i, scores) in scores.chunks_exact_mut(keys.len()).enumerate() {
+                            let (first, last) = (spans[2 * i] as usize, spans[2 * i + 1] as usize);
+                            lse[[i, head]] = softmax(scores, first - keys.start, last - keys.start);
+                        }
+                        let v = v.slice(s![keys.clone(), shared]);
+                        let p: ArrayView2<f32> = matrix(scores, keys.len());
+                        general_mat_mul(1.0, &p, &v, 0.0, &mut out.slice_mut(s![.., own]));
+                    }
+                });
+            });
+    }
+}
+
+/// The keys that any query of a block sees.
+pub(super) fn visible_keys(spans: &[u32]) -> std::ops::Range<usize> {
+    let first = spans.iter().step_by(2).min().map_or(0, |&f| f as usize);
+    let last = spans.iter().skip(1).step_by(2).max().map_or(0, |&l| l as usize + 1);
+    first..last
+}
+
+/// Softmax over `scores[first..=last]`, zero elsewhere; returns the log-sum-exp.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
+fn softmax(scores: &mut [f32], first: usize, last: usize) -> f32 {
+    scores[..first].fill(0.0);
+    scores[last + 1..].fill(0.0);
+    let scores = &mut scores[first..=last];
+    let most = scores.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));
+    let mut lanes = [0.0f32; 16];
+    for chunk in scores.chunks_mut(16) {
+        for (lane, s) in lanes.iter_mut().zip(chunk) {
+            *s = exp(*s - most);
+            *lane += *s;
+        }
+    }
+    let sum: f32 = lanes.iter().sum();
+    scores.iter_mut().for_each(|s| *s /= sum);
+    sum.ln() + most
+}

@@ -1,0 +1,151 @@
+//! The product with a frozen matrix, with bias, low-rank term and residual in one operation, and its gradient with
+//! respect to the input. Both read the same packed matrix; nothing is transposed.
+
+use ndarray::{ArrayView2, ArrayViewMut2};
+use rayon::prelude::*;
+
+use crate::cpu::{Frame, Output, matrix, matrix_mut, multiply, multiply_transposed, small_product};
+use crate::matrix::BlockSums;
+use crate::program::{Access, BufferId, MatrixId, Operation, Touch, VectorId};
+
+/// The second half of a low-rank adapter: `scale · low · Bᵀ`, or `low · A` on the way back.
+#[derive(Debug, Clone, Copy)]
+pub struct LoraTerm {
+    /// `[t, rank]`: `x·Aᵀ` forward, `scale·dy·B` backward.
+    pub low: BufferId,
+    /// All adapter parameters, flat.
+    pub params: BufferId,
+    /// Where the factor starts: B `[rows, rank]` forward, A `[rank, cols]` backward.
+    pub offset: usize,
+    /// Factor on the term (already in `low` on the way back: 1).
+    pub scale: f32,
+}
+
+/// `out = residual + x·Wᵀ + bias + scale·low·Bᵀ`.
+#[derive(Debug)]
+pub struct Linear {
+    /// `[t, cols]`.
+    pub x: BufferId,
+    /// W `[rows, cols]`.
+    pub weight: MatrixId,
+    /// `[rows]`.
+    pub bias: Option<VectorId>,
+    /// The adapter's term.
+    pub lora: Option<LoraTerm>,
+    /// `[t, rows]`; another buffer than `out`.
+    pub residual: Option<BufferId>,
+    /// `[t, rows]`.
+    pub out: BufferId,
+}
+
+impl Operation for Linear {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn touches(&self) -> Vec<Touch> {
+        let mut touches = vec![(self.x, Access::Read), (self.out, Access::Write)];
+        touches.extend(self.residual.map(|r| (r, Access::Read)));
+        touches.extend(self.lora.iter().flat_map(|l| [(l.low, Access::Read), (l.params, Access::Read)]));
+        touches
+    }
+
+    fn run(&self, frame: &mut Frame<'_>) {
+        let weights = frame.weights;
+        let weight = &weights.matrices[self.weight.0];
+        let rank = self.lora.map_or(0, |l| frame.width(l.low));
+        let [x, out, residual, low, params] = frame.slices([
+            Some(self.x),
+            Some(self.out),
+            self.residual,
+            self.lora.map(|l| l.low),
+            self.lora.map(|l| l.params),
+        ]);
+        let (rows, cols) = (weight.rows(), weight.cols());
+        let mode = match (self.residual, self.bias) {
+            (None, None) => Output::Overwrite,
+            (residual_id, bias) => {
+                if residual_id.is_some() {
+                    out.copy_from_slice(residual);
+                } else {
+                    out.fill(0.0);
+                }
+                if let Some(bias) = bias {
+                    let bias = &weights.vectors[bias.0];
+                    out.chunks_exact_mut(rows).for_each(|y| y.iter_mut().zip(bias).for_each(|(y, b)| *y += b));
+                }
+                Output::Add
+            }
+        };
+        if x.len() == cols {
+            multiply_vector(weight, x, out, mode);
+        } else {
+            multiply_transposed(matrix(x, cols), weight, matrix_mut(out, rows), mode);
+        }
+        if let Some(lora) = self.lora {
+            let b = matrix(&params[lora.offset..lora.offset + rows * rank], rank);
+            small_product(lora.scale, matrix(low, rank), b.t(), matrix_mut(out, rows), Output::Add);
+        }
+    }
+}
+
+/// One row: the matrix is read once, block by block, and never dequantized to memory.
+fn multiply_vector(weight: &crate::matrix::Matrix, x: &[f32], out: &mut [f32], mode: Output) {
+    const TASK_ROWS: usize = 48;
+    let sums = BlockSums::of(x);
+    out.par_chunks_mut(TASK_ROWS).enumerate().for_each(|(i, out)| {
+        let rows = i * TASK_ROWS..i * TASK_ROWS + out.len();
+        match mode {
+            Output::Overwrite => weight.dot_rows(rows, x, &sums, out),
+            Output::Add => {
+                let mut product = [0.0; TASK_ROWS];
+                let product = &mut product[..out.len()];
+                weight.dot_rows(rows, x, &sums, product);
+                out.iter_mut().zip(product).for_each(|(o, p)| *o += *p);
+            }
+        }
+    });
+}
+
+/// `dx = dy·W + low·A` or `dx += …`.
+#[derive(Debug)]
+pub struct LinearBackward {
+    /// Gradient of the output, `[t, rows]`.
+    pub dy: BufferId,
+    /// W `[rows, cols]`.
+    pub weight: MatrixId,
+    /// The adapter's term.
+    pub lora: Option<LoraTerm>,
+    /// Gradient of the input, `[t, cols]`.
+    pub dx: BufferId,
+    /// Add to `dx`.
+    pub add: bool,
+}
+
+impl Operation for LinearBackward {
+    fn name(&self) -> &'static str {
+        "linear_backward"
+    }
+
+    fn touches(&self) -> Vec<Touch> {
+        let access = if self.add { Access::Update } else { Access::Write };
+        let mut touches = vec![(self.dy, Access::Read), (self.dx, access)];
+        touches.extend(self.lora.iter().flat_map(|l| [(l.low, Access::Read), (l.params, Access::Read)]));
+        touches
+    }
+
+    fn run(&self, frame: &mut Frame<'_>) {
+        let weight = &frame.weights.matrices[self.weight.0];
+        let rank = self.lora.map_or(0, |l| frame.width(l.low));
+        let ids = [Some(self.dy), Some(self.dx), self.lora.map(|l| l.low), self.lora.map(|l| l.params)];
+        let [dy, dx, low, params] = frame.slices(ids);
+        let (rows, cols) = (weight.rows(), weight.cols());
+        let mode = if self.add { Output::Add } else { Output::Overwrite };
+        let (dy, mut dx): (ArrayView2<f32>, ArrayViewMut2<f32>) = (matrix(dy, rows), matrix_mut(dx, cols));
+        multiply(dy, weight, dx.view_mut(), mode);
+        if let Some(lora) = self.lora {
+            let a = matrix(&params[lora.offset..lora.offset + rank * cols], cols);
+            small_product(lora.scale, matrix(low, rank), a, dx, Output::Add);
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Root-mean-square normalization (Zhang and Sennrich, 2019) and its gradient.
+
+use multiversion::multiversion;
+use rayon::prelude::*;
+
+use crate::cpu::Frame;
+use crate::program::{Access, BufferId, Operation, Touch, VectorId};
+
+/// `out = x · r · gain`, `r = 1 / √(mean(x²) + ε)`, row by row.
+#[derive(Debug)]
+pub struct RmsNorm {
+    /// `[t, n]`.
+    pub x: BufferId,
+    /// `[n]`.
+    pub gain: VectorId,
+    /// `[t, n]`.
+    pub out: BufferId,
+    /// ε.
+    pub epsilon: f32,
+}
+
+impl Operation for RmsNorm {
+    fn name(&self) -> &'static str {
+        "rms_norm"
+    }
+
+    fn touches(&self) -> Vec<Touch> {
+        vec![(self.x, Access::Read), (self.out, Access::Write)]
+    }
+
+    fn run(&self, frame: &mut Frame<'_>) {
+        let gain = &frame.weights.vectors[self.gain.0];
+        let [x, out] = frame.slices([Some(self.x), Some(self.out)]);
+        out.par_chunks_exact_mut(gain.len())
+            .zip(x.par_chunks_exact(gain.len()))
+            .for_each(|(out, x)| forward(x, gain, self.epsilon, out));
+    }
+}
+
+/// `dx += r·g∘dy − x · r³/n · Σ(g∘dy∘x)`: the gradient of [`RmsNorm`], added to the residual stream's.
+#[derive(Debug)]
+pub struct RmsNormBackward {
+    /// The norm's input, `[t, n]`.
+    pub x: BufferId,
+    /// `[n]`.
+    pub gain: VectorId,
+    /// Gradient of the norm's output, `[t, n]`.
+    pub dy: BufferId,
+    /// Gradient of its input, `[t, n]`; added to.
+    pub dx: BufferId,
+    /// ε.
+    pub epsilon: f32,
+}
+
+impl Operation for RmsNormBackward {
+    fn name(&self) -> &'static str {
+        "rms_norm_backward"
+    }
+
+    fn touches(&self) -> Vec<Touch> {
+        vec![(self.x, Access::Read), (self.dy, Access::Read), (self.dx, Access::Update)]
+    }
+
+    fn run(&self, frame: &mut Frame<'_>) {
+        let gain = &frame.weights.vectors[self.gain.0];
+        let [x, dy, dx] = frame.slices([Some(self.x), Some(self.dy), Some(self.dx)]);
+        let n = gain.len();
+        dx.par_chunks_exact_mut(n)
+            .zip(x.par_chunks_exact(n))
+            .zip(dy.par_chunks_exact(n))
+            .for_each(|((dx, x), dy)| backward(x, gain, dy, self.epsilon, dx));
+    }
+}
+
+/// Σ a∘b in sixteen running sums, added up in a fixed order.
+#[inline(always)]
+fn dot(a: &[f32], b: impl Fn(usize) -> f32) -> f32 {
+    let mut lanes = [0.0f32; 16];
+    for (i, &a) in a.iter().enumerate() {
+        lanes[i % 16] += a * b(i);
+    }
+    lanes.iter().sum()
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
+fn forward(x: &[f32], gain: &[f32], epsilon: f32, out: &mut [f32]) {
+    let r = 1.0 / (dot(x, |i| x[i]) / x.len() as f32 + epsilon).sqrt();
+    for ((o, &x), &g) in out.iter_mut().zip(x).zip(gain) {
+        *o = x * r * g;
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
+fn backward(x: &[f32], gain: &[f32], dy: &[f32], epsilon: f32, dx: &mut [f32]) {
+    let n = x.len() as f32;
+    let r = 1.0 / (dot(x, |i| x[i]) / n + epsilon).sqrt();
+    let along = dot(x, |i| gain[i] * dy[i]) * r * r * r / n;
+    for (((dx, &x), &g), &dy) in dx.iter_mut().zip(x).zip(gain).zip(dy) {
+        *dx += r * g * dy - x * along;
+    }
+}

@@ -1,0 +1,72 @@
+//! Rotary position embedding (Su et al., 2021), halves paired: element j of a head rotates with element j + d/2.
+
+use rayon::prelude::*;
+
+use crate::cpu::Frame;
+use crate::program::{Access, BufferId, Operation, Touch, VectorId};
+
+/// Cosines and sines for every position, computed in f64 on the host: the trigonometry of GPUs is too coarse.
+#[derive(Debug, Clone)]
+pub struct RopeTable {
+    /// `[positions, head_dim/2, 2]`: cosine, sine.
+    pub values: Vec<f32>,
+}
+
+impl RopeTable {
+    /// The table of `positions` positions for angular frequencies `frequencies` `[head_dim/2]` in radians a position.
+    pub fn new(frequencies: &[f32], positions: usize) -> Self {
+        let mut values = Vec::with_capacity(positions * frequencies.len() * 2);
+        for position in 0..positions {
+            for &frequency in frequencies {
+                // The angle is rounded to f32 first, as the reference implementations do.
+                let angle = f64::from(position as f32 * frequency);
+                values.extend([angle.cos() as f32, angle.sin() as f32]);
+            }
+        }
+        Self { values }
+    }
+}
+
+/// `(x[j], x[j+d/2]) ← (x[j]·c − x[j+d/2]·s, x[j+d/2]·c + x[j]·s)` in every head, in place; with `inverse`, s is −s,
+/// which is the gradient.
+#[derive(Debug)]
+pub struct Rope {
+    /// `[t, heads·head_dim]`.
+    pub x: BufferId,
+    /// u32 `[t, 1]`.
+    pub positions: BufferId,
+    /// A [`RopeTable`]'s values.
+    pub table: VectorId,
+    /// d.
+    pub head_dim: usize,
+    /// Rotate back.
+    pub inverse: bool,
+}
+
+impl Operation for Rope {
+    fn name(&self) -> &'static str {
+        "rope"
+    }
+
+    fn touches(&self) -> Vec<Touch> {
+        vec![(self.positions, Access::Read), (self.x, Access::Update)]
+    }
+
+    fn run(&self, frame: &mut Frame<'_>) {
+        let table = &frame.weights.vectors[self.table.0];
+        let (width, half) = (frame.width(self.x), self.head_dim / 2);
+        let sign = if self.inverse { -1.0 } else { 1.0 };
+        let [positions, x] = frame.slices([Some(self.positions), Some(self.x)]);
+        let positions = bytemuck::cast_slice::<f32, u32>(positions);
+        x.par_chunks_exact_mut(width).zip(positions).for_each(|(x, &position)| {
+            let angles = &table[position as usize * self.head_dim..][..self.head_dim];
+            for head in x.chunks_exact_mut(self.head_dim) {
+                let (first, second) = head.split_at_mut(half);
+                for ((a, b), angle) in first.iter_mut().zip(second).zip(angles.chunks_exact(2)) {
+                    let (cos, sin) = (angle[0], sign * angle[1]);
+                    (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,69 @@
+//! Moving rows by an index: the selected tokens out of a packed row, their gradients back, keys and values into a
+//! cache.
+
+use crate::cpu::Frame;
+use crate::program::{Access, BufferId, Operation, Touch};
+
+/// `out[i] = src[index[i]]`.
+#[derive(Debug)]
+pub struct GatherRows {
+    /// `[t, width]`.
+    pub src: BufferId,
+    /// u32 `[s, 1]`, each below t.
+    pub index: BufferId,
+    /// `[s, width]`.
+    pub out: BufferId,
+}
+
+impl Operation for GatherRows {
+    fn name(&self) -> &'static str {
+        "gather_rows"
+    }
+
+    fn touches(&self) -> Vec<Touch> {
+        vec![(self.src, Access::Read), (self.index, Access::Read), (self.out, Access::Write)]
+    }
+
+    fn run(&self, frame: &mut Frame<'_>) {
+        let width = frame.width(self.src);
+        let [src, index, out] = frame.slices([Some(self.src), Some(self.index), Some(self.out)]);
+        for (&i, out) in bytemuck::cast_slice::<f32, u32>(index).iter().zip(out.chunks_exact_mut(width)) {
+            out.copy_from_slice(&src[i as usize * width..][..width]);
+        }
+    }
+}
+
+/// `out[index[i]] = src[i]`; the other rows of `out` become zero, or keep their contents. Indices are distinct.
+#[derive(Debug)]
+pub struct ScatterRows {
+    /// `[s, width]`.
+    pub src: BufferId,
+    /// u32 `[s, 1]`, distinct, each below the rows of `out`.
+    pub index: BufferId,
+    /// `[t, width]`.
+    pub out: BufferId,
+    /// Whether the other rows keep their contents (a cache) or become zero (a gradient).
+    pub keep: bool,
+}
+
+impl Operation for ScatterRows {
+    fn name(&self) -> &'static str {
+        "scatter_rows"
+    }
+
+    fn touches(&self) -> Vec<Touch> {
+        let access = if self.keep { Access::Update } else { Access::Write };
+        vec![(self.src, Access::Read), (self.index, Access::Read), (self.out, access)]
+    }
+
+    fn run(&self, frame: &mut Frame<'_>) {
+        let width = frame.width(self.src);
+        let [src, index, out] = frame.slices([Some(self.src), Some(self.index), Some(self.out)]);
+        if !self.keep {
+            out.fill(0.0);
+        }
+        for (&i, src) in bytemuck::cast_slice::<f32, u32>(index).iter().zip(src.chunks_exact(width)) {
+            out[i as usize * width..][..width].copy_from_slice(src);
+        }
+    }
+}

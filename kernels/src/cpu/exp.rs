@@ -2,7 +2,7 @@
 
 /// `eˣ` within two units in the last place; 0 below −87.3, infinity above 88.7.
 ///
-/// `x = n·ln 2 + r` with |r| ≤ ln 2 / 2, then a degree-6 polynomial for `eʳ` and `2ⁿ` from the exponent bits.
+/// `x = n·ln 2 + r` with |r| ≤ ln 2 / 2, then a degree-7 polynomial for `eʳ` and `2ⁿ` from the exponent bits.
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0; // 1.5 · 2²³: adding it rounds to an integer
@@ -11,7 +11,8 @@ pub(crate) fn exp(x: f32) -> f32 {
     let clamped = x.clamp(-87.3, 88.7);
     let n = (clamped * std::f32::consts::LOG2_E + ROUND) - ROUND;
     let r = (clamped - n * LN2_HIGH) - n * LN2_LOW;
-    let p = 1.0 / 720.0;
+    let p = 1.0 / 5040.0;
+    let p = p * r + 1.0 / 720.0;
     let p = p * r + 1.0 / 120.0;
     let p = p * r + 1.0 / 24.0;
     let p = p * r + 1.0 / 6.0;

@@ -9,17 +9,20 @@ use crate::program::{BufferId, Kind, Program, Run, StateId};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ProgramId(pub(crate) usize);
 
-/// A persistent f32 tensor, zero at the start; its place in the list given to the executor is its [`StateId`].
-#[derive(Debug, Clone)]
-pub struct StateTensor {
-    /// What it holds.
-    pub name: &'static str,
-    /// Values.
-    pub len: usize,
-}
-
 /// A device with a model on it.
+///
+/// The weights stay for its whole life. State tensors and programs belong to one job (a training, a generation) and
+/// go together with [`Executor::reset`].
 pub trait Executor: Send {
+    /// Makes a persistent f32 tensor of `len` zeros.
+    ///
+    /// # Errors
+    /// When the device cannot hold it.
+    fn add_state(&mut self, name: &'static str, len: usize) -> Result<StateId>;
+
+    /// Frees all state tensors, programs and the arena.
+    fn reset(&mut self);
+
     /// Plans a program and makes room for it.
     ///
     /// # Errors

@@ -9,6 +9,6 @@ pub mod ops;
 pub mod program;
 
 pub use error::{Error, Result};
-pub use executor::{Executor, ProgramId, StateTensor};
+pub use executor::{Executor, ProgramId};
 pub use matrix::Matrix;
 pub use program::Program;

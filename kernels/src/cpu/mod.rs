@@ -11,7 +11,7 @@ use std::sync::Arc;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::error::{Error, Result};
-use crate::executor::{Executor, ProgramId, StateTensor};
+use crate::executor::{Executor, ProgramId};
 use crate::program::{BufferId, Kind, Plan, Program, RowCounts, Run, Scalars, StateId, Weights};
 
 pub(crate) use exp::exp;
@@ -28,8 +28,8 @@ pub struct Frame<'a> {
     rows: RowCounts,
     program: &'a Program,
     plan: &'a Plan,
-    state_offsets: &'a [usize],
-    memory: &'a mut [f32],
+    state: &'a mut [Vec<f32>],
+    arena: &'a mut [f32],
 }
 
 impl Frame<'_> {
@@ -48,26 +48,28 @@ impl Frame<'_> {
     /// # Panics
     /// When two of them overlap: an operation that names one buffer twice, or a wrong plan.
     pub fn slices<const N: usize>(&mut self, ids: [Option<BufferId>; N]) -> [&mut [f32]; N] {
-        let ranges = ids.map(|id| {
-            id.map_or(0..0, |id| {
-                let len = self.rows(id) * self.width(id);
-                let start = match self.program.buffer(id).kind {
-                    Kind::State(state) => self.state_offsets[state.0],
-                    _ => self.state_offsets[self.state_offsets.len() - 1] + self.plan.place(id).map_or(0, |p| p.offset),
-                };
-                start..start + len
-            })
-        });
-        match self.memory.get_disjoint_mut(ranges) {
-            Ok(slices) => slices,
-            Err(_) => panic!("buffers of one operation overlap"),
+        let lens = ids.map(|id| id.map_or(0, |id| self.rows(id) * self.width(id)));
+        let mut ranges = [const { 0..0 }; N];
+        let mut states = [None; N];
+        for (i, id) in ids.into_iter().enumerate() {
+            match id.map(|id| (id, self.program.buffer(id).kind)) {
+                Some((_, Kind::State(state))) => states[i] = Some(state),
+                Some((id, _)) => {
+                    let start = self.plan.place(id).map_or(0, |p| p.offset);
+                    ranges[i] = start..start + lens[i];
+                }
+                None => {}
+            }
         }
-    }
-
-    /// A copy of an input's live values.
-    pub fn input(&mut self, id: BufferId) -> Vec<u32> {
-        let [values] = self.slices([Some(id)]);
-        bytemuck::cast_slice::<f32, u32>(values).to_vec()
+        let Ok(mut slices) = self.arena.get_disjoint_mut(ranges) else {
+            panic!("buffers of one operation overlap");
+        };
+        for (index, tensor) in self.state.iter_mut().enumerate() {
+            if let Some(i) = states.iter().position(|&s| s == Some(StateId(index))) {
+                slices[i] = &mut tensor[..lens[i]];
+            }
+        }
+        slices
     }
 }
 
@@ -77,89 +79,81 @@ struct Loaded {
     rows: RowCounts,
 }
 
-/// Runs programs on the CPU. State tensors come first in its memory, the arena behind them; the arena is as large
-/// as the largest loaded program needs.
+/// Runs programs on the CPU, in one arena as large as the largest loaded program needs.
 pub struct CpuExecutor {
     weights: Arc<Weights>,
     pool: ThreadPool,
     programs: Vec<Loaded>,
-    /// Start of every state tensor, and at the end the start of the arena.
-    state_offsets: Vec<usize>,
-    state_lens: Vec<usize>,
-    memory: Vec<f32>,
+    state: Vec<Vec<f32>>,
+    arena: Vec<f32>,
 }
 
 impl CpuExecutor {
-    /// An executor with `threads` threads (0: one a core) and zeroed `state`.
+    /// An executor with `threads` threads (0: one a core).
     ///
     /// # Errors
-    /// When threads cannot be started or memory cannot be had.
-    pub fn new(weights: Arc<Weights>, state: &[StateTensor], threads: usize) -> Result<Self> {
+    /// When threads cannot be started.
+    pub fn new(weights: Arc<Weights>, threads: usize) -> Result<Self> {
         let pool = ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|i| format!("idiolect-{i}"))
             .build()
             .map_err(|e| Error::NoDevice(e.to_string()))?;
-        let mut state_offsets = vec![0];
-        for tensor in state {
-            state_offsets.push((state_offsets[state_offsets.len() - 1] + tensor.len).next_multiple_of(64));
-        }
-        let mut executor = Self {
-            weights,
-            pool,
-            programs: Vec::new(),
-            state_lens: state.iter().map(|t| t.len).collect(),
-            state_offsets,
-            memory: Vec::new(),
-        };
-        executor.grow(0)?;
-        Ok(executor)
+        Ok(Self { weights, pool, programs: Vec::new(), state: Vec::new(), arena: Vec::new() })
     }
 
-    /// Bytes of scratch that the threads' panels take at most, beside arena and state.
-    pub fn panel_bytes(threads: usize) -> usize {
+    /// Bytes of scratch that `threads` threads' panels take at most, beside arena and state.
+    pub fn scratch_bytes(threads: usize) -> usize {
         threads * PANEL_BYTES
     }
 
-    fn arena_start(&self) -> usize {
-        self.state_offsets[self.state_offsets.len() - 1]
-    }
-
-    fn grow(&mut self, arena: usize) -> Result<()> {
-        let len = self.arena_start() + arena;
-        if len > self.memory.len() {
-            self.memory
-                .try_reserve_exact(len - self.memory.len())
-                .map_err(|_| Error::OutOfMemory(format!("{} bytes", len * 4)))?;
-            self.memory.resize(len, 0.0);
-        }
-        Ok(())
-    }
-
-    fn state_range(&self, state: StateId) -> std::ops::Range<usize> {
-        self.state_offsets[state.0]..self.state_offsets[state.0] + self.state_lens[state.0]
+    /// Threads that work on a program.
+    pub fn threads(&self) -> usize {
+        self.pool.current_num_threads()
     }
 }
 
+/// Grows `values` to `len`, by zeros.
+fn grow(values: &mut Vec<f32>, len: usize) -> Result<()> {
+    if len > values.len() {
+        values
+            .try_reserve_exact(len - values.len())
+            .map_err(|_| Error::OutOfMemory(format!("{} bytes", len.saturating_mul(4))))?;
+        values.resize(len, 0.0);
+    }
+    Ok(())
+}
+
 impl Executor for CpuExecutor {
+    fn add_state(&mut self, _name: &'static str, len: usize) -> Result<StateId> {
+        let mut tensor = Vec::new();
+        grow(&mut tensor, len)?;
+        self.state.push(tensor);
+        Ok(StateId(self.state.len() - 1))
+    }
+
+    fn reset(&mut self) {
+        self.programs.clear();
+        self.state.clear();
+        self.arena = Vec::new();
+    }
+
     fn load(&mut self, program: Arc<Program>) -> Result<ProgramId> {
         let plan = Plan::new(&program);
-        self.grow(plan.len())?;
+        grow(&mut self.arena, plan.len())?;
         let rows = program.capacity;
         self.programs.push(Loaded { program, plan, rows });
         Ok(ProgramId(self.programs.len() - 1))
     }
 
     fn run(&mut self, id: ProgramId, run: &Run<'_>) -> Result<()> {
-        let arena = self.arena_start();
         let loaded = &mut self.programs[id.0];
         loaded.program.check(run)?;
         loaded.rows = run.rows;
         for (buffer, values) in &run.inputs {
             if let Some(place) = loaded.plan.place(*buffer) {
-                let start = arena + place.offset;
-                bytemuck::cast_slice_mut::<f32, u32>(&mut self.memory[start..start + values.len()])
-                    .copy_from_slice(values);
+                let slots = &mut self.arena[place.offset..place.offset + values.len()];
+                bytemuck::cast_slice_mut::<f32, u32>(slots).copy_from_slice(values);
             }
         }
         let mut frame = Frame {
@@ -168,8 +162,8 @@ impl Executor for CpuExecutor {
             rows: run.rows,
             program: &loaded.program,
             plan: &loaded.plan,
-            state_offsets: &self.state_offsets,
-            memory: &mut self.memory,
+            state: &mut self.state,
+            arena: &mut self.arena,
         };
         self.pool.install(|| {
             for operation in loaded.program.operations() {
@@ -184,28 +178,28 @@ impl Executor for CpuExecutor {
         let info = loaded.program.buffer(buffer);
         let place = loaded.plan.place(buffer).filter(|_| info.kind == Kind::Output);
         let place = place.ok_or_else(|| Error::Shape(format!("{} is no output", info.name)))?;
-        let start = self.arena_start() + place.offset;
-        Ok(self.memory[start..start + loaded.rows.of(info.rows) * info.width].to_vec())
+        Ok(self.arena[place.offset..place.offset + loaded.rows.of(info.rows) * info.width].to_vec())
     }
 
     fn read_state(&mut self, state: StateId) -> Result<Vec<f32>> {
-        Ok(self.memory[self.state_range(state)].to_vec())
+        Ok(self.state[state.0].clone())
     }
 
     fn write_state(&mut self, state: StateId, values: &[f32]) -> Result<()> {
-        let range = self.state_range(state);
-        if values.len() != range.len() {
-            return Err(Error::Shape(format!("{} values for a state tensor of {}", values.len(), range.len())));
+        let tensor = &mut self.state[state.0];
+        if values.len() != tensor.len() {
+            return Err(Error::Shape(format!("{} values for a state tensor of {}", values.len(), tensor.len())));
         }
-        self.memory[range].copy_from_slice(values);
+        tensor.copy_from_slice(values);
         Ok(())
     }
 
     fn device_bytes(&self) -> usize {
-        self.memory.len() * 4 + self.weights.bytes() + Self::panel_bytes(self.pool.current_num_threads())
+        let state: usize = self.state.iter().map(Vec::len).sum();
+        (state + self.arena.len()) * 4 + self.weights.bytes() + Self::scratch_bytes(self.threads())
     }
 
     fn device(&self) -> String {
-        format!("CPU, {} threads", self.pool.current_num_threads())
+        format!("CPU, {} threads", self.threads())
     }
 }

@@ -37,7 +37,8 @@ impl Operation for RmsNorm {
     }
 }
 
-/// `dx += r·g∘dy − x · r³/n · Σ(g∘dy∘x)`: the gradient of [`RmsNorm`], added to the residual stream's.
+/// `dx = r·g∘dy − x · r³/n · Σ(g∘dy∘x)` or `dx += …`: the gradient of [`RmsNorm`], alone or added to the residual
+/// stream's.
 #[derive(Debug)]
 pub struct RmsNormBackward {
     /// The norm's input, `[t, n]`.
@@ -46,8 +47,10 @@ pub struct RmsNormBackward {
     pub gain: VectorId,
     /// Gradient of the norm's output, `[t, n]`.
     pub dy: BufferId,
-    /// Gradient of its input, `[t, n]`; added to.
+    /// Gradient of its input, `[t, n]`.
     pub dx: BufferId,
+    /// Add to `dx`.
+    pub add: bool,
     /// ε.
     pub epsilon: f32,
 }
@@ -58,13 +61,17 @@ impl Operation for RmsNormBackward {
     }
 
     fn touches(&self) -> Vec<Touch> {
-        vec![(self.x, Access::Read), (self.dy, Access::Read), (self.dx, Access::Update)]
+        let access = if self.add { Access::Update } else { Access::Write };
+        vec![(self.x, Access::Read), (self.dy, Access::Read), (self.dx, access)]
     }
 
     fn run(&self, frame: &mut Frame<'_>) {
         let gain = &frame.weights.vectors[self.gain.0];
         let [x, dy, dx] = frame.slices([Some(self.x), Some(self.dy), Some(self.dx)]);
         let n = gain.len();
+        if !self.add {
+            dx.fill(0.0);
+        }
         dx.par_chunks_exact_mut(n)
             .zip(x.par_chunks_exact(n))
             .zip(dy.par_chunks_exact(n))

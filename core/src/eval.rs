@@ -1,0 +1,128 @@
+//! Evaluation: the loss of texts under the model, with or without an adapter, and logits for those who check them.
+
+use std::sync::Arc;
+
+use idiolect_kernels::program::{BufferId, RowCounts, Run, Scalars};
+
+use crate::adapter::Adapter;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{TokenInputs, inference};
+use crate::session::Session;
+use crate::train::{PackedRow, Sample, pack};
+
+/// Tokens a packed row holds, unless a sample is longer.
+const ROW_TOKENS: usize = 256;
+
+/// The loss of a set of samples.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    /// Tokens that carry loss.
+    pub tokens: usize,
+    /// Bytes of text behind them.
+    pub bytes: usize,
+    /// Mean loss in nats a token.
+    pub nll: f64,
+    /// Each sample's summed loss in nats and its tokens, in order.
+    pub samples: Vec<(f64, usize)>,
+}
+
+impl Evaluation {
+    /// `e^nll`.
+    pub fn perplexity(&self) -> f64 {
+        self.nll.exp()
+    }
+
+    /// Total loss in bits over the text's bytes, if the bytes are known.
+    pub fn bits_per_byte(&self) -> Option<f64> {
+        (self.bytes > 0).then(|| self.nll * self.tokens as f64 / std::f64::consts::LN_2 / self.bytes as f64)
+    }
+}
+
+/// The mean loss of `samples`.
+///
+/// # Errors
+/// When no token carries loss, an id lies outside the vocabulary, or the device fails.
+pub fn evaluate(session: &mut Session, adapter: Option<&Adapter>, samples: &[Sample]) -> Result<Evaluation> {
+    let rows = packed_rows(session, samples)?;
+    session.start_job();
+    let lora = session.bind(adapter)?;
+    let scoring = inference::scoring(session.model().base(), lora.as_ref(), capacity(&rows));
+    let (tokens, selected, targets, losses) = (scoring.tokens, scoring.selected, scoring.targets, scoring.losses);
+    let executor = session.executor();
+    let program = executor.load(Arc::new(scoring.program))?;
+    let mut sums = vec![(0.0f64, 0usize); samples.len()];
+    for row in &rows {
+        let mut inputs = token_inputs(tokens, row);
+        inputs.extend([(selected, &row.selected[..]), (targets, &row.targets[..])]);
+        executor.run(program, &Run { rows: counts(row), inputs, scalars: Scalars::default() })?;
+        for (loss, &owner) in executor.read(program, losses)?.into_iter().zip(&row.owners) {
+            sums[owner].0 += f64::from(loss);
+            sums[owner].1 += 1;
+        }
+    }
+    let tokens = sums.iter().map(|s| s.1).sum::<usize>();
+    let nll = sums.iter().map(|s| s.0).sum::<f64>() / tokens as f64;
+    Ok(Evaluation { tokens, bytes: samples.iter().map(|s| s.text_bytes).sum(), nll, samples: sums })
+}
+
+/// Logits `[len, vocabulary]` of every token of each sequence; the sequences are packed into rows where they fit.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn logits(session: &mut Session, adapter: Option<&Adapter>, sequences: &[Vec<u32>]) -> Result<Vec<Vec<f32>>> {
+    // A sequence of n ids has n inputs here: one more id, never looked at, stands for what would come next.
+    let samples: Vec<Sample> = sequences
+        .iter()
+        .map(|ids| Sample { ids: ids.iter().copied().chain([0]).collect(), supervised_from: 1, text_bytes: 0 })
+        .collect();
+    let rows = packed_rows(session, &samples)?;
+    session.start_job();
+    let lora = session.bind(adapter)?;
+    let vocabulary = session.model().base().config.vocab_size;
+    let logits = inference::logits(session.model().base(), lora.as_ref(), capacity(&rows));
+    let (tokens, selected, output) = (logits.tokens, logits.selected, logits.logits);
+    let executor = session.executor();
+    let program = executor.load(Arc::new(logits.program))?;
+    let mut result = vec![Vec::new(); sequences.len()];
+    for row in &rows {
+        let mut inputs = token_inputs(tokens, row);
+        inputs.push((selected, &row.selected));
+        executor.run(program, &Run { rows: counts(row), inputs, scalars: Scalars::default() })?;
+        let values = executor.read(program, output)?;
+        for (row_logits, &owner) in values.chunks_exact(vocabulary).zip(&row.owners) {
+            result[owner].extend_from_slice(row_logits);
+        }
+    }
+    Ok(result)
+}
+
+/// Packs samples after checking that they can be evaluated.
+fn packed_rows(session: &Session, samples: &[Sample]) -> Result<Vec<PackedRow>> {
+    session.model().check_samples(samples)?;
+    let rows = pack(samples, ROW_TOKENS);
+    if rows.is_empty() {
+        return Err(Error::new(ErrorKind::BadData, "no token of the text carries loss")
+            .with_hint("give at least one sample of two tokens or more"));
+    }
+    Ok(rows)
+}
+
+/// The capacity that holds every one of `rows`.
+pub(crate) fn capacity(rows: &[PackedRow]) -> RowCounts {
+    RowCounts {
+        tokens: rows.iter().map(|r| r.ids.len()).max().unwrap_or(0),
+        selected: rows.iter().map(|r| r.selected.len()).max().unwrap_or(0),
+    }
+}
+
+pub(crate) fn counts(row: &PackedRow) -> RowCounts {
+    RowCounts { tokens: row.ids.len(), selected: row.selected.len() }
+}
+
+pub(crate) fn token_inputs(tokens: TokenInputs, row: &PackedRow) -> Vec<(BufferId, &[u32])> {
+    vec![
+        (tokens.ids, &row.ids[..]),
+        (tokens.positions, &row.packing.positions[..]),
+        (tokens.spans, &row.packing.spans[..]),
+    ]
+}

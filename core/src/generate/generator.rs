@@ -1,0 +1,212 @@
+//! Generation over a key/value cache, streamed.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Instant;
+
+use idiolect_kernels::ProgramId;
+use idiolect_kernels::ops::Packing;
+use idiolect_kernels::program::{BufferId, RowCounts, Run, Scalars};
+
+use super::{FinishReason, Sampler, SamplingOptions, TextStream};
+use crate::adapter::Adapter;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::inference::{CacheState, continuation};
+use crate::model::{Model, TokenInputs};
+use crate::session::Session;
+use crate::text::{ChatMessage, Role};
+
+/// Prompt tokens that go through the model at a time.
+const PREFILL_TOKENS: usize = 128;
+
+/// How to generate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GenerateOptions {
+    /// New tokens at most.
+    pub max_tokens: usize,
+    /// How tokens are chosen.
+    pub sampling: SamplingOptions,
+    /// Strings that end the text; they are not part of it.
+    pub stop: Vec<String>,
+}
+
+/// What was generated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Generation {
+    /// The text, without the prompt.
+    pub text: String,
+    /// The new token ids, an end-of-turn token included.
+    pub ids: Vec<u32>,
+    /// Why it ended.
+    pub finish_reason: FinishReason,
+    /// Tokens of the prompt.
+    pub prompt_tokens: usize,
+    /// Seconds for the prompt.
+    pub prefill_seconds: f64,
+    /// Seconds for all tokens after the first.
+    pub decode_seconds: f64,
+}
+
+impl Generation {
+    /// Decoded tokens a second, the first one (which the prompt's pass gives) left out.
+    pub fn tokens_per_second(&self) -> f64 {
+        if self.decode_seconds > 0.0 { (self.ids.len() - 1) as f64 / self.decode_seconds } else { 0.0 }
+    }
+}
+
+/// A prompt's token ids: `text` as it is, after the document-start token where it is empty or the adapter was trained
+/// so, after a BOS where the model's own settings add one.
+///
+/// # Errors
+/// When the text cannot be tokenized, or is empty and the model has no document-start token.
+pub fn plain_prompt(model: &Model, adapter: Option<&Adapter>, text: &str) -> Result<Vec<u32>> {
+    let tokenizer = model.tokenizer();
+    let mut ids = Vec::new();
+    if text.is_empty() || adapter.is_some_and(Adapter::document_start) {
+        ids.extend(tokenizer.document_start());
+    } else if tokenizer.adds_bos() {
+        ids.extend(tokenizer.bos());
+    }
+    ids.extend(tokenizer.encode(text)?);
+    if ids.is_empty() {
+        return Err(Error::new(ErrorKind::BadData, "the prompt is empty and the model has no document-start token"));
+    }
+    Ok(ids)
+}
+
+/// `text` as the user's turn of the model's own chat template, ready for the assistant's.
+///
+/// # Errors
+/// When the model has no chat template, or it fails.
+pub fn chat_prompt(model: &Model, text: &str) -> Result<Vec<u32>> {
+    model.tokenizer().encode_chat(&[ChatMessage::new(Role::User, text)], true)
+}
+
+/// A program that continues the cached sequence, loaded.
+#[derive(Debug, Clone, Copy)]
+struct Pass {
+    program: ProgramId,
+    tokens: TokenInputs,
+    slots: BufferId,
+    selected: BufferId,
+    logits: BufferId,
+}
+
+/// Generates with a model and an adapter.
+pub struct Generator<'s> {
+    session: &'s mut Session,
+    capacity: usize,
+    prefill: Pass,
+    decode: Pass,
+    prefill_tokens: usize,
+}
+
+impl<'s> Generator<'s> {
+    /// Makes room for sequences of up to `capacity` tokens, prompt included.
+    ///
+    /// # Errors
+    /// When the model was not made for so many, or the device cannot hold them.
+    pub fn new(session: &'s mut Session, adapter: Option<&Adapter>, capacity: usize) -> Result<Self> {
+        let model = Arc::clone(session.model());
+        if capacity > model.base().context {
+            let message = format!("{capacity} tokens of prompt and answer; the model holds {}", model.base().context);
+            return Err(Error::new(ErrorKind::BadOption, message).with_hint("shorten the prompt or ask for fewer tokens"));
+        }
+        session.start_job();
+        let lora = session.bind(adapter)?;
+        let executor = session.executor();
+        let len = capacity * model.base().kv_width();
+        let layers = (0..model.base().config.layers)
+            .map(|_| Ok((executor.add_state("key cache", len)?, executor.add_state("value cache", len)?)))
+            .collect::<Result<_>>()?;
+        let cache = CacheState { capacity, layers };
+        let prefill_tokens = PREFILL_TOKENS.min(capacity);
+        let mut load = |tokens| -> Result<Pass> {
+            let pass = continuation(model.base(), lora.as_ref(), &cache, tokens);
+            let program = executor.load(Arc::new(pass.program))?;
+            Ok(Pass { program, tokens: pass.tokens, slots: pass.slots, selected: pass.selected, logits: pass.logits })
+        };
+        let (prefill, decode) = (load(prefill_tokens)?, load(1)?);
+        Ok(Self { session, capacity, prefill, decode, prefill_tokens })
+    }
+
+    /// Continues `prompt`; `on_text` sees each piece of complete text and may stop the generation.
+    ///
+    /// # Errors
+    /// When the prompt is empty or too long, an option is out of range, or the device fails.
+    pub fn generate(
+        &mut self,
+        prompt: &[u32],
+        options: &GenerateOptions,
+        on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Generation> {
+        self.session.model().check_ids(prompt)?;
+        if prompt.is_empty() || options.max_tokens == 0 {
+            return Err(Error::new(ErrorKind::BadOption, "generation needs a prompt token and max-tokens of at least 1"));
+        }
+        if prompt.len() + options.max_tokens > self.capacity + 1 {
+            let message = format!("{} prompt tokens and {} new ones", prompt.len(), options.max_tokens);
+            return Err(Error::new(ErrorKind::BadOption, format!("{message} in room for {}", self.capacity)));
+        }
+        let model = Arc::clone(self.session.model());
+        let mut sampler = Sampler::new(&options.sampling)?;
+        let mut stream = TextStream::new(model.tokenizer(), &options.stop)?;
+        let started = Instant::now();
+        let mut logits = Vec::new();
+        for (i, chunk) in prompt.chunks(self.prefill_tokens).enumerate() {
+            let start = i * self.prefill_tokens;
+            logits = self.pass(self.prefill, start, chunk, start + chunk.len() == prompt.len())?;
+        }
+        let prefill_seconds = started.elapsed().as_secs_f64();
+        let mut seen = prompt.to_vec();
+        let mut text = String::new();
+        let started = Instant::now();
+        let finish_reason = loop {
+            let id = sampler.sample(&mut logits, &seen)?;
+            seen.push(id);
+            if model.tokenizer().is_eos(id) {
+                break FinishReason::EndOfTurn;
+            }
+            let piece = stream.push(id)?;
+            text.push_str(&piece.text);
+            if !piece.text.is_empty() && on_text(&piece.text).is_break() {
+                break FinishReason::Cancelled;
+            }
+            if piece.stopped {
+                break FinishReason::Stop;
+            }
+            if seen.len() - prompt.len() == options.max_tokens {
+                break FinishReason::MaxTokens;
+            }
+            logits = self.pass(self.decode, seen.len() - 1, &[id], true)?;
+        };
+        let decode_seconds = started.elapsed().as_secs_f64();
+        if matches!(finish_reason, FinishReason::EndOfTurn | FinishReason::MaxTokens) {
+            let rest = stream.finish()?.text;
+            text.push_str(&rest);
+            if !rest.is_empty() {
+                // The text ends here either way.
+                let _ = on_text(&rest);
+            }
+        }
+        let ids = seen.split_off(prompt.len());
+        Ok(Generation { text, ids, finish_reason, prompt_tokens: prompt.len(), prefill_seconds, decode_seconds })
+    }
+
+    /// Runs `ids` behind the `start` tokens in the cache; the last one's logits where they are wanted.
+    fn pass(&mut self, pass: Pass, start: usize, ids: &[u32], wants_logits: bool) -> Result<Vec<f32>> {
+        let packing = Packing::continuation(start, ids.len());
+        let selected: &[u32] = if wants_logits { &[ids.len() as u32 - 1] } else { &[] };
+        let rows = RowCounts { tokens: ids.len(), selected: selected.len() };
+        let inputs = vec![
+            (pass.tokens.ids, ids),
+            (pass.tokens.positions, &packing.positions),
+            (pass.tokens.spans, &packing.spans),
+            (pass.slots, &packing.positions),
+            (pass.selected, selected),
+        ];
+        let executor = self.session.executor();
+        executor.run(pass.program, &Run { rows, inputs, scalars: Scalars::default() })?;
+        if wants_logits { Ok(executor.read(pass.program, pass.logits)?) } else { Ok(Vec::new()) }
+    }
+}

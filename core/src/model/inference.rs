@@ -1,0 +1,111 @@
+//! Passes without gradients: a continuation over the key/value cache, the losses of packed samples, their logits.
+
+use idiolect_kernels::ops::{CrossEntropy, GatherRows, Linear as LinearOp};
+use idiolect_kernels::program::{BufferId, Program, RowCounts, Rows, StateId};
+
+use super::base::BaseModel;
+use super::graph::{Graph, LayerCache, LoraBinding, TokenInputs};
+
+/// Rows of logits that an evaluation holds at a time.
+const EVALUATION_LOGIT_ROWS: usize = 32;
+
+/// The caches of all layers: keys and values, `[capacity, kv_width]` each.
+#[derive(Debug, Clone)]
+pub(crate) struct CacheState {
+    pub capacity: usize,
+    pub layers: Vec<(StateId, StateId)>,
+}
+
+/// A program that continues a cached sequence by up to `tokens` tokens and gives the logits of selected ones.
+pub(crate) struct Continuation {
+    pub program: Program,
+    pub tokens: TokenInputs,
+    /// u32 `[t, 1]`: the cache row of every token.
+    pub slots: BufferId,
+    /// u32 `[s, 1]`.
+    pub selected: BufferId,
+    /// `[s, vocabulary]`.
+    pub logits: BufferId,
+}
+
+/// See [`Continuation`].
+pub(crate) fn continuation(base: &BaseModel, lora: Option<&LoraBinding>, cache: &CacheState, tokens: usize) -> Continuation {
+    let mut graph = Graph::new("continuation", base, lora, RowCounts { tokens, selected: 1 });
+    let slots = graph.program.input("slots", Rows::Tokens, 1);
+    let mut x = graph.embed();
+    for (layer, &(keys, values)) in cache.layers.iter().enumerate() {
+        let width = base.kv_width();
+        let keys = graph.program.state("key cache", keys, cache.capacity, width);
+        let values = graph.program.state("value cache", values, cache.capacity, width);
+        x = graph.layer(layer, x, Some(LayerCache { keys, values, slots })).2;
+    }
+    let (selected, logits) = selected_logits(&mut graph, x);
+    Continuation { tokens: graph.tokens, program: graph.program, slots, selected, logits }
+}
+
+/// A program over packed samples.
+pub(crate) struct Scoring {
+    pub program: Program,
+    pub tokens: TokenInputs,
+    /// u32 `[s, 1]`.
+    pub selected: BufferId,
+    /// u32 `[s, 1]`: the tokens whose losses are wanted.
+    pub targets: BufferId,
+    /// `[s, 1]`, nats.
+    pub losses: BufferId,
+}
+
+/// The loss of every selected token.
+pub(crate) fn scoring(base: &BaseModel, lora: Option<&LoraBinding>, capacity: RowCounts) -> Scoring {
+    let mut graph = Graph::new("scoring", base, lora, capacity);
+    let targets = graph.program.input("targets", Rows::Selected, 1);
+    let x = all_layers(&mut graph);
+    let (selected, normed) = selected_rows(&mut graph, x);
+    let losses = graph.program.output("losses", Rows::Selected, 1);
+    let logits = graph.program.scratch("logits", Rows::Fixed(EVALUATION_LOGIT_ROWS), base.config.vocab_size);
+    graph.push(CrossEntropy { x: normed, head: base.head, targets, losses, logits, gradient: None });
+    Scoring { tokens: graph.tokens, program: graph.program, selected, targets, losses }
+}
+
+/// A program over packed samples that gives logits.
+pub(crate) struct Logits {
+    pub program: Program,
+    pub tokens: TokenInputs,
+    /// u32 `[s, 1]`.
+    pub selected: BufferId,
+    /// `[s, vocabulary]`.
+    pub logits: BufferId,
+}
+
+/// The logits of every selected token.
+pub(crate) fn logits(base: &BaseModel, lora: Option<&LoraBinding>, capacity: RowCounts) -> Logits {
+    let mut graph = Graph::new("logits", base, lora, capacity);
+    let x = all_layers(&mut graph);
+    let (selected, logits) = selected_logits(&mut graph, x);
+    Logits { tokens: graph.tokens, program: graph.program, selected, logits }
+}
+
+fn all_layers(graph: &mut Graph) -> BufferId {
+    let mut x = graph.embed();
+    for layer in 0..graph.base.layers.len() {
+        x = graph.layer(layer, x, None).2;
+    }
+    x
+}
+
+/// The selected rows after the final norm.
+fn selected_rows(graph: &mut Graph, x: BufferId) -> (BufferId, BufferId) {
+    let selected = graph.program.input("selected", Rows::Selected, 1);
+    let rows = graph.program.scratch("selected rows", Rows::Selected, graph.base.config.hidden_size);
+    graph.push(GatherRows { src: x, index: selected, out: rows });
+    let normed = graph.norm(graph.base.final_norm, rows);
+    (selected, normed)
+}
+
+fn selected_logits(graph: &mut Graph, x: BufferId) -> (BufferId, BufferId) {
+    let (selected, normed) = selected_rows(graph, x);
+    let logits = graph.program.output("logits", Rows::Selected, graph.base.config.vocab_size);
+    let weight = graph.base.head;
+    graph.push(LinearOp { x: normed, weight, bias: None, lora: None, residual: None, out: logits });
+    (selected, logits)
+}

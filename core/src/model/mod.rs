@@ -1,0 +1,84 @@
+//! Models: their shape, their frozen parts, their passes as programs.
+
+mod base;
+pub mod config;
+pub(crate) mod graph;
+pub(crate) mod inference;
+mod rope;
+pub(crate) mod training;
+
+use std::path::{Path, PathBuf};
+
+pub use base::BaseModel;
+pub use config::{Family, Linear, ModelConfig, RopeParameters, RopeScaling};
+pub(crate) use graph::{LoraBinding, TokenInputs};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::ModelFiles;
+use crate::text::Tokenizer;
+use crate::train::Sample;
+
+/// Positions that a model is opened for unless more are asked for.
+pub const DEFAULT_CONTEXT: usize = 2048;
+
+/// An open model: files mapped, tensors checked, tokenizer ready. Nothing is on a device yet.
+pub struct Model {
+    path: PathBuf,
+    files: ModelFiles,
+    base: BaseModel,
+    tokenizer: Tokenizer,
+}
+
+impl Model {
+    /// Opens a model folder or a GGUF file for contexts of up to [`DEFAULT_CONTEXT`] tokens.
+    ///
+    /// # Errors
+    /// When a file is missing or damaged, or the architecture or a tensor type is not supported.
+    pub fn open(path: &Path) -> Result<Self> {
+        let files = ModelFiles::open(path)?;
+        let base = BaseModel::new(&files, DEFAULT_CONTEXT)?;
+        let tokenizer = files.tokenizer()?;
+        Ok(Self { path: path.to_owned(), files, base, tokenizer })
+    }
+
+    /// Where it was opened from.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its files.
+    pub fn files(&self) -> &ModelFiles {
+        &self.files
+    }
+
+    /// Its frozen parts.
+    pub fn base(&self) -> &BaseModel {
+        &self.base
+    }
+
+    /// Its tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// Checks that every id is in the vocabulary.
+    pub(crate) fn check_ids(&self, ids: &[u32]) -> Result<()> {
+        let vocabulary = self.base.config.vocab_size;
+        match ids.iter().find(|&&id| id as usize >= vocabulary) {
+            Some(id) => Err(Error::new(ErrorKind::BadData, format!("token id {id} in a vocabulary of {vocabulary}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that every sample fits the vocabulary and the context.
+    pub(crate) fn check_samples(&self, samples: &[Sample]) -> Result<()> {
+        for sample in samples {
+            self.check_ids(&sample.ids)?;
+            if sample.inputs() > self.base.context {
+                let message = format!("a sample of {} tokens; the model holds {}", sample.ids.len(), self.base.context);
+                return Err(Error::new(ErrorKind::BadData, message).with_hint("shorten it, or give a lower seq-len"));
+            }
+        }
+        Ok(())
+    }
+}

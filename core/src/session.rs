@@ -1,0 +1,73 @@
+//! A model on a device. Jobs (a training, an evaluation, a generation) borrow the session one at a time; each declares
+//! its state and programs anew, so that memory holds what the present job needs and nothing else.
+
+use std::sync::Arc;
+
+use idiolect_kernels::Executor;
+
+use crate::adapter::Adapter;
+use crate::device::{self, DeviceChoice, DeviceInfo};
+use crate::error::Result;
+use crate::model::{LoraBinding, Model};
+
+/// A model whose weights are on a device.
+pub struct Session {
+    model: Arc<Model>,
+    executor: Box<dyn Executor>,
+    device: DeviceInfo,
+}
+
+impl Session {
+    /// Puts `model` on the chosen device.
+    ///
+    /// # Errors
+    /// When the device is missing or cannot hold the model.
+    pub fn new(model: Arc<Model>, choice: DeviceChoice) -> Result<Self> {
+        Self::with_threads(model, choice, 0)
+    }
+
+    /// The same with a number of CPU threads; 0 means one a core. Results do not depend on it.
+    ///
+    /// # Errors
+    /// As [`Session::new`].
+    pub fn with_threads(model: Arc<Model>, choice: DeviceChoice, threads: usize) -> Result<Self> {
+        let (executor, device) = device::open(choice, &model.base().weights, threads)?;
+        Ok(Self { model, executor, device })
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Arc<Model> {
+        &self.model
+    }
+
+    /// The device and why it was chosen.
+    pub fn device(&self) -> &DeviceInfo {
+        &self.device
+    }
+
+    /// Bytes held on the device, weights included.
+    pub fn device_bytes(&self) -> usize {
+        self.executor.device_bytes()
+    }
+
+    /// Ends the job before and starts a new one.
+    pub(crate) fn start_job(&mut self) -> &mut dyn Executor {
+        self.executor.reset();
+        &mut *self.executor
+    }
+
+    pub(crate) fn executor(&mut self) -> &mut dyn Executor {
+        &mut *self.executor
+    }
+
+    /// Puts an adapter's parameters on the device, for a job that only reads them.
+    pub(crate) fn bind(&mut self, adapter: Option<&Adapter>) -> Result<Option<LoraBinding>> {
+        let Some(adapter) = adapter.filter(|adapter| !adapter.layout().is_empty()) else {
+            return Ok(None);
+        };
+        adapter.check_fits(&self.model)?;
+        let params = self.executor.add_state("adapter", adapter.layout().len())?;
+        self.executor.write_state(params, adapter.params())?;
+        Ok(Some(LoraBinding { layout: adapter.layout().clone(), params, dropout: 0.0 }))
+    }
+}

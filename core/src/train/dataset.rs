@@ -1,0 +1,118 @@
+//! Reading what a person wrote, and turning it into samples.
+//!
+//! Errors name the file and the line, never the text.
+
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::packing::Sample;
+use crate::error::{Error, ErrorKind, Result};
+use crate::text::Tokenizer;
+
+/// One row of a history file; keys it does not name are ignored.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct TextRow {
+    /// What the person wrote.
+    pub text: String,
+    /// What they were answering.
+    #[serde(default)]
+    pub context: Option<String>,
+}
+
+/// Reads `.txt` (one sample a non-empty line) or JSON lines (`text`, optionally `context`).
+///
+/// # Errors
+/// When the file cannot be read, is not UTF-8, or a line is not such an object.
+pub fn read_texts(path: &Path) -> Result<Vec<TextRow>> {
+    let content = read_utf8(path)?;
+    let lines = content.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    if path.extension().is_some_and(|extension| extension == "txt") {
+        return Ok(lines.map(|(_, line)| TextRow { text: line.trim().to_owned(), context: None }).collect());
+    }
+    lines
+        .map(|(number, line)| {
+            // serde_json's own message can quote the text: only the place is told.
+            serde_json::from_str::<TextRow>(line).map_err(|e| {
+                let what = format!("not a JSON object with a string \"text\" (column {})", e.column());
+                Error::bad_file(path, &format!("line {}", number + 1), what)
+            })
+        })
+        .collect()
+}
+
+/// Reads `[[id, …], …]`: rows of token ids, used as they are.
+///
+/// # Errors
+/// When the file is not such an array, or holds no row.
+pub fn read_ids(path: &Path) -> Result<Vec<Vec<u32>>> {
+    let rows: Vec<Vec<u32>> = serde_json::from_str(&read_utf8(path)?)
+        .map_err(|_| Error::bad_file(path, "rows", "not an array of arrays of token ids"))?;
+    if rows.is_empty() {
+        return Err(Error::bad_file(path, "rows", "there is none"));
+    }
+    Ok(rows)
+}
+
+fn read_utf8(path: &Path) -> Result<String> {
+    let bytes = fs::read(path).map_err(|e| Error::io(path, &e))?;
+    String::from_utf8(bytes).map_err(|e| Error::bad_file(path, &format!("byte {}", e.utf8_error().valid_up_to()), "not UTF-8"))
+}
+
+/// A row of ids as a sample: n ids give n − 1 predictions.
+pub fn sample_of_ids(ids: &[u32], tokenizer: &Tokenizer) -> Sample {
+    let text_bytes = tokenizer.decode(ids.get(1..).unwrap_or_default()).map_or(0, |text| text.len());
+    Sample { ids: ids.to_vec(), supervised_from: 1, text_bytes }
+}
+
+/// A text as a sample of at most `seq_len` tokens. Alone it is the document-start token, its ids and the end-of-turn
+/// token, with loss on everything after the first; with a context it is the assistant's turn of the model's own chat
+/// template, with loss on that turn and its end alone.
+///
+/// # Errors
+/// When the model has no such tokens, or no chat template for a context.
+pub fn sample_of_text(row: &TextRow, tokenizer: &Tokenizer, seq_len: usize) -> Result<Sample> {
+    let (mut ids, supervised_from) = match &row.context {
+        Some(context) => tokenizer.encode_turn(context, &row.text)?,
+        None => {
+            let missing = |what: &str| Error::new(ErrorKind::Unsupported, format!("the model has no {what} token"));
+            let mut ids = vec![tokenizer.document_start().ok_or_else(|| missing("document-start"))?];
+            ids.extend(tokenizer.encode(&row.text)?);
+            ids.push(tokenizer.end_of_turn().ok_or_else(|| missing("end-of-turn"))?);
+            (ids, 1)
+        }
+    };
+    ids.truncate(seq_len);
+    Ok(Sample { ids, supervised_from, text_bytes: row.text.len() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_come_from_text_and_json_lines() {
+        let dir = tempfile::tempdir().unwrap();
+        let row = |text: &str, context: Option<&str>| TextRow { text: text.into(), context: context.map(Into::into) };
+        for (name, content, expected) in [
+            ("a.txt", "one\n\n  two \n", Ok(vec![row("one", None), row("two", None)])),
+            ("a.jsonl", "{\"text\":\"one\",\"id\":3}\n", Ok(vec![row("one", None)])),
+            ("a.jsonl", "{\"text\":\"yes\",\"context\":\"so?\",\"timestamp\":\"x\"}", Ok(vec![row("yes", Some("so?"))])),
+            ("a.jsonl", "{\"text\":\"one\"}\n{\"txt\":\"secret\"}", Err("line 2")),
+            ("a.jsonl", "secret", Err("line 1")),
+            ("a.jsonl", "{\"text\":5}", Err("line 1")),
+        ] {
+            let path = dir.path().join(name);
+            fs::write(&path, content).unwrap();
+            match (read_texts(&path), expected) {
+                (Ok(rows), Ok(expected)) => assert_eq!(rows, expected),
+                (Err(error), Err(place)) => {
+                    assert!(error.message().contains(place), "{error}");
+                    assert!(!error.message().contains("secret"), "{error}");
+                }
+                (result, expected) => panic!("{content}: {result:?}, not {expected:?}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Training a LoRA adapter on a frozen base.
+
+mod batches;
+mod dataset;
+mod options;
+mod packing;
+mod plan;
+mod schedule;
+mod trainer;
+
+pub use batches::Batches;
+pub use dataset::{TextRow, read_ids, read_texts, sample_of_ids, sample_of_text};
+pub use options::TrainOptions;
+pub use packing::{PackedRow, Sample, pack};
+pub use plan::TrainPlan;
+pub use schedule::{Decay, Schedule};
+pub use trainer::{StepReport, Trainer};

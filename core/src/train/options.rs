@@ -1,0 +1,75 @@
+//! The settings of a training and their defaults, the same in every language.
+
+use super::schedule::{Decay, Schedule};
+use crate::error::{Error, ErrorKind, Result};
+
+/// How to train. What the adapter is (rank, alpha, targets, dropout) belongs to the adapter.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainOptions {
+    /// Optimizer steps; `None` follows from `epochs`.
+    pub steps: Option<usize>,
+    /// Passes over the samples.
+    pub epochs: usize,
+    /// Samples a step (before `accumulate`).
+    pub batch_samples: usize,
+    /// Batches that one step adds up.
+    pub accumulate: usize,
+    /// Longest sample in tokens; also the length of a packed row.
+    pub seq_len: usize,
+    /// The learning rate over time.
+    pub schedule: Schedule,
+    /// Decoupled weight decay.
+    pub weight_decay: f32,
+    /// Gradients are clipped to this norm; 0 means not at all.
+    pub clip: f32,
+    /// Seed of the adapter's first values, the order of samples and dropout.
+    pub seed: u64,
+    /// Memory that the training may take: of the process on the CPU, of the device on a GPU. `None` lets the planner
+    /// take the fastest plan within 350 MB or twice the weights, whichever is more.
+    pub budget_bytes: Option<usize>,
+}
+
+impl Default for TrainOptions {
+    fn default() -> Self {
+        Self {
+            steps: None,
+            epochs: 3,
+            batch_samples: 16,
+            accumulate: 1,
+            seq_len: 256,
+            schedule: Schedule { peak: 2e-3, warmup: 10, decay: Decay::Linear, floor: 0.05 },
+            weight_decay: 0.0,
+            clip: 1.0,
+            seed: 0,
+            budget_bytes: None,
+        }
+    }
+}
+
+impl TrainOptions {
+    /// Checks every value's range.
+    ///
+    /// # Errors
+    /// A [`ErrorKind::BadOption`] that names the option.
+    pub fn check(&self) -> Result<()> {
+        let positive = |name: &str, value: usize| match value {
+            0 => Err(Error::new(ErrorKind::BadOption, format!("{name} must be at least 1"))),
+            _ => Ok(()),
+        };
+        positive("steps", self.steps.unwrap_or(1))?;
+        positive("epochs", self.epochs)?;
+        positive("batch-samples", self.batch_samples)?;
+        positive("accumulate", self.accumulate)?;
+        if self.seq_len < 2 {
+            return Err(Error::new(ErrorKind::BadOption, "seq-len must be at least 2"));
+        }
+        let within = |name: &str, value: f32, most: f32| match value {
+            v if (0.0..=most).contains(&v) => Ok(()),
+            _ => Err(Error::new(ErrorKind::BadOption, format!("{name} must lie between 0 and {most}"))),
+        };
+        within("lr", self.schedule.peak, 10.0)?;
+        within("min-lr-ratio", self.schedule.floor, 1.0)?;
+        within("weight-decay", self.weight_decay, 10.0)?;
+        within("clip", self.clip, f32::MAX)
+    }
+}

@@ -1,0 +1,96 @@
+//! Samples side by side in rows, so that short messages waste nothing: attention stays inside each sample and positions
+//! restart.
+
+use idiolect_kernels::ops::Packing;
+
+/// One sample: token ids, and from where on they carry loss.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    /// Token ids; the last one is only predicted.
+    pub ids: Vec<u32>,
+    /// Index of the first id that carries loss; at least 1, since nothing predicts the first id.
+    pub supervised_from: usize,
+    /// Bytes of the text that carries loss.
+    pub text_bytes: usize,
+}
+
+impl Sample {
+    /// Tokens that go through the model.
+    pub fn inputs(&self) -> usize {
+        self.ids.len().saturating_sub(1)
+    }
+
+    /// Tokens that carry loss.
+    pub fn supervised(&self) -> usize {
+        self.ids.len().saturating_sub(self.supervised_from.max(1))
+    }
+}
+
+/// Samples packed into one row of the model.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PackedRow {
+    /// `[t]`.
+    pub ids: Vec<u32>,
+    /// Positions and who sees whom.
+    pub packing: Packing,
+    /// Rows whose next token carries loss.
+    pub selected: Vec<u32>,
+    /// Those next tokens.
+    pub targets: Vec<u32>,
+    /// Which sample (its index in the call) each selected token belongs to.
+    pub owners: Vec<usize>,
+}
+
+/// Packs `samples` into as few rows of at most `capacity` tokens as first-fit finds; a longer sample gets a row of its
+/// own, which must fit the program. Samples without a supervised token are left out.
+pub fn pack<'a>(samples: impl IntoIterator<Item = &'a Sample>, capacity: usize) -> Vec<PackedRow> {
+    let mut bins: Vec<(usize, Vec<(usize, &Sample)>)> = Vec::new();
+    for (index, sample) in samples.into_iter().enumerate().filter(|(_, sample)| sample.supervised() > 0) {
+        match bins.iter_mut().find(|(used, _)| used + sample.inputs() <= capacity) {
+            Some((used, members)) => {
+                *used += sample.inputs();
+                members.push((index, sample));
+            }
+            None => bins.push((sample.inputs(), vec![(index, sample)])),
+        }
+    }
+    bins.into_iter().map(|(_, members)| row(&members)).collect()
+}
+
+fn row(members: &[(usize, &Sample)]) -> PackedRow {
+    let lengths: Vec<usize> = members.iter().map(|(_, sample)| sample.inputs()).collect();
+    let mut row = PackedRow { packing: Packing::samples(&lengths), ..PackedRow::default() };
+    for &(index, sample) in members {
+        let start = row.ids.len();
+        row.ids.extend(&sample.ids[..sample.inputs()]);
+        for target in sample.supervised_from.max(1)..sample.ids.len() {
+            row.selected.push((start + target - 1) as u32);
+            row.targets.push(sample.ids[target]);
+            row.owners.push(index);
+        }
+    }
+    row
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(ids: &[u32], supervised_from: usize) -> Sample {
+        Sample { ids: ids.to_vec(), supervised_from, text_bytes: 0 }
+    }
+
+    #[test]
+    fn samples_share_rows_and_keep_apart() {
+        let samples = [sample(&[1, 2, 3, 4], 1), sample(&[5, 6], 2), sample(&[7, 8, 9], 2), sample(&[1; 9], 1)];
+        let rows = pack(&samples, 5);
+        assert_eq!(rows.len(), 2, "the second sample carries no loss, the last is longer than a row");
+        assert_eq!(rows[0].ids, [1, 2, 3, 7, 8]);
+        assert_eq!(rows[0].packing.positions, [0, 1, 2, 0, 1]);
+        assert_eq!(rows[0].packing.spans, [0, 0, 0, 1, 0, 2, 3, 3, 3, 4]);
+        assert_eq!(rows[0].packing.reach, [3, 3, 3, 5, 5]);
+        assert_eq!((&rows[0].selected[..], &rows[0].targets[..]), (&[0, 1, 2, 4][..], &[2, 3, 4, 9][..]));
+        assert_eq!(rows[0].owners, [0, 0, 0, 2]);
+        assert_eq!(rows[1].ids.len(), 8);
+    }
+}

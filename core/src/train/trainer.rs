@@ -1,0 +1,186 @@
+//! Training steps: forward and backward of packed rows, then one optimizer step.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use idiolect_kernels::ProgramId;
+use idiolect_kernels::program::{BufferId, Run, Scalars, StateId};
+
+use super::options::TrainOptions;
+use super::packing::{PackedRow, Sample, pack};
+use super::plan::TrainPlan;
+use crate::adapter::Adapter;
+use crate::error::{Error, ErrorKind, Result};
+use crate::eval::{counts, token_inputs};
+use crate::model::training::{AdamSettings, TrainInputs, TrainState, accumulate, update};
+use crate::session::Session;
+
+/// What one step did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepReport {
+    /// The step, from 1.
+    pub step: usize,
+    /// Mean loss of the step's supervised tokens before the update, nats.
+    pub loss: f32,
+    /// Norm of the gradient before clipping.
+    pub grad_norm: f32,
+    /// The learning rate.
+    pub learning_rate: f32,
+    /// Tokens that went through the model.
+    pub tokens: usize,
+    /// Of them, per second.
+    pub tokens_per_second: f64,
+    /// Bytes on the device.
+    pub device_bytes: usize,
+}
+
+/// A training under way.
+pub struct Trainer<'s> {
+    session: &'s mut Session,
+    adapter: Adapter,
+    options: TrainOptions,
+    row_tokens: usize,
+    params: StateId,
+    state: TrainState,
+    accumulate: (ProgramId, TrainInputs),
+    update: (ProgramId, BufferId),
+    steps_done: usize,
+    total_steps: usize,
+}
+
+impl<'s> Trainer<'s> {
+    /// Prepares the training of `adapter` over `total_steps` steps within `plan`.
+    ///
+    /// # Errors
+    /// When an option is out of range, the adapter does not fit the model, or the device cannot hold the plan.
+    pub fn new(
+        session: &'s mut Session,
+        adapter: Adapter,
+        options: &TrainOptions,
+        plan: &TrainPlan,
+        total_steps: usize,
+    ) -> Result<Self> {
+        options.check()?;
+        if adapter.layout().is_empty() {
+            return Err(Error::new(ErrorKind::BadOption, "the adapter has no trainable parameter"));
+        }
+        session.start_job();
+        let mut lora = session.bind(Some(&adapter))?.ok_or_else(|| Error::new(ErrorKind::BadOption, "no adapter"))?;
+        lora.dropout = adapter.config().dropout;
+        let model = Arc::clone(session.model());
+        let executor = session.executor();
+        let len = lora.layout.len();
+        let state = TrainState {
+            grads: executor.add_state("gradients", len)?,
+            first_moment: executor.add_state("first moment", len)?,
+            second_moment: executor.add_state("second moment", len)?,
+            total: executor.add_state("loss", 1)?,
+        };
+        let adam = AdamSettings { clip: options.clip, weight_decay: options.weight_decay, ..AdamSettings::default() };
+        let (program, inputs) = accumulate(model.base(), &lora, state, &plan.shape);
+        let accumulate = (executor.load(Arc::new(program))?, inputs);
+        let (program, report) = update(&lora, state, &adam);
+        let update = (executor.load(Arc::new(program))?, report);
+        Ok(Self {
+            session,
+            adapter,
+            options: options.clone(),
+            row_tokens: plan.row_tokens,
+            params: lora.params,
+            state,
+            accumulate,
+            update,
+            steps_done: 0,
+            total_steps,
+        })
+    }
+
+    /// One optimizer step on `samples`, packed into rows; loss and gradient are the mean over all their supervised
+    /// tokens.
+    ///
+    /// # Errors
+    /// When no token carries loss, or loss or gradient are not finite (the adapter stays as it was), or the device fails.
+    pub fn step<'a>(&mut self, samples: impl IntoIterator<Item = &'a Sample>) -> Result<StepReport> {
+        self.step_rows(&pack(samples, self.row_tokens), |_| Ok(()))
+    }
+
+    /// One optimizer step on rows that are already packed; `with_gradients` sees the flat gradient before clipping.
+    ///
+    /// # Errors
+    /// As [`Trainer::step`], and whatever `with_gradients` returns.
+    pub fn step_rows(
+        &mut self,
+        rows: &[PackedRow],
+        with_gradients: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<StepReport> {
+        let started = Instant::now();
+        let supervised: usize = rows.iter().map(|row| row.targets.len()).sum();
+        if supervised == 0 {
+            return Err(Error::new(ErrorKind::BadData, "no token of this step carries loss"));
+        }
+        let learning_rate = self.options.schedule.rate(self.steps_done, self.total_steps);
+        let mut scalars = Scalars {
+            loss_weight: 1.0 / supervised as f32,
+            step: self.steps_done as u32 + 1,
+            learning_rate,
+            dropout_seed: 0,
+        };
+        let (program, inputs) = self.accumulate;
+        for (number, row) in rows.iter().enumerate() {
+            scalars.dropout_seed = self.dropout_seed(number);
+            let mut values = token_inputs(inputs.tokens, row);
+            values.extend([
+                (inputs.reach, &row.packing.reach[..]),
+                (inputs.selected, &row.selected[..]),
+                (inputs.targets, &row.targets[..]),
+            ]);
+            self.session.executor().run(program, &Run { rows: counts(row), inputs: values, scalars })?;
+        }
+        with_gradients(self)?;
+        let (program, report) = self.update;
+        let executor = self.session.executor();
+        executor.run(program, &Run { rows: Default::default(), inputs: Vec::new(), scalars })?;
+        let values = executor.read(program, report)?;
+        let [loss, grad_norm, applied] = values[..] else {
+            return Err(Error::new(ErrorKind::Device, "the step's report has another size"));
+        };
+        if applied == 0.0 {
+            let message = format!("step {}: loss {loss} and gradient norm {grad_norm} are not finite", self.steps_done + 1);
+            return Err(Error::new(ErrorKind::BadData, message).with_hint("lower the learning rate"));
+        }
+        self.steps_done += 1;
+        let tokens: usize = rows.iter().map(|row| row.ids.len()).sum();
+        Ok(StepReport {
+            step: self.steps_done,
+            loss,
+            grad_norm,
+            learning_rate,
+            tokens,
+            tokens_per_second: tokens as f64 / started.elapsed().as_secs_f64(),
+            device_bytes: self.session.device_bytes(),
+        })
+    }
+
+    /// The gradients summed so far in this step, laid out as the adapter's parameters.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn gradients(&mut self) -> Result<Vec<f32>> {
+        Ok(self.session.executor().read_state(self.state.grads)?)
+    }
+
+    /// The adapter as trained so far.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn adapter(&mut self) -> Result<Adapter> {
+        self.adapter.set_params(self.session.executor().read_state(self.params)?)?;
+        Ok(self.adapter.clone())
+    }
+
+    /// A seed for the dropout masks of one row of one step.
+    fn dropout_seed(&self, row: usize) -> u32 {
+        let mut random = crate::random::Random::new(self.options.seed ^ ((self.steps_done as u64) << 20) ^ row as u64);
+        random.next_u64() as u32
+    }
+}

@@ -48,6 +48,11 @@ impl Error {
         Self::new(ErrorKind::BadFile, format!("{}: {field}: {what}", path.display()))
     }
 
+    /// A valid file that asks for something this library does not know: `path: field: what`.
+    pub fn unsupported(path: &Path, field: &str, what: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::Unsupported, format!("{}: {field}: {what}", path.display()))
+    }
+
     /// A file that could not be read or written.
     pub fn io(path: &Path, cause: &std::io::Error) -> Self {
         Self::new(ErrorKind::Io, format!("{}: {cause}", path.display()))

@@ -2,5 +2,12 @@
 //! one person's way of writing.
 
 pub mod error;
+pub mod format;
+// The rest of the module joins with the tokenizer.
+pub mod model {
+    //! The shape of a model.
+    pub mod config;
+    pub use config::{Family, Linear, ModelConfig, RopeParameters, RopeScaling};
+}
 
 pub use error::{Error, ErrorKind, Result};

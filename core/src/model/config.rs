@@ -205,7 +205,9 @@ impl ModelConfig {
             RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings } => {
                 if !stretches(*factor) {
                     wrong("factor must be at least 1")
-                } else if !(*low_freq_factor > 0.0 && high_freq_factor > low_freq_factor && high_freq_factor.is_finite())
+                } else if !(*low_freq_factor > 0.0
+                    && high_freq_factor > low_freq_factor
+                    && high_freq_factor.is_finite())
                 {
                     wrong("high_freq_factor must be greater than low_freq_factor")
                 } else if *original_max_position_embeddings == 0 {

@@ -1,0 +1,206 @@
+//! `config.json` to the shape of a model: the keys of transformers 4 and 5 alike.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::json::JsonFields;
+use super::tensor::shown;
+use crate::error::Result;
+use crate::model::config::{ConfigFields, Family, ModelConfig, RopeParameters, RopeScaling};
+
+const NAMES: ConfigFields = ConfigFields {
+    vocab_size: "vocab_size",
+    hidden_size: "hidden_size",
+    intermediate_size: "intermediate_size",
+    layers: "num_hidden_layers",
+    heads: "num_attention_heads",
+    kv_heads: "num_key_value_heads",
+    head_dim: "head_dim",
+    max_position_embeddings: "max_position_embeddings",
+    rms_norm_eps: "rms_norm_eps",
+    rope_theta: "rope_theta",
+    rope_scaling: "rope_scaling",
+};
+
+/// What `config.json` says.
+pub(crate) struct ConfigJson {
+    pub fields: JsonFields,
+    /// The shape; `tie_word_embeddings` is false where the file does not say.
+    pub config: ModelConfig,
+    /// What the file says of tied embeddings.
+    pub tie: Option<bool>,
+}
+
+/// Reads and checks a `config.json`.
+pub(crate) fn read(path: &Path) -> Result<ConfigJson> {
+    let fields = JsonFields::read(path)?;
+    let family = family(&fields)?;
+    refuse_unknown_variants(&fields)?;
+
+    let size = |name: &str| fields.required(name, fields.usize(name)?);
+    let hidden_size = size("hidden_size")?;
+    let heads = size("num_attention_heads")?;
+    let head_dim = match fields.usize("head_dim")? {
+        Some(head_dim) => head_dim,
+        None if heads > 0 && hidden_size.is_multiple_of(heads) => hidden_size / heads,
+        None => return Err(fields.bad("num_attention_heads", format!("{heads} do not divide {hidden_size}"))),
+    };
+    let tie = fields.bool("tie_word_embeddings")?;
+    let config = ModelConfig {
+        family,
+        vocab_size: size("vocab_size")?,
+        hidden_size,
+        intermediate_size: size("intermediate_size")?,
+        layers: size("num_hidden_layers")?,
+        heads,
+        kv_heads: fields.usize("num_key_value_heads")?.unwrap_or(heads),
+        head_dim,
+        max_position_embeddings: fields.usize("max_position_embeddings")?.unwrap_or(2048),
+        rms_norm_eps: fields.f64("rms_norm_eps")?.unwrap_or(1e-6) as f32,
+        rope: rope(&fields)?,
+        tie_word_embeddings: tie.unwrap_or(false),
+        attention_bias: fields.bool("attention_bias")?.unwrap_or(false),
+        mlp_bias: fields.bool("mlp_bias")?.unwrap_or(false),
+    };
+    config.validate(path, &NAMES)?;
+    Ok(ConfigJson { fields, config, tie })
+}
+
+fn family(fields: &JsonFields) -> Result<Family> {
+    const CLASS: &str = "LlamaForCausalLM";
+    let classes = fields.strings("architectures")?;
+    if let Some(classes) = &classes
+        && !classes.contains(&CLASS)
+    {
+        let names: Vec<String> = classes.iter().map(|class| shown(class)).collect();
+        return Err(fields.unsupported("architectures", format!("{} is not known", names.join(", "))));
+    }
+    match fields.str("model_type")? {
+        Some("llama") => Ok(Family::Llama),
+        None if classes.is_some() => Ok(Family::Llama),
+        None => Err(fields.bad("model_type", "missing")),
+        Some(other) => Err(fields.unsupported("model_type", format!("{} is not known", shown(other)))),
+    }
+}
+
+/// Settings that would change what is computed.
+fn refuse_unknown_variants(fields: &JsonFields) -> Result<()> {
+    let activation = fields.str("hidden_act")?.unwrap_or("silu");
+    if !matches!(activation, "silu" | "swish") {
+        return Err(fields.unsupported("hidden_act", shown(activation)));
+    }
+    for field in ["rope_interleaved", "rope_traditional"] {
+        if fields.bool(field)?.unwrap_or(false) {
+            return Err(fields.unsupported(field, "true"));
+        }
+    }
+    if let Some(types) = fields.strings("layer_types")?
+        && let Some(other) = types.iter().find(|kind| **kind != "full_attention")
+    {
+        return Err(fields.unsupported("layer_types", shown(other)));
+    }
+    if let Some(quantization) = fields.fields("quantization_config")?
+        && let Some(method) = quantization.str("quant_method")?
+    {
+        return Err(quantization.unsupported("quant_method", shown(method)));
+    }
+    Ok(())
+}
+
+/// `rope_parameters` (transformers 5), or `rope_theta` and `rope_scaling` (before).
+fn rope(fields: &JsonFields) -> Result<RopeParameters> {
+    let scaling = match fields.fields("rope_scaling")? {
+        Some(scaling) => Some(scaling),
+        None => fields.fields("rope_parameters")?,
+    };
+    let inner_theta = scaling.as_ref().map(|scaling| scaling.f64("rope_theta")).transpose()?.flatten();
+    let theta = match inner_theta {
+        Some(theta) => theta,
+        None => fields.f64("rope_theta")?.unwrap_or(10_000.0),
+    };
+    for holder in [Some(fields), scaling.as_ref()].into_iter().flatten() {
+        let factor = "partial_rotary_factor";
+        if holder.f64(factor)?.is_some_and(|factor| factor != 1.0) {
+            return Err(holder.unsupported(factor, "other than 1"));
+        }
+    }
+    let Some(scaling) = scaling else {
+        return Ok(RopeParameters { theta, scaling: RopeScaling::None });
+    };
+    if let Some(nested) = scaling.object().iter().find(|(_, value)| value.is_object()) {
+        return Err(scaling.unsupported(nested.0, "rotary settings for each type of layer"));
+    }
+    let key = if scaling.get("rope_type").is_some() { "rope_type" } else { "type" };
+    let number = |name: &str| scaling.required(name, scaling.f64(name)?);
+    let scaling = match scaling.str(key)?.unwrap_or("default") {
+        "default" => RopeScaling::None,
+        "linear" => RopeScaling::Linear { factor: number("factor")? },
+        "llama3" => RopeScaling::Llama3 {
+            factor: number("factor")?,
+            low_freq_factor: number("low_freq_factor")?,
+            high_freq_factor: number("high_freq_factor")?,
+            original_max_position_embeddings: match scaling.usize("original_max_position_embeddings")? {
+                Some(context) => context,
+                None => fields.usize("max_position_embeddings")?.unwrap_or(2048),
+            },
+        },
+        other => return Err(scaling.unsupported(key, format!("{} is not known", shown(other)))),
+    };
+    Ok(RopeParameters { theta, scaling })
+}
+
+/// MLX's `quantization`: what it says of a module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stated {
+    /// Nothing: the tensors decide.
+    Nothing,
+    /// Not quantized.
+    Plain,
+    /// These bits and this group.
+    Affine { bits: usize, group: usize },
+}
+
+/// MLX's `quantization` object, if the file has one.
+pub(crate) struct Quantization(Option<JsonFields>);
+
+impl Quantization {
+    pub fn of(fields: &JsonFields) -> Result<Self> {
+        let quantization = match fields.fields("quantization")? {
+            Some(quantization) => Some(quantization),
+            None => fields.fields("quantization_config")?,
+        };
+        if let Some(quantization) = &quantization {
+            refuse_other_modes(quantization)?;
+        }
+        Ok(Self(quantization))
+    }
+
+    /// Of a format that says nothing of it.
+    pub fn none() -> Self {
+        Self(None)
+    }
+
+    /// What is said of the module at `path` in particular.
+    pub fn of_module(&self, path: &str) -> Result<Stated> {
+        let Some(quantization) = &self.0 else { return Ok(Stated::Nothing) };
+        match quantization.get(path) {
+            None | Some(Value::Bool(true)) => Ok(Stated::Nothing),
+            Some(Value::Bool(false)) => Ok(Stated::Plain),
+            Some(_) => {
+                let module = quantization.fields(path)?;
+                let module = quantization.required(path, module)?;
+                refuse_other_modes(&module)?;
+                let bits = module.required("bits", module.usize("bits")?)?;
+                Ok(Stated::Affine { bits, group: module.required("group_size", module.usize("group_size")?)? })
+            }
+        }
+    }
+}
+
+fn refuse_other_modes(fields: &JsonFields) -> Result<()> {
+    match fields.str("mode")? {
+        None | Some("affine") => Ok(()),
+        Some(other) => Err(fields.unsupported("mode", format!("{} is not known", shown(other)))),
+    }
+}

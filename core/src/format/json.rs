@@ -1,0 +1,103 @@
+//! JSON files read field by field, so that every complaint names file and field.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::mapped::MappedFile;
+use super::tensor::shown;
+use crate::error::{Error, Result};
+
+/// Configuration files are kilobytes, tokenizers and shard indexes megabytes.
+const LIMIT: usize = 256 << 20;
+
+/// An object of a JSON file.
+#[derive(Debug, Clone)]
+pub(crate) struct JsonFields {
+    path: PathBuf,
+    /// The field that holds the object, with a dot; empty for the file's own.
+    prefix: String,
+    object: Map<String, Value>,
+}
+
+impl JsonFields {
+    /// Reads a file that holds one object.
+    pub fn read(path: &Path) -> Result<Self> {
+        let file = MappedFile::open(path)?;
+        let bytes: &[u8] = (*file).as_ref();
+        if bytes.len() > LIMIT {
+            return Err(Error::bad_file(path, "file", format!("{} bytes of JSON", bytes.len())));
+        }
+        // The cause is told by its place alone: what the file holds may be private.
+        let value: Value = serde_json::from_slice(bytes).map_err(|cause| {
+            Error::bad_file(path, &format!("line {} column {}", cause.line(), cause.column()), "not JSON")
+        })?;
+        match value {
+            Value::Object(object) => Ok(Self { path: path.to_owned(), prefix: String::new(), object }),
+            _ => Err(Error::bad_file(path, "file", "not a JSON object")),
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn object(&self) -> &Map<String, Value> {
+        &self.object
+    }
+
+    /// The value of a field; an absent one and `null` are the same.
+    pub fn get(&self, field: &str) -> Option<&Value> {
+        self.object.get(field).filter(|value| !value.is_null())
+    }
+
+    pub fn bad(&self, field: &str, what: impl std::fmt::Display) -> Error {
+        Error::bad_file(&self.path, &format!("{}{}", self.prefix, shown(field)), what)
+    }
+
+    pub fn unsupported(&self, field: &str, what: impl std::fmt::Display) -> Error {
+        Error::unsupported(&self.path, &format!("{}{}", self.prefix, shown(field)), what)
+    }
+
+    /// A field that must be there.
+    pub fn required<T>(&self, field: &str, value: Option<T>) -> Result<T> {
+        value.ok_or_else(|| self.bad(field, "missing"))
+    }
+
+    fn read_as<'a, T>(&'a self, field: &str, kind: &str, read: impl Fn(&'a Value) -> Option<T>) -> Result<Option<T>> {
+        self.get(field).map(|value| read(value).ok_or_else(|| self.bad(field, format!("not {kind}")))).transpose()
+    }
+
+    pub fn usize(&self, field: &str) -> Result<Option<usize>> {
+        self.read_as(field, "a whole number", |value| {
+            let whole = value.as_f64().filter(|x| x.fract() == 0.0 && (0.0..1e15).contains(x));
+            value.as_u64().or(whole.map(|x| x as u64)).and_then(|n| usize::try_from(n).ok())
+        })
+    }
+
+    pub fn f64(&self, field: &str) -> Result<Option<f64>> {
+        self.read_as(field, "a number", Value::as_f64)
+    }
+
+    pub fn bool(&self, field: &str) -> Result<Option<bool>> {
+        self.read_as(field, "true or false", Value::as_bool)
+    }
+
+    pub fn str(&self, field: &str) -> Result<Option<&str>> {
+        self.read_as(field, "a string", Value::as_str)
+    }
+
+    pub fn strings(&self, field: &str) -> Result<Option<Vec<&str>>> {
+        self.read_as(field, "a list of strings", |value| value.as_array()?.iter().map(Value::as_str).collect())
+    }
+
+    /// An object within this one.
+    pub fn fields(&self, field: &str) -> Result<Option<Self>> {
+        let object = self.read_as(field, "an object", Value::as_object)?;
+        Ok(object.map(|object| Self {
+            path: self.path.clone(),
+            prefix: format!("{}{}.", self.prefix, shown(field)),
+            object: object.clone(),
+        }))
+    }
+}

@@ -1,0 +1,15 @@
+//! Everything that opens, checks, converts and writes model and adapter files. Files are untrusted: every length,
+//! count and offset is checked against the file before it is used.
+
+mod config_json;
+mod gguf;
+mod gguf_model;
+mod json;
+mod mapped;
+mod model_files;
+mod safetensors;
+mod tensor;
+
+pub use gguf::{GgufFile, GgufValue};
+pub use model_files::{ModelFiles, ModelSource, TensorName};
+pub use tensor::{Storage, Tensor};

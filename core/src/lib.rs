@@ -2,5 +2,7 @@
 //! one person's way of writing.
 
 pub mod error;
+pub mod generate;
+pub mod text;
 
 pub use error::{Error, ErrorKind, Result};

@@ -1,13 +1,20 @@
-//! On-device personalization: a frozen, quantized language model and a small LoRA adapter that learns
-//! one person's way of writing.
+//! On-device personalization: a frozen, quantized language model and a small LoRA adapter that learns one person's
+//! way of writing.
 
-pub mod error;
+pub mod adapter;
+mod device;
+mod error;
+pub mod eval;
 pub mod format;
-// The rest of the module joins with the tokenizer.
-pub mod model {
-    //! The shape of a model.
-    pub mod config;
-    pub use config::{Family, Linear, ModelConfig, RopeParameters, RopeScaling};
-}
+pub mod generate;
+pub mod model;
+mod random;
+mod session;
+pub mod text;
+pub mod train;
 
+pub use adapter::Adapter;
+pub use device::{DeviceChoice, DeviceInfo, DeviceKind};
 pub use error::{Error, ErrorKind, Result};
+pub use model::Model;
+pub use session::Session;

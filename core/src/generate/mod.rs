@@ -1,0 +1,38 @@
+//! Choosing tokens and turning them into text as they come: sampling, incremental text, stop strings.
+
+mod sampler;
+mod stop;
+mod stream;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use sampler::{Sampler, SamplingOptions};
+pub use stop::StopMatcher;
+pub use stream::{Piece, TextStream};
+
+/// Why a generation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FinishReason {
+    /// The model gave an end-of-turn token.
+    EndOfTurn,
+    /// As many tokens came as were asked for.
+    MaxTokens,
+    /// A stop string came.
+    Stop,
+    /// The caller cancelled.
+    Cancelled,
+}
+
+impl fmt::Display for FinishReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FinishReason::EndOfTurn => "end_of_turn",
+            FinishReason::MaxTokens => "max_tokens",
+            FinishReason::Stop => "stop",
+            FinishReason::Cancelled => "cancelled",
+        })
+    }
+}

@@ -1,0 +1,13 @@
+//! Text to token ids and back: the tokenizer of a model folder or a GGUF file, and its chat template.
+
+mod chat;
+mod folder;
+mod gguf;
+mod pipeline;
+mod strftime;
+mod template;
+mod tokenizer;
+
+pub use chat::{ChatMessage, Role};
+pub use gguf::GgufVocabulary;
+pub use tokenizer::Tokenizer;

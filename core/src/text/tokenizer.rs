@@ -1,0 +1,235 @@
+//! The tokenizer: text to ids, ids to text, and the ids that mean something to the engine.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use sha2::{Digest, Sha256};
+use tokenizers::{AddedVocabulary, Model, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer};
+
+use super::pipeline::{Built, Pipeline};
+use super::template::ChatTemplate;
+use crate::{Error, ErrorKind, Result};
+
+/// The token that starts a document, where a vocabulary has it.
+const DOCUMENT_START: &str = "<|endoftext|>";
+
+/// A model's tokenizer, with its chat template and its special ids.
+///
+/// A *control token* is one that the vocabulary marks as special, such as `<|im_end|>`. [`encode`] never
+/// gives a control token's id for a text that merely spells it out.
+///
+/// [`encode`]: Tokenizer::encode
+pub struct Tokenizer {
+    pub(super) pipeline: Pipeline,
+    /// The pipeline's added tokens, with control tokens read as plain text.
+    plain: AddedVocabulary,
+    pub(super) special: SpecialTokens,
+    pub(super) template: Option<ChatTemplate>,
+    document_start: Option<u32>,
+    vocab_size: usize,
+    fingerprint: [u8; 32],
+}
+
+/// The ids with a part to play, and the names a chat template knows them by.
+#[derive(Debug, Default)]
+pub(super) struct SpecialTokens {
+    pub bos: Option<u32>,
+    pub adds_bos: bool,
+    pub eos: Option<u32>,
+    /// Every id that ends a generation, ascending.
+    pub stops: Vec<u32>,
+    /// `bos_token`, `eos_token` and the like, to the token's text.
+    pub names: BTreeMap<String, String>,
+}
+
+/// A token and the bytes of the text it stands for.
+pub(super) struct Placed {
+    pub id: u32,
+    pub bytes: Range<usize>,
+}
+
+impl std::fmt::Debug for Tokenizer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tokenizer").field("vocab_size", &self.vocab_size).field("special", &self.special).finish()
+    }
+}
+
+impl Tokenizer {
+    pub(super) fn assemble(built: Built, special: SpecialTokens, chat_template: Option<String>) -> Self {
+        let Built { pipeline, vocab_size, mut digest } = built;
+        if let Some(template) = &chat_template {
+            digest.update(template);
+        }
+        let mut plain = pipeline.get_added_vocabulary().clone();
+        plain.set_encode_special_tokens(true);
+        Self {
+            document_start: pipeline.token_to_id(DOCUMENT_START).or(special.bos),
+            template: chat_template.map(|source| ChatTemplate::new(source, &special.names)),
+            fingerprint: Sha256::finalize(digest).into(),
+            pipeline,
+            plain,
+            special,
+            vocab_size,
+        }
+    }
+
+    /// The ids of `text`, without a BOS. Control tokens spelled out in it are text like any other; added
+    /// tokens that are not special (`<think>` in some vocabularies) are matched whole.
+    ///
+    /// # Errors
+    /// `BadData` where the vocabulary has no way to spell the text.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        Ok(ids(self.tokenize(&self.plain, text)?))
+    }
+
+    /// The ids of `text`, without a BOS, control tokens in it taken as such: for text that no user wrote.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn encode_with_controls(&self, text: &str) -> Result<Vec<u32>> {
+        Ok(ids(self.tokenize(self.pipeline.get_added_vocabulary(), text)?))
+    }
+
+    /// The tokens of `text`, control tokens taken as such unless a byte of them lies in one of the
+    /// ascending, disjoint ranges of `quoted`.
+    pub(super) fn encode_around(&self, text: &str, quoted: &[Range<usize>]) -> Result<Vec<Placed>> {
+        let controls = self.controls(text);
+        let spelled = |control: &Range<usize>| quoted.iter().any(|q| q.start < control.end && control.start < q.end);
+        if !controls.iter().any(|(_, bytes)| spelled(bytes)) {
+            return placed(self.tokenize(self.pipeline.get_added_vocabulary(), text)?, 0);
+        }
+
+        // Look for the template's own control tokens between the quotes only, so that none is hidden by
+        // one that a quote spells out, and cut the text at those and nowhere else.
+        let starts = std::iter::once(0).chain(quoted.iter().map(|range| range.end));
+        let ends = quoted.iter().map(|range| range.start).chain(std::iter::once(text.len()));
+        let own = starts.zip(ends).flat_map(|(start, end)| {
+            let found = self.controls(&text[start..end]).into_iter();
+            found.map(move |(id, bytes)| Placed { id, bytes: bytes.start + start..bytes.end + start })
+        });
+        let mut tokens = Vec::new();
+        let mut done = 0;
+        for control in own {
+            tokens.extend(placed(self.tokenize(&self.plain, &text[done..control.bytes.start])?, done)?);
+            done = control.bytes.end;
+            tokens.push(control);
+        }
+        tokens.extend(placed(self.tokenize(&self.plain, &text[done..])?, done)?);
+        Ok(tokens)
+    }
+
+    /// Whether `text` spells out a control token.
+    pub(super) fn spells_control(&self, text: &str) -> bool {
+        !self.controls(text).is_empty()
+    }
+
+    /// Where `text` spells out control tokens, in order.
+    fn controls(&self, text: &str) -> Vec<(u32, Range<usize>)> {
+        let split = self.pipeline.get_added_vocabulary().extract_and_normalize(self.pipeline.get_normalizer(), text);
+        let splits = split.get_splits(OffsetReferential::Original, OffsetType::Byte);
+        let tokens = splits.iter().filter_map(|(_, (start, end), tokens)| {
+            let id = tokens.as_ref()?.first()?.id;
+            self.is_control(id).then_some((id, *start..*end))
+        });
+        tokens.collect()
+    }
+
+    /// Runs the pipeline, finding added tokens by `added`.
+    fn tokenize(&self, added: &AddedVocabulary, text: &str) -> Result<PreTokenizedString> {
+        let mut split = added.extract_and_normalize(self.pipeline.get_normalizer(), text);
+        let run = |split: &mut PreTokenizedString| {
+            if let Some(words) = self.pipeline.get_pre_tokenizer() {
+                words.pre_tokenize(split)?;
+            }
+            split.tokenize(|word| self.pipeline.get_model().tokenize(word.get()))
+        };
+        run(&mut split).map_err(|_| cannot_encode())?;
+        Ok(split)
+    }
+
+    /// The text of `ids`, control tokens left out; ids beyond the vocabulary give nothing.
+    ///
+    /// # Errors
+    /// `BadData` where the tokenizer's own decoder fails.
+    pub fn decode(&self, ids: &[u32]) -> Result<String> {
+        let failed = |_| Error::new(ErrorKind::BadData, "the tokenizer cannot decode these token ids");
+        self.pipeline.decode(ids, true).map_err(failed)
+    }
+
+    /// One more than the largest id, added tokens included.
+    pub fn vocab_size(&self) -> usize {
+        self.vocab_size
+    }
+
+    /// The token that begins a sequence.
+    pub fn bos(&self) -> Option<u32> {
+        self.special.bos
+    }
+
+    /// Whether the model's own settings put a BOS before a plain prompt.
+    pub fn adds_bos(&self) -> bool {
+        self.special.adds_bos && self.special.bos.is_some()
+    }
+
+    /// Whether generation ends at `id`.
+    pub fn is_eos(&self, id: u32) -> bool {
+        self.special.stops.binary_search(&id).is_ok()
+    }
+
+    /// Every id that ends a generation, ascending.
+    pub fn eos_ids(&self) -> &[u32] {
+        &self.special.stops
+    }
+
+    /// The token that ends a turn (`eos`): the last one of a training sample.
+    pub fn end_of_turn(&self) -> Option<u32> {
+        self.special.eos
+    }
+
+    /// The token that starts a document: `<|endoftext|>` where the vocabulary has it, else the BOS.
+    pub fn document_start(&self) -> Option<u32> {
+        self.document_start
+    }
+
+    /// The source of the model's chat template.
+    pub fn chat_template(&self) -> Option<&str> {
+        self.template.as_ref().map(ChatTemplate::source)
+    }
+
+    /// The token `id` as the vocabulary spells it (`Ġhello`, `▁hello`, `<0x0A>`).
+    pub fn token_text(&self, id: u32) -> Option<String> {
+        self.pipeline.id_to_token(id)
+    }
+
+    /// The id of a token by its spelling in the vocabulary.
+    pub fn token_id(&self, token: &str) -> Option<u32> {
+        self.pipeline.token_to_id(token)
+    }
+
+    /// Whether `id` is a control token.
+    pub fn is_control(&self, id: u32) -> bool {
+        self.pipeline.get_added_vocabulary().get_added_tokens_decoder().get(&id).is_some_and(|token| token.special)
+    }
+
+    /// The SHA-256 of the vocabulary, the merges and the chat template: the tokenizer's part of a base
+    /// model's fingerprint, the same for a GGUF file and a folder that hold the same tokenizer.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        self.fingerprint
+    }
+}
+
+fn cannot_encode() -> Error {
+    Error::new(ErrorKind::BadData, "the vocabulary has no token for a character of the text")
+}
+
+fn ids(split: PreTokenizedString) -> Vec<u32> {
+    let splits = split.get_splits(OffsetReferential::Original, OffsetType::None);
+    splits.iter().flat_map(|(_, _, tokens)| tokens.iter().flatten()).map(|token| token.id).collect()
+}
+
+/// The tokens of a piece of text that begins at byte `start` of the whole.
+fn placed(split: PreTokenizedString, start: usize) -> Result<Vec<Placed>> {
+    let encoding = split.into_encoding(None, 0, OffsetType::Byte).map_err(|_| cannot_encode())?;
+    let tokens = encoding.get_ids().iter().zip(encoding.get_offsets());
+    Ok(tokens.map(|(id, (from, to))| Placed { id: *id, bytes: from + start..to + start }).collect())
+}

@@ -65,7 +65,11 @@ pub struct DeviceInfo {
 }
 
 /// Opens a device with the model's weights on it. `threads` is for the CPU; 0 means one a core.
-pub(crate) fn open(choice: DeviceChoice, weights: &Arc<Weights>, threads: usize) -> Result<(Box<dyn Executor>, DeviceInfo)> {
+pub(crate) fn open(
+    choice: DeviceChoice,
+    weights: &Arc<Weights>,
+    threads: usize,
+) -> Result<(Box<dyn Executor>, DeviceInfo)> {
     let cpu = |reason: String| -> Result<(Box<dyn Executor>, DeviceInfo)> {
         let executor = CpuExecutor::new(Arc::clone(weights), threads)?;
         let info = DeviceInfo { kind: DeviceKind::Cpu, name: executor.device(), reason };

@@ -2,13 +2,11 @@
 
 mod layout;
 
-use std::path::Path;
-
 pub use layout::{LoraLayout, LoraSlot};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::peft::{AdapterFiles, LoraConfig};
-use crate::model::{Linear, Model, ModelConfig};
+use crate::format::peft::LoraConfig;
+use crate::model::{Model, ModelConfig};
 use crate::random::Random;
 
 /// A LoRA adapter of one base model.
@@ -36,16 +34,6 @@ impl Adapter {
         Ok(Self { config, layout, params, document_start: false })
     }
 
-    /// Reads a PEFT folder.
-    ///
-    /// # Errors
-    /// When a file is damaged, a field is not supported, the adapter does not fit the model, or none of its tensors
-    /// applies.
-    pub fn open(path: &Path, model: &Model) -> Result<Self> {
-        let files = AdapterFiles::open(path)?;
-        todo_adapter(files, model)
-    }
-
     /// The configuration.
     pub fn config(&self) -> &LoraConfig {
         &self.config
@@ -65,4 +53,29 @@ impl Adapter {
     pub fn document_start(&self) -> bool {
         self.document_start
     }
+
+    pub(crate) fn set_params(&mut self, params: Vec<f32>) -> Result<()> {
+        if params.len() != self.layout.len() {
+            let message = format!("{} parameters for an adapter of {}", params.len(), self.layout.len());
+            return Err(Error::new(ErrorKind::AdapterMismatch, message));
+        }
+        self.params = params;
+        Ok(())
+    }
+
+    /// Checks that the adapter was made for the shape of `model`.
+    pub(crate) fn check_fits(&self, model: &Model) -> Result<()> {
+        match layout_of(&self.config, &model.base().config)? == self.layout {
+            true => Ok(()),
+            false => Err(Error::new(ErrorKind::AdapterMismatch, "the adapter was made for a model of another shape")),
+        }
+    }
+}
+
+fn layout_of(config: &LoraConfig, model: &ModelConfig) -> Result<LoraLayout> {
+    let layout = LoraLayout::new(model, config.rank, config.scale(), |layer, linear| config.adapts(layer, linear));
+    if layout.is_empty() {
+        return Err(Error::new(ErrorKind::AdapterMismatch, "the adapter's target modules name no layer of the model"));
+    }
+    Ok(layout)
 }

@@ -4,6 +4,7 @@
 mod config_json;
 mod gguf;
 mod gguf_model;
+mod gguf_vocabulary;
 mod json;
 mod mapped;
 mod model_files;
@@ -11,5 +12,7 @@ mod safetensors;
 mod tensor;
 
 pub use gguf::{GgufFile, GgufValue};
+pub use gguf_vocabulary::vocabulary;
 pub use model_files::{ModelFiles, ModelSource, TensorName};
 pub use tensor::{Storage, Tensor};
+pub mod peft;

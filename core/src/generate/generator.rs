@@ -110,7 +110,9 @@ impl<'s> Generator<'s> {
         let model = Arc::clone(session.model());
         if capacity > model.base().context {
             let message = format!("{capacity} tokens of prompt and answer; the model holds {}", model.base().context);
-            return Err(Error::new(ErrorKind::BadOption, message).with_hint("shorten the prompt or ask for fewer tokens"));
+            return Err(
+                Error::new(ErrorKind::BadOption, message).with_hint("shorten the prompt or ask for fewer tokens")
+            );
         }
         session.start_job();
         let lora = session.bind(adapter)?;
@@ -142,7 +144,10 @@ impl<'s> Generator<'s> {
     ) -> Result<Generation> {
         self.session.model().check_ids(prompt)?;
         if prompt.is_empty() || options.max_tokens == 0 {
-            return Err(Error::new(ErrorKind::BadOption, "generation needs a prompt token and max-tokens of at least 1"));
+            return Err(Error::new(
+                ErrorKind::BadOption,
+                "generation needs a prompt token and max-tokens of at least 1",
+            ));
         }
         if prompt.len() + options.max_tokens > self.capacity + 1 {
             let message = format!("{} prompt tokens and {} new ones", prompt.len(), options.max_tokens);

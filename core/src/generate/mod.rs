@@ -1,5 +1,6 @@
-//! Choosing tokens and turning them into text as they come: sampling, incremental text, stop strings.
+//! Generation: passes over a key/value cache, sampling, and text streamed as it comes.
 
+mod generator;
 mod sampler;
 mod stop;
 mod stream;
@@ -8,6 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use generator::{GenerateOptions, Generation, Generator, chat_prompt, plain_prompt};
 pub use sampler::{Sampler, SamplingOptions};
 pub use stop::StopMatcher;
 pub use stream::{Piece, TextStream};

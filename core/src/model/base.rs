@@ -51,11 +51,8 @@ impl BaseModel {
         let config = files.config().clone();
         let mut weights = Weights::default();
         let embedding = weights.add_matrix(files.matrix(TensorName::Embedding)?);
-        let head = if config.tie_word_embeddings {
-            embedding
-        } else {
-            weights.add_matrix(files.matrix(TensorName::Head)?)
-        };
+        let head =
+            if config.tie_word_embeddings { embedding } else { weights.add_matrix(files.matrix(TensorName::Head)?) };
         let final_norm = weights.add_vector(files.vector(TensorName::FinalNorm)?);
         let context = context.min(config.max_position_embeddings);
         let rope = weights.add_vector(RopeTable::new(&frequencies(&config), context).values);

@@ -1,6 +1,8 @@
 //! The forward pass of the Llama family as operations of a program.
 
-use idiolect_kernels::ops::{Attention, Dropout, Embed, Linear as LinearOp, LoraDown, LoraTerm, RmsNorm, Rope, ScatterRows, SwiGlu};
+use idiolect_kernels::ops::{
+    Attention, Dropout, Embed, Linear as LinearOp, LoraDown, LoraTerm, RmsNorm, Rope, ScatterRows, SwiGlu,
+};
 use idiolect_kernels::program::{BufferId, Operation, Program, RowCounts, Rows, StateId};
 
 use super::base::BaseModel;
@@ -182,7 +184,12 @@ impl<'a> Graph<'a> {
     }
 
     /// A whole layer; its parts and its output.
-    pub fn layer(&mut self, layer: usize, x: BufferId, cache: Option<LayerCache>) -> (AttentionParts, MlpParts, BufferId) {
+    pub fn layer(
+        &mut self,
+        layer: usize,
+        x: BufferId,
+        cache: Option<LayerCache>,
+    ) -> (AttentionParts, MlpParts, BufferId) {
         let attention = self.attention(layer, x, cache);
         let mlp = self.mlp_inputs(layer, attention.mid);
         let activation = self.activation(mlp);

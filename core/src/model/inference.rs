@@ -29,7 +29,12 @@ pub(crate) struct Continuation {
 }
 
 /// See [`Continuation`].
-pub(crate) fn continuation(base: &BaseModel, lora: Option<&LoraBinding>, cache: &CacheState, tokens: usize) -> Continuation {
+pub(crate) fn continuation(
+    base: &BaseModel,
+    lora: Option<&LoraBinding>,
+    cache: &CacheState,
+    tokens: usize,
+) -> Continuation {
     let mut graph = Graph::new("continuation", base, lora, RowCounts { tokens, selected: 1 });
     let slots = graph.program.input("slots", Rows::Tokens, 1);
     let mut x = graph.embed();

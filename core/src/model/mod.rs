@@ -14,7 +14,7 @@ pub use config::{Family, Linear, ModelConfig, RopeParameters, RopeScaling};
 pub(crate) use graph::{LoraBinding, TokenInputs};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::ModelFiles;
+use crate::format::{ModelFiles, ModelSource, vocabulary};
 use crate::text::Tokenizer;
 use crate::train::Sample;
 
@@ -37,7 +37,10 @@ impl Model {
     pub fn open(path: &Path) -> Result<Self> {
         let files = ModelFiles::open(path)?;
         let base = BaseModel::new(&files, DEFAULT_CONTEXT)?;
-        let tokenizer = files.tokenizer()?;
+        let tokenizer = match files.source() {
+            ModelSource::Folder(folder) => Tokenizer::from_folder(folder)?,
+            ModelSource::Gguf(file) => Tokenizer::from_gguf(&vocabulary(file)?, file.path())?,
+        };
         Ok(Self { path: path.to_owned(), files, base, tokenizer })
     }
 

@@ -134,7 +134,13 @@ impl Default for AdamSettings {
 }
 
 /// Final norm, head and loss over the selected rows; returns the gradient of the residual stream.
-fn loss_and_gradient(graph: &mut Graph, x: BufferId, inputs: TrainInputs, total: BufferId, logit_rows: usize) -> BufferId {
+fn loss_and_gradient(
+    graph: &mut Graph,
+    x: BufferId,
+    inputs: TrainInputs,
+    total: BufferId,
+    logit_rows: usize,
+) -> BufferId {
     let (hidden, vocabulary) = (graph.base.config.hidden_size, graph.base.config.vocab_size);
     let (gain, head, epsilon) = (graph.base.final_norm, graph.base.head, graph.base.config.rms_norm_eps);
     let per_selected = |graph: &mut Graph, name, width| graph.program.scratch(name, Rows::Selected, width);
@@ -243,11 +249,23 @@ impl Backward<'_> {
         let (weight, _) = graph.base.layers[layer].linear(linear);
         let mut term = None;
         let mut dropped = None;
-        if let (Some((input, low)), Some((lora, slot, params))) = (graph.lora_low(layer, linear, x), graph.slot(layer, linear)) {
+        if let (Some((input, low)), Some((lora, slot, params))) =
+            (graph.lora_low(layer, linear, x), graph.slot(layer, linear))
+        {
             let rank = lora.layout.rank;
             let dlow = graph.per_token("d low", rank);
             let scale = lora.layout.scale;
-            graph.push(LoraBackward { x: input, dy, low, dlow, params, grads: self.grads, a: slot.a, b: slot.b, scale });
+            graph.push(LoraBackward {
+                x: input,
+                dy,
+                low,
+                dlow,
+                params,
+                grads: self.grads,
+                a: slot.a,
+                b: slot.b,
+                scale,
+            });
             if lora.dropout > 0.0 {
                 let out = graph.per_token("d dropped", slot.inputs);
                 dropped = Some((lora.dropout, LoraInputGradient { dlow, params, a: slot.a, out }));

@@ -57,7 +57,8 @@ pub fn read_ids(path: &Path) -> Result<Vec<Vec<u32>>> {
 
 fn read_utf8(path: &Path) -> Result<String> {
     let bytes = fs::read(path).map_err(|e| Error::io(path, &e))?;
-    String::from_utf8(bytes).map_err(|e| Error::bad_file(path, &format!("byte {}", e.utf8_error().valid_up_to()), "not UTF-8"))
+    String::from_utf8(bytes)
+        .map_err(|e| Error::bad_file(path, &format!("byte {}", e.utf8_error().valid_up_to()), "not UTF-8"))
 }
 
 /// A row of ids as a sample: n ids give n − 1 predictions.
@@ -98,7 +99,11 @@ mod tests {
         for (name, content, expected) in [
             ("a.txt", "one\n\n  two \n", Ok(vec![row("one", None), row("two", None)])),
             ("a.jsonl", "{\"text\":\"one\",\"id\":3}\n", Ok(vec![row("one", None)])),
-            ("a.jsonl", "{\"text\":\"yes\",\"context\":\"so?\",\"timestamp\":\"x\"}", Ok(vec![row("yes", Some("so?"))])),
+            (
+                "a.jsonl",
+                "{\"text\":\"yes\",\"context\":\"so?\",\"timestamp\":\"x\"}",
+                Ok(vec![row("yes", Some("so?"))]),
+            ),
             ("a.jsonl", "{\"text\":\"one\"}\n{\"txt\":\"secret\"}", Err("line 2")),
             ("a.jsonl", "secret", Err("line 1")),
             ("a.jsonl", "{\"text\":5}", Err("line 1")),

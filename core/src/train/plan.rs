@@ -21,6 +21,9 @@ const DEFAULT_BUDGET: usize = 350_000_000;
 /// What a process takes beside weights, arena and state: code, threads' stacks, the allocator's slack. Measured.
 const PROCESS_BYTES: usize = 14_000_000;
 
+/// What the tokenizer takes for every entry of its vocabulary: text, merges, their maps. Measured.
+const TOKEN_BYTES: usize = 400;
+
 /// Bytes by purpose.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrainPlan {
@@ -70,8 +73,10 @@ impl TrainPlan {
             None => {
                 let least = candidates.last().map_or(0, |shape| plan_of(shape).total_bytes());
                 let message = format!("a budget of {budget} bytes cannot hold this training, which needs {least}");
-                Err(Error::new(ErrorKind::OverBudget, message)
-                    .with_hint(format!("give at least {} MB, a lower rank or shorter samples", least.div_ceil(1_000_000))))
+                Err(Error::new(ErrorKind::OverBudget, message).with_hint(format!(
+                    "give at least {} MB, a lower rank or shorter samples",
+                    least.div_ceil(1_000_000)
+                )))
             }
         }
     }
@@ -89,7 +94,8 @@ impl TrainPlan {
         threads: usize,
         shape: TrainShape,
     ) -> Self {
-        let state = TrainState { grads: StateId(1), first_moment: StateId(2), second_moment: StateId(3), total: StateId(4) };
+        let state =
+            TrainState { grads: StateId(1), first_moment: StateId(2), second_moment: StateId(3), total: StateId(4) };
         let lora = LoraBinding { layout: layout.clone(), params: StateId(0), dropout };
         let (step, _) = accumulate(model.base(), &lora, state, &shape);
         let (finish, _) = update(&lora, state, &AdamSettings::default());
@@ -100,7 +106,7 @@ impl TrainPlan {
             state_bytes: 4 * layout.len() * 4,
             arena_bytes: Plan::new(&step).bytes().max(Plan::new(&finish).bytes()),
             scratch_bytes: if on_cpu { CpuExecutor::scratch_bytes(threads) } else { 0 },
-            process_bytes: if on_cpu { PROCESS_BYTES + model.tokenizer_bytes() } else { 0 },
+            process_bytes: if on_cpu { PROCESS_BYTES + TOKEN_BYTES * model.tokenizer().vocab_size() } else { 0 },
             row_tokens: shape.capacity.tokens,
             recomputed_attention: count(&[Keep::Input]),
             recomputed_mlp: count(&[Keep::Input, Keep::Attention]),

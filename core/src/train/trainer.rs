@@ -145,7 +145,8 @@ impl<'s> Trainer<'s> {
             return Err(Error::new(ErrorKind::Device, "the step's report has another size"));
         };
         if applied == 0.0 {
-            let message = format!("step {}: loss {loss} and gradient norm {grad_norm} are not finite", self.steps_done + 1);
+            let message =
+                format!("step {}: loss {loss} and gradient norm {grad_norm} are not finite", self.steps_done + 1);
             return Err(Error::new(ErrorKind::BadData, message).with_hint("lower the learning rate"));
         }
         self.steps_done += 1;

@@ -61,6 +61,9 @@ impl Operation for Linear {
             self.lora.map(|l| l.low),
             self.lora.map(|l| l.params),
         ]);
+        if out.is_empty() {
+            return; // no row is selected: the matrix need not be read
+        }
         let (rows, cols) = (weight.rows(), weight.cols());
         let mode = match (self.residual, self.bias) {
             (None, None) => Output::Overwrite,

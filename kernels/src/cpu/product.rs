@@ -115,6 +115,9 @@ pub(crate) fn multiply(dy: ArrayView2<f32>, w: &Matrix, mut dx: ArrayViewMut2<f3
 }
 
 /// `c = α·a·b` or `c += α·a·b` for small f32 operands; tasks take whole rows of c.
+///
+/// α is multiplied into b first: the GEMM rounds its own α otherwise in the tiles at the edge than in the others, so
+/// that a row's bits would depend on how many rows follow.
 pub(crate) fn small_product(
     alpha: f32,
     a: ArrayView2<f32>,
@@ -123,8 +126,9 @@ pub(crate) fn small_product(
     output: Output,
 ) {
     const TASK_ROWS: usize = 64;
+    let b = &b * alpha;
     c.axis_chunks_iter_mut(Axis(0), TASK_ROWS)
         .into_par_iter()
         .zip(a.axis_chunks_iter(Axis(0), TASK_ROWS))
-        .for_each(|(mut c, a)| general_mat_mul(alpha, &a, &b, output.beta(), &mut c));
+        .for_each(|(mut c, a)| general_mat_mul(1.0, &a, &b, output.beta(), &mut c));
 }

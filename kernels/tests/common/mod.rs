@@ -1,0 +1,6 @@
+//! What tests of every executor share: cases to run, matrices in every encoding, tables that report all failures.
+
+pub mod case;
+pub mod encodings;
+pub mod random;
+pub mod table;

@@ -1,0 +1,116 @@
+//! Attention over packed samples and over a cache, and its gradient.
+
+use idiolect_kernels::ops::{Attention, AttentionBackward, Heads, Packing, ScatterRows};
+use idiolect_kernels::program::Rows::{Selected, Tokens};
+
+use crate::common::case::Case;
+use crate::common::random::Random;
+use crate::common::table::Table;
+use crate::reference::{self, dot, wide};
+use crate::run;
+
+const TOLERANCE: f64 = 5e-6;
+
+fn heads(query: usize, key_value: usize, dim: usize) -> Heads {
+    Heads { query, key_value, dim, scale: 1.0 / (dim as f32).sqrt() }
+}
+
+/// Lengths of samples packed in one row, and the heads that look at them.
+fn packed() -> Vec<(Vec<usize>, Heads)> {
+    let mut cases = Vec::new();
+    let lengths: [&[usize]; 10] =
+        [&[1], &[8], &[31], &[33], &[65], &[1, 1, 1], &[3, 1, 29, 32, 7], &[31, 33, 1, 65], &[16; 9], &[64, 64, 300]];
+    for lengths in lengths {
+        for shape in [heads(1, 1, 8), heads(4, 2, 31), heads(9, 3, 16), heads(6, 1, 33), heads(2, 2, 65)] {
+            cases.push((lengths.to_vec(), shape));
+        }
+    }
+    cases.push((vec![1757], heads(1, 1, 8)));
+    cases.push((vec![600, 1157], heads(2, 1, 4)));
+    cases
+}
+
+#[test]
+fn attention_over_packed_samples_and_its_gradient() {
+    let (mut table, mut random) = (Table::default(), Random::new(41));
+    for (lengths, heads) in packed() {
+        let t: usize = lengths.iter().sum();
+        let (q_width, kv_width) = (heads.query * heads.dim, heads.key_value * heads.dim);
+        let packing = Packing::samples(&lengths);
+        // Scores of a few units, so that the softmax is neither flat nor a single one.
+        let q: Vec<f32> = random.floats(t * q_width).iter().map(|v| 4.0 * v).collect();
+        let (k, v, dout) = (random.floats(t * kv_width), random.floats(t * kv_width), random.floats(t * q_width));
+        let mut case = Case::new(t, 0);
+        let [q_id, k_id, v_id, dout_id] = [&q, &k, &v, &dout].map(|values| case.floats(Tokens, values));
+        let (spans, reach) = (case.indices(Tokens, &packing.spans), case.indices(Tokens, &packing.reach));
+        let [out, dq] = [(); 2].map(|()| case.output(Tokens, q_width));
+        let [dk, dv] = [(); 2].map(|()| case.output(Tokens, kv_width));
+        let (lse, delta) = (case.output(Tokens, heads.query), case.output(Tokens, heads.query));
+        case.push(Attention { q: q_id, k: k_id, v: v_id, spans, out, lse, heads });
+        case.push(AttentionBackward {
+            q: q_id,
+            k: k_id,
+            v: v_id,
+            out,
+            lse,
+            dout: dout_id,
+            spans,
+            reach,
+            delta,
+            dq,
+            dk,
+            dv,
+            heads,
+        });
+        let mut ran = run(case);
+
+        let name = format!("{lengths:?}, {} of {} heads of {}", heads.key_value, heads.query, heads.dim);
+        let (q64, k64, v64) = (wide(&q), wide(&k), wide(&v));
+        let (expected, expected_lse) = reference::attention(&q64, &k64, &v64, &packing.spans, heads);
+        table.close(&format!("{name}: out"), &ran.read(out), &expected, TOLERANCE);
+        table.close(&format!("{name}: lse"), &ran.read(lse), &expected_lse, TOLERANCE);
+        let loss =
+            |q: &[f64], k: &[f64], v: &[f64]| dot(&reference::attention(q, k, v, &packing.spans, heads).0, &dout);
+        let pairs: usize = packing.spans.chunks_exact(2).map(|s| (s[1] + 1 - s[0]) as usize).sum();
+        let cost = pairs * heads.query * (4 * heads.dim + 20);
+        table.gradient(&format!("{name}: dq"), |q| loss(q, &k64, &v64), &q, cost, &ran.read(dq));
+        table.gradient(&format!("{name}: dk"), |k| loss(&q64, k, &v64), &k, cost, &ran.read(dk));
+        table.gradient(&format!("{name}: dv"), |v| loss(&q64, &k64, v), &v, cost, &ran.read(dv));
+    }
+    table.finish();
+}
+
+#[test]
+fn attention_over_a_cache() {
+    let (mut table, mut random) = (Table::default(), Random::new(42));
+    for (start, len) in [(0, 1), (0, 33), (7, 1), (31, 8), (65, 33), (300, 65), (1757, 1)] {
+        for heads in [heads(1, 1, 8), heads(4, 2, 31), heads(9, 3, 64)] {
+            let (q_width, kv_width, room) = (heads.query * heads.dim, heads.key_value * heads.dim, start + len + 5);
+            let packing = Packing::continuation(start, len);
+            let q: Vec<f32> = random.floats(len * q_width).iter().map(|v| 4.0 * v).collect();
+            let (k, v) = (random.floats(room * kv_width), random.floats(room * kv_width));
+            // What lies in the cache where the new rows go must not matter.
+            let new = start * kv_width..(start + len) * kv_width;
+            let stale = |values: &[f32]| {
+                let mut values = values.to_vec();
+                values[new.clone()].fill(f32::NAN);
+                values
+            };
+            let mut case = Case::new(len, len);
+            let (q_id, spans) = (case.floats(Tokens, &q), case.indices(Tokens, &packing.spans));
+            let (k_new, v_new) = (case.floats(Selected, &k[new.clone()]), case.floats(Selected, &v[new.clone()]));
+            let positions = case.indices(Selected, &packing.positions);
+            let (k_cache, v_cache) = (case.state(room, &stale(&k)), case.state(room, &stale(&v)));
+            let (out, lse) = (case.output(Tokens, q_width), case.output(Tokens, heads.query));
+            case.push(ScatterRows { src: k_new, index: positions, out: k_cache, keep: true });
+            case.push(ScatterRows { src: v_new, index: positions, out: v_cache, keep: true });
+            case.push(Attention { q: q_id, k: k_cache, v: v_cache, spans, out, lse, heads });
+            let mut ran = run(case);
+            let name = format!("{len} after {start}, {} of {} heads of {}", heads.key_value, heads.query, heads.dim);
+            let (expected, expected_lse) = reference::attention(&wide(&q), &wide(&k), &wide(&v), &packing.spans, heads);
+            table.close(&format!("{name}: out"), &ran.read(out), &expected, TOLERANCE);
+            table.close(&format!("{name}: lse"), &ran.read(lse), &expected_lse, TOLERANCE);
+        }
+    }
+    table.finish();
+}

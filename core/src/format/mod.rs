@@ -7,8 +7,12 @@ mod gguf_model;
 mod gguf_vocabulary;
 mod json;
 mod mapped;
+mod mlx_adapter;
 mod model_files;
+pub mod peft;
 mod safetensors;
+mod safetensors_writer;
+mod staged;
 mod tensor;
 
 pub use gguf::{GgufFile, GgufValue};

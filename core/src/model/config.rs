@@ -68,6 +68,14 @@ impl Linear {
         format!("model.layers.{layer}.{block}.{}", self.name())
     }
 
+    /// The layer and linear layer of a module's path.
+    pub fn from_path(path: &str) -> Option<(usize, Self)> {
+        let (layer, rest) = path.strip_prefix("model.layers.")?.split_once('.')?;
+        let linear = Self::from_name(rest.rsplit('.').next()?)?;
+        let layer = layer.parse().ok()?;
+        (linear.path(layer) == path).then_some((layer, linear))
+    }
+
     /// Whether it belongs to the attention half of the block.
     pub const fn is_attention(self) -> bool {
         matches!(self, Self::Q | Self::K | Self::V | Self::O)
@@ -243,4 +251,27 @@ pub(crate) struct ConfigFields {
     pub rms_norm_eps: &'static str,
     pub rope_theta: &'static str,
     pub rope_scaling: &'static str,
+}
+
+#[cfg(test)]
+impl ModelConfig {
+    /// A model for tests: every width that may differ from another does.
+    pub(crate) fn tiny() -> Self {
+        Self {
+            family: Family::Llama,
+            vocab_size: 40,
+            hidden_size: 12,
+            intermediate_size: 20,
+            layers: 2,
+            heads: 2,
+            kv_heads: 1,
+            head_dim: 8,
+            max_position_embeddings: 64,
+            rms_norm_eps: 1e-5,
+            rope: RopeParameters { theta: 10_000.0, scaling: RopeScaling::None },
+            tie_word_embeddings: true,
+            attention_bias: false,
+            mlp_bias: false,
+        }
+    }
 }

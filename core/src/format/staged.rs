@@ -1,0 +1,176 @@
+//! Files and folders that appear whole or not at all.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// A folder in the making, beside its destination; removed again unless it is published.
+#[derive(Debug)]
+pub(crate) struct StagedFolder {
+    staging: PathBuf,
+    destination: PathBuf,
+}
+
+impl StagedFolder {
+    /// Begins a folder that will appear at `destination`.
+    pub fn begin(destination: &Path) -> Result<Self> {
+        let parent = parent_of(destination)?;
+        fs::create_dir_all(parent).map_err(|cause| Error::io(parent, &cause))?;
+        let staging = beside(destination, "partial");
+        fs::create_dir(&staging).map_err(|cause| Error::io(&staging, &cause))?;
+        Ok(Self { staging, destination: destination.to_owned() })
+    }
+
+    /// Where a file is written meanwhile.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.staging.join(name)
+    }
+
+    /// Writes a whole file.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.file(name);
+        let io = |cause| Error::io(&path, &cause);
+        let mut file = File::create_new(&path).map_err(io)?;
+        file.write_all(bytes).map_err(io)?;
+        file.sync_all().map_err(io)
+    }
+
+    /// Copies a whole file.
+    pub fn copy(&self, source: &Path, name: &str) -> Result<()> {
+        let path = self.file(name);
+        let mut from = File::open(source).map_err(|cause| Error::io(source, &cause))?;
+        let io = |cause| Error::io(&path, &cause);
+        let mut to = File::create_new(&path).map_err(io)?;
+        std::io::copy(&mut from, &mut to).map_err(io)?;
+        to.sync_all().map_err(io)
+    }
+
+    /// Makes the folder appear. An empty folder in its place goes; so does one that holds `replaceable`, a file that
+    /// marks what may be replaced.
+    pub fn publish(self, replaceable: Option<&str>) -> Result<()> {
+        sync_folder(&self.staging)?;
+        let destination = &self.destination;
+        let io = |cause| Error::io(destination, &cause);
+        let old = match replaceable {
+            Some(mark) if destination.join(mark).is_file() => {
+                let aside = beside(destination, "old");
+                fs::rename(destination, &aside).map_err(io)?;
+                Some(aside)
+            }
+            _ => {
+                refuse_occupied(destination)?;
+                None
+            }
+        };
+        if let Err(cause) = fs::rename(&self.staging, destination) {
+            if let Some(aside) = old {
+                // The old folder back in its place; the first error is the one to tell.
+                let _ = fs::rename(aside, destination);
+            }
+            return Err(io(cause));
+        }
+        sync_folder(parent_of(destination)?)?;
+        match old {
+            Some(aside) => fs::remove_dir_all(&aside).map_err(|cause| Error::io(&aside, &cause)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for StagedFolder {
+    fn drop(&mut self) {
+        // Gone already once it was published; nothing can be done about another failure.
+        let _ = fs::remove_dir_all(&self.staging);
+    }
+}
+
+/// Refuses a destination that holds something.
+pub(crate) fn refuse_occupied(destination: &Path) -> Result<()> {
+    let occupied = match fs::read_dir(destination) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => false,
+        Err(_) => true,
+    };
+    if occupied {
+        let message = format!("{}: already there, and not empty", destination.display());
+        return Err(Error::new(ErrorKind::Io, message).with_hint("choose another place, or remove it first"));
+    }
+    Ok(())
+}
+
+/// The folder that `path` lies in.
+fn parent_of(path: &Path) -> Result<&Path> {
+    match path.parent() {
+        _ if path.file_name().is_none() => Err(Error::bad_file(path, "path", "has no name of its own")),
+        Some(parent) if parent != Path::new("") => Ok(parent),
+        _ => Ok(Path::new(".")),
+    }
+}
+
+/// A hidden name beside `path` that nothing else uses.
+fn beside(path: &Path, purpose: &str) -> PathBuf {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |time| time.as_nanos());
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{purpose}-{}-{time:x}-{number}", std::process::id()))
+}
+
+/// Makes renames within a folder durable.
+fn sync_folder(folder: &Path) -> Result<()> {
+    if cfg!(unix) {
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(|cause| Error::io(folder, &cause))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn appears_whole_or_leaves_nothing() {
+        let home = tempfile::tempdir().unwrap();
+        let destination = home.path().join("deep/model");
+        let staged = StagedFolder::begin(&destination).unwrap();
+        staged.write("a", b"1").unwrap();
+        drop(staged);
+        assert_eq!(names(&home.path().join("deep")), [""; 0]);
+
+        let staged = StagedFolder::begin(&destination).unwrap();
+        staged.write("a", b"1").unwrap();
+        assert!(!destination.exists());
+        staged.publish(None).unwrap();
+        assert_eq!(names(&home.path().join("deep")), ["model"]);
+        assert_eq!(names(&destination), ["a"]);
+    }
+
+    #[test]
+    fn replaces_only_what_is_marked() {
+        // (what lies there, may be replaced by a new folder that replaces what holds "mark")
+        for (there, replaced) in [(vec![], true), (vec!["mark", "x"], true), (vec!["x"], false)] {
+            let home = tempfile::tempdir().unwrap();
+            let destination = home.path().join("adapter");
+            fs::create_dir(&destination).unwrap();
+            for name in &there {
+                fs::write(destination.join(name), b"old").unwrap();
+            }
+            let staged = StagedFolder::begin(&destination).unwrap();
+            staged.write("mark", b"new").unwrap();
+            assert_eq!(staged.publish(Some("mark")).is_ok(), replaced, "{there:?}");
+            assert_eq!(names(home.path()), ["adapter"], "{there:?}");
+            let expected = if replaced { vec!["mark"] } else { there.clone() };
+            assert_eq!(names(&destination), expected);
+        }
+    }
+}

@@ -4,8 +4,12 @@ mod layout;
 
 pub use layout::{LoraLayout, LoraSlot};
 
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::peft::LoraConfig;
+use crate::format::peft::{AdapterFiles, AdapterRecord, Factors, LoraConfig, write_factors};
 use crate::model::{Model, ModelConfig};
 use crate::random::Random;
 
@@ -34,6 +38,77 @@ impl Adapter {
         Ok(Self { config, layout, params, document_start: false })
     }
 
+    /// Reads a folder in PEFT's or MLX's layout. One without our own record is accepted by its shapes.
+    ///
+    /// # Errors
+    /// When a file is damaged or asks for something unknown, the adapter does not fit the model or was made for another
+    /// one, or none of its tensors applies.
+    pub fn open(path: &Path, model: &Model) -> Result<Self> {
+        let files = AdapterFiles::open(path)?;
+        let base = files.record().and_then(|record| record.base_fingerprint.as_deref());
+        if base.is_some_and(|base| base != model.fingerprint()) {
+            let message =
+                format!("{}: base_fingerprint: the adapter was trained on another base model", path.display());
+            return Err(
+                Error::new(ErrorKind::AdapterMismatch, message).with_hint("open the model that it was trained on")
+            );
+        }
+        let layout = layout_of(files.config(), &model.base().config)?;
+        let mut params = vec![0.0; layout.len()];
+        for factors in files.factors(&model.base().config)? {
+            let slot = layout.slot(factors.layer, factors.linear);
+            let slot = slot.ok_or_else(|| Error::new(ErrorKind::AdapterMismatch, "a tensor that nothing adapts"))?;
+            params[slot.a..slot.b].copy_from_slice(&factors.a);
+            params[slot.b..slot.b + factors.b.len()].copy_from_slice(&factors.b);
+        }
+        let document_start = files.record().is_some_and(|record| record.document_start);
+        Ok(Self { config: files.config().clone(), layout, params, document_start })
+    }
+
+    /// Writes a folder that PEFT loads, with our own record beside: the base's fingerprint, how samples began, and
+    /// `report`. It appears whole or not at all, in place of an adapter that lies there.
+    ///
+    /// # Errors
+    /// When the disk refuses, or something other than an adapter lies at `path`.
+    pub fn save(&self, path: &Path, model: &Model, report: Map<String, Value>) -> Result<()> {
+        let record = AdapterRecord {
+            base_fingerprint: Some(model.fingerprint().to_owned()),
+            document_start: self.document_start,
+            report,
+        };
+        AdapterFiles::write(path, &self.config, &self.factors_of(&self.params), &record)
+    }
+
+    /// Writes values laid out as the parameters (their gradients, say) as a safetensors file under PEFT's names.
+    ///
+    /// # Errors
+    /// When there are not as many values as parameters, or the disk refuses.
+    pub fn write_values(&self, path: &Path, values: &[f32]) -> Result<()> {
+        self.check_len(values)?;
+        write_factors(path, self.config.rank, &self.factors_of(values))
+    }
+
+    /// Both factors of every adapted layer out of a flat array.
+    fn factors_of(&self, values: &[f32]) -> Vec<Factors> {
+        let rank = self.layout.rank;
+        let slots = self.layout.slots();
+        let factors = slots.map(|(layer, linear, slot)| Factors {
+            layer,
+            linear,
+            a: values[slot.a..slot.b].to_vec(),
+            b: values[slot.b..slot.b + slot.outputs * rank].to_vec(),
+        });
+        factors.collect()
+    }
+
+    fn check_len(&self, values: &[f32]) -> Result<()> {
+        if values.len() != self.layout.len() {
+            let message = format!("{} values for an adapter of {} parameters", values.len(), self.layout.len());
+            return Err(Error::new(ErrorKind::AdapterMismatch, message));
+        }
+        Ok(())
+    }
+
     /// The configuration.
     pub fn config(&self) -> &LoraConfig {
         &self.config
@@ -55,10 +130,7 @@ impl Adapter {
     }
 
     pub(crate) fn set_params(&mut self, params: Vec<f32>) -> Result<()> {
-        if params.len() != self.layout.len() {
-            let message = format!("{} parameters for an adapter of {}", params.len(), self.layout.len());
-            return Err(Error::new(ErrorKind::AdapterMismatch, message));
-        }
+        self.check_len(&params)?;
         self.params = params;
         Ok(())
     }
@@ -73,9 +145,6 @@ impl Adapter {
 }
 
 fn layout_of(config: &LoraConfig, model: &ModelConfig) -> Result<LoraLayout> {
-    let layout = LoraLayout::new(model, config.rank, config.scale(), |layer, linear| config.adapts(layer, linear));
-    if layout.is_empty() {
-        return Err(Error::new(ErrorKind::AdapterMismatch, "the adapter's target modules name no layer of the model"));
-    }
-    Ok(layout)
+    let targets = config.targets(model)?;
+    Ok(LoraLayout::new(model, config.rank, config.scale(), |layer, linear| targets.contains(&(layer, linear))))
 }

@@ -2,6 +2,7 @@
 //! count and offset is checked against the file before it is used.
 
 mod config_json;
+mod fingerprint;
 mod gguf;
 mod gguf_model;
 mod gguf_vocabulary;
@@ -19,4 +20,3 @@ pub use gguf::{GgufFile, GgufValue};
 pub use gguf_vocabulary::vocabulary;
 pub use model_files::{ModelFiles, ModelSource, TensorName};
 pub use tensor::{Storage, Tensor};
-pub mod peft;

@@ -8,6 +8,7 @@ mod rope;
 pub(crate) mod training;
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 pub use base::BaseModel;
 pub use config::{Family, Linear, ModelConfig, RopeParameters, RopeScaling};
@@ -27,6 +28,7 @@ pub struct Model {
     files: ModelFiles,
     base: BaseModel,
     tokenizer: Tokenizer,
+    fingerprint: OnceLock<String>,
 }
 
 impl Model {
@@ -41,7 +43,7 @@ impl Model {
             ModelSource::Folder(folder) => Tokenizer::from_folder(folder)?,
             ModelSource::Gguf(file) => Tokenizer::from_gguf(&vocabulary(file)?, file.path())?,
         };
-        Ok(Self { path: path.to_owned(), files, base, tokenizer })
+        Ok(Self { path: path.to_owned(), files, base, tokenizer, fingerprint: OnceLock::new() })
     }
 
     /// Where it was opened from.
@@ -62,6 +64,11 @@ impl Model {
     /// Its tokenizer.
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer
+    }
+
+    /// What distinguishes it from every other base: a hash over weights, tokenizer, template and quantization.
+    pub fn fingerprint(&self) -> &str {
+        self.fingerprint.get_or_init(|| self.files.fingerprint(&self.tokenizer.fingerprint()))
     }
 
     /// Checks that every id is in the vocabulary.

@@ -85,6 +85,15 @@ pub(crate) fn open(
     }
 }
 
+#[cfg(feature = "gpu")]
+fn gpu(weights: &Arc<Weights>, software: bool, reason: String) -> Result<(Box<dyn Executor>, DeviceInfo)> {
+    use idiolect_kernels::gpu::{GpuExecutor, Options};
+
+    let executor = GpuExecutor::new(weights, &Options { software, ..Options::default() })?;
+    let info = DeviceInfo { kind: DeviceKind::Gpu, name: executor.device(), reason };
+    Ok((Box::new(executor), info))
+}
+
 #[cfg(not(feature = "gpu"))]
 fn gpu(_: &Arc<Weights>, _: bool, _: String) -> Result<(Box<dyn Executor>, DeviceInfo)> {
     Err(Error::new(ErrorKind::Device, "this build has no GPU support"))

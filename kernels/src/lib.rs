@@ -4,6 +4,8 @@
 pub mod cpu;
 pub mod error;
 mod executor;
+#[cfg(feature = "gpu")]
+pub mod gpu;
 pub mod matrix;
 pub mod ops;
 pub mod program;

@@ -3,6 +3,7 @@
 //! A matrix is `[rows, cols]`, row-major, rows along the output axis of a linear layer. It is never
 //! dequantized whole: executors ask for panels.
 
+mod codes;
 mod decode;
 mod dot;
 
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 
+pub use codes::AffineForm;
 pub use dot::BlockSums;
 
 /// Bytes of a matrix: a range of a mapped file, or of memory that this value keeps alive.

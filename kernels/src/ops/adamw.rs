@@ -5,6 +5,24 @@ use rayon::prelude::*;
 
 use crate::cpu::Frame;
 use crate::program::{Access, BufferId, Operation, Touch};
+#[cfg(feature = "gpu")]
+use crate::{error::Result, gpu};
+
+#[cfg(feature = "gpu")]
+pub(super) static SQUARES: gpu::Kernel = gpu::Kernel {
+    name: "adamw_squares",
+    sources: &[include_str!("adamw_squares.wgsl"), include_str!("../shader/shared/reduce.wgsl")],
+    constants: &[],
+};
+#[cfg(feature = "gpu")]
+pub(super) static DECIDE: gpu::Kernel = gpu::Kernel {
+    name: "adamw_decide",
+    sources: &[include_str!("adamw_decide.wgsl"), include_str!("../shader/shared/reduce.wgsl")],
+    constants: &[],
+};
+#[cfg(feature = "gpu")]
+pub(super) static UPDATE: gpu::Kernel =
+    gpu::Kernel { name: "adamw", sources: &[include_str!("adamw.wgsl")], constants: &[] };
 
 /// Values whose squares are summed at a time.
 const BLOCK: usize = 4096;
@@ -94,6 +112,52 @@ impl Operation for AdamW {
         }
         grads.fill(0.0);
         total[0] = 0.0;
+    }
+
+    #[cfg(feature = "gpu")]
+    fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
+        let len = recorder.len(self.params);
+        let blocks = len.div_ceil(BLOCK);
+        let (squares, decision) = (recorder.scratch(blocks * 4)?, recorder.scratch(8)?);
+        // Parameters beyond one binding go in parts of whole blocks.
+        let part = recorder.binding_len() / BLOCK * BLOCK;
+        for start in (0..len).step_by(part) {
+            let len = part.min(len - start);
+            let (grads, _) = recorder.range(self.grads, start, len)?;
+            recorder.launch(gpu::Launch {
+                kernel: &SQUARES,
+                constants: &[],
+                bindings: &[grads, squares],
+                params: &[len as u32, (start / BLOCK) as u32],
+                grid: [1, len.div_ceil(BLOCK)],
+                work: 4.0 * len as f64,
+            })?;
+        }
+        let [total, report] = recorder.buffers([self.total, self.report])?;
+        recorder.launch(gpu::Launch {
+            kernel: &DECIDE,
+            constants: &[],
+            bindings: &[squares, total, report, decision, recorder.guard()],
+            params: &[blocks as u32, self.clip.to_bits()],
+            grid: [1, 1],
+            work: 4.0 * blocks as f64,
+        })?;
+        let factors = self.factors(recorder.scalars().learning_rate, recorder.scalars().step);
+        let params = [self.beta1, self.beta2, self.epsilon, factors.decay, factors.step_size, factors.root_correction]
+            .map(f32::to_bits);
+        for start in (0..len).step_by(part) {
+            let len = part.min(len - start);
+            let range = |id| recorder.range(id, start, len).map(|(binding, _)| binding);
+            let bindings = [
+                range(self.params)?,
+                range(self.grads)?,
+                range(self.first_moment)?,
+                range(self.second_moment)?,
+                decision,
+            ];
+            recorder.each(&UPDATE, &[], &bindings, len, &params, 32.0)?;
+        }
+        Ok(())
     }
 }
 

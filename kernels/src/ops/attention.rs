@@ -8,6 +8,29 @@ use rayon::prelude::ParallelSlice;
 
 use crate::cpu::{Frame, exp, matrix, matrix_mut, with_scratch};
 use crate::program::{Access, BufferId, Operation, Touch};
+#[cfg(feature = "gpu")]
+use crate::{error::Result, gpu};
+
+#[cfg(feature = "gpu")]
+pub(super) static WIDE: gpu::Kernel = gpu::Kernel {
+    name: "attention_wide",
+    sources: &[
+        include_str!("attention.wgsl"),
+        include_str!("../shader/shared/part_wide.wgsl"),
+        include_str!("../shader/shared/exp.wgsl"),
+    ],
+    constants: &[("PARTS", &[2, 16]), ("SINGLE", &[0, 1])],
+};
+#[cfg(feature = "gpu")]
+pub(super) static NARROW: gpu::Kernel = gpu::Kernel {
+    name: "attention_narrow",
+    sources: &[
+        include_str!("attention.wgsl"),
+        include_str!("../shader/shared/part_narrow.wgsl"),
+        include_str!("../shader/shared/exp.wgsl"),
+    ],
+    constants: &[("PARTS", &[2, 16]), ("SINGLE", &[0, 1])],
+};
 
 /// Query rows a task.
 pub(super) const BLOCK: usize = 32;
@@ -28,6 +51,16 @@ pub struct Heads {
 impl Heads {
     pub(super) fn key_value_of(&self, head: usize) -> usize {
         head / (self.query / self.key_value)
+    }
+
+    /// The kernel for this width of heads, and how many parts a head has for it.
+    #[cfg(feature = "gpu")]
+    pub(super) fn parts(
+        &self,
+        wide: &'static gpu::Kernel,
+        narrow: &'static gpu::Kernel,
+    ) -> (&'static gpu::Kernel, u32) {
+        if self.dim.is_multiple_of(4) { (wide, self.dim as u32 / 4) } else { (narrow, self.dim as u32) }
     }
 
     /// Columns of `head` in a `[t, heads·dim]` matrix.
@@ -142,6 +175,22 @@ impl Operation for Attention {
                     }
                 });
             });
+    }
+
+    #[cfg(feature = "gpu")]
+    fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
+        let heads = self.heads;
+        let (rows, keys) = (recorder.rows(self.q), recorder.rows(self.k));
+        let bindings = recorder.buffers([self.q, self.k, self.v, self.spans, self.out, self.lse])?;
+        let (kernel, parts) = heads.parts(&WIDE, &NARROW);
+        recorder.launch(gpu::Launch {
+            kernel,
+            constants: &[("PARTS", parts), ("SINGLE", u32::from(rows == 1))],
+            bindings: &bindings,
+            params: &[rows as u32, heads.query as u32, heads.key_value as u32, heads.scale.to_bits()],
+            grid: [heads.query, rows.div_ceil(8)],
+            work: 8.0 * (rows.next_multiple_of(8) * keys * heads.query * heads.dim) as f64,
+        })
     }
 }
 

@@ -8,6 +8,56 @@ use ndarray::{ArrayView2, Axis, s};
 use super::attention::{BLOCK, Heads, visible_keys};
 use crate::cpu::{Frame, exp, matrix, matrix_mut, with_scratch};
 use crate::program::{Access, BufferId, Operation, Touch};
+#[cfg(feature = "gpu")]
+use crate::{error::Result, gpu};
+
+#[cfg(feature = "gpu")]
+pub(super) static STATISTICS: gpu::Kernel =
+    gpu::Kernel { name: "attention_statistics", sources: &[include_str!("attention_statistics.wgsl")], constants: &[] };
+#[cfg(feature = "gpu")]
+pub(super) static DQ_WIDE: gpu::Kernel = gpu::Kernel {
+    name: "attention_dq_wide",
+    sources: &[
+        include_str!("attention_dq.wgsl"),
+        include_str!("../shader/shared/score_gradient.wgsl"),
+        include_str!("../shader/shared/part_wide.wgsl"),
+        include_str!("../shader/shared/exp.wgsl"),
+    ],
+    constants: &[("PARTS", &[2, 16])],
+};
+#[cfg(feature = "gpu")]
+pub(super) static DQ_NARROW: gpu::Kernel = gpu::Kernel {
+    name: "attention_dq_narrow",
+    sources: &[
+        include_str!("attention_dq.wgsl"),
+        include_str!("../shader/shared/score_gradient.wgsl"),
+        include_str!("../shader/shared/part_narrow.wgsl"),
+        include_str!("../shader/shared/exp.wgsl"),
+    ],
+    constants: &[("PARTS", &[2, 16])],
+};
+#[cfg(feature = "gpu")]
+pub(super) static DKV_WIDE: gpu::Kernel = gpu::Kernel {
+    name: "attention_dkv_wide",
+    sources: &[
+        include_str!("attention_dkv.wgsl"),
+        include_str!("../shader/shared/score_gradient.wgsl"),
+        include_str!("../shader/shared/part_wide.wgsl"),
+        include_str!("../shader/shared/exp.wgsl"),
+    ],
+    constants: &[("PARTS", &[2, 16])],
+};
+#[cfg(feature = "gpu")]
+pub(super) static DKV_NARROW: gpu::Kernel = gpu::Kernel {
+    name: "attention_dkv_narrow",
+    sources: &[
+        include_str!("attention_dkv.wgsl"),
+        include_str!("../shader/shared/score_gradient.wgsl"),
+        include_str!("../shader/shared/part_narrow.wgsl"),
+        include_str!("../shader/shared/exp.wgsl"),
+    ],
+    constants: &[("PARTS", &[2, 16])],
+};
 
 /// With `P = exp(scale·q·kᵀ − lse)`, `δ = Σ dout∘out`, `dS = scale · P∘(dout·vᵀ − δ)`:
 /// `dq = dS·k`, `dk = dSᵀ·q`, `dv = Pᵀ·dout`, the last two summed over the query heads that share a key/value head.
@@ -114,6 +164,39 @@ impl Operation for AttentionBackward {
                     }
                 });
             });
+    }
+
+    #[cfg(feature = "gpu")]
+    fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
+        let heads = self.heads;
+        let rows = recorder.rows(self.q);
+        let statistics = recorder.scratch(rows * (2 * heads.query + 3) * 4)?;
+        let [out, dout, lse, spans, reach, delta] =
+            recorder.buffers([self.out, self.dout, self.lse, self.spans, self.reach, self.delta])?;
+        let params = [heads.query as u32, heads.dim as u32];
+        let bindings = [out, dout, lse, spans, reach, delta, statistics];
+        recorder.each(&STATISTICS, &[], &bindings, rows * heads.query, &params, 2.0 * heads.dim as f64)?;
+        let [q, k, v, dq, dk, dv] = recorder.buffers([self.q, self.k, self.v, self.dq, self.dk, self.dv])?;
+        let params = [rows as u32, heads.query as u32, heads.key_value as u32, heads.scale.to_bits()];
+        let work = (rows * rows * heads.query * heads.dim) as f64;
+        let (kernel, parts) = heads.parts(&DQ_WIDE, &DQ_NARROW);
+        recorder.launch(gpu::Launch {
+            kernel,
+            constants: &[("PARTS", parts)],
+            bindings: &[q, k, v, dout, statistics, dq],
+            params: &params,
+            grid: [heads.query, rows.div_ceil(8)],
+            work: 6.0 * work,
+        })?;
+        let (kernel, parts) = heads.parts(&DKV_WIDE, &DKV_NARROW);
+        recorder.launch(gpu::Launch {
+            kernel,
+            constants: &[("PARTS", parts)],
+            bindings: &[q, k, v, dout, statistics, dk, dv],
+            params: &params,
+            grid: [heads.key_value, rows.div_ceil(8)],
+            work: 8.0 * work,
+        })
     }
 }
 

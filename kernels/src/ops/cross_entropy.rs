@@ -7,6 +7,25 @@ use rayon::prelude::*;
 
 use crate::cpu::{Frame, Output, exp, matrix, matrix_mut, multiply, multiply_transposed};
 use crate::program::{Access, BufferId, MatrixId, Operation, Touch};
+#[cfg(feature = "gpu")]
+use crate::{error::Result, gpu};
+
+#[cfg(feature = "gpu")]
+pub(super) static ROW_LOSS: gpu::Kernel = gpu::Kernel {
+    name: "cross_entropy",
+    sources: &[
+        include_str!("cross_entropy.wgsl"),
+        include_str!("../shader/shared/reduce.wgsl"),
+        include_str!("../shader/shared/exp.wgsl"),
+    ],
+    constants: &[("TRAIN", &[0, 1])],
+};
+#[cfg(feature = "gpu")]
+pub(super) static TOTAL: gpu::Kernel = gpu::Kernel {
+    name: "loss_total",
+    sources: &[include_str!("loss_total.wgsl"), include_str!("../shader/shared/reduce.wgsl")],
+    constants: &[],
+};
 
 /// `losses[i] = log Σ_v exp(z[i, v]) − z[i, targets[i]]`, `z = x·Wᵀ`; with a gradient,
 /// `dx = weight · (softmax(z) − onehot(targets)) · W`, and the weighted sum of the losses is added to `total`.
@@ -84,6 +103,58 @@ impl Operation for CrossEntropy {
         if train {
             total[0] += weight * losses.iter().sum::<f32>();
         }
+    }
+
+    #[cfg(feature = "gpu")]
+    fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
+        let (rows, chunk) = (recorder.rows(self.targets), recorder.rows(self.logits));
+        let vocabulary = recorder.width(self.logits);
+        let weight = recorder.scalars().loss_weight;
+        let [logits, targets, losses] = recorder.buffers([self.logits, self.targets, self.losses])?;
+        for first in (0..rows).step_by(chunk.max(1)) {
+            let live = chunk.min(rows - first);
+            gpu::product::Forward {
+                x: self.x,
+                rows: (first, live),
+                weight: self.head,
+                bias: None,
+                lora: None,
+                residual: None,
+                out: self.logits,
+                out_row: 0,
+            }
+            .launch(recorder)?;
+            recorder.launch(gpu::Launch {
+                kernel: &ROW_LOSS,
+                constants: &[("TRAIN", u32::from(self.gradient.is_some()))],
+                bindings: &[logits, targets, losses],
+                params: &[vocabulary as u32, first as u32, weight.to_bits()],
+                grid: [1, live],
+                work: 64.0 * (live * vocabulary) as f64,
+            })?;
+            if let Some(gradient) = self.gradient {
+                gpu::product::Backward {
+                    dy: self.logits,
+                    rows: (0, live),
+                    weight: self.head,
+                    lora: None,
+                    dx: gradient.dx,
+                    out_row: first,
+                    add: false,
+                }
+                .launch(recorder)?;
+            }
+        }
+        let Some(gradient) = self.gradient else { return Ok(()) };
+        let total = recorder.buffer(gradient.total)?;
+        recorder.launch(gpu::Launch {
+            kernel: &TOTAL,
+            constants: &[],
+            bindings: &[losses, total],
+            params: &[rows as u32, weight.to_bits()],
+            grid: [1, 1],
+            work: 4.0 * rows as f64,
+        })
     }
 }
 

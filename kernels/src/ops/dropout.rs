@@ -4,6 +4,12 @@ use rayon::prelude::*;
 
 use crate::cpu::Frame;
 use crate::program::{Access, BufferId, Operation, Touch};
+#[cfg(feature = "gpu")]
+use crate::{error::Result, gpu};
+
+#[cfg(feature = "gpu")]
+pub(super) static DROPOUT: gpu::Kernel =
+    gpu::Kernel { name: "dropout", sources: &[include_str!("dropout.wgsl")], constants: &[("ADD", &[0, 1])] };
 
 /// `out = x∘mask/(1 − p)` or `out += …`; `mask[t, j] = hash(seed, module, t·n + j) ≥ p`. Its gradient is itself.
 #[derive(Debug)]
@@ -34,7 +40,11 @@ impl Dropout {
             h = (h ^ (h >> 13)).wrapping_mul(0xc2b2_ae35);
             h ^ (h >> 16)
         };
-        mix(mix(seed ^ module.wrapping_mul(0x9e37_79b9)) ^ index)
+        mix(mix(seed ^ Self::module_factor(module)) ^ index)
+    }
+
+    fn module_factor(module: u32) -> u32 {
+        module.wrapping_mul(0x9e37_79b9)
     }
 }
 
@@ -58,5 +68,14 @@ impl Operation for Dropout {
                 *out = if self.add { *out + value } else { value };
             }
         });
+    }
+
+    #[cfg(feature = "gpu")]
+    fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
+        let bindings = recorder.buffers([self.x, self.out])?;
+        let scale = 1.0 / (1.0 - self.rate);
+        let params =
+            [recorder.scalars().dropout_seed, Self::module_factor(self.module), self.threshold(), scale.to_bits()];
+        recorder.each(&DROPOUT, &[("ADD", u32::from(self.add))], &bindings, recorder.len(self.x), &params, 24.0)
     }
 }

@@ -2,6 +2,15 @@
 
 use crate::cpu::Frame;
 use crate::program::{Access, BufferId, MatrixId, Operation, Touch};
+#[cfg(feature = "gpu")]
+use crate::{error::Result, gpu};
+
+#[cfg(feature = "gpu")]
+pub(super) static EMBED: gpu::Kernel = gpu::Kernel {
+    name: "embed",
+    sources: &[include_str!("../shader/shared/matrix.wgsl"), include_str!("embed.wgsl")],
+    constants: &[("ENCODING", gpu::weights::ENCODINGS), ("SCALES", gpu::weights::SCALES)],
+};
 
 /// `out[t] = table[ids[t]]`.
 #[derive(Debug)]
@@ -29,5 +38,21 @@ impl Operation for Embed {
         for (&id, out) in bytemuck::cast_slice::<f32, u32>(ids).iter().zip(out.chunks_exact_mut(table.cols())) {
             table.row(id as usize, out);
         }
+    }
+
+    #[cfg(feature = "gpu")]
+    fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
+        let weights = &recorder.memory().weights;
+        let table = weights.matrix(self.table);
+        let [ids, out] = recorder.buffers([self.ids, self.out])?;
+        let len = recorder.rows(self.ids) * table.blocks();
+        let constants = [("ENCODING", table.packing.encoding), ("SCALES", table.packing.scales)];
+        for shard in weights.shards(table) {
+            let params =
+                [table.cols, table.blocks(), table.groups(), table.blocks_per_group(), shard.first_row, shard.rows]
+                    .map(|n| n as u32);
+            recorder.each(&EMBED, &constants, &[shard.codes(), shard.scales(), ids, out], len, &params, 64.0)?;
+        }
+        Ok(())
     }
 }

@@ -7,6 +7,8 @@ use rayon::prelude::*;
 use crate::cpu::{Frame, Output, matrix, matrix_mut, multiply, multiply_transposed, small_product};
 use crate::matrix::BlockSums;
 use crate::program::{Access, BufferId, MatrixId, Operation, Touch, VectorId};
+#[cfg(feature = "gpu")]
+use crate::{error::Result, gpu};
 
 /// The second half of a low-rank adapter: `scale · low · Bᵀ`, or `low · A` on the way back.
 #[derive(Debug, Clone, Copy)]
@@ -90,6 +92,21 @@ impl Operation for Linear {
             small_product(lora.scale, matrix(low, rank), b.t(), matrix_mut(out, rows), Output::Add);
         }
     }
+
+    #[cfg(feature = "gpu")]
+    fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
+        gpu::product::Forward {
+            x: self.x,
+            rows: (0, recorder.rows(self.x)),
+            weight: self.weight,
+            bias: self.bias,
+            lora: self.lora,
+            residual: self.residual,
+            out: self.out,
+            out_row: 0,
+        }
+        .launch(recorder)
+    }
 }
 
 /// One row: the matrix is read once, block by block, and never dequantized to memory.
@@ -150,5 +167,19 @@ impl Operation for LinearBackward {
             let a = matrix(&params[lora.offset..lora.offset + rank * cols], cols);
             small_product(lora.scale, matrix(low, rank), a, dx, Output::Add);
         }
+    }
+
+    #[cfg(feature = "gpu")]
+    fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
+        gpu::product::Backward {
+            dy: self.dy,
+            rows: (0, recorder.rows(self.dy)),
+            weight: self.weight,
+            lora: self.lora,
+            dx: self.dx,
+            out_row: 0,
+            add: self.add,
+        }
+        .launch(recorder)
     }
 }

@@ -3,6 +3,62 @@
 
 use crate::cpu::{Frame, Output, matrix, matrix_mut, small_product};
 use crate::program::{Access, BufferId, Operation, Touch};
+#[cfg(feature = "gpu")]
+use crate::{error::Result, gpu};
+
+#[cfg(feature = "gpu")]
+pub(super) static DOWN: gpu::Kernel =
+    gpu::Kernel { name: "lora_down", sources: &[include_str!("lora_down.wgsl")], constants: &[] };
+#[cfg(feature = "gpu")]
+pub(super) static GRADIENT: gpu::Kernel =
+    gpu::Kernel { name: "lora_gradient", sources: &[include_str!("lora_gradient.wgsl")], constants: &[] };
+#[cfg(feature = "gpu")]
+pub(super) static INPUT_GRADIENT: gpu::Kernel =
+    gpu::Kernel { name: "lora_input_gradient", sources: &[include_str!("lora_input_gradient.wgsl")], constants: &[] };
+
+/// `low = scale · x·factorᵀ`, factor(k, j) at `start + k·step_k + j·step_j` of the parameters.
+#[cfg(feature = "gpu")]
+fn launch_down(
+    recorder: &mut gpu::Recorder<'_>,
+    [x, params, low]: [BufferId; 3],
+    start: usize,
+    (step_k, step_j): (usize, usize),
+    scale: f32,
+) -> Result<()> {
+    let (rows, width, rank) = (recorder.rows(x), recorder.width(x), recorder.width(low));
+    let (factor, offset) = recorder.range(params, start, width * rank)?;
+    let [x, low] = recorder.buffers([x, low])?;
+    recorder.launch(gpu::Launch {
+        kernel: &DOWN,
+        constants: &[],
+        bindings: &[x, factor, low],
+        params: &[width as u32, rank as u32, offset, step_k as u32, step_j as u32, scale.to_bits()],
+        grid: [rank.div_ceil(8), rows],
+        work: 2.0 * (rows * width * rank) as f64,
+    })
+}
+
+/// `grads(c, j) += scale · aᵀ·b`, at `start + c·step_c + j·step_j` of the gradients.
+#[cfg(feature = "gpu")]
+fn launch_gradient(
+    recorder: &mut gpu::Recorder<'_>,
+    [a, b, grads]: [BufferId; 3],
+    start: usize,
+    (step_c, step_j): (usize, usize),
+    scale: f32,
+) -> Result<()> {
+    let (rows, width, rank) = (recorder.rows(a), recorder.width(a), recorder.width(b));
+    let (gradient, offset) = recorder.range(grads, start, width * rank)?;
+    let [a, b] = recorder.buffers([a, b])?;
+    recorder.launch(gpu::Launch {
+        kernel: &GRADIENT,
+        constants: &[],
+        bindings: &[a, b, gradient],
+        params: &[rows as u32, width as u32, rank as u32, offset, step_c as u32, step_j as u32, scale.to_bits()],
+        grid: [width.div_ceil(64), rank.div_ceil(8)],
+        work: 2.0 * (rows * width * rank) as f64,
+    })
+}
 
 /// `low = x·Aᵀ`.
 #[derive(Debug)]
@@ -31,6 +87,12 @@ impl Operation for LoraDown {
         let [x, params, low] = frame.slices([Some(self.x), Some(self.params), Some(self.low)]);
         let a = matrix(&params[self.a..self.a + rank * cols], cols);
         small_product(1.0, matrix(x, cols), a.t(), matrix_mut(low, rank), Output::Overwrite);
+    }
+
+    #[cfg(feature = "gpu")]
+    fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
+        let cols = recorder.width(self.x);
+        launch_down(recorder, [self.x, self.params, self.low], self.a, (1, cols), 1.0)
     }
 }
 
@@ -85,6 +147,14 @@ impl Operation for LoraBackward {
         let da = matrix_mut(&mut grads[self.a..self.a + rank * cols], cols);
         small_product(1.0, x.t(), matrix(dlow, rank), da.reversed_axes(), Output::Add);
     }
+
+    #[cfg(feature = "gpu")]
+    fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
+        let (cols, rank) = (recorder.width(self.x), recorder.width(self.low));
+        launch_down(recorder, [self.dy, self.params, self.dlow], self.b, (rank, 1), self.scale)?;
+        launch_gradient(recorder, [self.dy, self.low, self.grads], self.b, (rank, 1), self.scale)?;
+        launch_gradient(recorder, [self.x, self.dlow, self.grads], self.a, (1, cols), 1.0)
+    }
 }
 
 /// `out = dlow·A`: the gradient of the adapter's input where dropout keeps it apart from the layer's.
@@ -114,5 +184,14 @@ impl Operation for LoraInputGradient {
         let [dlow, params, out] = frame.slices([Some(self.dlow), Some(self.params), Some(self.out)]);
         let a = matrix(&params[self.a..self.a + rank * cols], cols);
         small_product(1.0, matrix(dlow, rank), a, matrix_mut(out, cols), Output::Overwrite);
+    }
+
+    #[cfg(feature = "gpu")]
+    fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
+        let (cols, rank) = (recorder.width(self.out), recorder.width(self.dlow));
+        let (factor, offset) = recorder.range(self.params, self.a, rank * cols)?;
+        let [dlow, out] = recorder.buffers([self.dlow, self.out])?;
+        let params = [cols as u32, rank as u32, offset];
+        recorder.each(&INPUT_GRADIENT, &[], &[dlow, factor, out], recorder.len(self.out), &params, 2.0 * rank as f64)
     }
 }

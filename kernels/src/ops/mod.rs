@@ -12,6 +12,7 @@ mod rms_norm;
 mod rope;
 mod rows;
 mod swiglu;
+mod top_logits;
 
 pub use adamw::AdamW;
 pub use attention::{Attention, Heads, Packing};
@@ -25,3 +26,21 @@ pub use rms_norm::{RmsNorm, RmsNormBackward};
 pub use rope::{Rope, RopeTable};
 pub use rows::{GatherRows, ScatterRows};
 pub use swiglu::{SwiGlu, SwiGluBackward};
+pub use top_logits::TopLogits;
+
+/// Every kernel, for tests that translate them all.
+#[cfg(all(test, feature = "gpu"))]
+pub(crate) fn kernels() -> Vec<&'static crate::gpu::Kernel> {
+    [
+        crate::gpu::product::KERNELS,
+        &[&adamw::SQUARES, &adamw::DECIDE, &adamw::UPDATE],
+        &[&attention::WIDE, &attention::NARROW],
+        &[&attention_backward::STATISTICS, &attention_backward::DQ_WIDE, &attention_backward::DQ_NARROW],
+        &[&attention_backward::DKV_WIDE, &attention_backward::DKV_NARROW],
+        &[&cross_entropy::ROW_LOSS, &cross_entropy::TOTAL, &dropout::DROPOUT, &embed::EMBED],
+        &[&lora::DOWN, &lora::GRADIENT, &lora::INPUT_GRADIENT],
+        &[&rms_norm::FORWARD, &rms_norm::BACKWARD, &rope::ROPE, &rows::ROWS],
+        &[&swiglu::FORWARD, &swiglu::BACKWARD, &top_logits::TOP, &top_logits::LOG_SUM_EXP],
+    ]
+    .concat()
+}

@@ -5,6 +5,21 @@ use rayon::prelude::*;
 
 use crate::cpu::Frame;
 use crate::program::{Access, BufferId, Operation, Touch, VectorId};
+#[cfg(feature = "gpu")]
+use crate::{error::Result, gpu};
+
+#[cfg(feature = "gpu")]
+pub(super) static FORWARD: gpu::Kernel = gpu::Kernel {
+    name: "rms_norm",
+    sources: &[include_str!("rms_norm.wgsl"), include_str!("../shader/shared/reduce.wgsl")],
+    constants: &[],
+};
+#[cfg(feature = "gpu")]
+pub(super) static BACKWARD: gpu::Kernel = gpu::Kernel {
+    name: "rms_norm_backward",
+    sources: &[include_str!("rms_norm_backward.wgsl"), include_str!("../shader/shared/reduce.wgsl")],
+    constants: &[("ADD", &[0, 1])],
+};
 
 /// `out = x · r · gain`, `r = 1 / √(mean(x²) + ε)`, row by row.
 #[derive(Debug)]
@@ -34,6 +49,21 @@ impl Operation for RmsNorm {
         out.par_chunks_exact_mut(gain.len())
             .zip(x.par_chunks_exact(gain.len()))
             .for_each(|(out, x)| forward(x, gain, self.epsilon, out));
+    }
+
+    #[cfg(feature = "gpu")]
+    fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
+        let (rows, width) = (recorder.rows(self.x), recorder.width(self.x));
+        let gain = recorder.memory().weights.vector(self.gain);
+        let [x, out] = recorder.buffers([self.x, self.out])?;
+        recorder.launch(gpu::Launch {
+            kernel: &FORWARD,
+            constants: &[],
+            bindings: &[gain, x, out],
+            params: &[width as u32, self.epsilon.to_bits()],
+            grid: [1, rows],
+            work: 16.0 * (rows * width) as f64,
+        })
     }
 }
 
@@ -76,6 +106,21 @@ impl Operation for RmsNormBackward {
             .zip(x.par_chunks_exact(n))
             .zip(dy.par_chunks_exact(n))
             .for_each(|((dx, x), dy)| backward(x, gain, dy, self.epsilon, dx));
+    }
+
+    #[cfg(feature = "gpu")]
+    fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
+        let (rows, width) = (recorder.rows(self.x), recorder.width(self.x));
+        let gain = recorder.memory().weights.vector(self.gain);
+        let [x, dy, dx] = recorder.buffers([self.x, self.dy, self.dx])?;
+        recorder.launch(gpu::Launch {
+            kernel: &BACKWARD,
+            constants: &[("ADD", u32::from(self.add))],
+            bindings: &[gain, x, dy, dx],
+            params: &[width as u32, self.epsilon.to_bits()],
+            grid: [1, rows],
+            work: 32.0 * (rows * width) as f64,
+        })
     }
 }
 

@@ -4,6 +4,12 @@ use rayon::prelude::*;
 
 use crate::cpu::Frame;
 use crate::program::{Access, BufferId, Operation, Touch, VectorId};
+#[cfg(feature = "gpu")]
+use crate::{error::Result, gpu};
+
+#[cfg(feature = "gpu")]
+pub(super) static ROPE: gpu::Kernel =
+    gpu::Kernel { name: "rope", sources: &[include_str!("rope.wgsl")], constants: &[] };
 
 /// Cosines and sines for every position, computed in f64 on the host: the trigonometry of GPUs is too coarse.
 #[derive(Debug, Clone)]
@@ -68,5 +74,15 @@ impl Operation for Rope {
                 }
             }
         });
+    }
+
+    #[cfg(feature = "gpu")]
+    fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
+        let table = recorder.memory().weights.vector(self.table);
+        let [positions, x] = recorder.buffers([self.positions, self.x])?;
+        let (pairs, half) = (recorder.len(self.x) / 2, self.head_dim / 2);
+        let sign: f32 = if self.inverse { -1.0 } else { 1.0 };
+        let params = [(recorder.width(self.x) / 2) as u32, half as u32, sign.to_bits()];
+        recorder.each(&ROPE, &[], &[table, positions, x], pairs, &params, 32.0)
     }
 }

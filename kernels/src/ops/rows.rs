@@ -3,6 +3,12 @@
 
 use crate::cpu::Frame;
 use crate::program::{Access, BufferId, Operation, Touch};
+#[cfg(feature = "gpu")]
+use crate::{error::Result, gpu};
+
+#[cfg(feature = "gpu")]
+pub(super) static ROWS: gpu::Kernel =
+    gpu::Kernel { name: "rows", sources: &[include_str!("rows.wgsl")], constants: &[("SCATTER", &[0, 1])] };
 
 /// `out[i] = src[index[i]]`.
 #[derive(Debug)]
@@ -30,6 +36,13 @@ impl Operation for GatherRows {
         for (&i, out) in bytemuck::cast_slice::<f32, u32>(index).iter().zip(out.chunks_exact_mut(width)) {
             out.copy_from_slice(&src[i as usize * width..][..width]);
         }
+    }
+
+    #[cfg(feature = "gpu")]
+    fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
+        let bindings = recorder.buffers([self.src, self.index, self.out])?;
+        let (len, width) = (recorder.len(self.out), recorder.width(self.out));
+        recorder.each(&ROWS, &[("SCATTER", 0)], &bindings, len, &[width as u32], 8.0)
     }
 }
 
@@ -65,5 +78,15 @@ impl Operation for ScatterRows {
         for (&i, src) in bytemuck::cast_slice::<f32, u32>(index).iter().zip(src.chunks_exact(width)) {
             out[i as usize * width..][..width].copy_from_slice(src);
         }
+    }
+
+    #[cfg(feature = "gpu")]
+    fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
+        let bindings = recorder.buffers([self.src, self.index, self.out])?;
+        if !self.keep {
+            recorder.zero(self.out)?;
+        }
+        let (len, width) = (recorder.len(self.src), recorder.width(self.src));
+        recorder.each(&ROWS, &[("SCATTER", 1)], &bindings, len, &[width as u32], 8.0)
     }
 }

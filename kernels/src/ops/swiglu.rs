@@ -5,6 +5,21 @@ use rayon::prelude::*;
 
 use crate::cpu::{Frame, exp};
 use crate::program::{Access, BufferId, Operation, Touch};
+#[cfg(feature = "gpu")]
+use crate::{error::Result, gpu};
+
+#[cfg(feature = "gpu")]
+pub(super) static FORWARD: gpu::Kernel = gpu::Kernel {
+    name: "swiglu",
+    sources: &[include_str!("swiglu.wgsl"), include_str!("../shader/shared/exp.wgsl")],
+    constants: &[],
+};
+#[cfg(feature = "gpu")]
+pub(super) static BACKWARD: gpu::Kernel = gpu::Kernel {
+    name: "swiglu_backward",
+    sources: &[include_str!("swiglu_backward.wgsl"), include_str!("../shader/shared/exp.wgsl")],
+    constants: &[],
+};
 
 /// Values a task.
 const TASK: usize = 4096;
@@ -35,6 +50,13 @@ impl Operation for SwiGlu {
             .zip(gate.par_chunks(TASK))
             .zip(up.par_chunks(TASK))
             .for_each(|((out, gate), up)| forward(gate, up, out));
+    }
+
+    #[cfg(feature = "gpu")]
+    fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
+        let len = recorder.len(self.out);
+        let bindings = recorder.buffers([self.gate, self.up, self.out])?;
+        recorder.each(&FORWARD, &[], &bindings, len, &[], 32.0)
     }
 }
 
@@ -76,6 +98,13 @@ impl Operation for SwiGluBackward {
             .zip(dup.par_chunks_mut(TASK))
             .zip(gate.par_chunks(TASK).zip(up.par_chunks(TASK)).zip(dout.par_chunks(TASK)))
             .for_each(|((dgate, dup), ((gate, up), dout))| backward(gate, up, dout, dgate, dup));
+    }
+
+    #[cfg(feature = "gpu")]
+    fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
+        let len = recorder.len(self.dout);
+        let bindings = recorder.buffers([self.gate, self.up, self.dout, self.dgate, self.dup])?;
+        recorder.each(&BACKWARD, &[], &bindings, len, &[], 40.0)
     }
 }
 

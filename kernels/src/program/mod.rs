@@ -7,6 +7,8 @@ use std::fmt;
 
 use crate::cpu;
 use crate::matrix::Matrix;
+#[cfg(feature = "gpu")]
+use crate::{error::Result, gpu};
 
 pub use plan::{Placement, Plan};
 
@@ -137,6 +139,13 @@ pub trait Operation: fmt::Debug + Send + Sync {
 
     /// Runs it on the CPU.
     fn run(&self, frame: &mut cpu::Frame<'_>);
+
+    /// Records what runs it on the GPU.
+    ///
+    /// # Errors
+    /// When a kernel cannot be compiled, or a buffer cannot be bound.
+    #[cfg(feature = "gpu")]
+    fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()>;
 }
 
 /// Numbers that change from run to run.

@@ -29,6 +29,11 @@ pub struct Plan {
 impl Plan {
     /// Places the largest buffers first, each at the lowest offset where no buffer alive at the same time lies.
     pub fn new(program: &Program) -> Self {
+        Self::in_segments(program, usize::MAX)
+    }
+
+    /// The same in an arena of segments of `segment` values: no buffer lies in two, unless it is larger than one.
+    pub fn in_segments(program: &Program, segment: usize) -> Self {
         let lifetimes = lifetimes(program);
         let mut order: Vec<usize> = (0..lifetimes.len()).filter(|&i| lifetimes[i].is_some()).collect();
         let len_of = |i: usize| {
@@ -45,12 +50,16 @@ impl Plan {
             let mut neighbours: Vec<&Placement> =
                 placed.iter().filter(|p| p.live.0 <= live.1 && live.0 <= p.live.1).collect();
             neighbours.sort_by_key(|p| p.offset);
+            let whole = |offset: usize| {
+                let room = segment - offset % segment;
+                if len <= room { offset } else { offset.saturating_add(room) }
+            };
             let mut offset = 0;
             for p in neighbours {
                 if offset + len <= p.offset {
                     break;
                 }
-                offset = offset.max((p.offset + p.len).next_multiple_of(ALIGN));
+                offset = whole(offset.max((p.offset + p.len).next_multiple_of(ALIGN)));
             }
             let place = Placement { offset, len, live };
             total = total.max(offset + len);

@@ -1,0 +1,255 @@
+//! The flow of submissions: parameters, the guard chain, how many are under way.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::device::Device;
+use super::kernel::{HEADER, Kernel, PipelineId, Pipelines, SLOT};
+use super::memory::{Binding, Memory, Place};
+use super::pace::{Pace, Piece};
+use super::recorder::Dispatch;
+use crate::error::{Error, Result};
+
+pub(super) static GUARD: Kernel = Kernel { name: "guard", sources: &[include_str!("guard.wgsl")], constants: &[] };
+
+/// Submissions under way at most: one runs while the next one waits.
+const DEPTH: usize = 2;
+
+/// Faults that tests inject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The submission after `after` more is dropped, as by a driver that reports a failed one as done.
+    DropSubmission {
+        /// Submissions that go through before it.
+        after: u32,
+    },
+    /// The device is lost at once.
+    LoseDevice,
+}
+
+/// A submission that may not have ended.
+struct UnderWay {
+    index: wgpu::SubmissionIndex,
+    submitted: Instant,
+    pipelines: Vec<PipelineId>,
+    estimated: f64,
+}
+
+pub(crate) struct Flow {
+    pub pace: Pace,
+    /// The number of the last submission.
+    submission: u32,
+    under_way: VecDeque<UnderWay>,
+    last_ended: Instant,
+    uniforms: wgpu::Buffer,
+    uniform_group: wgpu::BindGroup,
+    guard_pipeline: PipelineId,
+    guard_group: wgpu::BindGroup,
+    dropping: Option<u32>,
+}
+
+impl Flow {
+    pub fn new(device: &Device, pipelines: &mut Pipelines, memory: &Memory, pace: Pace) -> Result<Self> {
+        let guard = Binding { place: Place::Guard, offset: 0, size: 16 };
+        let guard_pipeline = pipelines.compile(device, &GUARD, &[], &[guard])?;
+        let guard_group = device.wgpu.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("guard"),
+            layout: &pipelines.get(guard_pipeline).storage,
+            entries: &[wgpu::BindGroupEntry { binding: 0, resource: memory.guard.as_entire_binding() }],
+        });
+        let (uniforms, uniform_group) = uniforms(device, pipelines, 256)?;
+        Ok(Self {
+            pace,
+            submission: 0,
+            under_way: VecDeque::new(),
+            last_ended: Instant::now(),
+            uniforms,
+            uniform_group,
+            guard_pipeline,
+            guard_group,
+            dropping: None,
+        })
+    }
+
+    /// Bytes of the parameter buffer.
+    pub fn bytes(&self) -> u64 {
+        self.uniforms.size()
+    }
+
+    /// The number that the guard must hold when everything so far has run.
+    pub fn submission(&self) -> u32 {
+        self.submission
+    }
+
+    pub fn inject(&mut self, device: &Device, fault: Fault) {
+        match fault {
+            Fault::DropSubmission { after } => self.dropping = Some(after),
+            Fault::LoseDevice => device.wgpu.destroy(),
+        }
+    }
+
+    /// Submits dispatches, cut by time.
+    pub fn run(&mut self, device: &Device, pipelines: &Pipelines, dispatches: &[Dispatch]) -> Result<()> {
+        let submissions = self.pace.cut(dispatches);
+        let slots: usize = submissions.iter().map(|pieces| pieces.len() + 1).sum();
+        self.write_parameters(device, pipelines, dispatches, &submissions, slots)?;
+        let mut slot = 0;
+        for pieces in submissions {
+            let mut encoder = device.wgpu.create_command_encoder(&Default::default());
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            self.encode_guard(&mut pass, pipelines, slot);
+            slot += 1;
+            let mut bound = self.guard_pipeline;
+            for piece in &pieces {
+                let dispatch = &dispatches[piece.dispatch];
+                if bound != dispatch.pipeline {
+                    pass.set_pipeline(&pipelines.get(dispatch.pipeline).compute);
+                    bound = dispatch.pipeline;
+                }
+                pass.set_bind_group(0, &dispatch.group, &[]);
+                pass.set_bind_group(1, &self.uniform_group, &[(slot * SLOT) as u32]);
+                pass.dispatch_workgroups(piece.groups[0], piece.groups[1], 1);
+                slot += 1;
+            }
+            drop(pass);
+            while self.under_way.len() >= DEPTH {
+                self.wait_for_oldest(device)?;
+            }
+            let mut used: Vec<PipelineId> = pieces.iter().map(|p| dispatches[p.dispatch].pipeline).collect();
+            used.sort_unstable();
+            used.dedup();
+            let estimated = pieces.iter().map(|p| p.seconds).sum();
+            self.submit(device, encoder, used, estimated);
+            device.check()?;
+        }
+        Ok(())
+    }
+
+    /// Submits copies as a link of the guard chain.
+    pub fn copy(
+        &mut self,
+        device: &Device,
+        pipelines: &Pipelines,
+        copies: impl FnOnce(&mut wgpu::CommandEncoder),
+    ) -> Result<()> {
+        self.submission = self.submission.wrapping_add(1);
+        device.queue.write_buffer(&self.uniforms, 0, bytemuck::cast_slice(&[0, 0, self.submission]));
+        let mut encoder = device.wgpu.create_command_encoder(&Default::default());
+        let mut pass = encoder.begin_compute_pass(&Default::default());
+        self.encode_guard(&mut pass, pipelines, 0);
+        drop(pass);
+        copies(&mut encoder);
+        self.submit(device, encoder, Vec::new(), 0.0);
+        device.check()
+    }
+
+    /// Waits for everything.
+    pub fn drain(&mut self, device: &Device) -> Result<()> {
+        while !self.under_way.is_empty() {
+            self.wait_for_oldest(device)?;
+        }
+        Ok(())
+    }
+
+    fn encode_guard(&self, pass: &mut wgpu::ComputePass<'_>, pipelines: &Pipelines, slot: usize) {
+        pass.set_pipeline(&pipelines.get(self.guard_pipeline).compute);
+        pass.set_bind_group(0, &self.guard_group, &[]);
+        pass.set_bind_group(1, &self.uniform_group, &[(slot * SLOT) as u32]);
+        pass.dispatch_workgroups(1, 1, 1);
+    }
+
+    /// All parameters of a run in one write, before its first submission: nothing is rewritten while it is in use.
+    fn write_parameters(
+        &mut self,
+        device: &Device,
+        pipelines: &Pipelines,
+        dispatches: &[Dispatch],
+        submissions: &[Vec<Piece>],
+        slots: usize,
+    ) -> Result<()> {
+        if (slots * SLOT) as u64 > self.uniforms.size() {
+            (self.uniforms, self.uniform_group) = uniforms(device, pipelines, slots.next_power_of_two())?;
+        }
+        let mut words = vec![0u32; slots * SLOT / 4];
+        let mut slot = words.chunks_exact_mut(SLOT / 4);
+        for pieces in submissions {
+            self.submission = self.submission.wrapping_add(1);
+            let mut next = |first: [u32; 2], params: &[u32]| {
+                if let Some(slot) = slot.next() {
+                    slot[..HEADER].copy_from_slice(&[first[0], first[1], self.submission]);
+                    slot[HEADER..HEADER + params.len()].copy_from_slice(params);
+                }
+            };
+            next([0, 0], &[]);
+            for piece in pieces {
+                next(piece.first, &dispatches[piece.dispatch].params);
+            }
+        }
+        if !words.is_empty() {
+            device.queue.write_buffer(&self.uniforms, 0, bytemuck::cast_slice(&words));
+        }
+        Ok(())
+    }
+
+    fn submit(&mut self, device: &Device, encoder: wgpu::CommandEncoder, pipelines: Vec<PipelineId>, estimated: f64) {
+        match self.dropping {
+            Some(0) => {
+                self.dropping = None;
+                return;
+            }
+            Some(after) => self.dropping = Some(after - 1),
+            None => {}
+        }
+        let submitted = Instant::now();
+        let index = device.queue.submit([encoder.finish()]);
+        self.under_way.push_back(UnderWay { index, submitted, pipelines, estimated });
+    }
+
+    fn wait_for_oldest(&mut self, device: &Device) -> Result<()> {
+        let Some(oldest) = self.under_way.pop_front() else { return Ok(()) };
+        let began = Instant::now();
+        device.wait(Some(oldest.index))?;
+        let now = Instant::now();
+        let seconds = (now - oldest.submitted.max(self.last_ended)).as_secs_f64();
+        self.last_ended = now;
+        // A wait that came long after the end has measured the caller, not the device.
+        let timely = (now - began).as_secs_f64() > 0.1 * seconds;
+        if timely || seconds < oldest.estimated {
+            self.pace.learn(&oldest.pipelines, oldest.estimated, seconds);
+        }
+        Ok(())
+    }
+}
+
+fn uniforms(device: &Device, pipelines: &Pipelines, slots: usize) -> Result<(wgpu::Buffer, wgpu::BindGroup)> {
+    let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+    let buffer = device.buffer("parameters", (slots * SLOT) as u64, usage)?;
+    let group = device.wgpu.create_bind_group(&wgpu::BindGroupDescriptor {
+        label: Some("parameters"),
+        layout: &pipelines.uniform,
+        entries: &[wgpu::BindGroupEntry {
+            binding: 0,
+            resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                buffer: &buffer,
+                offset: 0,
+                size: wgpu::BufferSize::new(SLOT as u64),
+            }),
+        }],
+    });
+    Ok((buffer, group))
+}
+
+/// Reads what a copy left in `staging`: `bytes` bytes of it, then the guard word.
+pub(crate) fn read_staging(device: &Device, staging: &wgpu::Buffer, bytes: u64) -> Result<(Vec<f32>, u32)> {
+    let lost = |e: &dyn std::fmt::Display| device.fail(Error::DeviceLost(format!("reading back: {e}")));
+    let slice = staging.slice(..bytes + 4);
+    slice.map_async(wgpu::MapMode::Read, |_| {});
+    device.wait(None)?;
+    let view = slice.get_mapped_range().map_err(|e| lost(&e))?;
+    let words: &[u32] = bytemuck::cast_slice(&view);
+    let (values, guard) = words.split_at(bytes as usize / 4);
+    let result = (bytemuck::cast_slice(values).to_vec(), guard[0]);
+    drop(view);
+    staging.unmap();
+    Ok(result)
+}

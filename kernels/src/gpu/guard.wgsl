@@ -1,0 +1,20 @@
+// The guard chain: guard ← n where it finds n − 1.
+//
+// Every submission starts with this. A submission that a driver drops while it reports success leaves the guard
+// behind, and no later one catches up.
+
+struct Params {
+    first_x: u32,
+    first_y: u32,
+    submission: u32,
+}
+
+@group(0) @binding(0) var<storage, read_write> guard: array<u32>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(1)
+fn main() {
+    if guard[0] == params.submission - 1u {
+        guard[0] = params.submission;
+    }
+}

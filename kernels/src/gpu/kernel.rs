@@ -1,0 +1,155 @@
+//! Kernels: WGSL files put together, specialised by constants, compiled once a device.
+
+use std::collections::HashMap;
+
+use super::device::Device;
+use super::memory::Binding;
+use crate::error::Result;
+
+/// A compute shader: the text of several `.wgsl` files, whose entry point is `main`.
+///
+/// Storage buffers are group 0, in the order of a launch's bindings. The parameters are the uniform of group 1; they
+/// start with [`HEADER`] words that the executor fills in.
+#[derive(Debug)]
+pub(crate) struct Kernel {
+    /// Unique, for caches and error messages.
+    pub name: &'static str,
+    /// The texts. WGSL does not mind their order.
+    pub sources: &'static [&'static str],
+    /// Every pipeline constant and the values that it takes somewhere: what the tests translate.
+    #[cfg_attr(not(test), expect(dead_code))]
+    pub constants: &'static [(&'static str, &'static [u32])],
+}
+
+/// Words that every kernel's `Params` starts with: `first_x` and `first_y`, to be added to the workgroup's index so
+/// that one grid can be dispatched in pieces, and `submission`, the number of the submission that the piece is in.
+pub(crate) const HEADER: usize = 3;
+
+/// Bytes of one dispatch's parameters: the strictest alignment that WebGPU asks of a uniform.
+pub(crate) const SLOT: usize = 256;
+
+impl Kernel {
+    /// The whole text.
+    pub fn source(&self) -> String {
+        self.sources.join("\n")
+    }
+}
+
+/// The place of a pipeline in its cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct PipelineId(pub usize);
+
+/// A compiled pipeline and the layout of its storage buffers.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    pub name: &'static str,
+    pub compute: wgpu::ComputePipeline,
+    pub storage: wgpu::BindGroupLayout,
+}
+
+/// Which storage buffers are read-only (frozen weights), in order.
+type Shape = Vec<bool>;
+
+type Key = (&'static str, Vec<(&'static str, u32)>, Shape);
+
+/// Modules, layouts and pipelines, shared by all programs of an executor.
+pub(crate) struct Pipelines {
+    /// Layout of group 1.
+    pub uniform: wgpu::BindGroupLayout,
+    modules: HashMap<&'static str, wgpu::ShaderModule>,
+    layouts: HashMap<Shape, (wgpu::BindGroupLayout, wgpu::PipelineLayout)>,
+    ids: HashMap<Key, PipelineId>,
+    pipelines: Vec<Pipeline>,
+}
+
+impl Pipelines {
+    pub fn new(device: &Device) -> Self {
+        let uniform = device.wgpu.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label: Some("parameters"),
+            entries: &[wgpu::BindGroupLayoutEntry {
+                binding: 0,
+                visibility: wgpu::ShaderStages::COMPUTE,
+                ty: wgpu::BindingType::Buffer {
+                    ty: wgpu::BufferBindingType::Uniform,
+                    has_dynamic_offset: true,
+                    min_binding_size: None,
+                },
+                count: None,
+            }],
+        });
+        Self { uniform, modules: HashMap::new(), layouts: HashMap::new(), ids: HashMap::new(), pipelines: Vec::new() }
+    }
+
+    pub fn get(&self, id: PipelineId) -> &Pipeline {
+        &self.pipelines[id.0]
+    }
+
+    /// The pipeline of `kernel` with these constants over buffers of this kind, compiled where it is not yet.
+    pub fn compile(
+        &mut self,
+        device: &Device,
+        kernel: &'static Kernel,
+        constants: &[(&'static str, u32)],
+        bindings: &[Binding],
+    ) -> Result<PipelineId> {
+        let shape: Shape = bindings.iter().map(Binding::is_frozen).collect();
+        let key = (kernel.name, constants.to_vec(), shape.clone());
+        if let Some(&id) = self.ids.get(&key) {
+            return Ok(id);
+        }
+        let module = self.modules.entry(kernel.name).or_insert_with(|| {
+            device.wgpu.create_shader_module(wgpu::ShaderModuleDescriptor {
+                label: Some(kernel.name),
+                source: wgpu::ShaderSource::Wgsl(kernel.source().into()),
+            })
+        });
+        let uniform = &self.uniform;
+        let (storage, layout) = self.layouts.entry(shape).or_insert_with_key(|shape| layout(device, uniform, shape));
+        let constants: Vec<(&str, f64)> = constants.iter().map(|&(name, value)| (name, f64::from(value))).collect();
+        let compute = device.wgpu.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(kernel.name),
+            layout: Some(layout),
+            module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &constants,
+                // Every kernel writes its workgroup memory before it reads it.
+                zero_initialize_workgroup_memory: false,
+            },
+            cache: None,
+        });
+        device.check()?;
+        let id = PipelineId(self.pipelines.len());
+        self.pipelines.push(Pipeline { name: kernel.name, compute, storage: storage.clone() });
+        self.ids.insert(key, id);
+        Ok(id)
+    }
+}
+
+fn layout(
+    device: &Device,
+    uniform: &wgpu::BindGroupLayout,
+    shape: &[bool],
+) -> (wgpu::BindGroupLayout, wgpu::PipelineLayout) {
+    let entries: Vec<_> = (0..)
+        .zip(shape)
+        .map(|(binding, &read_only)| wgpu::BindGroupLayoutEntry {
+            binding,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer {
+                ty: wgpu::BufferBindingType::Storage { read_only },
+                has_dynamic_offset: false,
+                min_binding_size: None,
+            },
+            count: None,
+        })
+        .collect();
+    let storage =
+        device.wgpu.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
+    let layout = device.wgpu.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label: None,
+        bind_group_layouts: &[Some(&storage), Some(uniform)],
+        immediate_size: 0,
+    });
+    (storage, layout)
+}

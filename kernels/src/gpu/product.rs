@@ -1,0 +1,200 @@
+//! Products with frozen matrices: which kernel a shape gets, and its launch. Linear layers and the head share them.
+
+use super::kernel::Kernel;
+use super::memory::{Binding, Memory};
+use super::recorder::{Launch, Recorder};
+use super::weights::{DeviceMatrix, ENCODINGS, QUAD, SCALES, Shard};
+use crate::error::Result;
+use crate::ops::LoraTerm;
+use crate::program::{BufferId, MatrixId, VectorId};
+
+const MATRIX: &str = include_str!("../shader/shared/matrix.wgsl");
+const WIDE: &str = include_str!("../shader/shared/input_wide.wgsl");
+const NARROW: &str = include_str!("../shader/shared/input_narrow.wgsl");
+const BINDINGS: &str = include_str!("../shader/shared/linear_bindings.wgsl");
+const LINEAR: &str = include_str!("../ops/linear.wgsl");
+const VECTOR: &str = include_str!("../ops/linear_vector.wgsl");
+const BACKWARD: &str = include_str!("../ops/linear_backward.wgsl");
+
+const FORWARD_CONSTANTS: &[(&str, &[u32])] =
+    &[("ENCODING", ENCODINGS), ("SCALES", SCALES), ("RESIDUAL", &[0, 1]), ("BIAS", &[0, 1])];
+const BACKWARD_CONSTANTS: &[(&str, &[u32])] = &[("ENCODING", ENCODINGS), ("SCALES", SCALES), ("ADD", &[0, 1])];
+
+const fn forward(name: &'static str, sources: &'static [&'static str]) -> Kernel {
+    Kernel { name, sources, constants: FORWARD_CONSTANTS }
+}
+
+const fn backward(name: &'static str, sources: &'static [&'static str]) -> Kernel {
+    Kernel { name, sources, constants: BACKWARD_CONSTANTS }
+}
+
+static LINEAR_WIDE: Kernel = forward("linear_wide", &[MATRIX, BINDINGS, WIDE, LINEAR]);
+static LINEAR_NARROW: Kernel = forward("linear_narrow", &[MATRIX, BINDINGS, NARROW, LINEAR]);
+static VECTOR_WIDE: Kernel = forward("linear_vector_wide", &[MATRIX, BINDINGS, WIDE, VECTOR]);
+static VECTOR_NARROW: Kernel = forward("linear_vector_narrow", &[MATRIX, BINDINGS, NARROW, VECTOR]);
+static BACKWARD_WIDE: Kernel = backward("linear_backward_wide", &[MATRIX, WIDE, BACKWARD]);
+static BACKWARD_NARROW: Kernel = backward("linear_backward_narrow", &[MATRIX, NARROW, BACKWARD]);
+
+#[cfg(test)]
+pub(crate) static KERNELS: &[&Kernel] =
+    &[&LINEAR_WIDE, &LINEAR_NARROW, &VECTOR_WIDE, &VECTOR_NARROW, &BACKWARD_WIDE, &BACKWARD_NARROW];
+
+/// A kernel for a shape, and the outputs that one of its workgroups makes: columns and rows.
+struct Variant {
+    kernel: &'static Kernel,
+    columns: usize,
+    rows: usize,
+}
+
+/// The table of variants of `x·Wᵀ`. Faster ones for what a device offers belong here.
+fn forward_variant(rows: usize, cols: usize) -> Variant {
+    match (rows, cols.is_multiple_of(8)) {
+        (1, true) => Variant { kernel: &VECTOR_WIDE, columns: 32, rows: 1 },
+        (1, false) => Variant { kernel: &VECTOR_NARROW, columns: 32, rows: 1 },
+        (_, true) => Variant { kernel: &LINEAR_WIDE, columns: 64, rows: 32 },
+        (_, false) => Variant { kernel: &LINEAR_NARROW, columns: 64, rows: 32 },
+    }
+}
+
+/// The table of variants of `dy·W`; `rows` are W's.
+fn backward_variant(rows: usize) -> Variant {
+    let kernel = if rows.is_multiple_of(4) { &BACKWARD_WIDE } else { &BACKWARD_NARROW };
+    Variant { kernel, columns: 128, rows: 32 }
+}
+
+/// `out[out_row..] = residual + x[rows]·Wᵀ + bias + scale·low·Bᵀ`.
+pub(crate) struct Forward {
+    pub x: BufferId,
+    /// Rows of x: the first, and how many.
+    pub rows: (usize, usize),
+    pub weight: MatrixId,
+    pub bias: Option<VectorId>,
+    pub lora: Option<LoraTerm>,
+    pub residual: Option<BufferId>,
+    pub out: BufferId,
+    pub out_row: usize,
+}
+
+/// `dx[out_row..] = dy[rows]·W + scale·low·A`, or added.
+pub(crate) struct Backward {
+    pub dy: BufferId,
+    /// Rows of dy: the first, and how many.
+    pub rows: (usize, usize),
+    pub weight: MatrixId,
+    pub lora: Option<LoraTerm>,
+    pub dx: BufferId,
+    pub out_row: usize,
+    pub add: bool,
+}
+
+/// The adapter's bindings and parameters: `low`, the factor; rank, offset, scale.
+struct Adapter {
+    bindings: [Binding; 2],
+    params: [u32; 3],
+}
+
+fn adapter(recorder: &Recorder<'_>, lora: Option<LoraTerm>, factor_width: usize, first: usize) -> Result<Adapter> {
+    let Some(lora) = lora else {
+        return Ok(Adapter { bindings: [Memory::nothing(first), Memory::nothing(first + 1)], params: [0; 3] });
+    };
+    let rank = recorder.width(lora.low);
+    let (factor, offset) = recorder.range(lora.params, lora.offset, rank * factor_width)?;
+    Ok(Adapter { bindings: [recorder.buffer(lora.low)?, factor], params: [rank as u32, offset, lora.scale.to_bits()] })
+}
+
+fn matrix_params(matrix: &DeviceMatrix, shard: &Shard) -> [u32; 4] {
+    [shard.quads(), matrix.blocks(), matrix.groups(), matrix.blocks_per_group()].map(|n| n as u32)
+}
+
+impl Forward {
+    pub fn launch(&self, recorder: &mut Recorder<'_>) -> Result<()> {
+        let memory = recorder.memory();
+        let matrix = memory.weights.matrix(self.weight);
+        let (first, rows) = self.rows;
+        let variant = forward_variant(rows, matrix.cols);
+        let lora = adapter(recorder, self.lora, matrix.rows, 6)?;
+        let x = recorder.buffer(self.x)?;
+        let out = recorder.buffer(self.out)?;
+        let residual = self.residual.map_or(Ok(Memory::nothing(4)), |r| recorder.buffer(r))?;
+        let constants = [
+            ("ENCODING", matrix.packing.encoding),
+            ("SCALES", matrix.packing.scales),
+            ("RESIDUAL", u32::from(self.residual.is_some())),
+            ("BIAS", u32::from(self.bias.is_some())),
+        ];
+        for shard in memory.weights.shards(matrix) {
+            // A frozen binding stands in for a missing bias.
+            let bias = self.bias.map_or(shard.scales(), |b| memory.weights.vector(b));
+            let [quads, blocks, groups, blocks_per_group] = matrix_params(matrix, shard);
+            let [rank, offset, scale] = lora.params;
+            recorder.launch(Launch {
+                kernel: variant.kernel,
+                constants: &constants,
+                bindings: &[shard.codes(), shard.scales(), x, out, residual, bias, lora.bindings[0], lora.bindings[1]],
+                params: &[
+                    rows as u32,
+                    first as u32,
+                    self.out_row as u32,
+                    matrix.cols as u32,
+                    quads,
+                    blocks,
+                    groups,
+                    blocks_per_group,
+                    matrix.rows as u32,
+                    shard.first_row as u32,
+                    shard.rows as u32,
+                    rank,
+                    offset,
+                    scale,
+                ],
+                grid: [shard.rows.div_ceil(variant.columns), rows.div_ceil(variant.rows)],
+                work: 2.0 * rows as f64 * shard.rows as f64 * (matrix.cols + rank as usize) as f64,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl Backward {
+    pub fn launch(&self, recorder: &mut Recorder<'_>) -> Result<()> {
+        let memory = recorder.memory();
+        let matrix = memory.weights.matrix(self.weight);
+        let (first, rows) = self.rows;
+        let variant = backward_variant(matrix.rows);
+        let lora = adapter(recorder, self.lora, matrix.cols, 4)?;
+        let dy = recorder.buffer(self.dy)?;
+        let dx = recorder.buffer(self.dx)?;
+        for (i, shard) in memory.weights.shards(matrix).iter().enumerate() {
+            let constants = [
+                ("ENCODING", matrix.packing.encoding),
+                ("SCALES", matrix.packing.scales),
+                ("ADD", u32::from(self.add || i > 0)),
+            ];
+            let [quads, blocks, groups, blocks_per_group] = matrix_params(matrix, shard);
+            let [rank, offset, scale] = if i == 0 { lora.params } else { [0; 3] };
+            recorder.launch(Launch {
+                kernel: variant.kernel,
+                constants: &constants,
+                bindings: &[shard.codes(), shard.scales(), dy, dx, lora.bindings[0], lora.bindings[1]],
+                params: &[
+                    rows as u32,
+                    first as u32,
+                    self.out_row as u32,
+                    matrix.rows as u32,
+                    (shard.first_row / QUAD) as u32,
+                    quads,
+                    blocks,
+                    groups,
+                    blocks_per_group,
+                    matrix.cols as u32,
+                    rank,
+                    offset,
+                    scale,
+                ],
+                grid: [matrix.cols.div_ceil(variant.columns), rows.div_ceil(variant.rows)],
+                work: 2.0 * rows as f64 * shard.rows as f64 * (matrix.cols + rank as usize) as f64,
+            })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,215 @@
+//! What an operation sees while it is launched: the buffers of its program as bindings, and a list of dispatches to
+//! append to.
+//!
+//! Operations are launched anew for every run, since row counts and scalars change; pipelines and bind groups come
+//! from caches that loading fills.
+
+use std::collections::HashMap;
+
+use super::device::Device;
+use super::kernel::{HEADER, Kernel, PipelineId, Pipelines, SLOT};
+use super::memory::{ALIGN, Binding, Memory, Place};
+use crate::error::{Error, Result};
+use crate::program::{BufferId, Kind, Plan, Program, RowCounts, Scalars};
+
+pub(crate) static ZERO: Kernel =
+    Kernel { name: "zero", sources: &[include_str!("../shader/zero.wgsl")], constants: &[] };
+
+/// A program's bind groups.
+pub(crate) type Groups = HashMap<(PipelineId, Vec<Binding>), wgpu::BindGroup>;
+
+/// One call of a kernel.
+pub(crate) struct Launch<'a> {
+    pub kernel: &'static Kernel,
+    /// Values of its pipeline constants.
+    pub constants: &'a [(&'static str, u32)],
+    /// Group 0.
+    pub bindings: &'a [Binding],
+    /// `Params` behind its header.
+    pub params: &'a [u32],
+    /// Workgroups. Each writes its own part of the output, so that a grid can be dispatched in pieces.
+    pub grid: [usize; 2],
+    /// Floating-point operations or bytes moved, whichever dominates; times are estimated from it.
+    pub work: f64,
+}
+
+/// A launch, compiled.
+pub(crate) struct Dispatch {
+    pub pipeline: PipelineId,
+    pub group: wgpu::BindGroup,
+    pub params: Vec<u32>,
+    pub grid: [u32; 2],
+    pub work: f64,
+}
+
+/// Records the dispatches of a run.
+pub struct Recorder<'a> {
+    pub(super) device: &'a Device,
+    pub(super) pipelines: &'a mut Pipelines,
+    pub(super) groups: &'a mut Groups,
+    pub(super) memory: &'a Memory,
+    pub(super) program: &'a Program,
+    pub(super) plan: &'a Plan,
+    pub(super) rows: RowCounts,
+    pub(super) scalars: Scalars,
+    pub(super) dispatches: Vec<Dispatch>,
+    /// Bytes of scratch that the operation has taken so far, and the most that any has.
+    pub(super) scratch: u64,
+    pub(super) scratch_peak: u64,
+    /// Only measures scratch: nothing is compiled.
+    pub(super) measuring: bool,
+}
+
+impl<'a> Recorder<'a> {
+    /// Frozen weights, and what bindings need to know.
+    pub(crate) fn memory(&self) -> &'a Memory {
+        self.memory
+    }
+}
+
+impl Recorder<'_> {
+    /// Live rows of a buffer.
+    pub(crate) fn rows(&self, id: BufferId) -> usize {
+        self.rows.of(self.program.buffer(id).rows)
+    }
+
+    /// Values a row of a buffer.
+    pub(crate) fn width(&self, id: BufferId) -> usize {
+        self.program.buffer(id).width
+    }
+
+    /// Live values of a buffer.
+    pub(crate) fn len(&self, id: BufferId) -> usize {
+        self.rows(id) * self.width(id)
+    }
+
+    /// Numbers of this run.
+    pub(crate) fn scalars(&self) -> Scalars {
+        self.scalars
+    }
+
+    /// Values that one binding can hold.
+    pub(crate) fn binding_len(&self) -> usize {
+        (self.memory.binding_limit / 4) as usize
+    }
+
+    /// A whole buffer.
+    pub(crate) fn buffer(&self, id: BufferId) -> Result<Binding> {
+        self.range(id, 0, self.program.capacity.of(self.program.buffer(id).rows) * self.width(id)).map(|(b, _)| b)
+    }
+
+    /// Several whole buffers.
+    pub(crate) fn buffers<const N: usize>(&self, ids: [BufferId; N]) -> Result<[Binding; N]> {
+        let mut bindings = [Memory::nothing(0); N];
+        for (binding, id) in bindings.iter_mut().zip(ids) {
+            *binding = self.buffer(id)?;
+        }
+        Ok(bindings)
+    }
+
+    /// The `len` values of a buffer from value `start` on, and how many values into the binding they start.
+    pub(crate) fn range(&self, id: BufferId, start: usize, len: usize) -> Result<(Binding, u32)> {
+        let buffer = self.program.buffer(id);
+        let aligned = (start as u64 * 4) / ALIGN * ALIGN;
+        let remainder = (start as u64 * 4 - aligned) / 4;
+        let mut binding = match (buffer.kind, self.plan.place(id)) {
+            (Kind::State(state), _) => Binding { place: Place::State(state.0), offset: 0, size: 0 },
+            (_, Some(place)) => self.memory.arena(place.offset, 0),
+            (_, None) => return Err(Error::Shape(format!("{} has no place", buffer.name))),
+        };
+        binding.offset += aligned;
+        binding.size = ((len as u64 + remainder) * 4).next_multiple_of(16).max(16);
+        if binding.size > self.memory.binding_limit {
+            return Err(Error::OutOfMemory(format!("{}: {} bytes in one binding", buffer.name, binding.size)));
+        }
+        Ok((binding, remainder as u32))
+    }
+
+    /// `bytes` of memory of the operation's own, until its last dispatch.
+    pub(crate) fn scratch(&mut self, bytes: usize) -> Result<Binding> {
+        let offset = self.scratch;
+        self.scratch += (bytes as u64).max(16).next_multiple_of(ALIGN);
+        self.scratch_peak = self.scratch_peak.max(self.scratch);
+        if !self.measuring && self.scratch > self.memory.scratch.size() {
+            return Err(Error::OutOfMemory("more scratch than the program was loaded with".to_owned()));
+        }
+        Ok(Binding { place: Place::Scratch, offset, size: (bytes as u64).max(16).next_multiple_of(16) })
+    }
+
+    /// The guard word.
+    pub(crate) fn guard(&self) -> Binding {
+        Binding { place: Place::Guard, offset: 0, size: 16 }
+    }
+
+    /// Appends a launch. A launch over nothing is left out.
+    pub(crate) fn launch(&mut self, launch: Launch<'_>) -> Result<()> {
+        if self.measuring || launch.grid.contains(&0) {
+            return Ok(());
+        }
+        let [x, y] = launch.grid.map(u32::try_from);
+        let (Ok(x), Ok(y)) = (x, y) else {
+            return Err(Error::Shape(format!("{}: a grid of {:?}", launch.kernel.name, launch.grid)));
+        };
+        debug_assert!((HEADER + launch.params.len()) * 4 <= SLOT, "{}: too many parameters", launch.kernel.name);
+        let pipeline = self.pipelines.compile(self.device, launch.kernel, launch.constants, launch.bindings)?;
+        let key = (pipeline, launch.bindings.to_vec());
+        let group = match self.groups.get(&key) {
+            Some(group) => group.clone(),
+            None => {
+                let group = self.bind(pipeline, launch.bindings);
+                self.device.check()?;
+                self.groups.insert(key, group.clone());
+                group
+            }
+        };
+        let params = launch.params.to_vec();
+        self.dispatches.push(Dispatch { pipeline, group, params, grid: [x, y], work: launch.work });
+        Ok(())
+    }
+
+    /// Appends a kernel with a thread for each of `len` items, 64 a workgroup. Its parameters start with `len`.
+    pub(crate) fn each(
+        &mut self,
+        kernel: &'static Kernel,
+        constants: &[(&'static str, u32)],
+        bindings: &[Binding],
+        len: usize,
+        params: &[u32],
+        work_per_item: f64,
+    ) -> Result<()> {
+        let params: Vec<u32> = [len as u32].iter().chain(params).copied().collect();
+        let (grid, work) = ([1, len.div_ceil(64)], work_per_item * len as f64);
+        self.launch(Launch { kernel, constants, bindings, params: &params, grid, work })
+    }
+
+    /// Zeroes the live rows of a buffer.
+    pub(crate) fn zero(&mut self, id: BufferId) -> Result<()> {
+        let binding = self.buffer(id)?;
+        self.each(&ZERO, &[], &[binding], self.len(id), &[], 4.0)
+    }
+
+    /// Ends an operation: its scratch is free again.
+    pub(super) fn finish_operation(&mut self) {
+        self.scratch = 0;
+    }
+
+    fn bind(&self, pipeline: PipelineId, bindings: &[Binding]) -> wgpu::BindGroup {
+        let entries: Vec<_> = (0..)
+            .zip(bindings)
+            .map(|(binding, range)| wgpu::BindGroupEntry {
+                binding,
+                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                    buffer: self.memory.buffer(range.place),
+                    offset: range.offset,
+                    size: wgpu::BufferSize::new(range.size),
+                }),
+            })
+            .collect();
+        let pipeline = self.pipelines.get(pipeline);
+        self.device.wgpu.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(pipeline.name),
+            layout: &pipeline.storage,
+            entries: &entries,
+        })
+    }
+}

@@ -1,0 +1,276 @@
+//! Frozen weights on their way up: every matrix repacked, exactly, into one form that the kernels read along either
+//! axis.
+//!
+//! Rows go in fours and columns in eights. A `vec4<u32>` holds the same columns of four rows, one row a component:
+//! eight 4-bit codes, four 8-bit codes, two 16-bit floats or one f32. Blocks of four rows and eight columns lie
+//! row-four by row-four: `block(q, b)` at `(q·blocks + b)·vectors`, `shader/shared/matrix.wgsl` reads them. The
+//! scales and biases of four rows and one group are one `vec4<u32>` of f16 or bf16 pairs (scale low, bias high), or
+//! two of f32. Rows and columns that pad the last four or eight are zero.
+
+use std::ops::Range;
+
+use super::device::Device;
+use super::memory::{ALIGN, Binding, Place};
+use crate::error::{Error, Result};
+use crate::matrix::{AffineForm, Encoding, FloatType, Matrix};
+use crate::program::{MatrixId, VectorId, Weights};
+
+/// Rows that share a `vec4`.
+pub(crate) const QUAD: usize = 4;
+/// Columns a block.
+pub(crate) const BLOCK: usize = 8;
+/// Bytes sent up at a time: what is in flight beside the model.
+const PANEL: usize = 4 << 20;
+/// Bytes after which the queue is drained, so that staging memory does not pile up.
+const DRAIN: usize = 32 << 20;
+
+/// How a matrix's blocks are read: a pair of pipeline constants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Packing {
+    /// 0: 4-bit codes, 1: 8-bit codes, 2: f16, 3: bf16, 4: f32.
+    pub encoding: u32,
+    /// Of scales and biases; 0: f16, 1: bf16, 2: f32.
+    pub scales: u32,
+    /// `vec4<u32>`s a block.
+    vectors: usize,
+    /// Columns a group; 0 for floats.
+    pub group: usize,
+}
+
+/// The values that `ENCODING` and `SCALES` take in `matrix.wgsl`.
+pub(crate) const ENCODINGS: &[u32] = &[0, 1, 2, 3, 4];
+pub(crate) const SCALES: &[u32] = &[0, 1, 2];
+
+impl Packing {
+    fn of(matrix: &Matrix) -> Self {
+        let scale_type = |float| match float {
+            FloatType::F16 => 0,
+            FloatType::BF16 => 1,
+            FloatType::F32 => 2,
+        };
+        match (matrix.affine_form(), matrix.encoding()) {
+            (Some(AffineForm { bits, group, scales }), _) => {
+                let (encoding, vectors) = if bits == 4 { (0, 1) } else { (1, 2) };
+                Self { encoding, scales: scale_type(scales), vectors, group }
+            }
+            (None, Encoding::Float(FloatType::F32)) => Self { encoding: 4, scales: 0, vectors: 8, group: 0 },
+            (None, Encoding::Float(FloatType::BF16)) => Self { encoding: 3, scales: 0, vectors: 4, group: 0 },
+            (None, _) => Self { encoding: 2, scales: 0, vectors: 4, group: 0 },
+        }
+    }
+
+    fn scale_vectors(self) -> usize {
+        if self.scales == 2 { 2 } else { 1 }
+    }
+}
+
+/// Rows of a matrix in one buffer: the codes, and behind them the scales.
+pub(crate) struct Shard {
+    /// First row, a multiple of [`QUAD`].
+    pub first_row: usize,
+    /// Rows.
+    pub rows: usize,
+    buffer: wgpu::Buffer,
+    scales_at: u64,
+    scales_size: u64,
+    place: usize,
+}
+
+impl Shard {
+    pub fn quads(&self) -> usize {
+        self.rows.div_ceil(QUAD)
+    }
+
+    pub fn codes(&self) -> Binding {
+        Binding { place: Place::Shard(self.place), offset: 0, size: self.scales_at }
+    }
+
+    /// Scales and biases; of a float matrix, bytes that are not read.
+    pub fn scales(&self) -> Binding {
+        Binding { place: Place::Shard(self.place), offset: self.scales_at, size: self.scales_size }
+    }
+}
+
+/// A matrix on the device.
+pub(crate) struct DeviceMatrix {
+    pub rows: usize,
+    pub cols: usize,
+    pub packing: Packing,
+    /// Indices of its shards, by rows.
+    pub shards: Range<usize>,
+}
+
+impl DeviceMatrix {
+    /// Blocks a row.
+    pub fn blocks(&self) -> usize {
+        self.cols.div_ceil(BLOCK)
+    }
+
+    /// Blocks a group: of a float matrix, all.
+    pub fn blocks_per_group(&self) -> usize {
+        if self.packing.group == 0 { self.blocks().max(1) } else { self.packing.group / BLOCK }
+    }
+
+    /// Groups a row.
+    pub fn groups(&self) -> usize {
+        self.blocks().div_ceil(self.blocks_per_group())
+    }
+}
+
+/// The frozen model on the device.
+pub(crate) struct DeviceWeights {
+    matrices: Vec<DeviceMatrix>,
+    shards: Vec<Shard>,
+    vectors: Vec<wgpu::Buffer>,
+}
+
+impl DeviceWeights {
+    /// Sends everything up; no binding will exceed `limit` bytes.
+    pub fn upload(device: &Device, weights: &Weights, limit: u64) -> Result<Self> {
+        let mut uploader = Uploader { device, in_flight: 0 };
+        let mut shards = Vec::new();
+        let mut matrices = Vec::new();
+        for matrix in &weights.matrices {
+            matrices.push(uploader.matrix(matrix, limit, &mut shards)?);
+        }
+        let mut vectors = Vec::new();
+        for vector in &weights.vectors {
+            let buffer = device.buffer("vector", vector.len() as u64 * 4, FROZEN)?;
+            for (i, part) in vector.chunks(PANEL / 4).enumerate() {
+                uploader.send(&buffer, (i * PANEL) as u64, bytemuck::cast_slice(part))?;
+            }
+            vectors.push(buffer);
+        }
+        uploader.drain()?;
+        Ok(Self { matrices, shards, vectors })
+    }
+
+    pub fn matrix(&self, id: MatrixId) -> &DeviceMatrix {
+        &self.matrices[id.0]
+    }
+
+    pub fn shards(&self, matrix: &DeviceMatrix) -> &[Shard] {
+        &self.shards[matrix.shards.clone()]
+    }
+
+    pub fn vector(&self, id: VectorId) -> Binding {
+        Binding { place: Place::Vector(id.0), offset: 0, size: self.vectors[id.0].size() }
+    }
+
+    pub fn shard_buffer(&self, index: usize) -> &wgpu::Buffer {
+        &self.shards[index].buffer
+    }
+
+    pub fn vector_buffer(&self, index: usize) -> &wgpu::Buffer {
+        &self.vectors[index]
+    }
+
+    pub fn bytes(&self) -> u64 {
+        let shards = self.shards.iter().map(|s| s.buffer.size());
+        shards.chain(self.vectors.iter().map(wgpu::Buffer::size)).sum()
+    }
+}
+
+const FROZEN: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE.union(wgpu::BufferUsages::COPY_DST);
+
+struct Uploader<'a> {
+    device: &'a Device,
+    in_flight: usize,
+}
+
+impl Uploader<'_> {
+    fn send(&mut self, buffer: &wgpu::Buffer, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.device.queue.write_buffer(buffer, offset, bytes);
+        self.in_flight += bytes.len();
+        if self.in_flight >= DRAIN { self.drain() } else { Ok(()) }
+    }
+
+    fn drain(&mut self) -> Result<()> {
+        self.in_flight = 0;
+        self.device.queue.submit([]);
+        self.device.wait(None)
+    }
+
+    fn matrix(&mut self, matrix: &Matrix, limit: u64, shards: &mut Vec<Shard>) -> Result<DeviceMatrix> {
+        let first = shards.len();
+        let mut placed = DeviceMatrix {
+            rows: matrix.rows(),
+            cols: matrix.cols(),
+            packing: Packing::of(matrix),
+            shards: first..first,
+        };
+        let quad_codes = (placed.blocks() * placed.packing.vectors * 16) as u64;
+        let quad_scales = match placed.packing.group {
+            0 => 0,
+            _ => (placed.groups() * placed.packing.scale_vectors() * 16) as u64,
+        };
+        let quads_a_shard = (limit / quad_codes.max(quad_scales).max(1)) as usize;
+        if quads_a_shard == 0 {
+            return Err(Error::OutOfMemory(format!("four rows of {} columns exceed a binding", placed.cols)));
+        }
+        for first_row in (0..matrix.rows()).step_by(quads_a_shard * QUAD) {
+            let rows = (matrix.rows() - first_row).min(quads_a_shard * QUAD);
+            let quads = rows.div_ceil(QUAD) as u64;
+            let scales_at = (quads * quad_codes).next_multiple_of(ALIGN);
+            let scales_size = (quads * quad_scales).max(16);
+            let buffer = self.device.buffer("matrix", scales_at + scales_size, FROZEN)?;
+            let quads_a_panel = (PANEL / (quad_codes + quad_scales) as usize).max(1);
+            for start in (0..rows).step_by(quads_a_panel * QUAD) {
+                let part = first_row + start..first_row + rows.min(start + quads_a_panel * QUAD);
+                let (codes, scales) = pack(matrix, &placed, part);
+                let quad = (start / QUAD) as u64;
+                self.send(&buffer, quad * quad_codes, bytemuck::cast_slice(&codes))?;
+                if placed.packing.group != 0 {
+                    self.send(&buffer, scales_at + quad * quad_scales, bytemuck::cast_slice(&scales))?;
+                }
+            }
+            shards.push(Shard { first_row, rows, buffer, scales_at, scales_size, place: shards.len() });
+        }
+        placed.shards = first..shards.len();
+        Ok(placed)
+    }
+}
+
+/// Blocks and scales of `rows`, which start at a multiple of four.
+fn pack(matrix: &Matrix, placed: &DeviceMatrix, rows: Range<usize>) -> (Vec<u32>, Vec<u32>) {
+    let (packing, quads) = (placed.packing, rows.len().div_ceil(QUAD));
+    let row_words = placed.blocks() * packing.vectors;
+    let scale_vectors = packing.scale_vectors();
+    let mut words = vec![0u32; quads * row_words * QUAD];
+    let mut scale_words = vec![0u32; quads * placed.groups() * scale_vectors * QUAD];
+    let mut row_codes = vec![0u8; if packing.group == 0 { 0 } else { placed.cols }];
+    let (mut scales, mut biases) = (vec![0.0; placed.groups()], vec![0.0; placed.groups()]);
+    let mut values = vec![0.0; if packing.group == 0 { placed.cols } else { 0 }];
+    for (i, row) in rows.enumerate() {
+        let (quad, component) = (i / QUAD, i % QUAD);
+        let slots = words[quad * row_words * QUAD..][..row_words * QUAD].iter_mut().skip(component).step_by(QUAD);
+        if packing.group == 0 {
+            matrix.row(row, &mut values);
+            match packing.encoding {
+                2 => pack_row(slots, &values, 2, |&v| u32::from(half::f16::from_f32(v).to_bits())),
+                3 => pack_row(slots, &values, 2, |&v| v.to_bits() >> 16),
+                _ => pack_row(slots, &values, 1, |&v| v.to_bits()),
+            }
+            continue;
+        }
+        matrix.affine_row(row, &mut row_codes, &mut scales, &mut biases);
+        pack_row(slots, &row_codes, if packing.encoding == 0 { 8 } else { 4 }, |&c| u32::from(c));
+        for (g, (&scale, &bias)) in scales.iter().zip(&biases).enumerate() {
+            let at = (quad * placed.groups() + g) * scale_vectors * QUAD + component;
+            let half = |v: f32| u32::from(half::f16::from_f32(v).to_bits());
+            match packing.scales {
+                0 => scale_words[at] = half(scale) | half(bias) << 16,
+                1 => scale_words[at] = scale.to_bits() >> 16 | bias.to_bits() & 0xffff_0000,
+                _ => (scale_words[at], scale_words[at + QUAD]) = (scale.to_bits(), bias.to_bits()),
+            }
+        }
+    }
+    (words, scale_words)
+}
+
+/// One row: `per_word` values of 32 / `per_word` bits a word, the first one lowest.
+fn pack_row<'a, T>(slots: impl Iterator<Item = &'a mut u32>, values: &[T], per_word: usize, bits: impl Fn(&T) -> u32) {
+    for (slot, values) in slots.zip(values.chunks(per_word)) {
+        *slot = (0..).zip(values).fold(0, |word, (i, value)| word | bits(value) << (i * 32 / per_word as u32));
+    }
+}

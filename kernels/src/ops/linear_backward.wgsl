@@ -1,0 +1,130 @@
+// dx = dy·W + low·A or dx += …, from the same blocks as the forward product, read along the other axis.
+//
+// A thread makes eight rows of dy times eight columns of W. A workgroup is 16 blocks of columns by 4 tiles of dy.
+
+struct Params {
+    first_x: u32,
+    first_y: u32,
+    submission: u32,
+    // Rows of dy.
+    rows: u32,
+    // First row of dy and low; first row of dx.
+    input_row: u32,
+    out_row: u32,
+    // Rows of the whole W: the width of dy.
+    input_width: u32,
+    // The first quad of this shard, and its quads.
+    first_quad: u32,
+    quads: u32,
+    blocks: u32,
+    groups: u32,
+    blocks_per_group: u32,
+    // Columns of W: the width of dx.
+    out_width: u32,
+    // 0 where there is no adapter, or another shard adds it.
+    rank: u32,
+    // Where A starts in `factors`.
+    factor_offset: u32,
+    factor_scale: f32,
+}
+
+override ADD: u32;
+
+@group(0) @binding(3) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(4) var<storage, read_write> low: array<f32>;
+@group(0) @binding(5) var<storage, read_write> factors: array<f32>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+const TILE = 8u;
+
+// Eight columns' sums.
+struct Sums {
+    low: vec4<f32>,
+    high: vec4<f32>,
+}
+
+fn row_of(tile: u32, i: u32) -> u32 {
+    return params.input_row + min(tile * TILE + i, params.rows - 1u);
+}
+
+fn added(sums: Sums, dy: vec4<f32>, w: Block) -> Sums {
+    return Sums(sums.low + dy * w.low, sums.high + dy * w.high);
+}
+
+fn with_factor(sums: Sums, row: u32, j: u32, a: Sums) -> Sums {
+    let scale = params.factor_scale * low[row * params.rank + j];
+    return Sums(sums.low + scale * a.low, sums.high + scale * a.high);
+}
+
+fn store1(at: u32, value: f32) {
+    if ADD == 1u {
+        dx[at] += value;
+    } else {
+        dx[at] = value;
+    }
+}
+
+@compute @workgroup_size(16, 4)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
+    let b = (group.x + params.first_x) * 16u + local.x;
+    let tile = (group.y + params.first_y) * 4u + local.y;
+    if b >= params.blocks || tile * TILE >= params.rows {
+        return;
+    }
+    let r0 = row_of(tile, 0u);
+    let r1 = row_of(tile, 1u);
+    let r2 = row_of(tile, 2u);
+    let r3 = row_of(tile, 3u);
+    let r4 = row_of(tile, 4u);
+    let r5 = row_of(tile, 5u);
+    let r6 = row_of(tile, 6u);
+    let r7 = row_of(tile, 7u);
+    let zero = Sums(vec4(0.0), vec4(0.0));
+    var s0 = zero;
+    var s1 = zero;
+    var s2 = zero;
+    var s3 = zero;
+    var s4 = zero;
+    var s5 = zero;
+    var s6 = zero;
+    var s7 = zero;
+    let g = b / params.blocks_per_group;
+    for (var q = 0u; q < params.quads; q++) {
+        let w = block(q * params.blocks + b, affine(q * params.groups + g));
+        let i = params.first_quad + q;
+        s0 = added(s0, input4(r0, i), w);
+        s1 = added(s1, input4(r1, i), w);
+        s2 = added(s2, input4(r2, i), w);
+        s3 = added(s3, input4(r3, i), w);
+        s4 = added(s4, input4(r4, i), w);
+        s5 = added(s5, input4(r5, i), w);
+        s6 = added(s6, input4(r6, i), w);
+        s7 = added(s7, input4(r7, i), w);
+    }
+    let column = 8u * b;
+    for (var j = 0u; j < params.rank; j++) {
+        let at = params.factor_offset + j * params.out_width + column;
+        let a = Sums(
+            vec4(factors[at], factors[at + 1u], factors[at + 2u], factors[at + 3u]),
+            vec4(factors[at + 4u], factors[at + 5u], factors[at + 6u], factors[at + 7u]),
+        );
+        s0 = with_factor(s0, r0, j, a);
+        s1 = with_factor(s1, r1, j, a);
+        s2 = with_factor(s2, r2, j, a);
+        s3 = with_factor(s3, r3, j, a);
+        s4 = with_factor(s4, r4, j, a);
+        s5 = with_factor(s5, r5, j, a);
+        s6 = with_factor(s6, r6, j, a);
+        s7 = with_factor(s7, r7, j, a);
+    }
+    var sums = array(s0, s1, s2, s3, s4, s5, s6, s7);
+    for (var i = 0u; i < min(TILE, params.rows - tile * TILE); i++) {
+        let at = (params.out_row + tile * TILE + i) * params.out_width + column;
+        for (var c = 0u; c < min(4u, params.out_width - column); c++) {
+            store1(at + c, sums[i].low[c]);
+        }
+        for (var c = 4u; c < min(8u, params.out_width - column); c++) {
+            store1(at + c, sums[i].high[c - 4u]);
+        }
+    }
+}

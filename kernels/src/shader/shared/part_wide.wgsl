@@ -1,0 +1,8 @@
+// Heads of a multiple of four values, read four at a time.
+
+alias Part = vec4<f32>;
+const WIDE = 4u;
+
+fn inner(a: Part, b: Part) -> f32 {
+    return dot(a, b);
+}

@@ -1,0 +1,161 @@
+//! One program with its data, run by both executors.
+
+use std::sync::Arc;
+
+use idiolect_kernels::program::{BufferId, Kind, Operation, Program, RowCounts, Rows, Run, Scalars, StateId};
+use idiolect_kernels::{Executor, Result};
+
+/// Sizes of every dimension that is not grouped: one, a vector, just below and above one and two of them, large and odd.
+pub const SIZES: [usize; 6] = [1, 8, 31, 33, 65, 1757];
+
+/// Largest difference that is allowed, relative to the largest value of the tensor.
+const TOLERANCE: f32 = 1e-5;
+
+/// A program, what it starts from and what it leaves.
+pub struct Case {
+    pub name: String,
+    pub program: Arc<Program>,
+    pub rows: RowCounts,
+    pub scalars: Scalars,
+    pub tolerance: f32,
+    states: Vec<Vec<f32>>,
+    inputs: Vec<(BufferId, Vec<u32>)>,
+    outputs: Vec<BufferId>,
+}
+
+/// What a run left: every output and every state tensor, by name.
+pub type Outcome = Vec<(&'static str, Vec<f32>)>;
+
+impl Case {
+    /// `tokens` and `selected` live rows, in a program that has room for more.
+    pub fn new(name: String, tokens: usize, selected: usize) -> Self {
+        let capacity = RowCounts { tokens: tokens + 5, selected: selected + 3 };
+        Self {
+            name,
+            program: Arc::new(Program::new("test", capacity)),
+            rows: RowCounts { tokens, selected },
+            scalars: Scalars { loss_weight: 0.37, step: 3, learning_rate: 0.01, dropout_seed: 12345 },
+            tolerance: TOLERANCE,
+            states: Vec::new(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+        }
+    }
+
+    fn building(&mut self) -> &mut Program {
+        Arc::get_mut(&mut self.program).expect("the program is not shared while it is built")
+    }
+
+    pub fn push(&mut self, operation: impl Operation + 'static) {
+        self.building().push(operation);
+    }
+
+    pub fn scratch(&mut self, rows: Rows, width: usize) -> BufferId {
+        self.building().scratch("scratch", rows, width)
+    }
+
+    /// An f32 input of random values.
+    pub fn values(&mut self, name: &'static str, rows: Rows, width: usize) -> BufferId {
+        let len = self.rows.of(rows) * width;
+        let bits = random(len, self.inputs.len() as u32 + 77).into_iter().map(f32::to_bits).collect();
+        self.input(name, rows, width, bits)
+    }
+
+    pub fn input(&mut self, name: &'static str, rows: Rows, width: usize, values: Vec<u32>) -> BufferId {
+        let id = self.building().input(name, rows, width);
+        self.inputs.push((id, values));
+        id
+    }
+
+    pub fn output(&mut self, name: &'static str, rows: Rows, width: usize) -> BufferId {
+        let id = self.building().output(name, rows, width);
+        self.outputs.push(id);
+        id
+    }
+
+    /// A state tensor that starts at `values`.
+    pub fn state(&mut self, name: &'static str, rows: usize, values: Vec<f32>) -> BufferId {
+        let (state, width) = (StateId(self.states.len()), values.len() / rows);
+        self.states.push(values);
+        self.building().state(name, state, rows, width)
+    }
+
+    /// A state tensor of random values.
+    pub fn random_state(&mut self, name: &'static str, rows: usize, width: usize) -> BufferId {
+        let values = random(rows * width, self.states.len() as u32 + 991);
+        self.state(name, rows, values)
+    }
+
+    /// What `executor`, reset first, makes of it in `runs` runs.
+    pub fn run(&self, executor: &mut dyn Executor, runs: usize) -> Result<Outcome> {
+        executor.reset();
+        for values in &self.states {
+            let id = executor.add_state("state", values.len())?;
+            executor.write_state(id, values)?;
+        }
+        let program = executor.load(self.program.clone())?;
+        let inputs = self.inputs.iter().map(|(id, values)| (*id, values.as_slice())).collect();
+        let run = Run { rows: self.rows, inputs, scalars: self.scalars };
+        for _ in 0..runs {
+            executor.run(program, &run)?;
+        }
+        let mut outcome = Outcome::new();
+        for &id in &self.outputs {
+            outcome.push((self.program.buffer(id).name, executor.read(program, id)?));
+        }
+        for (i, _) in self.states.iter().enumerate() {
+            let viewed = self.program.buffers().find(|(_, b)| b.kind == Kind::State(StateId(i)));
+            outcome.push((viewed.map_or("state", |(_, b)| b.name), executor.read_state(StateId(i))?));
+        }
+        Ok(outcome)
+    }
+
+    /// Runs on both and returns what differs.
+    pub fn compare(&self, cpu: &mut dyn Executor, gpu: &mut dyn Executor) -> Vec<String> {
+        let expected = self.run(cpu, 1).expect("the CPU runs every case");
+        match self.run(gpu, 1) {
+            Err(e) => vec![format!("{}: {e}", self.name)],
+            Ok(got) => expected
+                .iter()
+                .zip(&got)
+                .filter_map(|((name, expected), (_, got))| difference(expected, got, self.tolerance).map(|d| (name, d)))
+                .map(|(name, d)| format!("{}: {name}: {d}", self.name))
+                .collect(),
+        }
+    }
+}
+
+/// How two tensors differ, if they do. Values that are not finite must be equal in kind.
+pub fn difference(expected: &[f32], got: &[f32], tolerance: f32) -> Option<String> {
+    if expected.len() != got.len() {
+        return Some(format!("{} values, not {}", got.len(), expected.len()));
+    }
+    let largest = expected.iter().filter(|v| v.is_finite()).fold(0.0f32, |a, v| a.max(v.abs()));
+    // Sums that cancel leave noise of the size of their terms, which are of the order of one.
+    let allowed = tolerance * largest.max(0.01);
+    let wrong = |(&e, &g): (&f32, &f32)| match (e.is_finite(), g.is_finite()) {
+        (true, true) => (e - g).abs() > allowed,
+        (false, false) => e.to_bits() != g.to_bits() && !(e.is_nan() && g.is_nan()),
+        _ => true,
+    };
+    let at = expected.iter().zip(got).position(wrong)?;
+    let count = expected.iter().zip(got).filter(|&pair| wrong(pair)).count();
+    Some(format!("{count} of {} differ, first [{at}]: {} is not {} (± {allowed:e})", got.len(), got[at], expected[at]))
+}
+
+/// `len` values from −1 to 1, always the same for a seed.
+pub fn random(len: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9) | 1;
+    let draw = |_| {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        (state >> 8) as f32 / 8_388_608.0 - 1.0
+    };
+    (0..len).map(draw).collect()
+}
+
+/// `len` numbers below `end`, always the same for a seed.
+pub fn random_below(len: usize, end: usize, seed: u32) -> Vec<u32> {
+    random(len, seed).into_iter().map(|v| (((v + 1.0) / 2.0 * end as f32) as u32).min(end as u32 - 1)).collect()
+}

@@ -1,0 +1,67 @@
+//! Every operation on the GPU against its CPU twin, by Vulkan and by GL, on whatever adapters the machine has: a
+//! software one will do. Without an adapter the tests say `ignored`.
+
+mod attention;
+mod case;
+mod matrices;
+mod pointwise;
+mod products;
+
+use std::sync::Arc;
+
+use idiolect_kernels::cpu::CpuExecutor;
+use idiolect_kernels::gpu::{Backend, GpuExecutor, Options, choose};
+use idiolect_kernels::program::Weights;
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use case::Case;
+
+type Cases = fn(&mut Weights) -> Vec<Case>;
+
+/// The operations, by what they are called in test names.
+const TABLES: &[(&str, Cases)] = &[
+    ("rms_norm", pointwise::rms_norm),
+    ("swiglu", pointwise::swiglu),
+    ("rope", pointwise::rope),
+    ("rows", pointwise::rows),
+    ("dropout", pointwise::dropout),
+    ("adamw", pointwise::adamw),
+    ("top_logits", pointwise::top_logits),
+    ("linear", products::linear),
+    ("linear_epilogue", products::linear_epilogue),
+    ("embed", products::embed),
+    ("lora", products::lora),
+    ("cross_entropy", products::cross_entropy),
+    ("attention", attention::packed),
+    ("attention_cached", attention::cached),
+];
+
+fn options(backend: Backend) -> Options {
+    Options { backend: Some(backend), software: true, ..Options::default() }
+}
+
+/// Runs a table of cases and reports every one that differs.
+fn compare(cases: Cases, options: &Options) -> Result<(), Failed> {
+    let mut weights = Weights::default();
+    let cases = cases(&mut weights);
+    let weights = Arc::new(weights);
+    let mut cpu = CpuExecutor::new(weights.clone(), 0)?;
+    let mut gpu = GpuExecutor::new(&weights, options)?;
+    let failures: Vec<String> = cases.iter().flat_map(|case| case.compare(&mut cpu, &mut gpu)).collect();
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("\n").into()) }
+}
+
+fn main() {
+    let mut arguments = Arguments::from_args();
+    // The device is one for all, and the CPU twin takes every core.
+    arguments.test_threads.get_or_insert(1);
+    let mut trials = Vec::new();
+    for (name, backend) in [("vulkan", Backend::Vulkan), ("gl", Backend::Gl), ("metal", Backend::Metal)] {
+        let missing = choose(Some(backend), true).is_err();
+        for &(operation, cases) in TABLES {
+            let run = move || compare(cases, &options(backend));
+            trials.push(Trial::test(format!("{name}::{operation}"), run).with_ignored_flag(missing));
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}

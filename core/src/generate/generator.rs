@@ -11,7 +11,7 @@ use idiolect_kernels::program::{BufferId, RowCounts, Run, Scalars};
 use super::{FinishReason, Sampler, SamplingOptions, TextStream};
 use crate::adapter::Adapter;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::inference::{CacheState, continuation};
+use crate::model::inference::{CANDIDATES, CacheState, continuation};
 use crate::model::{Model, TokenInputs};
 use crate::session::Session;
 use crate::text::{ChatMessage, Role};
@@ -90,6 +90,7 @@ struct Pass {
     slots: BufferId,
     selected: BufferId,
     logits: BufferId,
+    candidates: BufferId,
 }
 
 /// Generates with a model and an adapter.
@@ -126,7 +127,8 @@ impl<'s> Generator<'s> {
         let mut load = |tokens| -> Result<Pass> {
             let pass = continuation(model.base(), lora.as_ref(), &cache, tokens);
             let program = executor.load(Arc::new(pass.program))?;
-            Ok(Pass { program, tokens: pass.tokens, slots: pass.slots, selected: pass.selected, logits: pass.logits })
+            let (slots, selected) = (pass.slots, pass.selected);
+            Ok(Pass { program, tokens: pass.tokens, slots, selected, logits: pass.logits, candidates: pass.candidates })
         };
         let (prefill, decode) = (load(prefill_tokens)?, load(1)?);
         Ok(Self { session, capacity, prefill, decode, prefill_tokens })
@@ -157,17 +159,16 @@ impl<'s> Generator<'s> {
         let mut sampler = Sampler::new(&options.sampling)?;
         let mut stream = TextStream::new(model.tokenizer(), &options.stop)?;
         let started = Instant::now();
-        let mut logits = Vec::new();
         for (i, chunk) in prompt.chunks(self.prefill_tokens).enumerate() {
             let start = i * self.prefill_tokens;
-            logits = self.pass(self.prefill, start, chunk, start + chunk.len() == prompt.len())?;
+            self.pass(self.prefill, start, chunk, start + chunk.len() == prompt.len())?;
         }
+        let mut id = self.choose(self.prefill, &mut sampler, options, prompt)?;
         let prefill_seconds = started.elapsed().as_secs_f64();
         let mut seen = prompt.to_vec();
         let mut text = String::new();
         let started = Instant::now();
         let finish_reason = loop {
-            let id = sampler.sample(&mut logits, &seen)?;
             seen.push(id);
             if model.tokenizer().is_eos(id) {
                 break FinishReason::EndOfTurn;
@@ -183,7 +184,8 @@ impl<'s> Generator<'s> {
             if seen.len() - prompt.len() == options.max_tokens {
                 break FinishReason::MaxTokens;
             }
-            logits = self.pass(self.decode, seen.len() - 1, &[id], true)?;
+            self.pass(self.decode, seen.len() - 1, &[id], true)?;
+            id = self.choose(self.decode, &mut sampler, options, &seen)?;
         };
         let decode_seconds = started.elapsed().as_secs_f64();
         if matches!(finish_reason, FinishReason::EndOfTurn | FinishReason::MaxTokens) {
@@ -198,8 +200,8 @@ impl<'s> Generator<'s> {
         Ok(Generation { text, ids, finish_reason, prompt_tokens: prompt.len(), prefill_seconds, decode_seconds })
     }
 
-    /// Runs `ids` behind the `start` tokens in the cache; the last one's logits where they are wanted.
-    fn pass(&mut self, pass: Pass, start: usize, ids: &[u32], wants_logits: bool) -> Result<Vec<f32>> {
+    /// Runs `ids` behind the `start` tokens in the cache; the last one's logits are made where they are wanted.
+    fn pass(&mut self, pass: Pass, start: usize, ids: &[u32], wants_logits: bool) -> Result<()> {
         let packing = Packing::continuation(start, ids.len());
         let selected: &[u32] = if wants_logits { &[ids.len() as u32 - 1] } else { &[] };
         let rows = RowCounts { tokens: ids.len(), selected: selected.len() };
@@ -210,8 +212,24 @@ impl<'s> Generator<'s> {
             (pass.slots, &packing.positions),
             (pass.selected, selected),
         ];
+        Ok(self.session.executor().run(pass.program, &Run { rows, inputs, scalars: Scalars::default() })?)
+    }
+
+    /// The next token, from the largest logits where they are enough: only then need the others not be read back.
+    fn choose(&mut self, pass: Pass, sampler: &mut Sampler, options: &GenerateOptions, seen: &[u32]) -> Result<u32> {
         let executor = self.session.executor();
-        executor.run(pass.program, &Run { rows, inputs, scalars: Scalars::default() })?;
-        if wants_logits { Ok(executor.read(pass.program, pass.logits)?) } else { Ok(Vec::new()) }
+        // The normaliser that comes with the candidates is that of temperature 1; top-k and greedy need none.
+        let SamplingOptions { temperature, top_k, .. } = options.sampling;
+        if temperature == 0.0 || temperature == 1.0 || top_k > 0 {
+            let values = executor.read(pass.program, pass.candidates)?;
+            let (logits, rest) = values.split_at(CANDIDATES);
+            let ids: Vec<u32> = rest[..CANDIDATES].iter().map(|id| id.to_bits()).collect();
+            let real = ids.iter().take_while(|&&id| id != u32::MAX).count();
+            if let Some(id) = sampler.sample_candidates(&ids[..real], &logits[..real], rest[CANDIDATES], seen)? {
+                return Ok(id);
+            }
+        }
+        let mut logits = executor.read(pass.program, pass.logits)?;
+        sampler.sample(&mut logits, seen)
     }
 }

@@ -1,10 +1,13 @@
 //! Passes without gradients: a continuation over the key/value cache, the losses of packed samples, their logits.
 
-use idiolect_kernels::ops::{CrossEntropy, GatherRows, Linear as LinearOp};
+use idiolect_kernels::ops::{CrossEntropy, GatherRows, Linear as LinearOp, TopLogits};
 use idiolect_kernels::program::{BufferId, Program, RowCounts, Rows, StateId};
 
 use super::base::BaseModel;
 use super::graph::{Graph, LayerCache, LoraBinding, TokenInputs};
+
+/// The largest logits that a continuation gives beside all of them: enough for most ways of sampling.
+pub(crate) const CANDIDATES: usize = 64;
 
 /// Rows of logits that an evaluation holds at a time.
 const EVALUATION_LOGIT_ROWS: usize = 32;
@@ -26,6 +29,8 @@ pub(crate) struct Continuation {
     pub selected: BufferId,
     /// `[s, vocabulary]`.
     pub logits: BufferId,
+    /// `[s, 2·CANDIDATES + 1]`, see [`TopLogits`].
+    pub candidates: BufferId,
 }
 
 /// See [`Continuation`].
@@ -45,7 +50,9 @@ pub(crate) fn continuation(
         x = graph.layer(layer, x, Some(LayerCache { keys, values, slots })).2;
     }
     let (selected, logits) = selected_logits(&mut graph, x);
-    Continuation { tokens: graph.tokens, program: graph.program, slots, selected, logits }
+    let candidates = graph.program.output("candidates", Rows::Selected, 2 * CANDIDATES + 1);
+    graph.push(TopLogits { logits, out: candidates });
+    Continuation { tokens: graph.tokens, program: graph.program, slots, selected, logits, candidates }
 }
 
 /// A program over packed samples.

@@ -1,26 +1,113 @@
-//! What distinguishes one base model from every other: an adapter of another base must not be applied.
+//! What makes a model the same model: an adapter belongs to the base that it was trained on.
+
+use std::path::Path;
 
 use rayon::prelude::*;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::model_files::ModelFiles;
+use super::json::JsonFields;
+use super::model_files::{ModelFiles, ModelSource};
 use super::tensor::Tensor;
+use crate::model::config::{ModelConfig, RopeScaling};
+
+/// Our own file in a model folder that `import` wrote.
+pub(crate) const MANIFEST: &str = "idiolect.json";
+
+/// Bytes hashed by one thread at a time.
+const CHUNK: usize = 4 << 20;
+/// Bytes of a tensor in its sample.
+const SAMPLE: usize = 64;
 
 impl ModelFiles {
-    /// A hash over the names, types, shapes and bytes of all tensors, in the order of their names, and over the
-    /// tokenizer's own hash (vocabulary, merges, chat template): the same however the tensors are spread over files.
-    /// Reads every byte of the model once.
+    /// What makes it this model and no other, in hexadecimal: a hash over shape, weights with their quantization, and
+    /// `tokenizer`, the hash of tokenizer and chat template. The same however the weights are spread over files. Reads
+    /// all weights, but for a folder that `import` wrote.
     pub(crate) fn fingerprint(&self, tokenizer: &[u8; 32]) -> String {
-        let mut tensors: Vec<&Tensor> = self.stored().iter().collect();
-        tensors.sort_by(|a, b| a.name.cmp(&b.name));
-        let digests: Vec<[u8; 32]> = tensors
-            .par_iter()
-            .map(|tensor| {
-                let head = format!("{} {} {:?}\n", tensor.name, tensor.storage, tensor.shape);
-                Sha256::new_with_prefix(head).chain_update(&*tensor.bytes).finalize().into()
-            })
-            .collect();
-        let digest = digests.iter().fold(Sha256::new(), |hash, digest| hash.chain_update(digest));
-        digest.chain_update(tokenizer).finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        let weights = match self.source() {
+            ModelSource::Folder(folder) => noted(folder, self.config(), self.stored()),
+            ModelSource::Gguf(_) => None,
+        };
+        let weights = weights.unwrap_or_else(|| of_weights(self.config(), self.stored()));
+        hex(&Sha256::new().chain_update(weights).chain_update(tokenizer).finalize())
     }
+}
+
+/// The SHA-256 of shape and tensors (names, types, shapes, bytes), whatever files they lie in. Reads every byte.
+fn of_weights(config: &ModelConfig, tensors: &[Tensor]) -> [u8; 32] {
+    let chunks: Vec<&[u8]> = tensors.iter().flat_map(|tensor| tensor.bytes.chunks(CHUNK)).collect();
+    let mut hashed = chunks.into_par_iter().map(Sha256::digest).collect::<Vec<_>>().into_iter();
+    digest(config, tensors, |tensor, digest| {
+        hashed.by_ref().take(tensor.bytes.len().div_ceil(CHUNK)).for_each(|chunk| digest.update(chunk));
+    })
+}
+
+/// The same over the first bytes of each tensor: cheap, and another one for other weights, but blind to a change
+/// further in.
+fn of_sample(config: &ModelConfig, tensors: &[Tensor]) -> [u8; 32] {
+    digest(config, tensors, |tensor, digest| digest.update(&tensor.bytes[..tensor.bytes.len().min(SAMPLE)]))
+}
+
+fn digest(config: &ModelConfig, tensors: &[Tensor], mut bytes: impl FnMut(&Tensor, &mut Sha256)) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    digest.update(shape(config).to_string());
+    for tensor in tensors {
+        digest.update(json!([tensor.name, tensor.storage.to_string(), tensor.shape]).to_string());
+        bytes(tensor, &mut digest);
+    }
+    digest.finalize().into()
+}
+
+/// Everything of the shape that changes what is computed.
+fn shape(config: &ModelConfig) -> Value {
+    let scaling = match &config.rope.scaling {
+        RopeScaling::None => json!(null),
+        RopeScaling::Linear { factor } => json!(["linear", factor]),
+        RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings } => {
+            json!(["llama3", factor, low_freq_factor, high_freq_factor, original_max_position_embeddings])
+        }
+        RopeScaling::Factors(factors) => json!(["factors", factors]),
+    };
+    json!({
+        "family": config.family.name(),
+        "vocab_size": config.vocab_size,
+        "hidden_size": config.hidden_size,
+        "intermediate_size": config.intermediate_size,
+        "layers": config.layers,
+        "heads": config.heads,
+        "kv_heads": config.kv_heads,
+        "head_dim": config.head_dim,
+        "rms_norm_eps": config.rms_norm_eps,
+        "rope_theta": config.rope.theta,
+        "rope_scaling": scaling,
+        "tied": config.tie_word_embeddings,
+    })
+}
+
+/// What `import` notes of the weights that it wrote, so that they need not be hashed again.
+pub(crate) fn manifest_entry(config: &ModelConfig, tensors: &[Tensor]) -> Value {
+    json!({ "sha256": hex(&of_weights(config, tensors)), "sample": hex(&of_sample(config, tensors)) })
+}
+
+/// The noted hash of the weights in a folder, where it is that of these very tensors.
+fn noted(folder: &Path, config: &ModelConfig, tensors: &[Tensor]) -> Option<[u8; 32]> {
+    // A manifest that cannot be read only costs the time to hash.
+    let weights = JsonFields::read(&folder.join(MANIFEST)).ok()?.fields("weights").ok()??;
+    let sample = weights.str("sample").ok()??;
+    (sample == hex(&of_sample(config, tensors))).then(|| from_hex(weights.str("sha256").ok()??))?
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn from_hex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (byte, at) in bytes.iter_mut().zip((0..64).step_by(2)) {
+        *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
+    }
+    Some(bytes)
 }

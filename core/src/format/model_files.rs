@@ -86,7 +86,7 @@ struct Parts {
     matrices: HashMap<TensorName, Matrix>,
     norms: HashMap<TensorName, Tensor>,
     biases: HashMap<(usize, Linear), Tensor>,
-    /// Every tensor as stored.
+    /// Every tensor as stored, by name.
     stored: Vec<Tensor>,
 }
 
@@ -192,7 +192,7 @@ impl ModelFiles {
         Ok(Some(if interleaved { halves_apart(&stored, self.config.head_dim) } else { stored }))
     }
 
-    /// Every tensor as stored.
+    /// Every tensor as stored, by name.
     pub(crate) fn stored(&self) -> &[Tensor] {
         &self.parts.stored
     }

@@ -103,8 +103,9 @@ impl LoraConfig {
     /// The linear layers of a model that the adapter has, in order.
     ///
     /// # Errors
-    /// When it has none, or names a module that cannot be adapted.
+    /// When a setting is out of its range, or no module is meant, or one that cannot be adapted.
     pub fn targets(&self, model: &ModelConfig) -> Result<Vec<(usize, Linear)>> {
+        self.validate()?;
         let targeted = self.target_modules.matcher()?;
         let excluded = self.exclude_modules.as_ref().map(Modules::matcher).transpose()?;
         let is_excluded = |path: &str| excluded.as_ref().is_some_and(|excluded| excluded(path));

@@ -38,10 +38,6 @@ impl JsonFields {
         }
     }
 
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     pub fn object(&self) -> &Map<String, Value> {
         &self.object
     }

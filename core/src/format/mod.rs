@@ -6,6 +6,7 @@ mod fingerprint;
 mod gguf;
 mod gguf_model;
 mod gguf_vocabulary;
+mod import;
 mod json;
 mod mapped;
 mod mlx_adapter;
@@ -18,5 +19,6 @@ mod tensor;
 
 pub use gguf::{GgufFile, GgufValue};
 pub use gguf_vocabulary::vocabulary;
+pub use import::{ImportOptions, ImportReport, import};
 pub use model_files::{ModelFiles, ModelSource, TensorName};
 pub use tensor::{Storage, Tensor};

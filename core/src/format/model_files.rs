@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use idiolect_kernels::matrix::{Matrix, RowOrder};
+use idiolect_kernels::matrix::{FloatType, Matrix, RowOrder};
 
 use super::config_json::{self, Quantization, Stated};
 use super::gguf::GgufFile;
@@ -192,9 +192,27 @@ impl ModelFiles {
         Ok(Some(if interleaved { halves_apart(&stored, self.config.head_dim) } else { stored }))
     }
 
+    /// The type that a norm is stored in.
+    pub(crate) fn vector_type(&self, name: TensorName) -> FloatType {
+        float_type(self.parts.norms.get(&name))
+    }
+
+    /// The type that a bias is stored in.
+    pub(crate) fn bias_type(&self, layer: usize, linear: Linear) -> FloatType {
+        float_type(self.parts.biases.get(&(layer, linear)))
+    }
+
     /// Every tensor as stored, by name.
     pub(crate) fn stored(&self) -> &[Tensor] {
         &self.parts.stored
+    }
+}
+
+/// Vectors are floats: anything else was refused when the model was opened.
+fn float_type(tensor: Option<&Tensor>) -> FloatType {
+    match tensor.map(|tensor| &tensor.storage) {
+        Some(Storage::Float(float)) => *float,
+        _ => FloatType::F32,
     }
 }
 

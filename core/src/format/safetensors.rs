@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 /// The tensors of a folder or file, by name.
 pub(crate) type Tensors = BTreeMap<String, Tensor>;
 
-const SINGLE: &str = "model.safetensors";
+pub(crate) const SINGLE: &str = "model.safetensors";
 pub(crate) const INDEX: &str = "model.safetensors.index.json";
 
 /// Every tensor of `model.safetensors`, or of the shards that the index names.

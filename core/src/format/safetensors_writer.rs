@@ -1,13 +1,14 @@
 //! Safetensors files written tensor by tensor: never a whole model in memory.
 
+use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
 use super::tensor::Storage;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// A tensor to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,58 +34,69 @@ impl TensorSpec {
     }
 }
 
-/// Writes a new file of `tensors` and makes it durable. `produce` writes the bytes of each, little-endian, when its
-/// turn comes: wider values first, so that all are aligned, then by name.
-pub(crate) fn write<T>(
-    path: &Path,
-    format: &str,
-    mut tensors: Vec<(TensorSpec, T)>,
-    mut produce: impl FnMut(T, &mut dyn Write) -> Result<()>,
-) -> Result<()> {
-    tensors.sort_by(|(a, _), (b, _)| b.value_size().cmp(&a.value_size()).then_with(|| a.name.cmp(&b.name)));
-    let io = |cause| Error::io(path, &cause);
-    let mut header = Map::new();
-    header.insert("__metadata__".into(), json!({ "format": format }));
-    let mut offset = 0;
-    for (spec, _) in &tensors {
-        let end = offset + spec.bytes();
-        let entry = json!({ "dtype": spec.storage.to_string(), "shape": spec.shape, "data_offsets": [offset, end] });
-        header.insert(spec.name.clone(), entry);
-        offset = end;
-    }
-    let mut header = Value::Object(header).to_string().into_bytes();
-    header.resize(header.len().next_multiple_of(8), b' ');
+/// A new file in the making. Its tensors are appended to piece by piece, in any order between them.
+pub(crate) struct SafetensorsWriter {
+    path: PathBuf,
+    file: File,
+    tensors: HashMap<String, Place>,
+}
 
-    let file = File::create_new(path).map_err(io)?;
-    let mut out = Counted { out: BufWriter::with_capacity(1 << 20, file), written: 0 };
-    out.write_all(&(header.len() as u64).to_le_bytes()).and_then(|()| out.write_all(&header)).map_err(io)?;
-    for (spec, source) in tensors {
-        let start = out.written;
-        produce(source, &mut out)?;
-        if out.written - start != spec.bytes() as u64 {
-            let message = format!("{}: {} bytes of {} given", spec.name, out.written - start, spec.bytes());
-            return Err(Error::new(ErrorKind::BadData, message));
+/// Where a tensor's next byte goes, and where it ends.
+struct Place {
+    next: u64,
+    end: u64,
+}
+
+impl SafetensorsWriter {
+    /// Begins a new file of these tensors: wider values first, so that all are aligned, then by name.
+    pub fn create(path: &Path, format: &str, mut specs: Vec<TensorSpec>) -> Result<Self> {
+        specs.sort_by(|a, b| b.value_size().cmp(&a.value_size()).then_with(|| a.name.cmp(&b.name)));
+        let mut header = Map::new();
+        header.insert("__metadata__".into(), json!({ "format": format }));
+        let mut offset = 0;
+        for spec in &specs {
+            let end = offset + spec.bytes();
+            let entry =
+                json!({ "dtype": spec.storage.to_string(), "shape": spec.shape, "data_offsets": [offset, end] });
+            header.insert(spec.name.clone(), entry);
+            offset = end;
         }
-    }
-    let file = out.out.into_inner().map_err(|cause| io(cause.into_error()))?;
-    file.sync_all().map_err(io)
-}
+        let mut header = Value::Object(header).to_string().into_bytes();
+        header.resize(header.len().next_multiple_of(8), b' ');
 
-/// Counts what is written.
-struct Counted {
-    out: BufWriter<File>,
-    written: u64,
-}
-
-impl Write for Counted {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.out.write(bytes)?;
-        self.written += written as u64;
-        Ok(written)
+        let io = |cause| Error::io(path, &cause);
+        let mut file = File::create_new(path).map_err(io)?;
+        file.write_all(&(header.len() as u64).to_le_bytes()).and_then(|()| file.write_all(&header)).map_err(io)?;
+        let mut next = 8 + header.len() as u64;
+        let mut tensors = HashMap::new();
+        for spec in specs {
+            let end = next + spec.bytes() as u64;
+            tensors.insert(spec.name, Place { next, end });
+            next = end;
+        }
+        Ok(Self { path: path.to_owned(), file, tensors })
     }
 
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.out.flush()
+    /// Appends little-endian bytes to a tensor.
+    pub fn append(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        let place = self.tensors.get_mut(name).filter(|place| place.end - place.next >= bytes.len() as u64);
+        let place = place.ok_or_else(|| Error::bad_file(&self.path, name, "written beyond its end"))?;
+        self.file
+            .seek(SeekFrom::Start(place.next))
+            .and_then(|_| self.file.write_all(bytes))
+            .map_err(|cause| Error::io(&self.path, &cause))?;
+        place.next += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Makes the file durable, once every tensor is whole.
+    pub fn finish(self) -> Result<()> {
+        match self.tensors.iter().find(|(_, place)| place.next != place.end) {
+            Some((name, place)) => {
+                Err(Error::bad_file(&self.path, name, format!("{} bytes not written", place.end - place.next)))
+            }
+            None => self.file.sync_all().map_err(|cause| Error::io(&self.path, &cause)),
+        }
     }
 }
 
@@ -110,7 +122,15 @@ mod tests {
             let bytes: Vec<u8> = (0..spec.bytes()).map(|i| (i * 7 + name.len()) as u8).collect();
             (spec, bytes)
         });
-        write(&path, "mlx", tensors.to_vec(), |bytes, out| Ok(out.write_all(&bytes).unwrap())).unwrap();
+        let mut writer =
+            SafetensorsWriter::create(&path, "mlx", tensors.iter().map(|(spec, _)| spec.clone()).collect()).unwrap();
+        for (spec, bytes) in &tensors {
+            writer.append(&spec.name, &bytes[..bytes.len() / 2]).unwrap();
+        }
+        for (spec, bytes) in &tensors {
+            writer.append(&spec.name, &bytes[bytes.len() / 2..]).unwrap();
+        }
+        writer.finish().unwrap();
         let read = safetensors::read(&path).unwrap();
         assert_eq!(read.len(), tensors.len());
         for (spec, bytes) in tensors {
@@ -124,9 +144,13 @@ mod tests {
     #[test]
     fn a_tensor_of_another_length_is_refused() {
         let home = tempfile::tempdir().unwrap();
-        let spec = TensorSpec { name: "x".into(), storage: Storage::Words, shape: vec![2] };
-        let result =
-            write(&home.path().join("t"), "mlx", vec![(spec, ())], |(), out| Ok(out.write_all(b"1234").unwrap()));
-        assert_eq!(result.unwrap_err().message(), "x: 4 bytes of 8 given");
+        for (bytes, expected) in [(&b"1234"[..], "x: 4 bytes not written"), (b"123456789", "x: written beyond its end")]
+        {
+            let path = home.path().join(bytes.len().to_string());
+            let spec = TensorSpec { name: "x".into(), storage: Storage::Words, shape: vec![2] };
+            let mut writer = SafetensorsWriter::create(&path, "mlx", vec![spec]).unwrap();
+            let error = writer.append("x", bytes).and_then(|()| writer.finish()).unwrap_err();
+            assert!(error.message().ends_with(expected), "{error}");
+        }
     }
 }

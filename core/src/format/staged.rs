@@ -1,7 +1,6 @@
 //! Files and folders that appear whole or not at all.
 
 use std::fs::{self, File};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -29,28 +28,33 @@ impl StagedFolder {
         self.staging.join(name)
     }
 
+    /// The folder meanwhile.
+    pub fn path(&self) -> &Path {
+        &self.staging
+    }
+
     /// Writes a whole file.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.file(name);
-        let io = |cause| Error::io(&path, &cause);
-        let mut file = File::create_new(&path).map_err(io)?;
-        file.write_all(bytes).map_err(io)?;
-        file.sync_all().map_err(io)
+        fs::write(&path, bytes).map_err(|cause| Error::io(&path, &cause))
     }
 
     /// Copies a whole file.
     pub fn copy(&self, source: &Path, name: &str) -> Result<()> {
-        let path = self.file(name);
+        // Byte by byte, not with the permissions of a source that may be read-only.
         let mut from = File::open(source).map_err(|cause| Error::io(source, &cause))?;
-        let io = |cause| Error::io(&path, &cause);
-        let mut to = File::create_new(&path).map_err(io)?;
-        std::io::copy(&mut from, &mut to).map_err(io)?;
-        to.sync_all().map_err(io)
+        let path = self.file(name);
+        let copied = File::create_new(&path).and_then(|mut to| std::io::copy(&mut from, &mut to));
+        copied.map(drop).map_err(|cause| Error::io(&path, &cause))
     }
 
-    /// Makes the folder appear. An empty folder in its place goes; so does one that holds `replaceable`, a file that
+    /// Makes every file durable and the folder appear. An empty folder in its place goes; so does one that holds `replaceable`, a file that
     /// marks what may be replaced.
     pub fn publish(self, replaceable: Option<&str>) -> Result<()> {
+        for entry in fs::read_dir(&self.staging).map_err(|cause| Error::io(&self.staging, &cause))? {
+            let path = entry.map_err(|cause| Error::io(&self.staging, &cause))?.path();
+            File::open(&path).and_then(|file| file.sync_all()).map_err(|cause| Error::io(&path, &cause))?;
+        }
         sync_folder(&self.staging)?;
         let destination = &self.destination;
         let io = |cause| Error::io(destination, &cause);
@@ -85,6 +89,19 @@ impl Drop for StagedFolder {
         // Gone already once it was published; nothing can be done about another failure.
         let _ = fs::remove_dir_all(&self.staging);
     }
+}
+
+/// A file that appears whole or not at all, in place of one that lies there; `write` makes it at the path it is given.
+pub(crate) fn whole_file(destination: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let parent = parent_of(destination)?;
+    let staging = beside(destination, "partial");
+    let written = write(&staging)
+        .and_then(|()| fs::rename(&staging, destination).map_err(|cause| Error::io(destination, &cause)));
+    if written.is_err() {
+        // The first error is the one to tell.
+        let _ = fs::remove_file(&staging);
+    }
+    written.and_then(|()| sync_folder(parent))
 }
 
 /// Refuses a destination that holds something.

@@ -6,6 +6,7 @@
 mod codes;
 mod decode;
 mod dot;
+mod quantize;
 
 use std::ops::{Deref, Range};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use crate::error::{Error, Result};
 
 pub use codes::AffineForm;
 pub use dot::BlockSums;
+pub use quantize::{AffineRows, quantize_affine};
 
 /// Bytes of a matrix: a range of a mapped file, or of memory that this value keeps alive.
 #[derive(Clone)]

@@ -12,8 +12,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::json::JsonFields;
 use crate::format::mlx_adapter;
 use crate::format::safetensors::{self, Tensors};
-use crate::format::safetensors_writer::{self, TensorSpec};
-use crate::format::staged::StagedFolder;
+use crate::format::safetensors_writer::{SafetensorsWriter, TensorSpec};
+use crate::format::staged::{StagedFolder, whole_file};
 use crate::format::tensor::{Storage, Tensor};
 use crate::model::config::{Linear, ModelConfig};
 
@@ -196,26 +196,33 @@ impl AdapterFiles {
     }
 }
 
-/// Writes factors, or their gradients, as a new safetensors file under PEFT's names.
+/// Writes factors, or their gradients, as a safetensors file under PEFT's names. It appears whole or not at all.
 ///
 /// # Errors
-/// When the disk refuses, something lies at `path`, or a factor has another length than `rank` and its layer give.
+/// When the disk refuses, or a factor is not of `rank`.
 pub fn write_factors(path: &Path, rank: usize, factors: &[Factors]) -> Result<()> {
     let mut tensors = Vec::new();
     for Factors { layer, linear, a, b } in factors {
-        if !a.len().is_multiple_of(rank) || !b.len().is_multiple_of(rank) {
+        if rank == 0 || !a.len().is_multiple_of(rank) || !b.len().is_multiple_of(rank) {
             let message = format!("{}: factors of another rank than {rank}", linear.path(*layer));
             return Err(Error::new(ErrorKind::BadOption, message));
         }
-        for (factor, values) in [("lora_A", a), ("lora_B", b)] {
-            let other = values.len() / rank;
-            let shape = if factor == "lora_A" { vec![rank, other] } else { vec![other, rank] };
-            let name = format!("{ROOT}{}.{factor}.weight", linear.path(*layer));
-            tensors.push((TensorSpec { name, storage: Storage::Float(FloatType::F32), shape }, values));
-        }
+        let name = |factor: &str| format!("{ROOT}{}.{factor}.weight", linear.path(*layer));
+        tensors.push((name("lora_A"), vec![rank, a.len() / rank], a));
+        tensors.push((name("lora_B"), vec![b.len() / rank, rank], b));
     }
-    safetensors_writer::write(path, "pt", tensors, |values, out| {
-        values.iter().try_for_each(|value| out.write_all(&value.to_le_bytes())).map_err(|cause| Error::io(path, &cause))
+    let spec = |(name, shape, _): &(String, Vec<usize>, _)| TensorSpec {
+        name: name.clone(),
+        storage: Storage::Float(FloatType::F32),
+        shape: shape.clone(),
+    };
+    whole_file(path, |path| {
+        let mut writer = SafetensorsWriter::create(path, "pt", tensors.iter().map(spec).collect())?;
+        for (name, _, values) in &tensors {
+            let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            writer.append(name, &bytes)?;
+        }
+        writer.finish()
     })
 }
 
@@ -444,10 +451,13 @@ mod tests {
             [(spec("lora_a", [inputs, RANK]), a), (spec("lora_b", [RANK, outputs]), b)]
         });
         let path = home.path().join(mlx_adapter::TENSORS);
-        safetensors_writer::write(&path, "mlx", tensors.collect(), |values: Vec<f32>, out| {
-            out.write_all(bytemuck::cast_slice(&values)).map_err(|cause| Error::io(&path, &cause))
-        })
-        .unwrap();
+        let tensors: Vec<(TensorSpec, Vec<f32>)> = tensors.collect();
+        let specs = tensors.iter().map(|(spec, _)| spec.clone()).collect();
+        let mut writer = SafetensorsWriter::create(&path, "mlx", specs).unwrap();
+        for (spec, values) in &tensors {
+            writer.append(&spec.name, bytemuck::cast_slice(values)).unwrap();
+        }
+        writer.finish().unwrap();
         let settings = json!({
             "fine_tune_type": "lora",
             "num_layers": 2,

@@ -1,0 +1,131 @@
+//! `config.json` of the new folder: read alike by mlx-lm, transformers and this library.
+
+use idiolect_kernels::matrix::FloatType;
+use serde_json::{Map, Value, json};
+
+use super::forms::{Form, Forms};
+use crate::error::{Error, Result};
+use crate::format::json::JsonFields;
+use crate::format::model_files::{ModelFiles, ModelSource};
+use crate::model::config::{ModelConfig, RopeScaling};
+use crate::text::Tokenizer;
+
+/// Keys of a source that are written anew or mean nothing any more.
+const REPLACED: [&str; 7] =
+    ["_name_or_path", "dtype", "quantization", "quantization_config", "rope_parameters", "rope_scaling", "rope_theta"];
+
+/// What f32 becomes where 16 bits are asked for: the type that the model's own configuration names, as in mlx-lm; f16
+/// where it names none, which keeps more of a value than bf16.
+pub(super) fn half_type(files: &ModelFiles) -> Result<FloatType> {
+    let ModelSource::Folder(folder) = files.source() else { return Ok(FloatType::F16) };
+    let fields = JsonFields::read(&folder.join("config.json"))?;
+    let named = match fields.str("torch_dtype")? {
+        Some(named) => Some(named),
+        None => fields.str("dtype")?,
+    };
+    Ok(if named == Some("bfloat16") { FloatType::BF16 } else { FloatType::F16 })
+}
+
+/// The source's own configuration with its shape stated in full, or a new one for a GGUF file.
+///
+/// # Errors
+/// When the model has rotary factors that `config.json` cannot say.
+pub(super) fn config_json(files: &ModelFiles, tokenizer: &Tokenizer, forms: &Forms) -> Result<Value> {
+    let config = files.config();
+    let mut values = match files.source() {
+        ModelSource::Folder(folder) => JsonFields::read(&folder.join("config.json"))?.object().clone(),
+        ModelSource::Gguf(_) => Map::new(),
+    };
+    values.retain(|key, _| !REPLACED.contains(&key.as_str()));
+    for (key, value) in shape(config) {
+        values.insert(key.into(), value);
+    }
+    if let ModelSource::Gguf(_) = files.source() {
+        values.insert("bos_token_id".into(), json!(tokenizer.bos()));
+        let eos = match tokenizer.eos_ids() {
+            [only] => json!(only),
+            several => json!(several),
+        };
+        values.insert("eos_token_id".into(), eos);
+    }
+    values.insert("rope_theta".into(), json!(config.rope.theta));
+    values.insert("rope_scaling".into(), rope_scaling(files)?);
+    if let Some(name) = forms.float_type().map(type_name) {
+        values.insert("torch_dtype".into(), json!(name));
+    }
+    if let Some(quantization) = quantization(forms) {
+        values.insert("quantization".into(), quantization.clone());
+        values.insert("quantization_config".into(), quantization);
+    }
+    values.sort_keys();
+    Ok(Value::Object(values))
+}
+
+fn shape(config: &ModelConfig) -> [(&'static str, Value); 15] {
+    [
+        ("architectures", json!(["LlamaForCausalLM"])),
+        ("attention_bias", json!(config.attention_bias)),
+        ("head_dim", json!(config.head_dim)),
+        ("hidden_act", json!("silu")),
+        ("hidden_size", json!(config.hidden_size)),
+        ("intermediate_size", json!(config.intermediate_size)),
+        ("max_position_embeddings", json!(config.max_position_embeddings)),
+        ("mlp_bias", json!(config.mlp_bias)),
+        ("model_type", json!(config.family.name())),
+        ("num_attention_heads", json!(config.heads)),
+        ("num_hidden_layers", json!(config.layers)),
+        ("num_key_value_heads", json!(config.kv_heads)),
+        ("rms_norm_eps", decimal(config.rms_norm_eps)),
+        ("tie_word_embeddings", json!(config.tie_word_embeddings)),
+        ("vocab_size", json!(config.vocab_size)),
+    ]
+}
+
+/// The shortest decimal that reads back as this f32: 1e-5, not 9.999999747378752e-6.
+fn decimal(value: f32) -> Value {
+    json!(value.to_string().parse::<f64>().unwrap_or(value.into()))
+}
+
+/// The keys of transformers 4, which 5 and mlx-lm read as well; mlx-lm looks for `type` first.
+fn rope_scaling(files: &ModelFiles) -> Result<Value> {
+    Ok(match &files.config().rope.scaling {
+        RopeScaling::None => Value::Null,
+        RopeScaling::Linear { factor } => json!({ "factor": factor, "rope_type": "linear", "type": "linear" }),
+        RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings } => json!({
+            "factor": factor,
+            "high_freq_factor": high_freq_factor,
+            "low_freq_factor": low_freq_factor,
+            "original_max_position_embeddings": original_max_position_embeddings,
+            "rope_type": "llama3",
+        }),
+        RopeScaling::Factors(_) => {
+            let what = "frequency factors that are not Llama 3's cannot be said in a config.json";
+            return Err(
+                Error::unsupported(files.path(), "rope_freqs.weight", what).with_hint("use the GGUF file as it is")
+            );
+        }
+    })
+}
+
+/// MLX's `quantization`: what most matrices have, and each one that differs by its path.
+fn quantization(forms: &Forms) -> Option<Value> {
+    let (bits, group) = forms.usual()?;
+    let entry = |bits: u8, group: usize| json!({ "group_size": group, "bits": bits, "mode": "affine" });
+    let mut quantization = entry(bits, group);
+    for (name, form) in &forms.matrices {
+        if let Form::Affine { bits: b, group: g, .. } = *form
+            && (b, g) != (bits, group)
+        {
+            quantization[name.path()] = entry(b, g);
+        }
+    }
+    Some(quantization)
+}
+
+const fn type_name(float: FloatType) -> &'static str {
+    match float {
+        FloatType::F16 => "float16",
+        FloatType::BF16 => "bfloat16",
+        FloatType::F32 => "float32",
+    }
+}

@@ -1,0 +1,143 @@
+//! How each matrix is to be stored.
+
+use std::collections::HashMap;
+
+use idiolect_kernels::matrix::{Encoding, FloatType, Matrix};
+
+use super::ImportOptions;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::model_files::{ModelFiles, TensorName};
+use crate::model::config::Linear;
+
+/// The form that a matrix gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Plain floats.
+    Float(FloatType),
+    /// MLX's group-affine form.
+    Affine {
+        bits: u8,
+        group: usize,
+        scales: FloatType,
+        /// Whether the source's own codes, scales and biases are kept; else it is quantized from floats of the type
+        /// `scales`.
+        exact: bool,
+    },
+}
+
+/// The forms of a whole model.
+#[derive(Debug)]
+pub(super) struct Forms {
+    /// Every matrix, in the order of the model.
+    pub matrices: Vec<(TensorName, Form)>,
+    /// The type of norms and biases; `None` keeps each one's own.
+    pub vectors: Option<FloatType>,
+}
+
+impl Forms {
+    /// Chooses by the options, and by the source where they are silent. `half` is what f32 becomes at 16 bits.
+    pub fn choose(files: &ModelFiles, options: ImportOptions, half: FloatType) -> Result<Self> {
+        let mut sources = Vec::new();
+        for name in matrix_names(files) {
+            sources.push((name, files.matrix(name)?));
+        }
+        let is_quantized = sources.iter().any(|(_, matrix)| !matches!(matrix.encoding(), Encoding::Float(_)));
+        let bits = match options.bits {
+            None if is_quantized && options.group_size.is_some() => {
+                let message = "group_size without bits: the model is quantized already and keeps its own";
+                return Err(
+                    Error::new(ErrorKind::BadOption, message).with_hint("give bits as well to quantize it anew")
+                );
+            }
+            None if is_quantized => None,
+            bits => Some(bits.unwrap_or(4)),
+        };
+        let group = options.group_size.unwrap_or(64);
+        let form = |matrix: &Matrix| match bits {
+            None => kept(matrix),
+            Some(16) => Form::Float(narrow(matrix, half)),
+            Some(32) => Form::Float(FloatType::F32),
+            Some(bits) => quantized(matrix, bits, group, half),
+        };
+        let matrices = sources.iter().map(|(name, matrix)| (*name, form(matrix))).collect();
+        let vectors = match bits {
+            // One type throughout, as config.json has only one to name.
+            Some(16) => Some(sources.first().map_or(half, |(_, matrix)| narrow(matrix, half))),
+            Some(32) => Some(FloatType::F32),
+            _ => None,
+        };
+        Ok(Self { matrices, vectors })
+    }
+
+    /// The number of quantized matrices, and the modules of the others where there are any.
+    pub fn quantized(&self) -> (usize, Vec<String>) {
+        let plain = |(_, form): &&(TensorName, Form)| matches!(form, Form::Float(_));
+        let others: Vec<String> = self.matrices.iter().filter(plain).map(|(name, _)| name.path()).collect();
+        let count = self.matrices.len() - others.len();
+        (count, if count == 0 { Vec::new() } else { others })
+    }
+
+    /// The type of the embedding's floats or scales.
+    pub fn float_type(&self) -> Option<FloatType> {
+        self.matrices.first().map(|(_, form)| match *form {
+            Form::Float(float) => float,
+            Form::Affine { scales, .. } => scales,
+        })
+    }
+
+    /// Bits and group of most quantized matrices.
+    pub fn usual(&self) -> Option<(u8, usize)> {
+        let mut counts: HashMap<(u8, usize), usize> = HashMap::new();
+        for (_, form) in &self.matrices {
+            if let Form::Affine { bits, group, .. } = *form {
+                *counts.entry((bits, group)).or_default() += 1;
+            }
+        }
+        counts.into_iter().max_by_key(|&(form, count)| (count, form)).map(|(form, _)| form)
+    }
+}
+
+/// Every matrix that is stored, in the order of the model.
+fn matrix_names(files: &ModelFiles) -> Vec<TensorName> {
+    let config = files.config();
+    let mut names = vec![TensorName::Embedding];
+    for layer in 0..config.layers {
+        names.extend(Linear::ALL.map(|linear| TensorName::Linear(layer, linear)));
+    }
+    if !config.tie_word_embeddings {
+        names.push(TensorName::Head);
+    }
+    names
+}
+
+/// The same values in a form that a folder can hold.
+fn kept(matrix: &Matrix) -> Form {
+    match (matrix.affine_form(), matrix.encoding()) {
+        (Some((bits, group, scales)), _) => Form::Affine { bits, group, scales, exact: true },
+        (None, Encoding::Float(float)) => Form::Float(float),
+        (None, _) => Form::Float(FloatType::F32),
+    }
+}
+
+/// Where the group does not divide the width, floats, as in mlx-lm.
+fn quantized(matrix: &Matrix, bits: u8, group: usize, half: FloatType) -> Form {
+    let source = match kept(matrix) {
+        same @ Form::Affine { bits: b, group: g, .. } if (b, g) == (bits, group) => return same,
+        Form::Affine { .. } => narrow(matrix, half),
+        Form::Float(float) => float,
+    };
+    if matrix.cols().is_multiple_of(group) {
+        Form::Affine { bits, group, scales: source, exact: false }
+    } else {
+        Form::Float(source)
+    }
+}
+
+/// The 16-bit type nearest to the matrix's own: that of its values or scales, else `half`.
+fn narrow(matrix: &Matrix, half: FloatType) -> FloatType {
+    let own = match (matrix.encoding(), matrix.affine_form()) {
+        (Encoding::Float(float), _) | (_, Some((.., float))) => float,
+        (_, None) => half,
+    };
+    if own == FloatType::F32 { half } else { own }
+}

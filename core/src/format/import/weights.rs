@@ -1,0 +1,231 @@
+//! The weights of the new folder, written panel by panel: neither the model nor a matrix is ever held whole.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+
+use idiolect_kernels::matrix::{AffineRows, FloatType, Matrix, quantize_affine};
+use rayon::prelude::*;
+use serde_json::json;
+
+use super::forms::{Form, Forms};
+use crate::error::{Error, Result};
+use crate::format::model_files::{ModelFiles, TensorName};
+use crate::format::safetensors::{INDEX, SINGLE};
+use crate::format::safetensors_writer::{SafetensorsWriter, TensorSpec};
+use crate::format::staged::StagedFolder;
+use crate::format::tensor::Storage;
+use crate::model::config::{Linear, ModelConfig};
+
+/// A file of weights is no larger, as in mlx-lm.
+pub(super) const SHARD_BYTES: usize = 5 << 30;
+
+/// Values that one thread converts at a time.
+const PANEL: usize = 1 << 18;
+
+/// Parameters of a model: matrices, norms and biases, a tied head counted once.
+pub(super) fn parameters(config: &ModelConfig) -> u64 {
+    let mut total = (config.vocab_size * config.hidden_size) as u64;
+    if !config.tie_word_embeddings {
+        total *= 2;
+    }
+    for linear in Linear::ALL {
+        let (inputs, outputs) = config.widths(linear);
+        let bias = if config.has_bias(linear) { outputs } else { 0 };
+        total += (config.layers * (inputs * outputs + bias)) as u64;
+    }
+    total + ((2 * config.layers + 1) * config.hidden_size) as u64
+}
+
+/// A norm or a bias.
+struct Vector {
+    name: String,
+    float: FloatType,
+    values: Vec<f32>,
+}
+
+/// Writes `model.safetensors`, or shards of at most `shard_bytes` and their index.
+pub(super) fn write(
+    files: &ModelFiles,
+    forms: &Forms,
+    staged: &StagedFolder,
+    shard_bytes: usize,
+    progress: &mut impl FnMut(u64, u64),
+) -> Result<()> {
+    let vectors = vectors(files, forms)?;
+    let mut modules: Vec<Vec<TensorSpec>> = Vec::new();
+    for (name, form) in &forms.matrices {
+        let matrix = files.matrix(*name)?;
+        modules.push(specs(*name, *form, &matrix));
+    }
+    modules.extend(vectors.iter().map(|vector| {
+        let storage = Storage::Float(vector.float);
+        vec![TensorSpec { name: vector.name.clone(), storage, shape: vec![vector.values.len()] }]
+    }));
+    let mut shards = Shards::create(staged, modules, shard_bytes)?;
+
+    let bad = |name: &str, what: &str| Error::bad_file(files.path(), name, what);
+    let total = parameters(files.config());
+    let mut done = 0;
+    for vector in &vectors {
+        shards.append(&vector.name, &floats(&vector.values, vector.float).map_err(|what| bad(&vector.name, what))?)?;
+        done += vector.values.len() as u64;
+    }
+    for (name, form) in &forms.matrices {
+        let matrix = files.matrix(*name)?;
+        let path = name.path();
+        let panel_rows = (PANEL / matrix.cols()).max(1);
+        let batch = panel_rows * rayon::current_num_threads();
+        for start in (0..matrix.rows()).step_by(batch) {
+            let rows = start..matrix.rows().min(start + batch);
+            let panels: Vec<_> = rows.clone().step_by(panel_rows).collect();
+            let converted: Vec<AffineRows> = panels
+                .into_par_iter()
+                .map(|first| convert(&matrix, first..rows.end.min(first + panel_rows), *form))
+                .collect::<Result<_, _>>()
+                .map_err(|what| bad(&path, what))?;
+            for AffineRows { codes, scales, biases } in converted {
+                shards.append(&format!("{path}.weight"), &codes)?;
+                if matches!(form, Form::Affine { .. }) {
+                    shards.append(&format!("{path}.scales"), &scales)?;
+                    shards.append(&format!("{path}.biases"), &biases)?;
+                }
+            }
+            done += (rows.len() * matrix.cols()) as u64;
+            progress(done, total);
+        }
+    }
+    shards.finish()
+}
+
+/// Norms and biases: little enough to be held together.
+fn vectors(files: &ModelFiles, forms: &Forms) -> Result<Vec<Vector>> {
+    let config = files.config();
+    let mut vectors = Vec::new();
+    let mut add = |name: String, stored: FloatType, values: Vec<f32>| {
+        vectors.push(Vector { name, float: forms.vectors.unwrap_or(stored), values });
+    };
+    let layers = 0..config.layers;
+    let norms = layers.clone().flat_map(|layer| [TensorName::AttentionNorm(layer), TensorName::MlpNorm(layer)]);
+    for name in norms.chain([TensorName::FinalNorm]) {
+        add(format!("{}.weight", name.path()), files.vector_type(name), files.vector(name)?);
+    }
+    for layer in layers {
+        for linear in Linear::ALL {
+            if let Some(values) = files.bias(layer, linear)? {
+                add(format!("{}.bias", linear.path(layer)), files.bias_type(layer, linear), values);
+            }
+        }
+    }
+    Ok(vectors)
+}
+
+/// The tensors of a matrix.
+fn specs(name: TensorName, form: Form, matrix: &Matrix) -> Vec<TensorSpec> {
+    let (rows, cols) = (matrix.rows(), matrix.cols());
+    let spec = |suffix: &str, storage: Storage, width: usize| TensorSpec {
+        name: format!("{}.{suffix}", name.path()),
+        storage,
+        shape: vec![rows, width],
+    };
+    match form {
+        Form::Float(float) => vec![spec("weight", Storage::Float(float), cols)],
+        Form::Affine { bits, group, scales, .. } => vec![
+            spec("weight", Storage::Words, cols * usize::from(bits) / 32),
+            spec("scales", Storage::Float(scales), cols / group),
+            spec("biases", Storage::Float(scales), cols / group),
+        ],
+    }
+}
+
+/// Rows in their new form; floats stand as codes without scales.
+fn convert(matrix: &Matrix, rows: Range<usize>, form: Form) -> Result<AffineRows, &'static str> {
+    if let Form::Affine { scales, exact: true, .. } = form {
+        let repacked = matrix.affine_rows(rows, scales);
+        let finite = |bytes: &[u8]| (0..bytes.len() / scales.size()).all(|i| scales.read(bytes, i).is_finite());
+        let sound = finite(&repacked.scales) && finite(&repacked.biases);
+        return if sound { Ok(repacked) } else { Err(NOT_FINITE) };
+    }
+    let mut values = vec![0.0; rows.len() * matrix.cols()];
+    matrix.dequantize(rows, 0..matrix.cols(), &mut values);
+    match form {
+        Form::Float(float) => Ok(AffineRows { codes: floats(&values, float)?, ..AffineRows::default() }),
+        Form::Affine { bits, group, scales, .. } => {
+            // A quantized source becomes floats of that type first, as for MLX.
+            let source = floats(&values, scales)?;
+            values.iter_mut().enumerate().for_each(|(i, value)| *value = scales.read(&source, i));
+            Ok(quantize_affine(&values, bits, group, scales))
+        }
+    }
+}
+
+const NOT_FINITE: &str = "holds NaN or infinite values";
+
+/// Values as little-endian floats of a type.
+fn floats(values: &[f32], float: FloatType) -> Result<Vec<u8>, &'static str> {
+    let mut bytes = Vec::with_capacity(values.len() * float.size());
+    for &value in values {
+        float.write(value, &mut bytes);
+    }
+    if !values.iter().all(|value| value.is_finite()) {
+        Err(NOT_FINITE)
+    } else if !(0..values.len()).all(|i| float.read(&bytes, i).is_finite()) {
+        Err("holds values beyond the range of 16-bit floats; import with 32 bits")
+    } else {
+        Ok(bytes)
+    }
+}
+
+/// The files of weights, filled together.
+struct Shards {
+    writers: Vec<SafetensorsWriter>,
+    /// The file of every tensor.
+    places: HashMap<String, usize>,
+}
+
+impl Shards {
+    /// Begins as many files as the modules need. A module lies in one file.
+    fn create(staged: &StagedFolder, modules: Vec<Vec<TensorSpec>>, shard_bytes: usize) -> Result<Self> {
+        let mut shards: Vec<Vec<TensorSpec>> = Vec::new();
+        let (mut filled, mut total) = (0, 0);
+        for module in modules {
+            let bytes: usize = module.iter().map(TensorSpec::bytes).sum();
+            total += bytes;
+            match shards.last_mut() {
+                Some(shard) if filled + bytes <= shard_bytes => shard.extend(module),
+                _ => {
+                    shards.push(module);
+                    filled = 0;
+                }
+            }
+            filled += bytes;
+        }
+        let count = shards.len();
+        let file = |index: usize| match count {
+            1 => SINGLE.to_owned(),
+            _ => format!("model-{:05}-of-{count:05}.safetensors", index + 1),
+        };
+        let mut places = HashMap::new();
+        let mut map = BTreeMap::new();
+        let mut writers = Vec::new();
+        for (index, specs) in shards.into_iter().enumerate() {
+            for spec in &specs {
+                places.insert(spec.name.clone(), index);
+                map.insert(spec.name.clone(), file(index));
+            }
+            writers.push(SafetensorsWriter::create(&staged.file(&file(index)), "mlx", specs)?);
+        }
+        if count > 1 {
+            let index = json!({ "metadata": { "total_size": total }, "weight_map": map });
+            staged.write(INDEX, format!("{index:#}\n").as_bytes())?;
+        }
+        Ok(Self { writers, places })
+    }
+
+    fn append(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.places.get(name).map_or(Ok(()), |&shard| self.writers[shard].append(name, bytes))
+    }
+
+    fn finish(self) -> Result<()> {
+        self.writers.into_iter().try_for_each(SafetensorsWriter::finish)
+    }
+}

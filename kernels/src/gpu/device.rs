@@ -64,6 +64,11 @@ impl Device {
         error
     }
 
+    /// Forgets the first error, and returns it.
+    pub fn take_fault(&self) -> Option<Error> {
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// A buffer of at least `bytes` bytes, zeroed.
     pub fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
         let limit = self.wgpu.limits().max_buffer_size;

@@ -79,6 +79,18 @@ impl GpuExecutor {
         self.flow.inject(&self.device, fault);
     }
 
+    /// A state tensor as it lies on a device whose guard chain broke, for tests of what the optimizer did there.
+    ///
+    /// # Errors
+    /// When the device cannot even copy.
+    pub fn state_after_fault(&mut self, state: StateId) -> Result<Vec<f32>> {
+        let fault = self.device.take_fault();
+        let source = self.memory.state[state.0].clone();
+        let copied = self.copy_back(&source, 0, self.state_lens[state.0]).map(|(values, _)| values);
+        fault.into_iter().for_each(|fault| drop(self.device.fail(fault)));
+        copied
+    }
+
     /// The dispatches of a run, or with `measuring` only the scratch that they need.
     fn record(&mut self, index: usize, rows: RowCounts, scalars: Scalars, measuring: bool) -> Result<Recorded> {
         let loaded = &mut self.programs[index];
@@ -125,8 +137,19 @@ impl GpuExecutor {
         Ok(())
     }
 
-    /// Copies `len` values at value `offset` of a buffer to the host, and checks the guard chain.
+    /// Copies `len` values at byte `offset` of a buffer to the host, and checks the guard chain.
     fn read_back(&mut self, source: &wgpu::Buffer, offset: u64, len: usize) -> Result<Vec<f32>> {
+        let (values, found) = self.copy_back(source, offset, len)?;
+        let expected = self.flow.submission();
+        if found == expected {
+            return Ok(values);
+        }
+        let broken = format!("the guard chain broke: submission {found} of {expected} was the last one that ran");
+        Err(self.device.fail(Error::DeviceLost(broken)))
+    }
+
+    /// Values and guard word.
+    fn copy_back(&mut self, source: &wgpu::Buffer, offset: u64, len: usize) -> Result<(Vec<f32>, u32)> {
         let bytes = len as u64 * 4;
         if bytes + 4 > self.staging.size() {
             self.staging = staging(&self.device, bytes + 4)?;
@@ -139,13 +162,7 @@ impl GpuExecutor {
             }
             encoder.copy_buffer_to_buffer(guard, 0, to, bytes, 4);
         })?;
-        let (values, found) = read_staging(&self.device, &self.staging, bytes)?;
-        let expected = self.flow.submission();
-        if found == expected {
-            return Ok(values);
-        }
-        let broken = format!("the guard chain broke: submission {found} of {expected} was the last one that ran");
-        Err(self.device.fail(Error::DeviceLost(broken)))
+        read_staging(&self.device, &self.staging, bytes)
     }
 }
 

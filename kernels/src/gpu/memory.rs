@@ -74,7 +74,7 @@ impl Memory {
     }
 
     pub fn add_state(&mut self, device: &Device, name: &str, len: usize) -> Result<usize> {
-        self.state.push(device.buffer(name, len as u64 * 4, STORAGE)?);
+        self.state.push(device.buffer(name, (len as u64).saturating_mul(4), STORAGE)?);
         Ok(self.state.len() - 1)
     }
 

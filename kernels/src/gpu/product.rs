@@ -49,8 +49,8 @@ struct Variant {
 /// The table of variants of `x·Wᵀ`. Faster ones for what a device offers belong here.
 fn forward_variant(rows: usize, cols: usize) -> Variant {
     match (rows, cols.is_multiple_of(8)) {
-        (1, true) => Variant { kernel: &VECTOR_WIDE, columns: 32, rows: 1 },
-        (1, false) => Variant { kernel: &VECTOR_NARROW, columns: 32, rows: 1 },
+        (1, true) => Variant { kernel: &VECTOR_WIDE, columns: 64, rows: 1 },
+        (1, false) => Variant { kernel: &VECTOR_NARROW, columns: 64, rows: 1 },
         (_, true) => Variant { kernel: &LINEAR_WIDE, columns: 64, rows: 32 },
         (_, false) => Variant { kernel: &LINEAR_NARROW, columns: 64, rows: 32 },
     }

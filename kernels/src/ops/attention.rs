@@ -9,29 +9,39 @@ use rayon::prelude::ParallelSlice;
 use crate::cpu::{Frame, exp, matrix, matrix_mut, with_scratch};
 use crate::program::{Access, BufferId, Operation, Touch};
 #[cfg(feature = "gpu")]
-use crate::{error::Result, gpu};
-
-#[cfg(feature = "gpu")]
-pub(super) static WIDE: gpu::Kernel = gpu::Kernel {
-    name: "attention_wide",
-    sources: &[
-        include_str!("attention.wgsl"),
-        include_str!("../shader/shared/part_wide.wgsl"),
-        include_str!("../shader/shared/exp.wgsl"),
-    ],
-    constants: &[("PARTS", &[2, 16]), ("SINGLE", &[0, 1])],
-};
-#[cfg(feature = "gpu")]
-pub(super) static NARROW: gpu::Kernel = gpu::Kernel {
-    name: "attention_narrow",
-    sources: &[
-        include_str!("attention.wgsl"),
-        include_str!("../shader/shared/part_narrow.wgsl"),
-        include_str!("../shader/shared/exp.wgsl"),
-    ],
-    constants: &[("PARTS", &[2, 16]), ("SINGLE", &[0, 1])],
+use crate::{
+    error::{Error, Result},
+    gpu,
 };
 
+#[cfg(feature = "gpu")]
+mod shaders {
+    use crate::gpu::Kernel;
+
+    const TILED: &str = include_str!("attention.wgsl");
+    const VECTOR: &str = include_str!("attention_vector.wgsl");
+    pub(in crate::ops) const WIDE_PART: &str = include_str!("../shader/shared/part_wide.wgsl");
+    pub(in crate::ops) const NARROW_PART: &str = include_str!("../shader/shared/part_narrow.wgsl");
+    pub(in crate::ops) const EXP: &str = include_str!("../shader/shared/exp.wgsl");
+    const REDUCE: &str = include_str!("../shader/shared/reduce.wgsl");
+    pub(in crate::ops) const PARTS: &[(&str, &[u32])] = &[("PARTS", &[2, 16])];
+
+    const fn kernel(name: &'static str, sources: &'static [&'static str]) -> Kernel {
+        Kernel { name, sources, constants: PARTS }
+    }
+
+    pub(in crate::ops) static WIDE: Kernel = kernel("attention_wide", &[TILED, WIDE_PART, EXP]);
+    pub(in crate::ops) static NARROW: Kernel = kernel("attention_narrow", &[TILED, NARROW_PART, EXP]);
+    pub(in crate::ops) static VECTOR_WIDE: Kernel = kernel("attention_vector_wide", &[VECTOR, WIDE_PART, EXP, REDUCE]);
+    pub(in crate::ops) static VECTOR_NARROW: Kernel =
+        kernel("attention_vector_narrow", &[VECTOR, NARROW_PART, EXP, REDUCE]);
+}
+#[cfg(feature = "gpu")]
+pub(super) use shaders::*;
+
+/// Queries a workgroup on the GPU.
+#[cfg(feature = "gpu")]
+pub(super) const TILE: usize = 32;
 /// Query rows a task.
 pub(super) const BLOCK: usize = 32;
 
@@ -59,8 +69,12 @@ impl Heads {
         &self,
         wide: &'static gpu::Kernel,
         narrow: &'static gpu::Kernel,
-    ) -> (&'static gpu::Kernel, u32) {
-        if self.dim.is_multiple_of(4) { (wide, self.dim as u32 / 4) } else { (narrow, self.dim as u32) }
+    ) -> Result<(&'static gpu::Kernel, u32)> {
+        match self.dim {
+            1..=1024 if self.dim.is_multiple_of(4) => Ok((wide, self.dim as u32 / 4)),
+            1..=256 => Ok((narrow, self.dim as u32)),
+            dim => Err(Error::Shape(format!("attention heads of {dim}"))),
+        }
     }
 
     /// Columns of `head` in a `[t, heads·dim]` matrix.
@@ -182,14 +196,21 @@ impl Operation for Attention {
         let heads = self.heads;
         let (rows, keys) = (recorder.rows(self.q), recorder.rows(self.k));
         let bindings = recorder.buffers([self.q, self.k, self.v, self.spans, self.out, self.lse])?;
-        let (kernel, parts) = heads.parts(&WIDE, &NARROW);
+        let shape = [heads.query as u32, heads.key_value as u32, heads.scale.to_bits()];
+        let work = 8.0 * (rows * keys * heads.query * heads.dim) as f64;
+        if rows == 1 {
+            let (kernel, parts) = heads.parts(&VECTOR_WIDE, &VECTOR_NARROW)?;
+            let (constants, grid) = (&[("PARTS", parts)], [heads.query, 1]);
+            return recorder.launch(gpu::Launch { kernel, constants, bindings: &bindings, params: &shape, grid, work });
+        }
+        let (kernel, parts) = heads.parts(&WIDE, &NARROW)?;
         recorder.launch(gpu::Launch {
             kernel,
-            constants: &[("PARTS", parts), ("SINGLE", u32::from(rows == 1))],
+            constants: &[("PARTS", parts)],
             bindings: &bindings,
-            params: &[rows as u32, heads.query as u32, heads.key_value as u32, heads.scale.to_bits()],
-            grid: [heads.query, rows.div_ceil(8)],
-            work: 8.0 * (rows.next_multiple_of(8) * keys * heads.query * heads.dim) as f64,
+            params: &[rows as u32, shape[0], shape[1], shape[2]],
+            grid: [heads.query, rows.div_ceil(TILE)],
+            work,
         })
     }
 }

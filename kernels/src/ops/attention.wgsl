@@ -1,7 +1,8 @@
 // out[i] = Σ_j softmax_j(scale · q[i]·k[j]) · v[j] over the keys that spans[i] names, and the log-sum-exp of the scores.
 //
-// A workgroup makes eight queries of one head. It goes over the keys 64 at a time and keeps each query's maximum and sum
-// as it goes (Milakov and Gimelshein, 2018); `out` holds the sum of values so far, relative to the maximum so far.
+// A workgroup makes 32 queries of one head. It goes over the keys 32 at a time, a thread scoring four queries with four
+// keys, and keeps each query's maximum and sum as it goes (Milakov and Gimelshein, 2018); `out` holds the sum of values
+// so far, relative to the maximum so far.
 
 struct Params {
     first_x: u32,
@@ -15,8 +16,6 @@ struct Params {
 
 // Parts a head.
 override PARTS: u32;
-// Whether there is one query only.
-override SINGLE: u32;
 
 @group(0) @binding(0) var<storage, read_write> q: array<Part>;
 @group(0) @binding(1) var<storage, read_write> k: array<Part>;
@@ -26,27 +25,26 @@ override SINGLE: u32;
 @group(0) @binding(5) var<storage, read_write> lse: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
 
-const QUERIES = 8u;
-const KEYS = 64u;
+const TILE = 32u;
 const LOWEST = -3.4e38;
 
-// [QUERIES, KEYS]
-var<workgroup> scores: array<f32, 512>;
+// [keys, queries]
+var<workgroup> scores: array<f32, 1024>;
 var<workgroup> maxima: array<f32, 64>;
 var<workgroup> sums: array<f32, 64>;
-var<workgroup> factors: array<f32, QUERIES>;
+var<workgroup> factors: array<f32, TILE>;
 var<workgroup> seen: vec2<u32>;
 
 fn query_at(query: u32, head: u32) -> u32 {
     return (min(query, params.rows - 1u) * params.query_heads + head) * PARTS;
 }
 
-// The keys that any of eight queries sees: the first, and one past the last.
+// The keys that any query of a tile sees: the first, and one past the last.
 fn seen_keys(first_query: u32, lane: u32) -> vec2<u32> {
     if lane == 0u {
         var first = 0xffffffffu;
         var end = 0u;
-        for (var i = first_query; i < min(first_query + QUERIES, params.rows); i++) {
+        for (var i = first_query; i < min(first_query + TILE, params.rows); i++) {
             first = min(first, spans[i].x);
             end = max(end, spans[i].y + 1u);
         }
@@ -55,119 +53,129 @@ fn seen_keys(first_query: u32, lane: u32) -> vec2<u32> {
     return workgroupUniformLoad(&seen);
 }
 
-// Scores of key `key` with eight queries.
-fn score_key(first_query: u32, head: u32, key_at: u32, lane: u32) {
-    if SINGLE == 1u {
-        let at = query_at(first_query, head);
-        var sum = 0.0;
-        for (var p = 0u; p < PARTS; p++) {
-            sum += inner(q[at + p], k[key_at + p]);
-        }
-        scores[lane] = params.scale * sum;
-        return;
-    }
-    let q0 = query_at(first_query, head);
-    let q1 = query_at(first_query + 1u, head);
-    let q2 = query_at(first_query + 2u, head);
-    let q3 = query_at(first_query + 3u, head);
-    let q4 = query_at(first_query + 4u, head);
-    let q5 = query_at(first_query + 5u, head);
-    let q6 = query_at(first_query + 6u, head);
-    let q7 = query_at(first_query + 7u, head);
-    var low = vec4(0.0);
-    var high = vec4(0.0);
-    for (var p = 0u; p < PARTS; p++) {
-        let key = k[key_at + p];
-        low += vec4(inner(q[q0 + p], key), inner(q[q1 + p], key), inner(q[q2 + p], key), inner(q[q3 + p], key));
-        high += vec4(inner(q[q4 + p], key), inner(q[q5 + p], key), inner(q[q6 + p], key), inner(q[q7 + p], key));
-    }
-    low *= params.scale;
-    high *= params.scale;
-    scores[lane] = low.x;
-    scores[KEYS + lane] = low.y;
-    scores[2u * KEYS + lane] = low.z;
-    scores[3u * KEYS + lane] = low.w;
-    scores[4u * KEYS + lane] = high.x;
-    scores[5u * KEYS + lane] = high.y;
-    scores[6u * KEYS + lane] = high.z;
-    scores[7u * KEYS + lane] = high.w;
+fn store_scores(key: u32, quad: u32, score: vec4<f32>) {
+    let at = key * TILE + 4u * quad;
+    let scaled = params.scale * score;
+    scores[at] = scaled.x;
+    scores[at + 1u] = scaled.y;
+    scores[at + 2u] = scaled.z;
+    scores[at + 3u] = scaled.w;
 }
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let head = group.x + params.first_x;
     let key_head = head / (params.query_heads / params.key_heads);
-    let first_query = (group.y + params.first_y) * QUERIES;
-    let queries = min(QUERIES, params.rows - first_query);
+    let first_query = (group.y + params.first_y) * TILE;
+    let queries = min(TILE, params.rows - first_query);
     let keys = seen_keys(first_query, lane);
-    // In the softmax, eight threads share a query.
-    let query = lane / 8u;
-    let part = lane % 8u;
+    // While scoring, a thread has four queries and four keys.
+    let query_quad = lane / 8u;
+    let key_quad = lane % 8u;
+    let q0 = query_at(first_query + 4u * query_quad, head);
+    let q1 = query_at(first_query + 4u * query_quad + 1u, head);
+    let q2 = query_at(first_query + 4u * query_quad + 2u, head);
+    let q3 = query_at(first_query + 4u * query_quad + 3u, head);
+    // In the softmax, two threads share a query.
+    let query = lane / 2u;
+    let half = lane % 2u;
     let span = spans[min(first_query + query, params.rows - 1u)];
     var most = LOWEST;
     var sum = 0.0;
-    for (var start = keys.x; start < keys.y; start += KEYS) {
-        if start + lane < keys.y {
-            score_key(first_query, head, ((start + lane) * params.key_heads + key_head) * PARTS, lane);
+    for (var start = keys.x; start < keys.y; start += TILE) {
+        let key = start + 4u * key_quad;
+        let k0 = (min(key, keys.y - 1u) * params.key_heads + key_head) * PARTS;
+        let k1 = (min(key + 1u, keys.y - 1u) * params.key_heads + key_head) * PARTS;
+        let k2 = (min(key + 2u, keys.y - 1u) * params.key_heads + key_head) * PARTS;
+        let k3 = (min(key + 3u, keys.y - 1u) * params.key_heads + key_head) * PARTS;
+        var s0 = vec4(0.0);
+        var s1 = vec4(0.0);
+        var s2 = vec4(0.0);
+        var s3 = vec4(0.0);
+        for (var p = 0u; p < PARTS; p++) {
+            let a = q[q0 + p];
+            let b = q[q1 + p];
+            let c = q[q2 + p];
+            let d = q[q3 + p];
+            s0 += inner4(a, b, c, d, k[k0 + p]);
+            s1 += inner4(a, b, c, d, k[k1 + p]);
+            s2 += inner4(a, b, c, d, k[k2 + p]);
+            s3 += inner4(a, b, c, d, k[k3 + p]);
         }
+        store_scores(4u * key_quad, query_quad, s0);
+        store_scores(4u * key_quad + 1u, query_quad, s1);
+        store_scores(4u * key_quad + 2u, query_quad, s2);
+        store_scores(4u * key_quad + 3u, query_quad, s3);
         workgroupBarrier();
         var local_most = LOWEST;
-        for (var i = 8u * part; i < 8u * part + 8u; i++) {
-            if query < queries && start + i >= span.x && start + i <= span.y {
-                local_most = max(local_most, scores[query * KEYS + i]);
+        for (var j = 16u * half; j < 16u * half + 16u; j++) {
+            if start + j >= span.x && start + j <= span.y {
+                local_most = max(local_most, scores[j * TILE + query]);
             }
         }
         maxima[lane] = local_most;
         workgroupBarrier();
-        var new_most = most;
-        for (var i = 0u; i < 8u; i++) {
-            new_most = max(new_most, maxima[8u * query + i]);
-        }
+        let new_most = max(most, max(maxima[2u * query], maxima[2u * query + 1u]));
         var local_sum = 0.0;
-        for (var i = 8u * part; i < 8u * part + 8u; i++) {
+        for (var j = 16u * half; j < 16u * half + 16u; j++) {
             var weight = 0.0;
-            if query < queries && start + i >= span.x && start + i <= span.y {
-                weight = exact_exp(scores[query * KEYS + i] - new_most);
+            if start + j >= span.x && start + j <= span.y {
+                weight = exact_exp(scores[j * TILE + query] - new_most);
             }
-            scores[query * KEYS + i] = weight;
+            scores[j * TILE + query] = weight;
             local_sum += weight;
         }
         sums[lane] = local_sum;
         let factor = exact_exp(most - new_most);
-        if part == 0u {
-            factors[query] = factor;
-        }
+        factors[query] = factor;
         workgroupBarrier();
-        sum *= factor;
-        for (var i = 0u; i < 8u; i++) {
-            sum += sums[8u * query + i];
-        }
+        sum = factor * sum + (sums[2u * query] + sums[2u * query + 1u]);
         most = new_most;
-        for (var item = lane; item < queries * PARTS; item += 64u) {
-            let i = item / PARTS;
-            let at = query_at(first_query + i, head) + item % PARTS;
-            var total = Part();
+        // Four queries and one part of their values.
+        for (var item = lane; item < (queries + 3u) / 4u * PARTS; item += 64u) {
+            let i = 4u * (item / PARTS);
+            let p = item % PARTS;
+            var t0 = Part();
+            var t1 = Part();
+            var t2 = Part();
+            var t3 = Part();
             if start > keys.x {
-                total = factors[i] * out[at];
+                t0 = factors[i] * out[query_at(first_query + i, head) + p];
+                t1 = factors[i + 1u] * out[query_at(first_query + i + 1u, head) + p];
+                t2 = factors[i + 2u] * out[query_at(first_query + i + 2u, head) + p];
+                t3 = factors[i + 3u] * out[query_at(first_query + i + 3u, head) + p];
             }
-            var value_at = (start * params.key_heads + key_head) * PARTS + item % PARTS;
-            for (var j = 0u; j < min(KEYS, keys.y - start); j++) {
-                total += scores[i * KEYS + j] * v[value_at];
+            var value_at = (start * params.key_heads + key_head) * PARTS + p;
+            for (var j = 0u; j < min(TILE, keys.y - start); j++) {
+                let value = v[value_at];
+                t0 += scores[j * TILE + i] * value;
+                t1 += scores[j * TILE + i + 1u] * value;
+                t2 += scores[j * TILE + i + 2u] * value;
+                t3 += scores[j * TILE + i + 3u] * value;
                 value_at += params.key_heads * PARTS;
             }
-            out[at] = total;
+            store_out(first_query + i, head, p, t0);
+            store_out(first_query + i + 1u, head, p, t1);
+            store_out(first_query + i + 2u, head, p, t2);
+            store_out(first_query + i + 3u, head, p, t3);
         }
         workgroupBarrier();
     }
-    if part == 0u {
-        factors[query] = 1.0 / sum;
-        if query < queries {
-            lse[(first_query + query) * params.query_heads + head] = log(sum) + most;
-        }
+    factors[query] = 1.0 / sum;
+    if half == 0u && query < queries {
+        lse[(first_query + query) * params.query_heads + head] = log(sum) + most;
     }
     workgroupBarrier();
-    for (var item = lane; item < queries * PARTS; item += 64u) {
-        let at = query_at(first_query + item / PARTS, head) + item % PARTS;
-        out[at] = factors[item / PARTS] * out[at];
+    for (var item = lane; item < (queries + 3u) / 4u * PARTS; item += 64u) {
+        for (var i = 4u * (item / PARTS); i < min(queries, 4u * (item / PARTS) + 4u); i++) {
+            let at = query_at(first_query + i, head) + item % PARTS;
+            out[at] = factors[i] * out[at];
+        }
+    }
+}
+
+fn store_out(query: u32, head: u32, p: u32, value: Part) {
+    if query < params.rows {
+        out[query_at(query, head) + p] = value;
     }
 }

@@ -5,6 +5,8 @@ use ndarray::linalg::general_mat_mul;
 use ndarray::parallel::prelude::*;
 use ndarray::{ArrayView2, Axis, s};
 
+#[cfg(feature = "gpu")]
+use super::attention::TILE;
 use super::attention::{BLOCK, Heads, visible_keys};
 use crate::cpu::{Frame, exp, matrix, matrix_mut, with_scratch};
 use crate::program::{Access, BufferId, Operation, Touch};
@@ -12,52 +14,27 @@ use crate::program::{Access, BufferId, Operation, Touch};
 use crate::{error::Result, gpu};
 
 #[cfg(feature = "gpu")]
-pub(super) static STATISTICS: gpu::Kernel =
-    gpu::Kernel { name: "attention_statistics", sources: &[include_str!("attention_statistics.wgsl")], constants: &[] };
+mod shaders {
+    use super::super::attention::{EXP, NARROW_PART, PARTS, WIDE_PART};
+    use crate::gpu::Kernel;
+
+    const DQ: &str = include_str!("attention_dq.wgsl");
+    const DKV: &str = include_str!("attention_dkv.wgsl");
+    const SCORES: &str = include_str!("../shader/shared/score_gradient.wgsl");
+
+    const fn kernel(name: &'static str, sources: &'static [&'static str]) -> Kernel {
+        Kernel { name, sources, constants: PARTS }
+    }
+
+    pub(in crate::ops) static STATISTICS: Kernel =
+        Kernel { name: "attention_statistics", sources: &[include_str!("attention_statistics.wgsl")], constants: &[] };
+    pub(in crate::ops) static DQ_WIDE: Kernel = kernel("attention_dq_wide", &[DQ, SCORES, WIDE_PART, EXP]);
+    pub(in crate::ops) static DQ_NARROW: Kernel = kernel("attention_dq_narrow", &[DQ, SCORES, NARROW_PART, EXP]);
+    pub(in crate::ops) static DKV_WIDE: Kernel = kernel("attention_dkv_wide", &[DKV, SCORES, WIDE_PART, EXP]);
+    pub(in crate::ops) static DKV_NARROW: Kernel = kernel("attention_dkv_narrow", &[DKV, SCORES, NARROW_PART, EXP]);
+}
 #[cfg(feature = "gpu")]
-pub(super) static DQ_WIDE: gpu::Kernel = gpu::Kernel {
-    name: "attention_dq_wide",
-    sources: &[
-        include_str!("attention_dq.wgsl"),
-        include_str!("../shader/shared/score_gradient.wgsl"),
-        include_str!("../shader/shared/part_wide.wgsl"),
-        include_str!("../shader/shared/exp.wgsl"),
-    ],
-    constants: &[("PARTS", &[2, 16])],
-};
-#[cfg(feature = "gpu")]
-pub(super) static DQ_NARROW: gpu::Kernel = gpu::Kernel {
-    name: "attention_dq_narrow",
-    sources: &[
-        include_str!("attention_dq.wgsl"),
-        include_str!("../shader/shared/score_gradient.wgsl"),
-        include_str!("../shader/shared/part_narrow.wgsl"),
-        include_str!("../shader/shared/exp.wgsl"),
-    ],
-    constants: &[("PARTS", &[2, 16])],
-};
-#[cfg(feature = "gpu")]
-pub(super) static DKV_WIDE: gpu::Kernel = gpu::Kernel {
-    name: "attention_dkv_wide",
-    sources: &[
-        include_str!("attention_dkv.wgsl"),
-        include_str!("../shader/shared/score_gradient.wgsl"),
-        include_str!("../shader/shared/part_wide.wgsl"),
-        include_str!("../shader/shared/exp.wgsl"),
-    ],
-    constants: &[("PARTS", &[2, 16])],
-};
-#[cfg(feature = "gpu")]
-pub(super) static DKV_NARROW: gpu::Kernel = gpu::Kernel {
-    name: "attention_dkv_narrow",
-    sources: &[
-        include_str!("attention_dkv.wgsl"),
-        include_str!("../shader/shared/score_gradient.wgsl"),
-        include_str!("../shader/shared/part_narrow.wgsl"),
-        include_str!("../shader/shared/exp.wgsl"),
-    ],
-    constants: &[("PARTS", &[2, 16])],
-};
+pub(super) use shaders::*;
 
 /// With `P = exp(scale·q·kᵀ − lse)`, `δ = Σ dout∘out`, `dS = scale · P∘(dout·vᵀ − δ)`:
 /// `dq = dS·k`, `dk = dSᵀ·q`, `dv = Pᵀ·dout`, the last two summed over the query heads that share a key/value head.
@@ -179,22 +156,22 @@ impl Operation for AttentionBackward {
         let [q, k, v, dq, dk, dv] = recorder.buffers([self.q, self.k, self.v, self.dq, self.dk, self.dv])?;
         let params = [rows as u32, heads.query as u32, heads.key_value as u32, heads.scale.to_bits()];
         let work = (rows * rows * heads.query * heads.dim) as f64;
-        let (kernel, parts) = heads.parts(&DQ_WIDE, &DQ_NARROW);
+        let (kernel, parts) = heads.parts(&DQ_WIDE, &DQ_NARROW)?;
         recorder.launch(gpu::Launch {
             kernel,
             constants: &[("PARTS", parts)],
             bindings: &[q, k, v, dout, statistics, dq],
             params: &params,
-            grid: [heads.query, rows.div_ceil(8)],
+            grid: [heads.query, rows.div_ceil(TILE)],
             work: 6.0 * work,
         })?;
-        let (kernel, parts) = heads.parts(&DKV_WIDE, &DKV_NARROW);
+        let (kernel, parts) = heads.parts(&DKV_WIDE, &DKV_NARROW)?;
         recorder.launch(gpu::Launch {
             kernel,
             constants: &[("PARTS", parts)],
             bindings: &[q, k, v, dout, statistics, dk, dv],
             params: &params,
-            grid: [heads.key_value, rows.div_ceil(8)],
+            grid: [heads.key_value, rows.div_ceil(TILE)],
             work: 8.0 * work,
         })
     }

@@ -32,8 +32,8 @@ fn launch_down(
         kernel: &DOWN,
         constants: &[],
         bindings: &[x, factor, low],
-        params: &[width as u32, rank as u32, offset, step_k as u32, step_j as u32, scale.to_bits()],
-        grid: [rank.div_ceil(8), rows],
+        params: &[rows as u32, width as u32, rank as u32, offset, step_k as u32, step_j as u32, scale.to_bits()],
+        grid: [rank.div_ceil(8), rows.div_ceil(4)],
         work: 2.0 * (rows * width * rank) as f64,
     })
 }
@@ -55,7 +55,7 @@ fn launch_gradient(
         constants: &[],
         bindings: &[a, b, gradient],
         params: &[rows as u32, width as u32, rank as u32, offset, step_c as u32, step_j as u32, scale.to_bits()],
-        grid: [width.div_ceil(64), rank.div_ceil(8)],
+        grid: [width.div_ceil(256), rank.div_ceil(8)],
         work: 2.0 * (rows * width * rank) as f64,
     })
 }

@@ -1,11 +1,12 @@
 // out[t, j] = scale · Σ_k x[t, k] · factor(k, j): x·Aᵀ, or dy·B.
 //
-// A workgroup makes eight columns j of one row: its threads split k, and their sums are added up in a fixed order.
+// A workgroup makes eight columns j of four rows: its threads split k, and their sums are added up in a fixed order.
 
 struct Params {
     first_x: u32,
     first_y: u32,
     submission: u32,
+    rows: u32,
     // Values a row of x.
     width: u32,
     rank: u32,
@@ -22,10 +23,10 @@ struct Params {
 @group(1) @binding(0) var<uniform> params: Params;
 
 const LANES = 64u;
-const RUN = 8u;
+const ROWS = 4u;
 
-var<workgroup> low: array<vec4<f32>, LANES>;
-var<workgroup> high: array<vec4<f32>, LANES>;
+// [lanes, rows and halves of the columns]
+var<workgroup> partial: array<vec4<f32>, 512>;
 
 fn factor4(at: u32) -> vec4<f32> {
     return vec4(
@@ -38,44 +39,56 @@ fn factor4(at: u32) -> vec4<f32> {
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let row = group.y + params.first_y;
+    let row = (group.y + params.first_y) * ROWS;
     let j = (group.x + params.first_x) * 8u;
-    var sum_low = vec4(0.0);
-    var sum_high = vec4(0.0);
+    let r0 = row * params.width;
+    let r1 = min(row + 1u, params.rows - 1u) * params.width;
+    let r2 = min(row + 2u, params.rows - 1u) * params.width;
+    let r3 = min(row + 3u, params.rows - 1u) * params.width;
+    let zero = vec4(0.0);
+    var s = array(zero, zero, zero, zero, zero, zero, zero, zero);
     for (var k = lane; k < params.width; k += LANES) {
-        let value = x[row * params.width + k];
         let at = params.offset + k * params.step_k + j * params.step_j;
-        sum_low += value * factor4(at);
-        if j + 4u < params.rank {
-            sum_high += value * factor4(at + 4u * params.step_j);
-        }
+        let low = factor4(at);
+        let high = factor4(at + 4u * params.step_j);
+        let a = x[r0 + k];
+        let b = x[r1 + k];
+        let c = x[r2 + k];
+        let d = x[r3 + k];
+        s[0] += a * low;
+        s[1] += a * high;
+        s[2] += b * low;
+        s[3] += b * high;
+        s[4] += c * low;
+        s[5] += c * high;
+        s[6] += d * low;
+        s[7] += d * high;
     }
-    low[lane] = sum_low;
-    high[lane] = sum_high;
-    workgroupBarrier();
-    if lane < LANES / RUN {
-        sum_low = vec4(0.0);
-        sum_high = vec4(0.0);
-        for (var i = 0u; i < RUN; i++) {
-            sum_low += low[RUN * lane + i];
-            sum_high += high[RUN * lane + i];
-        }
-    }
-    workgroupBarrier();
-    if lane < LANES / RUN {
-        low[lane] = sum_low;
-        high[lane] = sum_high;
+    for (var i = 0u; i < 8u; i++) {
+        partial[lane * 8u + i] = s[i];
     }
     workgroupBarrier();
-    if lane < min(8u, params.rank - j) {
-        var sum = 0.0;
-        for (var i = 0u; i < LANES / RUN; i++) {
-            if lane < 4u {
-                sum += low[i][lane];
-            } else {
-                sum += high[i][lane - 4u];
-            }
+    // Eight threads a vector: each adds up eight lanes, then the first one their sums.
+    let vector = lane % 8u;
+    let share = lane / 8u;
+    var sum = zero;
+    for (var i = 0u; i < 8u; i++) {
+        sum += partial[(8u * share + i) * 8u + vector];
+    }
+    workgroupBarrier();
+    partial[lane] = sum;
+    workgroupBarrier();
+    let out_row = row + vector / 2u;
+    if share != 0u || out_row >= params.rows {
+        return;
+    }
+    for (var i = 1u; i < 8u; i++) {
+        sum += partial[8u * i + vector];
+    }
+    let first = j + 4u * (vector % 2u);
+    for (var i = 0u; i < 4u; i++) {
+        if first + i < params.rank {
+            out[out_row * params.rank + first + i] = params.scale * sum[i];
         }
-        out[row * params.rank + j + lane] = params.scale * sum;
     }
 }

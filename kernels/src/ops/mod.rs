@@ -34,7 +34,7 @@ pub(crate) fn kernels() -> Vec<&'static crate::gpu::Kernel> {
     [
         crate::gpu::product::KERNELS,
         &[&adamw::SQUARES, &adamw::DECIDE, &adamw::UPDATE],
-        &[&attention::WIDE, &attention::NARROW],
+        &[&attention::WIDE, &attention::NARROW, &attention::VECTOR_WIDE, &attention::VECTOR_NARROW],
         &[&attention_backward::STATISTICS, &attention_backward::DQ_WIDE, &attention_backward::DQ_NARROW],
         &[&attention_backward::DKV_WIDE, &attention_backward::DKV_NARROW],
         &[&cross_entropy::ROW_LOSS, &cross_entropy::TOTAL, &dropout::DROPOUT, &embed::EMBED],

@@ -1,7 +1,8 @@
 // The k best of every 256 candidates of a row, in order: larger value first, then lower index. Repeated until one block is
 // left, which writes the result: k values, k indices.
 //
-// A candidate is a key, u32 in the order of the floats, and an index. Each thread counts those that beat its own.
+// A candidate is a key, u32 in the order of the floats, and an index. Candidates of equal keys lie in the order of their
+// indices from the first round on, so that places decide. Each thread counts the candidates that beat its own.
 
 // Whether candidates are the logits themselves, and whether this is the last round.
 override FIRST: u32;
@@ -28,7 +29,6 @@ const NOBODY = 0xffffffffu;
 const MINUS_INFINITY = 0xff800000u;
 
 var<workgroup> keys: array<u32, BLOCK>;
-var<workgroup> indices: array<u32, BLOCK>;
 
 // The bits of a float as a number of the same order, and back.
 fn ordered(bits: u32) -> u32 {
@@ -57,14 +57,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
     }
     keys[lane] = key;
-    indices[lane] = index;
     workgroupBarrier();
     var rank = 0u;
-    for (var c = 0u; c < BLOCK; c++) {
-        let earlier = indices[c] < index || (indices[c] == index && c < lane);
-        if keys[c] > key || (keys[c] == key && earlier) {
-            rank += 1u;
-        }
+    for (var c = 0u; c < BLOCK; c += 4u) {
+        let others = vec4(keys[c], keys[c + 1u], keys[c + 2u], keys[c + 3u]);
+        let places = vec4(c, c + 1u, c + 2u, c + 3u);
+        let ahead = (others > vec4(key)) | ((others == vec4(key)) & (places < vec4(lane)));
+        let counted = select(vec4(0u), vec4(1u), ahead);
+        rank += counted.x + counted.y + counted.z + counted.w;
     }
     if rank >= params.k {
         return;

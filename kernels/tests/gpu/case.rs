@@ -1,9 +1,10 @@
 //! One program with its data, run by both executors.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use idiolect_kernels::program::{BufferId, Kind, Operation, Program, RowCounts, Rows, Run, Scalars, StateId};
-use idiolect_kernels::{Executor, Result};
+use idiolect_kernels::{Executor, ProgramId, Result};
 
 /// Sizes of every dimension that is not grouped: one, a vector, just below and above one and two of them, large and odd.
 pub const SIZES: [usize; 6] = [1, 8, 31, 33, 65, 1757];
@@ -21,6 +22,7 @@ pub struct Case {
     states: Vec<Vec<f32>>,
     inputs: Vec<(BufferId, Vec<u32>)>,
     outputs: Vec<BufferId>,
+    loaded: Cell<Option<ProgramId>>,
 }
 
 /// What a run left: every output and every state tensor, by name.
@@ -39,6 +41,7 @@ impl Case {
             states: Vec::new(),
             inputs: Vec::new(),
             outputs: Vec::new(),
+            loaded: Cell::new(None),
         }
     }
 
@@ -94,10 +97,9 @@ impl Case {
             executor.write_state(id, values)?;
         }
         let program = executor.load(self.program.clone())?;
-        let inputs = self.inputs.iter().map(|(id, values)| (*id, values.as_slice())).collect();
-        let run = Run { rows: self.rows, inputs, scalars: self.scalars };
+        self.loaded.set(Some(program));
         for _ in 0..runs {
-            executor.run(program, &run)?;
+            executor.run(program, &self.one_run())?;
         }
         let mut outcome = Outcome::new();
         for &id in &self.outputs {
@@ -108,6 +110,18 @@ impl Case {
             outcome.push((viewed.map_or("state", |(_, b)| b.name), executor.read_state(StateId(i))?));
         }
         Ok(outcome)
+    }
+
+    /// One run more on an executor that has run the case; the outputs are read and forgotten.
+    pub fn run_again(&self, executor: &mut dyn Executor) -> Result<()> {
+        let program = self.loaded.get().expect("the case has run");
+        executor.run(program, &self.one_run())?;
+        self.outputs.iter().try_for_each(|&id| executor.read(program, id).map(drop))
+    }
+
+    fn one_run(&self) -> Run<'_> {
+        let inputs = self.inputs.iter().map(|(id, values)| (*id, values.as_slice())).collect();
+        Run { rows: self.rows, inputs, scalars: self.scalars }
     }
 
     /// Runs on both and returns what differs.

@@ -3,9 +3,12 @@
 
 mod attention;
 mod case;
+mod flow;
+mod limits;
 mod matrices;
 mod pointwise;
 mod products;
+mod step;
 
 use std::sync::Arc;
 
@@ -36,6 +39,15 @@ const TABLES: &[(&str, Cases)] = &[
     ("attention_cached", attention::cached),
 ];
 
+/// Tests of the flow of submissions.
+const FLOW: &[(&str, fn(&Options) -> Result<(), Failed>)] = &[
+    ("cuts", flow::cuts),
+    ("dropped_submission", flow::dropped_submission),
+    ("lost_device", flow::lost_device),
+    ("out_of_memory", flow::out_of_memory),
+    ("flat_memory", flow::flat_memory),
+];
+
 fn options(backend: Backend) -> Options {
     Options { backend: Some(backend), software: true, ..Options::default() }
 }
@@ -61,6 +73,12 @@ fn main() {
         for &(operation, cases) in TABLES {
             let run = move || compare(cases, &options(backend));
             trials.push(Trial::test(format!("{name}::{operation}"), run).with_ignored_flag(missing));
+        }
+        let limited = move || compare(limits::cases, &limits::options(options(backend)));
+        trials.push(Trial::test(format!("{name}::small_bindings"), limited).with_ignored_flag(missing));
+        for &(what, test) in FLOW {
+            let run = move || test(&options(backend));
+            trials.push(Trial::test(format!("{name}::{what}"), run).with_ignored_flag(missing));
         }
     }
     libtest_mimic::run(&arguments, trials).exit();

@@ -51,12 +51,12 @@ fn affine(index: u32) -> Affine {
     return Affine(bitcast<vec4<f32>>(scales[2u * index]), bitcast<vec4<f32>>(scales[2u * index + 1u]));
 }
 
-fn code4(words: vec4<u32>, shift: u32, a: Affine) -> vec4<f32> {
-    return a.scale * vec4<f32>((words >> vec4(shift)) & vec4(15u)) + a.bias;
+fn nibbles(words: vec4<u32>, shift: u32) -> vec4<f32> {
+    return vec4<f32>((words >> vec4(shift)) & vec4(15u));
 }
 
-fn code8(words: vec4<u32>, shift: u32, a: Affine) -> vec4<f32> {
-    return a.scale * vec4<f32>((words >> vec4(shift)) & vec4(255u)) + a.bias;
+fn bytes(words: vec4<u32>, shift: u32) -> vec4<f32> {
+    return vec4<f32>((words >> vec4(shift)) & vec4(255u));
 }
 
 fn half_columns(index: u32) -> mat4x4<f32> {
@@ -82,25 +82,43 @@ fn float_columns(index: u32) -> mat4x4<f32> {
     );
 }
 
-// The block at `index`, counted in quads times blocks, as floats.
-fn block(index: u32, a: Affine) -> Block {
+// The block at `index`, counted in quads times blocks, as it is stored: codes without scale and bias.
+fn raw_block(index: u32) -> Block {
     if ENCODING == 0u {
         let w = codes[index];
         return Block(
-            mat4x4(code4(w, 0u, a), code4(w, 4u, a), code4(w, 8u, a), code4(w, 12u, a)),
-            mat4x4(code4(w, 16u, a), code4(w, 20u, a), code4(w, 24u, a), code4(w, 28u, a)),
+            mat4x4(nibbles(w, 0u), nibbles(w, 4u), nibbles(w, 8u), nibbles(w, 12u)),
+            mat4x4(nibbles(w, 16u), nibbles(w, 20u), nibbles(w, 24u), nibbles(w, 28u)),
         );
     }
     if ENCODING == 1u {
         let l = codes[2u * index];
         let h = codes[2u * index + 1u];
         return Block(
-            mat4x4(code8(l, 0u, a), code8(l, 8u, a), code8(l, 16u, a), code8(l, 24u, a)),
-            mat4x4(code8(h, 0u, a), code8(h, 8u, a), code8(h, 16u, a), code8(h, 24u, a)),
+            mat4x4(bytes(l, 0u), bytes(l, 8u), bytes(l, 16u), bytes(l, 24u)),
+            mat4x4(bytes(h, 0u), bytes(h, 8u), bytes(h, 16u), bytes(h, 24u)),
         );
     }
     if ENCODING == 4u {
         return Block(float_columns(8u * index), float_columns(8u * index + 4u));
     }
     return Block(half_columns(4u * index), half_columns(4u * index + 2u));
+}
+
+fn scaled(w: mat4x4<f32>, a: Affine) -> mat4x4<f32> {
+    return mat4x4(
+        a.scale * w[0] + a.bias,
+        a.scale * w[1] + a.bias,
+        a.scale * w[2] + a.bias,
+        a.scale * w[3] + a.bias,
+    );
+}
+
+// The block at `index` as weights.
+fn block(index: u32, a: Affine) -> Block {
+    let raw = raw_block(index);
+    if ENCODING > 1u {
+        return raw;
+    }
+    return Block(scaled(raw.low, a), scaled(raw.high, a));
 }

@@ -1,0 +1,138 @@
+//! Cuts, repeats and faults.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use idiolect_kernels::cpu::CpuExecutor;
+use idiolect_kernels::gpu::{Fault, GpuExecutor, Options};
+use idiolect_kernels::program::{StateId, Weights};
+use idiolect_kernels::{Error, Executor};
+use libtest_mimic::Failed;
+
+use crate::case::{Case, Outcome, difference};
+use crate::step::step;
+
+type Test = Result<(), Failed>;
+
+/// Every submission as short as it can be.
+fn shortest(options: &Options) -> Options {
+    Options { submission: Duration::from_nanos(1), ..options.clone() }
+}
+
+fn samples() -> (Weights, Case) {
+    let mut weights = Weights::default();
+    let case = step(&mut weights, &[40, 3, 57]);
+    (weights, case)
+}
+
+fn bits(outcome: &Outcome) -> Vec<Vec<u32>> {
+    outcome.iter().map(|(_, values)| values.iter().map(|v| v.to_bits()).collect()).collect()
+}
+
+/// Three steps equal the CPU's within rounding, and one another's bits, however they are cut.
+pub fn cuts(options: &Options) -> Test {
+    let (weights, case) = samples();
+    let weights = Arc::new(weights);
+    let expected = case.run(&mut CpuExecutor::new(weights.clone(), 0)?, 3)?;
+    let whole = case.run(&mut GpuExecutor::new(&weights, options)?, 3)?;
+    for ((name, expected), (_, got)) in expected.iter().zip(&whole) {
+        // Three optimizer steps carry rounding along.
+        if let Some(difference) = difference(expected, got, 2.0 * case.tolerance) {
+            return Err(format!("{name}: {difference}").into());
+        }
+    }
+    let mut cut = GpuExecutor::new(&weights, &shortest(options))?;
+    for attempt in 0..2 {
+        if bits(&case.run(&mut cut, 3)?) != bits(&whole) {
+            return Err(format!("cuts changed bits, attempt {attempt}").into());
+        }
+    }
+    Ok(())
+}
+
+fn is_lost<T>(result: Result<T, Error>) -> bool {
+    matches!(result, Err(Error::DeviceLost(_)))
+}
+
+/// Whichever submission is dropped, the next read says so, the optimizer leaves the parameters alone if it comes after,
+/// and the executor stays failed.
+pub fn dropped_submission(options: &Options) -> Test {
+    let (weights, case) = samples();
+    let params = StateId(0);
+    let untouched = {
+        let mut gpu = GpuExecutor::new(&weights, options)?;
+        case.run(&mut gpu, 0)?;
+        gpu.read_state(params)?
+    };
+    for after in [0, 1, 7, 50] {
+        let mut gpu = GpuExecutor::new(&weights, &shortest(options))?;
+        case.run(&mut gpu, 0)?;
+        gpu.inject(Fault::DropSubmission { after });
+        if !is_lost(case.run_again(&mut gpu)) || !is_lost(gpu.read_state(params)) || !is_lost(case.run_again(&mut gpu))
+        {
+            return Err(format!("submission {after} was dropped and nobody noticed").into());
+        }
+        if gpu.state_after_fault(params)? != untouched {
+            return Err(format!("the optimizer ran after submission {after} was dropped").into());
+        }
+    }
+    Ok(())
+}
+
+/// A lost device is an error at the next call and ever after, and no panic.
+pub fn lost_device(options: &Options) -> Test {
+    let (weights, case) = samples();
+    let mut gpu = GpuExecutor::new(&weights, options)?;
+    case.run(&mut gpu, 1)?;
+    gpu.inject(Fault::LoseDevice);
+    let calls = [
+        ("read_state", is_lost(gpu.read_state(StateId(0)))),
+        ("run", is_lost(case.run_again(&mut gpu))),
+        ("write_state", is_lost(gpu.write_state(StateId(4), &[0.0]))),
+        ("add_state", is_lost(gpu.add_state("more", 8))),
+        ("load", is_lost(gpu.load(case.program.clone()))),
+    ];
+    let silent: Vec<_> = calls.iter().filter(|(_, lost)| !lost).map(|(name, _)| *name).collect();
+    if silent.is_empty() { Ok(()) } else { Err(format!("{silent:?} did not say that the device is lost").into()) }
+}
+
+/// What cannot be held is refused, and the executor goes on.
+pub fn out_of_memory(options: &Options) -> Test {
+    let (weights, case) = samples();
+    let mut gpu = GpuExecutor::new(&weights, options)?;
+    let before = bits(&case.run(&mut gpu, 1)?);
+    for len in [1 << 40, usize::MAX] {
+        if !matches!(gpu.add_state("absurd", len), Err(Error::OutOfMemory(_))) {
+            return Err(format!("{len} values were not refused").into());
+        }
+    }
+    if bits(&case.run(&mut gpu, 1)?) == before { Ok(()) } else { Err("the refusal changed bits".into()) }
+}
+
+/// A hundred steps take no more memory than the first few, of the device and of the process.
+pub fn flat_memory(options: &Options) -> Test {
+    let (weights, case) = samples();
+    let mut gpu = GpuExecutor::new(&weights, options)?;
+    let steps = |gpu: &mut GpuExecutor, count| (0..count).try_for_each(|_| case.run_again(gpu));
+    case.run(&mut gpu, 1)?;
+    steps(&mut gpu, 20)?;
+    let before = (gpu.device_bytes(), resident_bytes());
+    steps(&mut gpu, 120)?;
+    let after = (gpu.device_bytes(), resident_bytes());
+    if before.0 != after.0 {
+        return Err(format!("{} device bytes became {}", before.0, after.0).into());
+    }
+    match (before.1, after.1) {
+        (Some(before), Some(after)) if after > before + (8 << 20) => {
+            Err(format!("the process grew from {before} to {after} bytes").into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Resident bytes of this process, where the system tells.
+fn resident_bytes() -> Option<usize> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok().map(|kb| kb * 1024)
+}

@@ -1,0 +1,67 @@
+//! Small bindings: matrices in shards, the arena in segments, the optimizer's tensors in parts.
+
+use idiolect_kernels::gpu::Options;
+use idiolect_kernels::ops::{AdamW, CrossEntropy, Embed, Linear, LinearBackward, LoraTerm, LossGradient};
+use idiolect_kernels::program::{Rows, Weights};
+
+use crate::case::{Case, random_below};
+use crate::matrices::{encodings, group, label, matrix};
+use crate::step::step;
+
+/// So small that every matrix here but one takes several.
+const BINDING: u64 = 40 << 10;
+
+pub fn options(options: Options) -> Options {
+    Options { binding_limit: BINDING, ..options }
+}
+
+pub fn cases(weights: &mut Weights) -> Vec<Case> {
+    let mut cases = vec![step(weights, &[9, 20])];
+    for encoding in encodings() {
+        let (rows, cols, tokens) = (701, 2 * group(encoding).max(64), 9);
+        let weight = weights.add_matrix(matrix(encoding, rows, cols, 3));
+        let mut case = Case::new(label(encoding), tokens, tokens);
+        // Four operations deep.
+        case.tolerance = 1e-4;
+        let ids = case.input("ids", Rows::Tokens, 1, random_below(tokens, rows, 3));
+        let x = case.output("x", Rows::Tokens, cols);
+        case.push(Embed { table: weight, ids, out: x });
+        let rank = 3;
+        let params = case.random_state("params", 1, rank * (rows + cols));
+        let low = case.values("low", Rows::Tokens, rank);
+        let lora = |offset| Some(LoraTerm { low, params, offset, scale: 0.7 });
+        let y = case.output("y", Rows::Tokens, rows);
+        case.push(Linear { x, weight, bias: None, lora: lora(rank * cols), residual: None, out: y });
+        let dx = case.output("dx", Rows::Tokens, cols);
+        case.push(LinearBackward { dy: y, weight, lora: lora(0), dx, add: false });
+        case.push(LinearBackward { dy: y, weight, lora: lora(0), dx, add: true });
+        let losses = case.output("losses", Rows::Tokens, 1);
+        let logits = case.scratch(Rows::Fixed(4), rows);
+        let total = case.state("total", 1, vec![0.0]);
+        let dx = case.output("loss dx", Rows::Tokens, cols);
+        let gradient = Some(LossGradient { dx, total });
+        case.push(CrossEntropy { x, head: weight, targets: ids, losses, logits, gradient });
+        cases.push(case);
+    }
+    let len = 40_001;
+    let mut case = Case::new(format!("{len} parameters"), 1, 0);
+    let [params, grads, first_moment] = ["params", "grads", "m"].map(|name| case.random_state(name, 1, len));
+    let second_moment = case.state("v", 1, vec![0.5; len]);
+    let total = case.state("total", 1, vec![2.0]);
+    let report = case.output("report", Rows::Fixed(1), 3);
+    case.push(AdamW {
+        params,
+        grads,
+        first_moment,
+        second_moment,
+        total,
+        report,
+        clip: 1.0,
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        weight_decay: 0.1,
+    });
+    cases.push(case);
+    cases
+}

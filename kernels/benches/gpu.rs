@@ -30,7 +30,7 @@ struct Subject {
 }
 
 fn random_matrix(rows: usize, cols: usize) -> Matrix {
-    let codes: Vec<u8> = (0..rows * cols / 2).map(|i| (i * 7919 >> 3) as u8).collect();
+    let codes: Vec<u8> = (0..rows * cols / 2).map(|i| ((i * 7919) >> 3) as u8).collect();
     let floats = |value: f32| half::f16::from_f32(value).to_le_bytes().repeat(rows * cols / 64);
     Matrix::affine((rows, cols), 4, 64, FloatType::F16, codes.into(), floats(0.01).into(), floats(-0.08).into())
         .expect("a valid shape")

@@ -12,7 +12,7 @@ use std::ops::Range;
 use super::device::Device;
 use super::memory::{ALIGN, Binding, Place};
 use crate::error::{Error, Result};
-use crate::matrix::{AffineForm, Encoding, FloatType, Matrix};
+use crate::matrix::{Encoding, FloatType, Matrix};
 use crate::program::{MatrixId, VectorId, Weights};
 
 /// Rows that share a `vec4`.
@@ -49,13 +49,21 @@ impl Packing {
             FloatType::F32 => 2,
         };
         match (matrix.affine_form(), matrix.encoding()) {
-            (Some(AffineForm { bits, group, scales }), _) => {
+            (Some((bits, group, scales)), _) => {
                 let (encoding, vectors) = if bits == 4 { (0, 1) } else { (1, 2) };
                 Self { encoding, scales: scale_type(scales), vectors, group }
             }
             (None, Encoding::Float(FloatType::F32)) => Self { encoding: 4, scales: 0, vectors: 8, group: 0 },
             (None, Encoding::Float(FloatType::BF16)) => Self { encoding: 3, scales: 0, vectors: 4, group: 0 },
             (None, _) => Self { encoding: 2, scales: 0, vectors: 4, group: 0 },
+        }
+    }
+
+    fn scale_type(self) -> FloatType {
+        match self.scales {
+            0 => FloatType::F16,
+            1 => FloatType::BF16,
+            _ => FloatType::F32,
         }
     }
 
@@ -233,44 +241,52 @@ impl Uploader<'_> {
 
 /// Blocks and scales of `rows`, which start at a multiple of four.
 fn pack(matrix: &Matrix, placed: &DeviceMatrix, rows: Range<usize>) -> (Vec<u32>, Vec<u32>) {
-    let (packing, quads) = (placed.packing, rows.len().div_ceil(QUAD));
+    let (packing, count) = (placed.packing, rows.len());
     let row_words = placed.blocks() * packing.vectors;
-    let scale_vectors = packing.scale_vectors();
-    let mut words = vec![0u32; quads * row_words * QUAD];
-    let mut scale_words = vec![0u32; quads * placed.groups() * scale_vectors * QUAD];
-    let mut row_codes = vec![0u8; if packing.group == 0 { 0 } else { placed.cols }];
-    let (mut scales, mut biases) = (vec![0.0; placed.groups()], vec![0.0; placed.groups()]);
-    let mut values = vec![0.0; if packing.group == 0 { placed.cols } else { 0 }];
-    for (i, row) in rows.enumerate() {
-        let (quad, component) = (i / QUAD, i % QUAD);
-        let slots = words[quad * row_words * QUAD..][..row_words * QUAD].iter_mut().skip(component).step_by(QUAD);
-        if packing.group == 0 {
-            matrix.row(row, &mut values);
-            match packing.encoding {
-                2 => pack_row(slots, &values, 2, |&v| u32::from(half::f16::from_f32(v).to_bits())),
-                3 => pack_row(slots, &values, 2, |&v| v.to_bits() >> 16),
-                _ => pack_row(slots, &values, 1, |&v| v.to_bits()),
-            }
-            continue;
-        }
-        matrix.affine_row(row, &mut row_codes, &mut scales, &mut biases);
-        pack_row(slots, &row_codes, if packing.encoding == 0 { 8 } else { 4 }, |&c| u32::from(c));
-        for (g, (&scale, &bias)) in scales.iter().zip(&biases).enumerate() {
-            let at = (quad * placed.groups() + g) * scale_vectors * QUAD + component;
-            let half = |v: f32| u32::from(half::f16::from_f32(v).to_bits());
-            match packing.scales {
-                0 => scale_words[at] = half(scale) | half(bias) << 16,
-                1 => scale_words[at] = scale.to_bits() >> 16 | bias.to_bits() & 0xffff_0000,
-                _ => (scale_words[at], scale_words[at + QUAD]) = (scale.to_bits(), bias.to_bits()),
-            }
-        }
+    if packing.group == 0 {
+        let mut values = vec![0.0; count * placed.cols];
+        matrix.dequantize(rows, 0..placed.cols, &mut values);
+        let row = |i: usize| &values[i * placed.cols..][..placed.cols];
+        let words = interleave(count, row_words, |i| match packing.encoding {
+            2 => pairs(row(i), |v| u32::from(half::f16::from_f32(v).to_bits())),
+            3 => pairs(row(i), |v| v.to_bits() >> 16),
+            _ => row(i).iter().map(|v| v.to_bits()).collect(),
+        });
+        return (words, Vec::new());
     }
-    (words, scale_words)
+    let affine = matrix.affine_rows(rows, packing.scale_type());
+    let code_bytes = affine.codes.len() / count;
+    let codes = interleave(count, row_words, |i| {
+        let (words, _) = affine.codes[i * code_bytes..][..code_bytes].as_chunks::<4>();
+        words.iter().map(|&word| u32::from_le_bytes(word)).collect()
+    });
+    let groups = placed.groups();
+    let scales = interleave(count, groups * packing.scale_vectors(), |i| {
+        let group = |g: usize| {
+            let read = |bytes| packing.scale_type().read(bytes, i * groups + g);
+            let (scale, bias) = (read(&affine.scales), read(&affine.biases));
+            match packing.scale_type() {
+                FloatType::F32 => vec![scale.to_bits(), bias.to_bits()],
+                FloatType::F16 => pairs(&[scale, bias], |v| u32::from(half::f16::from_f32(v).to_bits())),
+                FloatType::BF16 => pairs(&[scale, bias], |v| v.to_bits() >> 16),
+            }
+        };
+        (0..groups).flat_map(group).collect()
+    });
+    (codes, scales)
 }
 
-/// One row: `per_word` values of 32 / `per_word` bits a word, the first one lowest.
-fn pack_row<'a, T>(slots: impl Iterator<Item = &'a mut u32>, values: &[T], per_word: usize, bits: impl Fn(&T) -> u32) {
-    for (slot, values) in slots.zip(values.chunks(per_word)) {
-        *slot = (0..).zip(values).fold(0, |word, (i, value)| word | bits(value) << (i * 32 / per_word as u32));
+/// Rows of at most `width` words, four side by side: word j of row i at `(i / 4 · width + j) · 4 + i % 4`.
+fn interleave(rows: usize, width: usize, row: impl Fn(usize) -> Vec<u32>) -> Vec<u32> {
+    let mut words = vec![0; rows.div_ceil(QUAD) * width * QUAD];
+    for i in 0..rows {
+        let slots = words[i / QUAD * width * QUAD..].iter_mut().skip(i % QUAD).step_by(QUAD);
+        slots.zip(row(i)).for_each(|(slot, word)| *slot = word);
     }
+    words
+}
+
+/// Values of 16 bits, two a word, the first one low.
+fn pairs(values: &[f32], bits: impl Fn(f32) -> u32) -> Vec<u32> {
+    values.chunks(2).map(|pair| bits(pair[0]) | pair.get(1).map_or(0, |&v| bits(v) << 16)).collect()
 }

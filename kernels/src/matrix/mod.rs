@@ -3,7 +3,6 @@
 //! A matrix is `[rows, cols]`, row-major, rows along the output axis of a linear layer. It is never
 //! dequantized whole: executors ask for panels.
 
-mod codes;
 mod decode;
 mod dot;
 mod quantize;
@@ -13,7 +12,6 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 
-pub use codes::AffineForm;
 pub use dot::BlockSums;
 pub use quantize::{AffineRows, quantize_affine};
 

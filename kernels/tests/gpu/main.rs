@@ -39,8 +39,10 @@ const TABLES: &[(&str, Cases)] = &[
     ("attention_cached", attention::cached),
 ];
 
+type Test = fn(&Options) -> Result<(), Failed>;
+
 /// Tests of the flow of submissions.
-const FLOW: &[(&str, fn(&Options) -> Result<(), Failed>)] = &[
+const FLOW: &[(&str, Test)] = &[
     ("cuts", flow::cuts),
     ("dropped_submission", flow::dropped_submission),
     ("lost_device", flow::lost_device),

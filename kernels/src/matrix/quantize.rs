@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{AffineForm, BlockType, FloatType, Matrix};
+use super::{BlockType, Bytes, Encoding, FloatType, Matrix, RowOrder};
 
 /// The smallest scale, as in MLX.
 const EPSILON: f32 = 1e-7;
@@ -29,7 +29,7 @@ pub struct AffineRows {
 /// When `values` are no whole groups, or bits and group are not those of [`Matrix::affine`].
 pub fn quantize_affine(values: &[f32], bits: u8, group: usize, scales: FloatType) -> AffineRows {
     assert!(matches!(bits, 4 | 8) && group.is_multiple_of(BlockType::LEN) && values.len().is_multiple_of(group));
-    let (mut rows, mut codes) = (AffineRows::default(), Vec::with_capacity(group));
+    let mut rows = AffineRows::default();
     let top = f32::from((1u16 << bits) - 1);
     for values in values.chunks_exact(group) {
         let (low, high) =
@@ -40,9 +40,10 @@ pub fn quantize_affine(values: &[f32], bits: u8, group: usize, scales: FloatType
         let steps = (edge / step).round_ties_even();
         let (scale, bias) = if steps == 0.0 { (step, 0.0) } else { (edge / steps, edge) };
         let code = |w: f32| ((w - bias) / scale).round_ties_even().clamp(0.0, top) as u8;
-        codes.clear();
-        codes.extend(values.iter().map(|&w| code(w)));
-        pack(&codes, bits, &mut rows.codes);
+        match bits {
+            4 => rows.codes.extend(values.chunks_exact(2).map(|pair| code(pair[0]) | code(pair[1]) << 4)),
+            _ => rows.codes.extend(values.iter().map(|&w| code(w))),
+        }
         scales.write(scale, &mut rows.scales);
         scales.write(bias, &mut rows.biases);
     }
@@ -50,31 +51,96 @@ pub fn quantize_affine(values: &[f32], bits: u8, group: usize, scales: FloatType
 }
 
 impl Matrix {
-    /// The rows in the group-affine form `form`, which [`Matrix::affine_form`] gave, in plain order. They dequantize to
-    /// the same values, but for the sign of a zero.
+    /// Bits, group and type of scales of the group-affine form that holds these very values; `None` for plain floats.
+    pub fn affine_form(&self) -> Option<(u8, usize, FloatType)> {
+        match self.encoding {
+            Encoding::Float(_) => None,
+            Encoding::Affine { bits, group, scales } => Some((bits, group, scales)),
+            Encoding::Block(block) => {
+                let bits = if block == BlockType::Q8_0 { 8 } else { 4 };
+                let narrow = self.codes.chunks_exact(block.size()).all(|bytes| block.bias_fits_f16(bytes));
+                Some((bits, BlockType::LEN, if narrow { FloatType::F16 } else { FloatType::F32 }))
+            }
+        }
+    }
+
+    /// The rows in the form that [`Matrix::affine_form`] gives, in plain order; `scales` is the type it gave. They
+    /// dequantize to the same values, but for the sign of a zero.
     ///
     /// # Panics
     /// When the rows lie outside the matrix, or it holds plain floats.
-    pub fn affine_rows(&self, rows: Range<usize>, form: AffineForm) -> AffineRows {
+    pub fn affine_rows(&self, rows: Range<usize>, scales: FloatType) -> AffineRows {
         assert!(rows.end <= self.rows, "rows outside the matrix");
-        let mut codes = vec![0; self.cols];
-        let (mut scales, mut biases) = (vec![0.0; self.cols / form.group], vec![0.0; self.cols / form.group]);
         let mut out = AffineRows::default();
         for row in rows {
-            self.affine_row(row, &mut codes, &mut scales, &mut biases);
-            pack(&codes, form.bits, &mut out.codes);
-            scales.iter().for_each(|&scale| form.scales.write(scale, &mut out.scales));
-            biases.iter().for_each(|&bias| form.scales.write(bias, &mut out.biases));
+            let stored = self.stored_row(row);
+            match self.encoding {
+                Encoding::Float(_) => panic!("plain floats have no exact group-affine form"),
+                Encoding::Affine { .. } => {
+                    let part = |bytes: &Bytes| {
+                        let width = bytes.len() / self.rows;
+                        bytes[stored * width..][..width].to_vec()
+                    };
+                    out.codes.extend(part(&self.codes));
+                    out.scales.extend(part(&self.scales));
+                    out.biases.extend(part(&self.biases));
+                }
+                Encoding::Block(block) => {
+                    let width = self.cols / BlockType::LEN * block.size();
+                    for bytes in self.codes[stored * width..][..width].chunks_exact(block.size()) {
+                        repack(block, bytes, scales, &mut out);
+                    }
+                }
+            }
         }
         out
     }
+
+    /// The matrix in the form that [`Matrix::affine_form`] gives, in memory and in plain order; `None` for plain floats.
+    pub fn to_affine(&self) -> Option<Self> {
+        let (bits, group, scales) = self.affine_form()?;
+        let AffineRows { codes, scales: s, biases } = self.affine_rows(0..self.rows, scales);
+        let encoding = Encoding::Affine { bits, group, scales };
+        let (codes, s, biases) = (codes.into(), s.into(), biases.into());
+        Some(Self { encoding, order: RowOrder::Plain, codes, scales: s, biases, ..*self })
+    }
 }
 
-/// Appends codes, the least significant first.
-fn pack(codes: &[u8], bits: u8, out: &mut Vec<u8>) {
-    match bits {
-        4 => out.extend(codes.as_chunks::<2>().0.iter().map(|[low, high]| low | high << 4)),
-        _ => out.extend_from_slice(codes),
+/// Appends one block as a group.
+fn repack(block: BlockType, bytes: &[u8], scales: FloatType, out: &mut AffineRows) {
+    let d = FloatType::F16.read(bytes, 0);
+    scales.write(d, &mut out.scales);
+    let (bias, codes) = match block {
+        BlockType::Q4_1 => (FloatType::F16.read(bytes, 1), &bytes[4..]),
+        BlockType::Q4_0 | BlockType::Q8_0 => (d * -block.offset(), &bytes[2..]),
+    };
+    scales.write(bias, &mut out.biases);
+    match block {
+        // q + 128, unsigned.
+        BlockType::Q8_0 => out.codes.extend(codes.iter().map(|q| q ^ 0x80)),
+        // Element j is in the low half of byte j, element j + 16 in the high one.
+        BlockType::Q4_0 | BlockType::Q4_1 => {
+            let pairs = codes.as_chunks::<2>().0;
+            out.codes.extend(pairs.iter().map(|[a, b]| (a & 15) | (b & 15) << 4));
+            out.codes.extend(pairs.iter().map(|[a, b]| (a >> 4) | (b & 0xf0)));
+        }
+    }
+}
+
+impl BlockType {
+    /// What a block's codes are shifted by to be unsigned: its bias is −d times this.
+    const fn offset(self) -> f32 {
+        match self {
+            Self::Q4_0 => 8.0,
+            Self::Q4_1 => 0.0,
+            Self::Q8_0 => 128.0,
+        }
+    }
+
+    /// Whether f16 holds the bias of a block: a product with a power of two is exact unless it overflows.
+    fn bias_fits_f16(self, block: &[u8]) -> bool {
+        let d = FloatType::F16.read(block, 0);
+        half::f16::from_f32(d * self.offset()).is_finite() || !d.is_finite()
     }
 }
 
@@ -91,7 +157,6 @@ impl FloatType {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Encoding, RowOrder};
     use super::*;
 
     /// Pseudo-random bytes.
@@ -111,20 +176,17 @@ mod tests {
         out
     }
 
-    /// The group-affine matrix of the same values.
-    fn repacked(matrix: &Matrix) -> Matrix {
-        let form = matrix.affine_form().unwrap();
-        let AffineRows { codes, scales, biases } = matrix.affine_rows(0..matrix.rows(), form);
-        let (codes, s, biases) = (codes.into(), scales.into(), biases.into());
-        Matrix::affine((matrix.rows(), matrix.cols()), form.bits, form.group, form.scales, codes, s, biases).unwrap()
+    /// The same value; zeros may differ in sign.
+    fn same(a: f32, b: f32) -> bool {
+        a.to_bits() == b.to_bits() || (a == 0.0 && b == 0.0)
     }
 
-    /// One block of random codes for every f16 within ±`largest` as d, m far from it.
-    fn every_scale(block: BlockType, largest: f32) -> (Vec<u8>, usize) {
+    /// One block of random codes for every finite f16 as d, m far from it.
+    fn every_scale(block: BlockType, within: impl Fn(f32) -> bool) -> (Vec<u8>, usize) {
         let (mut bytes, mut rows) = (Vec::new(), 0);
         for bits in 0..=u16::MAX {
             let d = half::f16::from_bits(bits);
-            if d.is_finite() && d.to_f32().abs() <= largest {
+            if d.is_finite() && within(d.to_f32()) {
                 let mut one = noise(block.size(), u64::from(bits));
                 one[..2].copy_from_slice(&d.to_le_bytes());
                 if block == BlockType::Q4_1 {
@@ -147,28 +209,35 @@ mod tests {
             (BlockType::Q8_0, f32::INFINITY, F32),
             (BlockType::Q8_0, 511.75, F16),
         ] {
-            let (bytes, rows) = every_scale(block, largest);
+            let (bytes, rows) = every_scale(block, |d| d.abs() <= largest);
             let matrix = Matrix::blocks(rows, BlockType::LEN, block, bytes.into()).unwrap();
-            let affine = repacked(&matrix);
+            let affine = matrix.to_affine().unwrap();
             let bits = if block == BlockType::Q8_0 { 8 } else { 4 };
             assert_eq!(affine.encoding(), Encoding::Affine { bits, group: BlockType::LEN, scales }, "{block:?}");
-            // A zero may lose its sign: no affine form has both.
-            assert_eq!(dequantized(&matrix), dequantized(&affine), "{block:?}");
+            let pairs = dequantized(&matrix).into_iter().zip(dequantized(&affine));
+            for (i, (exact, repacked)) in pairs.enumerate() {
+                assert!(same(exact, repacked), "{block:?} value {i}: {exact:e} became {repacked:e}");
+            }
         }
     }
 
     #[test]
     fn rows_come_out_in_plain_order() {
         let (rows, cols, head_dim) = (12, 64, 6);
+        let order = RowOrder::Interleaved { head_dim };
         // Scales within ±1, so that every value is finite.
         let mut bytes = noise(rows * cols / BlockType::LEN * BlockType::Q8_0.size(), 7);
         bytes.chunks_exact_mut(BlockType::Q8_0.size()).for_each(|block| block[1] = 0x30 | block[1] & 0x83);
         let matrix = Matrix::blocks(rows, cols, BlockType::Q8_0, bytes.into()).unwrap();
-        let interleaved = matrix.with_row_order(RowOrder::Interleaved { head_dim }).unwrap();
-        let plain = repacked(&interleaved);
+        let interleaved = matrix.with_row_order(order).unwrap();
+        let plain = interleaved.to_affine().unwrap();
+        assert_eq!(plain.order, RowOrder::Plain);
         assert_eq!(dequantized(&plain), dequantized(&interleaved));
-        let form = plain.affine_form().unwrap();
-        assert_eq!(plain.affine_rows(3..7, form), interleaved.affine_rows(3..7, form));
+        // A second time, from the affine form: the very same bytes.
+        let (_, _, scales) = plain.affine_form().unwrap();
+        assert_eq!(plain.affine_rows(3..7, scales), interleaved.affine_rows(3..7, scales));
+        let again = plain.clone().with_row_order(order).unwrap().to_affine().unwrap();
+        assert_eq!(dequantized(&again), dequantized(&plain.with_row_order(order).unwrap()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use idiolect_kernels::matrix::{AffineForm, Encoding, FloatType, Matrix};
+use idiolect_kernels::matrix::{Encoding, FloatType, Matrix};
 
 use super::ImportOptions;
 use crate::error::{Error, ErrorKind, Result};
@@ -113,7 +113,7 @@ fn matrix_names(files: &ModelFiles) -> Vec<TensorName> {
 /// The same values in a form that a folder can hold.
 fn kept(matrix: &Matrix) -> Form {
     match (matrix.affine_form(), matrix.encoding()) {
-        (Some(AffineForm { bits, group, scales }), _) => Form::Affine { bits, group, scales, exact: true },
+        (Some((bits, group, scales)), _) => Form::Affine { bits, group, scales, exact: true },
         (None, Encoding::Float(float)) => Form::Float(float),
         (None, _) => Form::Float(FloatType::F32),
     }
@@ -136,7 +136,7 @@ fn quantized(matrix: &Matrix, bits: u8, group: usize, half: FloatType) -> Form {
 /// The 16-bit type nearest to the matrix's own: that of its values or scales, else `half`.
 fn narrow(matrix: &Matrix, half: FloatType) -> FloatType {
     let own = match (matrix.encoding(), matrix.affine_form()) {
-        (Encoding::Float(float), _) | (_, Some(AffineForm { scales: float, .. })) => float,
+        (Encoding::Float(float), _) | (_, Some((.., float))) => float,
         (_, None) => half,
     };
     if own == FloatType::F32 { half } else { own }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
-use idiolect_kernels::matrix::{AffineForm, AffineRows, FloatType, Matrix, quantize_affine};
+use idiolect_kernels::matrix::{AffineRows, FloatType, Matrix, quantize_affine};
 use rayon::prelude::*;
 use serde_json::json;
 
@@ -139,8 +139,8 @@ fn specs(name: TensorName, form: Form, matrix: &Matrix) -> Vec<TensorSpec> {
 
 /// Rows in their new form; floats stand as codes without scales.
 fn convert(matrix: &Matrix, rows: Range<usize>, form: Form) -> Result<AffineRows, &'static str> {
-    if let Form::Affine { bits, group, scales, exact: true } = form {
-        let repacked = matrix.affine_rows(rows, AffineForm { bits, group, scales });
+    if let Form::Affine { scales, exact: true, .. } = form {
+        let repacked = matrix.affine_rows(rows, scales);
         let finite = |bytes: &[u8]| (0..bytes.len() / scales.size()).all(|i| scales.read(bytes, i).is_finite());
         let sound = finite(&repacked.scales) && finite(&repacked.biases);
         return if sound { Ok(repacked) } else { Err(NOT_FINITE) };

@@ -5,22 +5,23 @@
 /// `x = n·ln 2 + r` with |r| ≤ ln 2 / 2, then a degree-7 polynomial for `eʳ` and `2ⁿ` from the exponent bits.
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
-    const ROUND: f32 = 12_582_912.0; // 1.5 · 2²³: adding it rounds to an integer
+    const ROUND: f32 = 12_582_912.0; // 1.5 · 2²³: adding it rounds to an integer, which its low bits then hold
     const LN2_HIGH: f32 = 355.0 / 512.0; // the leading bits of ln 2: n times it is exact
     const LN2_LOW: f32 = -2.121_944_4e-4;
     let clamped = x.clamp(-87.3, 88.7);
-    let n = (clamped * std::f32::consts::LOG2_E + ROUND) - ROUND;
-    let r = (clamped - n * LN2_HIGH) - n * LN2_LOW;
-    let p = 1.0 / 5040.0;
-    let p = p * r + 1.0 / 720.0;
-    let p = p * r + 1.0 / 120.0;
-    let p = p * r + 1.0 / 24.0;
-    let p = p * r + 1.0 / 6.0;
-    let p = p * r + 0.5;
-    let p = (p * r) * r + r + 1.0;
-    let half = (n * 0.5) as i32; // two factors, so that 2ⁿ at either end of the range stays finite
+    let rounded = clamped.mul_add(std::f32::consts::LOG2_E, ROUND);
+    let n = rounded - ROUND;
+    let r = (-n).mul_add(LN2_LOW, (-n).mul_add(LN2_HIGH, clamped));
+    let p = (1.0f32 / 5040.0).mul_add(r, 1.0 / 720.0);
+    let p = p.mul_add(r, 1.0 / 120.0);
+    let p = p.mul_add(r, 1.0 / 24.0);
+    let p = p.mul_add(r, 1.0 / 6.0);
+    let p = p.mul_add(r, 0.5);
+    let p = (p * r).mul_add(r, r) + 1.0;
+    let n = rounded.to_bits().wrapping_sub(ROUND.to_bits()) as i32;
+    let half = n >> 1; // two factors, so that 2ⁿ at either end of the range stays finite
     let scale = |n: i32| f32::from_bits(((n + 127) << 23) as u32);
-    let y = p * scale(half) * scale(n as i32 - half);
+    let y = p * scale(half) * scale(n - half);
     let y = if x > 88.7 { f32::INFINITY } else { y };
     let y = if x < -87.3 { 0.0 } else { y };
     if x.is_nan() { x } else { y }

@@ -4,6 +4,7 @@
 //! bits do not depend on the number of threads: tasks write disjoint outputs, and every sum has a fixed order.
 
 mod exp;
+mod lanes;
 mod product;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use crate::executor::{Executor, ProgramId};
 use crate::program::{BufferId, Kind, Plan, Program, RowCounts, Run, Scalars, StateId, Weights};
 
 pub(crate) use exp::exp;
+pub(crate) use lanes::{LANES, exp_and_sum, join, largest, sum_of_products};
 pub(crate) use product::{
     Output, PANEL_BYTES, matrix, matrix_mut, multiply, multiply_transposed, small_product, with_scratch,
 };

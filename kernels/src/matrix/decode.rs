@@ -6,7 +6,11 @@ use std::ops::Range;
 
 use multiversion::multiversion;
 
+use super::f16::{Table, widen};
 use super::{BlockType, Encoding, FloatType, Matrix};
+
+/// Codes that are unpacked at a time.
+pub(super) const RUN: usize = 32;
 
 impl Matrix {
     /// Writes `self[rows, cols]` to `out` `[rows.len(), cols.len()]`, row-major. `cols` must start and end
@@ -19,40 +23,35 @@ impl Matrix {
         assert!(rows.end <= self.rows && cols.end <= self.cols, "panel outside the matrix");
         assert!(cols.start.is_multiple_of(self.column_step()) && width.is_multiple_of(self.column_step()));
         assert_eq!(out.len(), rows.len() * width, "panel of another size");
+        let table = Table::get();
+        let mut factors = Factors::default();
         for (row, out) in rows.zip(out.chunks_exact_mut(width.max(1))) {
-            let stored = self.stored_row(row);
+            let start = self.stored_row(row) * self.cols + cols.start;
             match self.encoding {
                 Encoding::Float(float) => {
-                    let at = (stored * self.cols + cols.start) * float.size();
-                    let bytes = &self.codes[at..at + width * float.size()];
+                    let bytes = &self.codes[start * float.size()..][..width * float.size()];
                     match float {
                         FloatType::F32 => widen_f32(bytes, out),
                         FloatType::F16 => widen_f16(bytes, out),
                         FloatType::BF16 => widen_bf16(bytes, out),
                     }
                 }
-                Encoding::Affine { bits, group, scales } => {
+                Encoding::Affine { bits, group, .. } => {
                     let bits = bits as usize;
-                    let codes = &self.codes[(stored * self.cols + cols.start) * bits / 8..][..width * bits / 8];
-                    let first = (stored * self.cols + cols.start) / group;
-                    for (g, (codes, out)) in
-                        codes.chunks_exact(group * bits / 8).zip(out.chunks_exact_mut(group)).enumerate()
-                    {
-                        let scale = scales.read(&self.scales, first + g);
-                        let bias = scales.read(&self.biases, first + g);
-                        match bits {
-                            4 => affine4(codes, scale, bias, out),
-                            _ => affine8(codes, scale, bias, out),
-                        }
+                    let codes = &self.codes[start * bits / 8..][..width * bits / 8];
+                    factors.read(self, start / group..(start + width) / group);
+                    match bits {
+                        4 => affine4(codes, group, &factors, out),
+                        _ => affine8(codes, group, &factors, out),
                     }
                 }
                 Encoding::Block(block) => {
-                    let at = (stored * self.cols + cols.start) / BlockType::LEN * block.size();
-                    let blocks = &self.codes[at..at + width / BlockType::LEN * block.size()];
+                    let blocks =
+                        &self.codes[start / BlockType::LEN * block.size()..][..width / BlockType::LEN * block.size()];
                     match block {
-                        BlockType::Q4_0 => q4_0(blocks, out),
-                        BlockType::Q4_1 => q4_1(blocks, out),
-                        BlockType::Q8_0 => q8_0(blocks, out),
+                        BlockType::Q4_0 => q4_0(table, blocks, out),
+                        BlockType::Q4_1 => q4_1(table, blocks, out),
+                        BlockType::Q8_0 => q8_0(table, blocks, out),
                     }
                 }
             }
@@ -65,18 +64,61 @@ impl Matrix {
     }
 }
 
-/// f16 to f32, exactly, without a branch on the subnormals: the exponent is rebased by a multiplication.
-#[inline(always)]
-pub(super) fn f16_to_f32(h: u16) -> f32 {
-    let magnitude = u32::from(h & 0x7fff) << 13;
-    let rebased = (f32::from_bits(magnitude) * f32::from_bits(0x7780_0000)).to_bits();
-    let bits = if magnitude >= 0x0f80_0000 { magnitude | 0x7f80_0000 } else { rebased };
-    f32::from_bits(bits | u32::from(h & 0x8000) << 16)
+/// Scales and biases of some groups of a group-affine matrix.
+#[derive(Default)]
+pub(super) struct Factors {
+    pub(super) scales: Vec<f32>,
+    pub(super) biases: Vec<f32>,
 }
 
+impl Factors {
+    /// Takes those of `groups`, counted over the whole matrix, in place of what it held.
+    pub(super) fn read(&mut self, matrix: &Matrix, groups: Range<usize>) {
+        let Encoding::Affine { scales: float, .. } = matrix.encoding else { return };
+        for (stored, factors) in [(&matrix.scales, &mut self.scales), (&matrix.biases, &mut self.biases)] {
+            factors.resize(groups.len(), 0.0);
+            let bytes = &stored[groups.start * float.size()..groups.end * float.size()];
+            match float {
+                FloatType::F32 => widen_f32(bytes, factors),
+                FloatType::F16 => widen_f16(bytes, factors),
+                FloatType::BF16 => widen_bf16(bytes, factors),
+            }
+        }
+    }
+}
+
+/// GGUF's order: element j is the low half of byte j, element j + 16 the high half.
 #[inline(always)]
-pub(super) fn f16_at(bytes: &[u8], at: usize) -> f32 {
-    f16_to_f32(u16::from_le_bytes([bytes[at], bytes[at + 1]]))
+pub(super) fn split_nibbles(bytes: &[u8; RUN / 2]) -> [u8; RUN] {
+    let mut codes = [0; RUN];
+    for j in 0..RUN / 2 {
+        codes[j] = bytes[j] & 15;
+    }
+    for j in 0..RUN / 2 {
+        codes[j + RUN / 2] = bytes[j] >> 4;
+    }
+    codes
+}
+
+/// MLX's order: element 2j is the low half of byte j, element 2j + 1 the high half.
+#[inline(always)]
+pub(super) fn pair_nibbles(bytes: &[u8; RUN / 2]) -> [u8; RUN] {
+    let mut codes = [0; RUN];
+    for j in 0..RUN / 2 {
+        codes[2 * j] = bytes[j] & 15;
+        codes[2 * j + 1] = bytes[j] >> 4;
+    }
+    codes
+}
+
+/// `out[j] = scale · codes[j] + bias`.
+#[inline(always)]
+fn affine(codes: [u8; RUN], scale: f32, bias: f32, out: &mut [f32; RUN]) {
+    for j in 0..RUN {
+        out[j] = scale * f32::from(codes[j]) + bias;
+    }
+    // Else the compiler vectorizes over several runs at once and gathers their codes byte by byte.
+    std::hint::black_box(());
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
@@ -89,7 +131,7 @@ fn widen_f32(bytes: &[u8], out: &mut [f32]) {
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
 fn widen_f16(bytes: &[u8], out: &mut [f32]) {
     for (b, o) in bytes.chunks_exact(2).zip(out) {
-        *o = f16_to_f32(u16::from_le_bytes([b[0], b[1]]));
+        *o = widen(u16::from_le_bytes([b[0], b[1]]));
     }
 }
 
@@ -101,64 +143,52 @@ fn widen_bf16(bytes: &[u8], out: &mut [f32]) {
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
-fn affine4(codes: &[u8], scale: f32, bias: f32, out: &mut [f32]) {
-    for (&c, o) in codes.iter().zip(out.chunks_exact_mut(2)) {
-        o[0] = scale * f32::from(c & 15) + bias;
-        o[1] = scale * f32::from(c >> 4) + bias;
-    }
-}
-
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
-fn affine8(codes: &[u8], scale: f32, bias: f32, out: &mut [f32]) {
-    for (&c, o) in codes.iter().zip(out) {
-        *o = scale * f32::from(c) + bias;
-    }
-}
-
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
-fn q4_0(blocks: &[u8], out: &mut [f32]) {
-    for (block, out) in blocks.chunks_exact(18).zip(out.chunks_exact_mut(32)) {
-        let d = f16_at(block, 0);
-        let (low, high) = out.split_at_mut(16);
-        for j in 0..16 {
-            low[j] = d * (f32::from(block[2 + j] & 15) - 8.0);
-            high[j] = d * (f32::from(block[2 + j] >> 4) - 8.0);
+fn affine4(codes: &[u8], group: usize, factors: &Factors, out: &mut [f32]) {
+    let groups = codes.chunks_exact(group / 2).zip(out.chunks_exact_mut(group));
+    for ((codes, out), (&scale, &bias)) in groups.zip(factors.scales.iter().zip(&factors.biases)) {
+        for (codes, out) in codes.as_chunks().0.iter().zip(out.as_chunks_mut().0) {
+            affine(pair_nibbles(codes), scale, bias, out);
         }
     }
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
-fn q4_1(blocks: &[u8], out: &mut [f32]) {
-    for (block, out) in blocks.chunks_exact(20).zip(out.chunks_exact_mut(32)) {
-        let (d, m) = (f16_at(block, 0), f16_at(block, 2));
-        let (low, high) = out.split_at_mut(16);
-        for j in 0..16 {
-            low[j] = d * f32::from(block[4 + j] & 15) + m;
-            high[j] = d * f32::from(block[4 + j] >> 4) + m;
+fn affine8(codes: &[u8], group: usize, factors: &Factors, out: &mut [f32]) {
+    let groups = codes.chunks_exact(group).zip(out.chunks_exact_mut(group));
+    for ((codes, out), (&scale, &bias)) in groups.zip(factors.scales.iter().zip(&factors.biases)) {
+        for (codes, out) in codes.as_chunks().0.iter().zip(out.as_chunks_mut().0) {
+            affine(*codes, scale, bias, out);
         }
     }
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
-fn q8_0(blocks: &[u8], out: &mut [f32]) {
-    for (block, out) in blocks.chunks_exact(34).zip(out.chunks_exact_mut(32)) {
-        let d = f16_at(block, 0);
-        for j in 0..32 {
-            out[j] = d * f32::from(block[2 + j] as i8);
+fn q4_0(table: &Table, blocks: &[u8], out: &mut [f32]) {
+    for (block, out) in blocks.as_chunks::<18>().0.iter().zip(out.as_chunks_mut::<RUN>().0) {
+        let (d, [_, _, nibbles @ ..]) = (table.at(block, 0), block);
+        let codes = split_nibbles(nibbles);
+        for j in 0..RUN {
+            out[j] = d * (f32::from(codes[j]) - 8.0);
         }
+        std::hint::black_box(()); // as in `affine`
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
+fn q4_1(table: &Table, blocks: &[u8], out: &mut [f32]) {
+    for (block, out) in blocks.as_chunks::<20>().0.iter().zip(out.as_chunks_mut().0) {
+        let [_, _, _, _, nibbles @ ..] = block;
+        affine(split_nibbles(nibbles), table.at(block, 0), table.at(block, 2), out);
+    }
+}
 
-    #[test]
-    fn f16_widens_as_ieee_says() {
-        for bits in 0..=u16::MAX {
-            let expected = half::f16::from_bits(bits).to_f32();
-            let got = f16_to_f32(bits);
-            assert!(got.to_bits() == expected.to_bits() || (got.is_nan() && expected.is_nan()), "{bits:04x}");
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
+fn q8_0(table: &Table, blocks: &[u8], out: &mut [f32]) {
+    for (block, out) in blocks.as_chunks::<34>().0.iter().zip(out.as_chunks_mut::<RUN>().0) {
+        let (d, [_, _, codes @ ..]) = (table.at(block, 0), block);
+        for j in 0..RUN {
+            out[j] = d * f32::from(codes[j] as i8);
         }
+        std::hint::black_box(()); // as in `affine`
     }
 }

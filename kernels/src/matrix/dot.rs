@@ -7,10 +7,10 @@ use std::ops::Range;
 
 use multiversion::multiversion;
 
-use super::decode::{f16_at, f16_to_f32};
+use super::decode::{Factors, RUN, pair_nibbles, split_nibbles};
+use super::f16::{Table, widen};
 use super::{BlockType, Encoding, FloatType, Matrix};
-
-const LANES: usize = 16;
+use crate::cpu::{LANES, join};
 
 /// A vector with the sums of its blocks of 32 columns.
 pub struct BlockSums {
@@ -31,44 +31,35 @@ impl Matrix {
     /// When `x` is not `[cols]`, or `out` not `[rows.len()]`.
     pub fn dot_rows(&self, rows: Range<usize>, x: &[f32], sums: &BlockSums, out: &mut [f32]) {
         assert!(x.len() == self.cols && out.len() == rows.len() && rows.end <= self.rows);
-        let sums = &sums.sums;
+        let (table, sums) = (Table::get(), &sums.sums);
+        let mut factors = Factors::default();
         for (row, out) in rows.zip(out) {
-            let stored = self.stored_row(row);
+            let start = self.stored_row(row) * self.cols;
             *out = match self.encoding {
                 Encoding::Float(float) => {
-                    let bytes = &self.codes[stored * self.cols * float.size()..][..self.cols * float.size()];
+                    let bytes = &self.codes[start * float.size()..][..self.cols * float.size()];
                     match float {
                         FloatType::F32 => dot_f32(bytes, x),
                         FloatType::F16 => dot_f16(bytes, x),
                         FloatType::BF16 => dot_bf16(bytes, x),
                     }
                 }
-                Encoding::Affine { bits, group, scales } => {
+                Encoding::Affine { bits, group, .. } => {
                     let bits = bits as usize;
-                    let codes = &self.codes[stored * self.cols * bits / 8..][..self.cols * bits / 8];
-                    let first = stored * self.cols / group;
-                    let mut total = [0.0; LANES];
-                    let mut offset = 0.0;
-                    for (g, (codes, x)) in codes.chunks_exact(group * bits / 8).zip(x.chunks_exact(group)).enumerate() {
-                        let scale = scales.read(&self.scales, first + g);
-                        let bias = scales.read(&self.biases, first + g);
-                        let blocks = group / BlockType::LEN;
-                        let sum: f32 = sums[g * blocks..(g + 1) * blocks].iter().sum();
-                        match bits {
-                            4 => accumulate_affine4(codes, scale, x, &mut total),
-                            _ => accumulate_affine8(codes, scale, x, &mut total),
-                        }
-                        offset = bias.mul_add(sum, offset);
+                    let codes = &self.codes[start * bits / 8..][..self.cols * bits / 8];
+                    factors.read(self, start / group..(start + self.cols) / group);
+                    match bits {
+                        4 => dot_affine4(codes, group, &factors, x, sums),
+                        _ => dot_affine8(codes, group, &factors, x, sums),
                     }
-                    reduce(&total) + offset
                 }
                 Encoding::Block(block) => {
                     let row_bytes = self.cols / BlockType::LEN * block.size();
-                    let blocks = &self.codes[stored * row_bytes..][..row_bytes];
+                    let blocks = &self.codes[start / BlockType::LEN * block.size()..][..row_bytes];
                     match block {
-                        BlockType::Q4_0 => dot_q4_0(blocks, x, sums),
-                        BlockType::Q4_1 => dot_q4_1(blocks, x, sums),
-                        BlockType::Q8_0 => dot_q8_0(blocks, x),
+                        BlockType::Q4_0 => dot_q4_0(table, blocks, x, sums),
+                        BlockType::Q4_1 => dot_q4_1(table, blocks, x, sums),
+                        BlockType::Q8_0 => dot_q8_0(table, blocks, x),
                     }
                 }
             };
@@ -76,113 +67,113 @@ impl Matrix {
     }
 }
 
+/// `total[j] += scale · (codes[j]·x[j] + codes[j + 16]·x[j + 16])`.
 #[inline(always)]
-fn reduce(lanes: &[f32; LANES]) -> f32 {
-    let mut lanes = *lanes;
-    let mut width = LANES / 2;
-    while width > 0 {
-        for i in 0..width {
-            lanes[i] += lanes[i + width];
-        }
-        width /= 2;
+fn accumulate<Code: Copy>(total: &mut [f32; LANES], scale: f32, codes: [Code; RUN], x: &[f32; RUN])
+where
+    f32: From<Code>,
+{
+    let mut pair = [0.0f32; LANES];
+    for j in 0..LANES {
+        pair[j] = f32::from(codes[j]) * x[j];
     }
-    lanes[0]
+    for j in 0..LANES {
+        pair[j] = f32::from(codes[j + LANES]).mul_add(x[j + LANES], pair[j]);
+    }
+    for j in 0..LANES {
+        total[j] = scale.mul_add(pair[j], total[j]);
+    }
 }
 
 /// `Σ w[k]·x[k]` over values read two or four bytes at a time.
 #[inline(always)]
-fn dot_values<const SIZE: usize>(bytes: &[u8], x: &[f32], value: impl Fn(&[u8]) -> f32) -> f32 {
+fn dot_values<const SIZE: usize>(bytes: &[u8], x: &[f32], value: impl Fn(&[u8; SIZE]) -> f32) -> f32 {
     let mut total = [0.0f32; LANES];
-    let (chunks, tail) = (bytes.chunks_exact(SIZE * LANES), bytes.len() / (SIZE * LANES) * LANES);
-    let rest = chunks.remainder();
-    for (w, x) in chunks.zip(x.chunks_exact(LANES)) {
+    let (values, (x, x_rest)) = (bytes.as_chunks::<SIZE>().0, x.as_chunks::<LANES>());
+    let (values, rest) = values.as_chunks::<LANES>();
+    for (w, x) in values.iter().zip(x) {
         for j in 0..LANES {
-            total[j] = value(&w[j * SIZE..(j + 1) * SIZE]).mul_add(x[j], total[j]);
+            total[j] = value(&w[j]).mul_add(x[j], total[j]);
         }
     }
-    for (j, (w, &x)) in rest.chunks_exact(SIZE).zip(&x[tail..]).enumerate() {
-        total[j] = value(w).mul_add(x, total[j]);
+    for (total, (w, &x)) in total.iter_mut().zip(rest.iter().zip(x_rest)) {
+        *total = value(w).mul_add(x, *total);
     }
-    reduce(&total)
+    join(&total)
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
 fn dot_f32(bytes: &[u8], x: &[f32]) -> f32 {
-    dot_values::<4>(bytes, x, |b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+    dot_values(bytes, x, |b| f32::from_le_bytes(*b))
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
 fn dot_f16(bytes: &[u8], x: &[f32]) -> f32 {
-    dot_values::<2>(bytes, x, |b| f16_to_f32(u16::from_le_bytes([b[0], b[1]])))
+    dot_values(bytes, x, |b| widen(u16::from_le_bytes(*b)))
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
 fn dot_bf16(bytes: &[u8], x: &[f32]) -> f32 {
-    dot_values::<2>(bytes, x, |b| f32::from_bits(u32::from(u16::from_le_bytes([b[0], b[1]])) << 16))
+    dot_values(bytes, x, |b| f32::from_bits(u32::from(u16::from_le_bytes(*b)) << 16))
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
-fn accumulate_affine4(codes: &[u8], scale: f32, x: &[f32], total: &mut [f32; LANES]) {
-    for (codes, x) in codes.chunks_exact(LANES).zip(x.chunks_exact(2 * LANES)) {
-        for j in 0..LANES {
-            let pair = f32::from(codes[j] & 15).mul_add(x[2 * j], f32::from(codes[j] >> 4) * x[2 * j + 1]);
-            total[j] = scale.mul_add(pair, total[j]);
+fn dot_affine4(codes: &[u8], group: usize, factors: &Factors, x: &[f32], sums: &[f32]) -> f32 {
+    let mut total = [0.0; LANES];
+    for ((codes, x), &scale) in codes.chunks_exact(group / 2).zip(x.chunks_exact(group)).zip(&factors.scales) {
+        for (codes, x) in codes.as_chunks().0.iter().zip(x.as_chunks().0) {
+            accumulate(&mut total, scale, pair_nibbles(codes), x);
         }
     }
+    join(&total) + offset(group, factors, sums)
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
-fn accumulate_affine8(codes: &[u8], scale: f32, x: &[f32], total: &mut [f32; LANES]) {
-    for (codes, x) in codes.chunks_exact(LANES).zip(x.chunks_exact(LANES)) {
-        for j in 0..LANES {
-            total[j] = (scale * f32::from(codes[j])).mul_add(x[j], total[j]);
+fn dot_affine8(codes: &[u8], group: usize, factors: &Factors, x: &[f32], sums: &[f32]) -> f32 {
+    let mut total = [0.0; LANES];
+    for ((codes, x), &scale) in codes.chunks_exact(group).zip(x.chunks_exact(group)).zip(&factors.scales) {
+        for (codes, x) in codes.as_chunks::<RUN>().0.iter().zip(x.as_chunks().0) {
+            accumulate(&mut total, scale, *codes, x);
         }
     }
+    join(&total) + offset(group, factors, sums)
+}
+
+/// `Σ bias · Σ x` over the groups.
+#[inline(always)]
+fn offset(group: usize, factors: &Factors, sums: &[f32]) -> f32 {
+    let group_sums = sums.chunks_exact(group / BlockType::LEN).map(|sums| sums.iter().sum::<f32>());
+    factors.biases.iter().zip(group_sums).fold(0.0, |total, (bias, sum)| bias.mul_add(sum, total))
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
-fn dot_q4_0(blocks: &[u8], x: &[f32], sums: &[f32]) -> f32 {
-    let mut total = [0.0f32; LANES];
-    let mut offset = 0.0f32;
-    for ((block, x), &sum) in blocks.chunks_exact(18).zip(x.chunks_exact(32)).zip(sums) {
-        let d = f16_at(block, 0);
-        accumulate_nibbles(&block[2..], d, x, &mut total);
+fn dot_q4_0(table: &Table, blocks: &[u8], x: &[f32], sums: &[f32]) -> f32 {
+    let (mut total, mut offset) = ([0.0; LANES], 0.0);
+    for ((block, x), &sum) in blocks.as_chunks::<18>().0.iter().zip(x.as_chunks().0).zip(sums) {
+        let (d, [_, _, nibbles @ ..]) = (table.at(block, 0), block);
+        accumulate(&mut total, d, split_nibbles(nibbles), x);
         offset = (-8.0 * d).mul_add(sum, offset);
     }
-    reduce(&total) + offset
+    join(&total) + offset
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
-fn dot_q4_1(blocks: &[u8], x: &[f32], sums: &[f32]) -> f32 {
-    let mut total = [0.0f32; LANES];
-    let mut offset = 0.0f32;
-    for ((block, x), &sum) in blocks.chunks_exact(20).zip(x.chunks_exact(32)).zip(sums) {
-        accumulate_nibbles(&block[4..], f16_at(block, 0), x, &mut total);
-        offset = f16_at(block, 2).mul_add(sum, offset);
+fn dot_q4_1(table: &Table, blocks: &[u8], x: &[f32], sums: &[f32]) -> f32 {
+    let (mut total, mut offset) = ([0.0; LANES], 0.0);
+    for ((block, x), &sum) in blocks.as_chunks::<20>().0.iter().zip(x.as_chunks().0).zip(sums) {
+        let [_, _, _, _, nibbles @ ..] = block;
+        accumulate(&mut total, table.at(block, 0), split_nibbles(nibbles), x);
+        offset = table.at(block, 2).mul_add(sum, offset);
     }
-    reduce(&total) + offset
-}
-
-/// One block's nibbles: element j in the low half of byte j, element j + 16 in the high half.
-#[inline(always)]
-fn accumulate_nibbles(nibbles: &[u8], d: f32, x: &[f32], total: &mut [f32; LANES]) {
-    let (low, high) = x.split_at(LANES);
-    for j in 0..LANES {
-        let pair = f32::from(nibbles[j] & 15).mul_add(low[j], f32::from(nibbles[j] >> 4) * high[j]);
-        total[j] = d.mul_add(pair, total[j]);
-    }
+    join(&total) + offset
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
-fn dot_q8_0(blocks: &[u8], x: &[f32]) -> f32 {
-    let mut total = [0.0f32; LANES];
-    for (block, x) in blocks.chunks_exact(34).zip(x.chunks_exact(32)) {
-        let d = f16_at(block, 0);
-        let (low, high) = x.split_at(LANES);
-        for j in 0..LANES {
-            let pair = f32::from(block[2 + j] as i8).mul_add(low[j], f32::from(block[18 + j] as i8) * high[j]);
-            total[j] = d.mul_add(pair, total[j]);
-        }
+fn dot_q8_0(table: &Table, blocks: &[u8], x: &[f32]) -> f32 {
+    let mut total = [0.0; LANES];
+    for (block, x) in blocks.as_chunks::<34>().0.iter().zip(x.as_chunks().0) {
+        let [_, _, codes @ ..] = block;
+        accumulate(&mut total, table.at(block, 0), bytemuck::cast::<_, [i8; RUN]>(*codes), x);
     }
-    reduce(&total)
+    join(&total)
 }

@@ -5,6 +5,7 @@
 
 mod decode;
 mod dot;
+mod f16;
 mod quantize;
 
 use std::ops::{Deref, Range};

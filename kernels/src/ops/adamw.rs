@@ -168,7 +168,9 @@ fn sum_of_squares(values: &[f32]) -> f64 {
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
 fn update(adam: &AdamW, factors: StepFactors, clip: f32, p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
     let (beta1, beta2) = (adam.beta1, adam.beta2);
-    for i in 0..p.len() {
+    let n = p.len();
+    let (g, m, v) = (&g[..n], &mut m[..n], &mut v[..n]);
+    for i in 0..n {
         let g = g[i] * clip;
         m[i] = beta1 * m[i] + (1.0 - beta1) * g;
         v[i] = beta2 * v[i] + (1.0 - beta2) * g * g;

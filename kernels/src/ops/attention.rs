@@ -6,7 +6,7 @@ use ndarray::parallel::prelude::*;
 use ndarray::{ArrayView2, Axis, s};
 use rayon::prelude::ParallelSlice;
 
-use crate::cpu::{Frame, exp, matrix, matrix_mut, with_scratch};
+use crate::cpu::{Frame, exp_and_sum, largest, matrix, matrix_mut, with_scratch};
 use crate::program::{Access, BufferId, Operation, Touch};
 #[cfg(feature = "gpu")]
 use crate::{
@@ -228,15 +228,8 @@ fn softmax(scores: &mut [f32], first: usize, last: usize) -> f32 {
     scores[..first].fill(0.0);
     scores[last + 1..].fill(0.0);
     let scores = &mut scores[first..=last];
-    let most = scores.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));
-    let mut lanes = [0.0f32; 16];
-    for chunk in scores.chunks_mut(16) {
-        for (lane, s) in lanes.iter_mut().zip(chunk) {
-            *s = exp(*s - most);
-            *lane += *s;
-        }
-    }
-    let sum: f32 = lanes.iter().sum();
+    let most = largest(scores);
+    let sum = exp_and_sum(scores, most);
     scores.iter_mut().for_each(|s| *s /= sum);
     sum.ln() + most
 }

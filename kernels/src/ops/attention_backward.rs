@@ -8,7 +8,7 @@ use ndarray::{ArrayView2, Axis, s};
 #[cfg(feature = "gpu")]
 use super::attention::TILE;
 use super::attention::{BLOCK, Heads, visible_keys};
-use crate::cpu::{Frame, exp, matrix, matrix_mut, with_scratch};
+use crate::cpu::{Frame, exp, matrix, matrix_mut, sum_of_products, with_scratch};
 use crate::program::{Access, BufferId, Operation, Touch};
 #[cfg(feature = "gpu")]
 use crate::{error::Result, gpu};
@@ -232,9 +232,10 @@ fn row_gradient(p: &mut [f32], ds: &mut [f32], visible: std::ops::Range<usize>, 
 }
 
 /// `delta[i, h] = Σ_d out[i, h, d] · dout[i, h, d]`.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
 fn dot_heads(out: &[f32], dout: &[f32], heads: Heads, delta: &mut [f32]) {
     let pairs = out.chunks_exact(heads.dim).zip(dout.chunks_exact(heads.dim));
     for (delta, (out, dout)) in delta.iter_mut().zip(pairs) {
-        *delta = out.iter().zip(dout).map(|(a, b)| a * b).sum();
+        *delta = sum_of_products([out, dout]);
     }
 }

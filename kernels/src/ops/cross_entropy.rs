@@ -5,7 +5,7 @@ use multiversion::multiversion;
 use ndarray::s;
 use rayon::prelude::*;
 
-use crate::cpu::{Frame, Output, exp, matrix, matrix_mut, multiply, multiply_transposed};
+use crate::cpu::{Frame, Output, exp_and_sum, largest, matrix, matrix_mut, multiply, multiply_transposed};
 use crate::program::{Access, BufferId, MatrixId, Operation, Touch};
 #[cfg(feature = "gpu")]
 use crate::{error::Result, gpu};
@@ -158,29 +158,11 @@ impl Operation for CrossEntropy {
     }
 }
 
-/// The loss of one row of logits; with a weight, the logits become their gradient.
+/// The loss of one row of logits; with a weight, the logits become their gradient, else they are lost.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
 fn row_loss(z: &mut [f32], target: usize, weight: Option<f32>) -> f32 {
-    const LANES: usize = 16;
-    let mut most = [f32::NEG_INFINITY; LANES];
-    for chunk in z.chunks(LANES) {
-        for (m, &z) in most.iter_mut().zip(chunk) {
-            *m = m.max(z);
-        }
-    }
-    let most = most.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));
-    let own = z[target];
-    let mut sums = [0.0f32; LANES];
-    for chunk in z.chunks_mut(LANES) {
-        for (sum, z) in sums.iter_mut().zip(chunk) {
-            let e = exp(*z - most);
-            *sum += e;
-            if weight.is_some() {
-                *z = e;
-            }
-        }
-    }
-    let sum: f32 = sums.iter().sum();
+    let (most, own) = (largest(z), z[target]);
+    let sum = exp_and_sum(z, most);
     if let Some(weight) = weight {
         let factor = weight / sum;
         z.iter_mut().for_each(|z| *z *= factor);

@@ -3,7 +3,7 @@
 use multiversion::multiversion;
 use rayon::prelude::*;
 
-use crate::cpu::Frame;
+use crate::cpu::{Frame, sum_of_products};
 use crate::program::{Access, BufferId, Operation, Touch, VectorId};
 #[cfg(feature = "gpu")]
 use crate::{error::Result, gpu};
@@ -124,19 +124,9 @@ impl Operation for RmsNormBackward {
     }
 }
 
-/// Σ a∘b in sixteen running sums, added up in a fixed order.
-#[inline(always)]
-fn dot(a: &[f32], b: impl Fn(usize) -> f32) -> f32 {
-    let mut lanes = [0.0f32; 16];
-    for (i, &a) in a.iter().enumerate() {
-        lanes[i % 16] += a * b(i);
-    }
-    lanes.iter().sum()
-}
-
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
 fn forward(x: &[f32], gain: &[f32], epsilon: f32, out: &mut [f32]) {
-    let r = 1.0 / (dot(x, |i| x[i]) / x.len() as f32 + epsilon).sqrt();
+    let r = 1.0 / (sum_of_products([x, x]) / x.len() as f32 + epsilon).sqrt();
     for ((o, &x), &g) in out.iter_mut().zip(x).zip(gain) {
         *o = x * r * g;
     }
@@ -145,8 +135,8 @@ fn forward(x: &[f32], gain: &[f32], epsilon: f32, out: &mut [f32]) {
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
 fn backward(x: &[f32], gain: &[f32], dy: &[f32], epsilon: f32, dx: &mut [f32]) {
     let n = x.len() as f32;
-    let r = 1.0 / (dot(x, |i| x[i]) / n + epsilon).sqrt();
-    let along = dot(x, |i| gain[i] * dy[i]) * r * r * r / n;
+    let r = 1.0 / (sum_of_products([x, x]) / n + epsilon).sqrt();
+    let along = sum_of_products([x, gain, dy]) * r * r * r / n;
     for (((dx, &x), &g), &dy) in dx.iter_mut().zip(x).zip(gain).zip(dy) {
         *dx += r * g * dy - x * along;
     }

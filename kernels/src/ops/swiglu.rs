@@ -117,7 +117,9 @@ fn forward(gate: &[f32], up: &[f32], out: &mut [f32]) {
 
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
 fn backward(gate: &[f32], up: &[f32], dout: &[f32], dgate: &mut [f32], dup: &mut [f32]) {
-    for i in 0..gate.len() {
+    let n = gate.len();
+    let (up, dout, dgate, dup) = (&up[..n], &dout[..n], &mut dgate[..n], &mut dup[..n]);
+    for i in 0..n {
         let z = gate[i];
         let sigmoid = 1.0 / (1.0 + exp(-z));
         dgate[i] = dout[i] * up[i] * sigmoid * (1.0 + z * (1.0 - sigmoid));

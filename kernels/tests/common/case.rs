@@ -72,32 +72,53 @@ impl Case {
 
     /// Runs the case twice, so that nothing can rely on a fresh arena; states start over in between.
     pub fn run(self, executor: impl FnOnce(Arc<Weights>) -> Box<dyn Executor>) -> Ran {
+        let mut ran = self.load(executor);
+        ran.run();
+        ran.rewind();
+        ran.run();
+        ran
+    }
+
+    /// The case on a device, not run yet.
+    pub fn load(self, executor: impl FnOnce(Arc<Weights>) -> Box<dyn Executor>) -> Ran {
         let mut executor = executor(Arc::new(self.weights));
         let program = Arc::new(self.program);
         for state in &self.states {
             executor.add_state("state", state.len()).unwrap();
         }
         let id = executor.load(program.clone()).unwrap();
-        let inputs = self.inputs.iter().map(|(id, values)| (*id, values.as_slice())).collect();
-        let run = Run { rows: self.rows, inputs, scalars: self.scalars };
-        for _ in 0..2 {
-            for (i, state) in self.states.iter().enumerate() {
-                executor.write_state(StateId(i), state).unwrap();
-            }
-            executor.run(id, &run).unwrap();
-        }
-        Ran { executor, program, id }
+        let (rows, inputs, scalars, states) = (self.rows, self.inputs, self.scalars, self.states);
+        let mut ran = Ran { executor, program, id, rows, inputs, scalars, states };
+        ran.rewind();
+        ran
     }
 }
 
-/// A case that has run.
+/// A case on a device.
 pub struct Ran {
     executor: Box<dyn Executor>,
     program: Arc<Program>,
     id: ProgramId,
+    rows: RowCounts,
+    inputs: Vec<(BufferId, Vec<u32>)>,
+    scalars: Scalars,
+    states: Vec<Vec<f32>>,
 }
 
 impl Ran {
+    /// Runs it once more.
+    pub fn run(&mut self) {
+        let inputs = self.inputs.iter().map(|(id, values)| (*id, values.as_slice())).collect();
+        self.executor.run(self.id, &Run { rows: self.rows, inputs, scalars: self.scalars }).unwrap();
+    }
+
+    /// Gives the state tensors the values that the case began with.
+    fn rewind(&mut self) {
+        for (i, state) in self.states.iter().enumerate() {
+            self.executor.write_state(StateId(i), state).unwrap();
+        }
+    }
+
     /// What an output or a state tensor holds.
     pub fn read(&mut self, buffer: BufferId) -> Vec<f32> {
         match self.program.buffer(buffer).kind {

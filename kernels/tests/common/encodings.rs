@@ -41,41 +41,8 @@ pub struct Known {
 
 impl Known {
     pub fn random(random: &mut Random, encoding: Encoding, rows: usize, cols: usize) -> Self {
-        let (matrix, value): (_, Box<dyn Fn(usize) -> f32>) = match encoding {
-            Encoding::Float(float) => {
-                let bytes = floats(random, float, rows * cols, 1.0);
-                let matrix = Matrix::float(rows, cols, float, bytes.clone().into());
-                (matrix, Box::new(move |at| value(float, &bytes, at)))
-            }
-            Encoding::Affine { bits, group, scales: float } => {
-                let codes = random.bytes(rows * cols * usize::from(bits) / 8);
-                let scales = floats(random, float, rows * cols / group, 0.1);
-                let biases = floats(random, float, rows * cols / group, 0.5);
-                let matrix = Matrix::affine(
-                    (rows, cols),
-                    bits,
-                    group,
-                    float,
-                    codes.clone().into(),
-                    scales.clone().into(),
-                    biases.clone().into(),
-                );
-                let value = move |at: usize| {
-                    let per_word = 32 / usize::from(bits);
-                    let word = &codes[at / per_word * 4..][..4];
-                    let word = u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
-                    let code = (word >> (at % per_word * usize::from(bits))) & ((1 << bits) - 1);
-                    value(float, &scales, at / group) * code as f32 + value(float, &biases, at / group)
-                };
-                (matrix, Box::new(value))
-            }
-            Encoding::Block(block) => {
-                let bytes: Vec<u8> = (0..rows * cols / 32).flat_map(|_| random_block(random, block)).collect();
-                let matrix = Matrix::blocks(rows, cols, block, bytes.clone().into());
-                (matrix, Box::new(move |at| block_value(block, &bytes[at / 32 * block.size()..], at % 32)))
-            }
-        };
-        Self { matrix: matrix.unwrap(), values: (0..rows * cols).map(value).collect() }
+        let (matrix, value) = stored(random, encoding, rows, cols);
+        Self { matrix, values: (0..rows * cols).map(value).collect() }
     }
 
     /// The same stored rows, read as GGUF stores q and k: row 2j of a head is row j of its first half, row 2j + 1 is
@@ -91,6 +58,50 @@ impl Known {
         let matrix = self.matrix.with_row_order(RowOrder::Interleaved { head_dim }).unwrap();
         Self { matrix, values }
     }
+}
+
+/// A random matrix, and the way to read its values by their place in the row-major order.
+pub fn stored(
+    random: &mut Random,
+    encoding: Encoding,
+    rows: usize,
+    cols: usize,
+) -> (Matrix, Box<dyn Fn(usize) -> f32>) {
+    let (matrix, value): (_, Box<dyn Fn(usize) -> f32>) = match encoding {
+        Encoding::Float(float) => {
+            let bytes = floats(random, float, rows * cols, 1.0);
+            let matrix = Matrix::float(rows, cols, float, bytes.clone().into());
+            (matrix, Box::new(move |at| value(float, &bytes, at)))
+        }
+        Encoding::Affine { bits, group, scales: float } => {
+            let codes = random.bytes(rows * cols * usize::from(bits) / 8);
+            let scales = floats(random, float, rows * cols / group, 0.1);
+            let biases = floats(random, float, rows * cols / group, 0.5);
+            let matrix = Matrix::affine(
+                (rows, cols),
+                bits,
+                group,
+                float,
+                codes.clone().into(),
+                scales.clone().into(),
+                biases.clone().into(),
+            );
+            let value = move |at: usize| {
+                let per_word = 32 / usize::from(bits);
+                let word = &codes[at / per_word * 4..][..4];
+                let word = u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
+                let code = (word >> (at % per_word * usize::from(bits))) & ((1 << bits) - 1);
+                value(float, &scales, at / group) * code as f32 + value(float, &biases, at / group)
+            };
+            (matrix, Box::new(value))
+        }
+        Encoding::Block(block) => {
+            let bytes: Vec<u8> = (0..rows * cols / 32).flat_map(|_| random_block(random, block)).collect();
+            let matrix = Matrix::blocks(rows, cols, block, bytes.clone().into());
+            (matrix, Box::new(move |at| block_value(block, &bytes[at / 32 * block.size()..], at % 32)))
+        }
+    };
+    (matrix.unwrap(), value)
 }
 
 fn floats(random: &mut Random, float: FloatType, n: usize, scale: f32) -> Vec<u8> {

@@ -62,6 +62,8 @@ pub struct DeviceInfo {
     pub name: String,
     /// Why it was chosen.
     pub reason: String,
+    /// Threads that compute; 0 on a GPU.
+    pub threads: usize,
 }
 
 /// Opens a device with the model's weights on it. `threads` is for the CPU; 0 means one a core.
@@ -72,7 +74,8 @@ pub(crate) fn open(
 ) -> Result<(Box<dyn Executor>, DeviceInfo)> {
     let cpu = |reason: String| -> Result<(Box<dyn Executor>, DeviceInfo)> {
         let executor = CpuExecutor::new(Arc::clone(weights), threads)?;
-        let info = DeviceInfo { kind: DeviceKind::Cpu, name: executor.device(), reason };
+        let threads = executor.threads();
+        let info = DeviceInfo { kind: DeviceKind::Cpu, name: executor.device(), reason, threads };
         Ok((Box::new(executor), info))
     };
     match choice {
@@ -90,7 +93,7 @@ fn gpu(weights: &Arc<Weights>, software: bool, reason: String) -> Result<(Box<dy
     use idiolect_kernels::gpu::{GpuExecutor, Options};
 
     let executor = GpuExecutor::new(weights, &Options { software, ..Options::default() })?;
-    let info = DeviceInfo { kind: DeviceKind::Gpu, name: executor.device(), reason };
+    let info = DeviceInfo { kind: DeviceKind::Gpu, name: executor.device(), reason, threads: 0 };
     Ok((Box::new(executor), info))
 }
 

@@ -43,6 +43,19 @@ impl Evaluation {
 /// # Errors
 /// When no token carries loss, an id lies outside the vocabulary, or the device fails.
 pub fn evaluate(session: &mut Session, adapter: Option<&Adapter>, samples: &[Sample]) -> Result<Evaluation> {
+    evaluate_with_progress(session, adapter, samples, &mut |_, _| {})
+}
+
+/// The same; `on_progress` hears how many rows of how many are done.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_with_progress(
+    session: &mut Session,
+    adapter: Option<&Adapter>,
+    samples: &[Sample],
+    on_progress: &mut dyn FnMut(usize, usize),
+) -> Result<Evaluation> {
     let rows = packed_rows(session, samples)?;
     session.start_job();
     let lora = session.bind(adapter)?;
@@ -51,7 +64,8 @@ pub fn evaluate(session: &mut Session, adapter: Option<&Adapter>, samples: &[Sam
     let executor = session.executor();
     let program = executor.load(Arc::new(scoring.program))?;
     let mut sums = vec![(0.0f64, 0usize); samples.len()];
-    for row in &rows {
+    for (done, row) in rows.iter().enumerate() {
+        on_progress(done, rows.len());
         let mut inputs = token_inputs(tokens, row);
         inputs.extend([(selected, &row.selected[..]), (targets, &row.targets[..])]);
         executor.run(program, &Run { rows: counts(row), inputs, scalars: Scalars::default() })?;

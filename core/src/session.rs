@@ -9,6 +9,7 @@ use crate::adapter::Adapter;
 use crate::device::{self, DeviceChoice, DeviceInfo};
 use crate::error::Result;
 use crate::model::{LoraBinding, Model};
+use crate::train::TrainPlan;
 
 /// A model whose weights are on a device.
 pub struct Session {
@@ -43,6 +44,21 @@ impl Session {
     /// The device and why it was chosen.
     pub fn device(&self) -> &DeviceInfo {
         &self.device
+    }
+
+    /// Plans the memory of a training of `adapter` on this device, in packed rows of `row_tokens`.
+    ///
+    /// # Errors
+    /// As [`TrainPlan::new`].
+    pub fn plan_training(
+        &self,
+        adapter: &Adapter,
+        row_tokens: usize,
+        budget_bytes: Option<usize>,
+    ) -> Result<TrainPlan> {
+        let dropout = adapter.config().dropout;
+        let DeviceInfo { kind, threads, .. } = self.device;
+        TrainPlan::new(&self.model, adapter.layout(), dropout, row_tokens, kind, threads, budget_bytes)
     }
 
     /// Bytes held on the device, weights included.

@@ -1,1 +1,48 @@
-fn main() {}
+//! `idiolect`: personalization from a terminal. A thin layer over the library: it reads options, shows progress and
+//! prints results.
+
+mod args;
+mod commands;
+mod memory;
+mod output;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use idiolect::{Error, ErrorKind};
+
+use commands::Command;
+use output::Output;
+
+/// Learns how one person writes, on their own device: a LoRA adapter on a frozen, quantized language model.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    /// Print results as compact JSON objects, one a line; text and progress go to standard error
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let output = Output::new(cli.json);
+    match cli.command.run(&output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&output, &error);
+            // 2 is clap's own code for options that make no sense.
+            ExitCode::from(if error.kind() == ErrorKind::BadOption { 2 } else { 1 })
+        }
+    }
+}
+
+fn report(output: &Output, error: &Error) {
+    output.note(&format!("error: {error}"));
+    if let Some(hint) = error.hint() {
+        output.note(&format!("hint: {hint}"));
+    }
+}

@@ -1,8 +1,10 @@
 //! LoRA adapters: what they adapt, their parameters, their files.
 
 mod layout;
+mod options;
 
 pub use layout::{LoraLayout, LoraSlot};
+pub use options::LoraOptions;
 
 use std::path::Path;
 
@@ -79,7 +81,16 @@ impl Adapter {
         AdapterFiles::write(path, &self.config, &self.factors_of(&self.params), &record)
     }
 
-    /// Writes values laid out as the parameters (their gradients, say) as a safetensors file under PEFT's names.
+    /// Checks that an adapter may be saved at `path`, before a long training: that nothing but an adapter lies there.
+    ///
+    /// # Errors
+    /// When something does.
+    pub fn check_destination(path: &Path) -> Result<()> {
+        AdapterFiles::check_destination(path)
+    }
+
+    /// Writes values laid out as the parameters (their gradients, say) as a safetensors file under PEFT's names. It
+    /// appears whole or not at all, in place of a file that lies there.
     ///
     /// # Errors
     /// When there are not as many values as parameters, or the disk refuses.
@@ -127,6 +138,11 @@ impl Adapter {
     /// Whether its samples began with the document-start token, so that generation has to as well.
     pub fn document_start(&self) -> bool {
         self.document_start
+    }
+
+    /// Records how its samples began.
+    pub(crate) fn set_document_start(&mut self, document_start: bool) {
+        self.document_start = document_start;
     }
 
     pub(crate) fn set_params(&mut self, params: Vec<f32>) -> Result<()> {

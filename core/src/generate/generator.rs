@@ -28,6 +28,15 @@ pub struct GenerateOptions {
     pub sampling: SamplingOptions,
     /// Strings that end the text; they are not part of it.
     pub stop: Vec<String>,
+    /// Go on behind end-of-turn tokens, for measuring.
+    pub ignore_eos: bool,
+}
+
+impl Default for GenerateOptions {
+    /// 128 tokens, sampled.
+    fn default() -> Self {
+        Self { max_tokens: 128, sampling: SamplingOptions::default(), stop: Vec::new(), ignore_eos: false }
+    }
 }
 
 /// What was generated.
@@ -170,7 +179,7 @@ impl<'s> Generator<'s> {
         let started = Instant::now();
         let finish_reason = loop {
             seen.push(id);
-            if model.tokenizer().is_eos(id) {
+            if !options.ignore_eos && model.tokenizer().is_eos(id) {
                 break FinishReason::EndOfTurn;
             }
             let piece = stream.push(id)?;

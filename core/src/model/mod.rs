@@ -5,6 +5,7 @@ pub mod config;
 pub(crate) mod graph;
 pub(crate) mod inference;
 mod rope;
+mod summary;
 pub(crate) mod training;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use std::sync::OnceLock;
 pub use base::BaseModel;
 pub use config::{Family, Linear, ModelConfig, RopeParameters, RopeScaling};
 pub(crate) use graph::{LoraBinding, TokenInputs};
+pub use summary::{MatrixForm, MatrixKind};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{ModelFiles, ModelSource, vocabulary};

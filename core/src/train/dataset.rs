@@ -84,8 +84,12 @@ pub fn sample_of_text(row: &TextRow, tokenizer: &Tokenizer, seq_len: usize) -> R
             (ids, 1)
         }
     };
-    ids.truncate(seq_len);
-    Ok(Sample { ids, supervised_from, text_bytes: row.text.len() })
+    let mut text_bytes = row.text.len();
+    if ids.len() > seq_len {
+        ids.truncate(seq_len);
+        text_bytes = tokenizer.decode(ids.get(supervised_from..).unwrap_or_default())?.len();
+    }
+    Ok(Sample { ids, supervised_from, text_bytes })
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod dataset;
 mod options;
 mod packing;
 mod plan;
+mod run;
 mod schedule;
 mod trainer;
 
@@ -13,5 +14,6 @@ pub use dataset::{TextRow, read_ids, read_texts, sample_of_ids, sample_of_text};
 pub use options::TrainOptions;
 pub use packing::{PackedRow, Sample, pack};
 pub use plan::TrainPlan;
+pub use run::{Training, TrainingData, TrainingSummary};
 pub use schedule::{Decay, Schedule};
 pub use trainer::{StepReport, Trainer};

@@ -13,7 +13,7 @@ use crate::format::json::JsonFields;
 use crate::format::mlx_adapter;
 use crate::format::safetensors::{self, Tensors};
 use crate::format::safetensors_writer::{SafetensorsWriter, TensorSpec};
-use crate::format::staged::{StagedFolder, whole_file};
+use crate::format::staged::{StagedFolder, refuse_occupied, whole_file};
 use crate::format::tensor::{Storage, Tensor};
 use crate::model::config::{Linear, ModelConfig};
 
@@ -172,6 +172,14 @@ impl AdapterFiles {
         let a = read(Factor::A, [rank, inputs])?;
         let b = read(Factor::B, [outputs, rank])?;
         Ok(Factors { layer, linear, a, b })
+    }
+
+    /// Checks that [`AdapterFiles::write`] would not meet something other than an adapter.
+    ///
+    /// # Errors
+    /// When it would.
+    pub fn check_destination(folder: &Path) -> Result<()> {
+        if folder.join(CONFIG).is_file() { Ok(()) } else { refuse_occupied(folder) }
     }
 
     /// Writes a folder that PEFT loads: it appears whole or not at all, in place of an adapter that lies there.

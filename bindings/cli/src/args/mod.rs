@@ -1,0 +1,11 @@
+//! Options that several commands share.
+
+mod budget;
+mod data;
+mod device;
+mod lora;
+
+pub use budget::BudgetArgs;
+pub use data::DataArgs;
+pub use device::DeviceArgs;
+pub use lora::LoraArgs;

@@ -1,0 +1,171 @@
+//! `idiolect bench`: how fast this machine runs a model, and in how much memory.
+
+use std::fmt::{self, Display};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use idiolect::adapter::LoraOptions;
+use idiolect::generate::{GenerateOptions, Generation, Generator, SamplingOptions};
+use idiolect::train::{TrainOptions, Training, TrainingData};
+use idiolect::{Model, Result, Session};
+use serde::Serialize;
+
+use crate::args::DeviceArgs;
+use crate::memory::peak_process_bytes;
+use crate::output::{Output, Table, megabytes};
+use crate::progress::Progress;
+
+/// Prompt tokens of the two prefill measurements.
+const PREFILL: [usize; 2] = [128, 512];
+
+/// New tokens of the decoding measurement.
+const DECODE: usize = 64;
+
+/// Tokens of a training step.
+const TRAIN: usize = 256;
+
+/// Training steps; the first one, which warms caches, is not counted.
+const TRAIN_STEPS: usize = 6;
+
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// A model folder or a GGUF file
+    model: PathBuf,
+
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+/// Tokens a second and bytes.
+#[derive(Serialize)]
+struct Report {
+    device: &'static str,
+    device_name: String,
+    prefill_128_tokens_per_second: Option<f64>,
+    prefill_512_tokens_per_second: Option<f64>,
+    decode_tokens_per_second: f64,
+    train_tokens_per_second: f64,
+    peak_device_bytes: usize,
+    peak_process_bytes: Option<usize>,
+}
+
+impl Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let speed = |tokens: Option<f64>| {
+            tokens.map_or("(the model's context is shorter)".into(), |t| format!("{t:.1} tokens a second"))
+        };
+        Table(&[
+            ("device", format!("{}: {}", self.device, self.device_name)),
+            ("prefill, 128 tokens", speed(self.prefill_128_tokens_per_second)),
+            ("prefill, 512 tokens", speed(self.prefill_512_tokens_per_second)),
+            ("decode", speed(Some(self.decode_tokens_per_second))),
+            ("training, rank 8, 256 tokens a step", speed(Some(self.train_tokens_per_second))),
+            ("peak on the device", megabytes(self.peak_device_bytes)),
+            ("peak of the process", self.peak_process_bytes.map_or("not told by this system".into(), megabytes)),
+        ])
+        .fmt(f)
+    }
+}
+
+impl Bench {
+    pub fn run(&self, output: &Output) -> Result<()> {
+        let model = Arc::new(Model::open(&self.model)?);
+        let mut session = self.device.open(output, model)?;
+        let mut bench = Measuring { peak_device_bytes: session.device_bytes(), session: &mut session };
+        let mut progress = Progress::new(output, "measuring");
+        let mut at = 0;
+        let mut next = |what: &'static str| {
+            progress.reach(at, 4, what);
+            at += 1;
+        };
+        next("prefill, 128 tokens");
+        let prefill_128 = bench.prefill(PREFILL[0])?;
+        next("prefill, 512 tokens");
+        let prefill_512 = bench.prefill(PREFILL[1])?;
+        next("decode");
+        let decode = bench.decode()?;
+        next("training");
+        let train = bench.train()?;
+        let peak_device_bytes = bench.peak_device_bytes;
+        drop(progress);
+        output.result(&Report {
+            device: session.device().kind.name(),
+            device_name: session.device().name.clone(),
+            prefill_128_tokens_per_second: prefill_128,
+            prefill_512_tokens_per_second: prefill_512,
+            decode_tokens_per_second: decode,
+            train_tokens_per_second: train,
+            peak_device_bytes,
+            peak_process_bytes: peak_process_bytes(),
+        })
+    }
+}
+
+/// A session under measurement.
+struct Measuring<'s> {
+    session: &'s mut Session,
+    peak_device_bytes: usize,
+}
+
+impl Measuring<'_> {
+    /// Tokens of text that no model finds special: the same on every machine.
+    fn ids(&self, len: usize) -> Vec<u32> {
+        let vocabulary = self.session.model().base().config.vocab_size;
+        (0..len).map(|i| ((i * 7919 + 104_729) % vocabulary) as u32).collect()
+    }
+
+    /// Prompt tokens a second, the better of two runs after a first that warms up; `None` beyond the model's context.
+    fn prefill(&mut self, tokens: usize) -> Result<Option<f64>> {
+        if tokens > self.session.model().base().context {
+            return Ok(None);
+        }
+        let speeds = (0..3)
+            .map(|_| Ok(tokens as f64 / self.generate(tokens, 1)?.prefill_seconds))
+            .collect::<Result<Vec<f64>>>()?;
+        Ok(speeds.into_iter().skip(1).reduce(f64::max))
+    }
+
+    /// Decoded tokens a second behind a short prompt.
+    fn decode(&mut self) -> Result<f64> {
+        Ok(self.generate(16, 1 + DECODE)?.tokens_per_second())
+    }
+
+    fn generate(&mut self, prompt: usize, new: usize) -> Result<Generation> {
+        let ids = self.ids(prompt);
+        let options = GenerateOptions {
+            max_tokens: new,
+            sampling: SamplingOptions::greedy(),
+            ignore_eos: true,
+            ..GenerateOptions::default()
+        };
+        let mut generator = Generator::new(self.session, None, prompt + new - 1)?;
+        let generation = generator.generate(&ids, &options, &mut |_| ControlFlow::Continue(()))?;
+        self.note_peak();
+        Ok(generation)
+    }
+
+    /// Trained tokens a second: rank 8 on all seven linear layers, one row of 256 tokens a step.
+    fn train(&mut self) -> Result<f64> {
+        let model = Arc::clone(self.session.model());
+        let data = TrainingData::from_ids(&[self.ids(TRAIN + 1)], &model)?;
+        let options = TrainOptions { steps: Some(TRAIN_STEPS), ..TrainOptions::default() };
+        let adapter = LoraOptions::default().fresh(&model, options.seed)?;
+        let mut training = Training::new(self.session, adapter, data, &options)?;
+        let (mut tokens, mut seconds) = (0, 0.0);
+        while let Some(step) = training.step()? {
+            if step.step > 1 {
+                tokens += step.tokens;
+                seconds += step.tokens as f64 / step.tokens_per_second;
+            }
+        }
+        drop(training);
+        self.note_peak();
+        Ok(tokens as f64 / seconds)
+    }
+
+    fn note_peak(&mut self) {
+        self.peak_device_bytes = self.peak_device_bytes.max(self.session.device_bytes());
+    }
+}

@@ -1,0 +1,44 @@
+//! The commands, one a file.
+
+mod bench;
+mod eval;
+mod generate;
+mod info;
+mod plan;
+mod train;
+
+use clap::Subcommand;
+use idiolect::Result;
+
+use crate::output::Output;
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Say what a model is
+    Info(info::Info),
+    /// State the memory of a training before it runs
+    Plan(plan::Plan),
+    /// Learn a LoRA adapter from what someone wrote
+    Train(train::Train),
+    /// Measure the loss of a text under a model, with or without an adapter
+    Eval(eval::Eval),
+    /// Continue a prompt, with or without an adapter
+    Generate(generate::Generate),
+    /// Measure speed and memory on this machine
+    Bench(bench::Bench),
+}
+
+impl Command {
+    /// Runs the command.
+    pub fn run(&self, output: &Output) -> Result<()> {
+        match self {
+            Self::Info(info) => info.run(output),
+            Self::Plan(plan) => plan.run(output),
+            Self::Train(train) => train.run(output),
+            Self::Eval(eval) => eval.run(output),
+            Self::Generate(generate) => generate.run(output),
+            Self::Bench(bench) => bench.run(output),
+        }
+    }
+}

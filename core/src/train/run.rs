@@ -1,0 +1,222 @@
+//! A whole training, from samples to an adapter: what every surface runs.
+
+use serde_json::{Map, Value, json};
+
+use super::batches::Batches;
+use super::dataset::{TextRow, sample_of_ids, sample_of_text};
+use super::options::TrainOptions;
+use super::packing::{PackedRow, Sample, pack};
+use super::plan::TrainPlan;
+use super::trainer::{StepReport, Trainer};
+use crate::adapter::Adapter;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::Model;
+use crate::session::Session;
+
+/// What is learned from or measured, and how it is cut into steps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrainingData {
+    samples: Vec<Sample>,
+    kind: DataKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DataKind {
+    /// Shuffled every epoch, packed side by side. `plain` where at least one has no context, so that it began with the
+    /// document-start token.
+    Texts { plain: bool },
+    /// In order, again and again, a row a micro-batch.
+    Ids,
+}
+
+impl TrainingData {
+    /// A person's texts as samples of at most `seq_len` tokens; blank ones are left out.
+    ///
+    /// # Errors
+    /// As [`sample_of_text`]; when no text carries loss, or a sample is longer than the model's context.
+    pub fn from_texts(rows: &[TextRow], model: &Model, seq_len: usize) -> Result<Self> {
+        let written: Vec<&TextRow> = rows.iter().filter(|row| !row.text.trim().is_empty()).collect();
+        let samples: Vec<Sample> =
+            written.iter().map(|row| sample_of_text(row, model.tokenizer(), seq_len)).collect::<Result<_>>()?;
+        let plain = written.iter().any(|row| row.context.is_none());
+        let supervised: Vec<Sample> = samples.into_iter().filter(|sample| sample.supervised() > 0).collect();
+        Self { samples: supervised, kind: DataKind::Texts { plain } }.checked(model)
+    }
+
+    /// Rows of token ids as they are: a row of n ids gives n − 1 predictions.
+    ///
+    /// # Errors
+    /// When no row has two ids, an id lies outside the vocabulary, or a row is longer than the model's context.
+    pub fn from_ids(rows: &[Vec<u32>], model: &Model) -> Result<Self> {
+        let samples = rows.iter().map(|ids| sample_of_ids(ids, model.tokenizer())).collect();
+        Self { samples, kind: DataKind::Ids }.checked(model)
+    }
+
+    fn checked(self, model: &Model) -> Result<Self> {
+        model.check_samples(&self.samples)?;
+        if self.samples.iter().all(|sample| sample.supervised() == 0) {
+            let hint = match self.kind {
+                DataKind::Texts { .. } => "give at least one message that is not blank, and a seq-len that reaches it",
+                DataKind::Ids => "give at least one row of two ids or more",
+            };
+            return Err(Error::new(ErrorKind::BadData, "no token of the data carries loss").with_hint(hint));
+        }
+        Ok(self)
+    }
+
+    /// The samples, in the order of the file.
+    pub fn samples(&self) -> &[Sample] {
+        &self.samples
+    }
+
+    /// Tokens that a packed row has to hold.
+    pub fn row_tokens(&self, options: &TrainOptions) -> usize {
+        match self.kind {
+            DataKind::Texts { .. } => options.seq_len,
+            DataKind::Ids => self.samples.iter().map(Sample::inputs).max().unwrap_or(0),
+        }
+    }
+
+    /// The samples of every step.
+    fn batches(&self, options: &TrainOptions) -> Batches {
+        let (samples, epochs, steps) = (self.samples.len(), options.epochs, options.steps);
+        match self.kind {
+            DataKind::Texts { .. } => {
+                let per_step = options.batch_samples.saturating_mul(options.accumulate);
+                Batches::shuffled(samples, per_step, epochs, steps, options.seed)
+            }
+            DataKind::Ids => Batches::in_order(samples, options.accumulate, epochs, steps),
+        }
+    }
+
+    /// One step's rows.
+    fn rows(&self, batch: &[usize], row_tokens: usize) -> Vec<PackedRow> {
+        let samples = batch.iter().map(|&i| &self.samples[i]);
+        match self.kind {
+            DataKind::Texts { .. } => pack(samples, row_tokens),
+            DataKind::Ids => samples.flat_map(|sample| pack([sample], row_tokens)).collect(),
+        }
+    }
+}
+
+/// What a training came to so far.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TrainingSummary {
+    /// Optimizer steps.
+    pub steps: usize,
+    /// Loss of the first step, nats a token, before it learned anything.
+    pub first_loss: Option<f32>,
+    /// Loss of the last step.
+    pub last_loss: Option<f32>,
+    /// Tokens that went through the model.
+    pub tokens: usize,
+    /// Seconds in steps.
+    pub seconds: f64,
+}
+
+impl TrainingSummary {
+    fn add(&mut self, report: &StepReport) {
+        self.steps = report.step;
+        self.first_loss.get_or_insert(report.loss);
+        self.last_loss = Some(report.loss);
+        self.tokens += report.tokens;
+        self.seconds += report.tokens as f64 / report.tokens_per_second;
+    }
+
+    /// Tokens a second.
+    pub fn tokens_per_second(&self) -> f64 {
+        if self.seconds > 0.0 { self.tokens as f64 / self.seconds } else { 0.0 }
+    }
+
+    /// The report to save beside the adapter.
+    pub fn record(&self) -> Map<String, Value> {
+        let values = json!({
+            "steps": self.steps,
+            "first_loss": self.first_loss,
+            "last_loss": self.last_loss,
+            "tokens": self.tokens,
+            "seconds": self.seconds,
+        });
+        values.as_object().cloned().unwrap_or_default()
+    }
+}
+
+/// A training under way: call [`Training::step`] until it has no more to report, then take the adapter.
+pub struct Training<'s> {
+    trainer: Trainer<'s>,
+    data: TrainingData,
+    batches: Batches,
+    plan: TrainPlan,
+    summary: TrainingSummary,
+}
+
+impl<'s> Training<'s> {
+    /// Plans the training of `adapter` on `data` within the budget, and makes room for it on the device.
+    ///
+    /// # Errors
+    /// When an option is out of range, the budget cannot hold the training, or the adapter does not fit the model.
+    pub fn new(
+        session: &'s mut Session,
+        mut adapter: Adapter,
+        data: TrainingData,
+        options: &TrainOptions,
+    ) -> Result<Self> {
+        options.check()?;
+        let plan = session.plan_training(&adapter, data.row_tokens(options), options.budget_bytes)?;
+        if let DataKind::Texts { plain: true } = data.kind {
+            adapter.set_document_start(true);
+        }
+        let batches = data.batches(options);
+        let trainer = Trainer::new(session, adapter, options, &plan, batches.len())?;
+        Ok(Self { trainer, data, batches, plan, summary: TrainingSummary::default() })
+    }
+
+    /// The memory it takes.
+    pub fn plan(&self) -> &TrainPlan {
+        &self.plan
+    }
+
+    /// Optimizer steps in all.
+    pub fn steps(&self) -> usize {
+        self.batches.len()
+    }
+
+    /// What it came to so far.
+    pub fn summary(&self) -> &TrainingSummary {
+        &self.summary
+    }
+
+    /// Takes the next step; `None` after the last.
+    ///
+    /// # Errors
+    /// As [`Trainer::step`].
+    pub fn step(&mut self) -> Result<Option<StepReport>> {
+        self.step_with(|_| Ok(()))
+    }
+
+    /// The same; `with_gradients` sees the trainer when the step's gradient is complete, before clipping.
+    ///
+    /// # Errors
+    /// As [`Training::step`], and whatever `with_gradients` returns.
+    pub fn step_with(
+        &mut self,
+        with_gradients: impl FnOnce(&mut Trainer<'s>) -> Result<()>,
+    ) -> Result<Option<StepReport>> {
+        let next = self.summary.steps;
+        if next == self.batches.len() {
+            return Ok(None);
+        }
+        let rows = self.data.rows(self.batches.step(next), self.plan.row_tokens);
+        let report = self.trainer.step_rows(&rows, with_gradients)?;
+        self.summary.add(&report);
+        Ok(Some(report))
+    }
+
+    /// The adapter as trained so far.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn adapter(&mut self) -> Result<Adapter> {
+        self.trainer.adapter()
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::StopMatcher;
 use crate::Result;
-use crate::text::Tokenizer;
+use crate::text::{Detokenizer, Tokenizer};
 
 /// What a token brought: text to show, and whether a stop string ended the generation with it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -27,10 +27,7 @@ impl<'t> TextStream<'t> {
     /// # Errors
     /// `BadOption` for an empty stop string.
     pub fn new(tokenizer: &'t Tokenizer, stops: &[String]) -> Result<Self> {
-        Ok(Self {
-            detokenizer: Detokenizer { tokenizer, anchor: None, window: Vec::new() },
-            stops: StopMatcher::new(stops)?,
-        })
+        Ok(Self { detokenizer: Detokenizer::new(tokenizer), stops: StopMatcher::new(stops)? })
     }
 
     /// Takes the next token.
@@ -47,63 +44,9 @@ impl<'t> TextStream<'t> {
     /// # Errors
     /// As [`Tokenizer::decode`].
     pub fn finish(mut self) -> Result<Piece> {
-        let rest = self.detokenizer.flush()?;
+        let rest = self.detokenizer.finish()?;
         let mut text = self.stops.push(&rest);
         text.push_str(&self.stops.finish());
         Ok(Piece { text, stopped: self.stops.stopped() })
     }
-}
-
-/// Decodes a window of tokens at a time. A window ends where the text cannot change any more, whatever
-/// follows: after a whole character, and not within a run of byte tokens (`<0x0A>`), which a tokenizer with
-/// byte fallback decodes together. The token before the window is decoded along with it, since the first
-/// token of a text loses its leading space in some vocabularies.
-#[derive(Debug)]
-struct Detokenizer<'t> {
-    tokenizer: &'t Tokenizer,
-    anchor: Option<u32>,
-    window: Vec<u32>,
-}
-
-impl Detokenizer<'_> {
-    fn push(&mut self, id: u32) -> Result<String> {
-        // Control tokens leave no trace in the text, nor do ids beyond the vocabulary.
-        if self.tokenizer.is_control(id) {
-            return Ok(String::new());
-        }
-        let Some(token) = self.tokenizer.token_text(id) else { return Ok(String::new()) };
-        self.window.push(id);
-        if is_byte(&token) {
-            return Ok(String::new());
-        }
-        let text = self.text()?;
-        if text.ends_with(char::REPLACEMENT_CHARACTER) {
-            return Ok(String::new());
-        }
-        self.anchor = Some(id);
-        self.window.clear();
-        Ok(text)
-    }
-
-    fn flush(&mut self) -> Result<String> {
-        let text = self.text()?;
-        self.window.clear();
-        Ok(text)
-    }
-
-    /// The text of the window.
-    fn text(&self) -> Result<String> {
-        let Some(anchor) = self.anchor else { return self.tokenizer.decode(&self.window) };
-        let ids: Vec<u32> = std::iter::once(anchor).chain(self.window.iter().copied()).collect();
-        let text = self.tokenizer.decode(&ids)?;
-        let before = self.tokenizer.decode(&[anchor])?;
-        match text.strip_prefix(before.as_str()) {
-            Some(rest) => Ok(rest.to_owned()),
-            None => self.tokenizer.decode(&self.window),
-        }
-    }
-}
-
-fn is_byte(token: &str) -> bool {
-    token.len() == 6 && token.starts_with("<0x") && token.ends_with('>')
 }

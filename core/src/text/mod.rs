@@ -1,6 +1,8 @@
 //! Text to token ids and back: the tokenizer of a model folder or a GGUF file, and its chat template.
 
 mod chat;
+mod controls;
+mod detokenizer;
 mod folder;
 mod gguf;
 mod pipeline;
@@ -9,5 +11,6 @@ mod template;
 mod tokenizer;
 
 pub use chat::{ChatMessage, Role};
+pub(crate) use detokenizer::Detokenizer;
 pub use gguf::GgufVocabulary;
 pub use tokenizer::Tokenizer;

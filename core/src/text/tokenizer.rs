@@ -6,6 +6,8 @@ use std::ops::Range;
 use sha2::{Digest, Sha256};
 use tokenizers::{AddedVocabulary, Model, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer};
 
+use super::Detokenizer;
+use super::controls::{Control, Controls};
 use super::pipeline::{Built, Pipeline};
 use super::template::ChatTemplate;
 use crate::{Error, ErrorKind, Result};
@@ -23,6 +25,7 @@ pub struct Tokenizer {
     pub(super) pipeline: Pipeline,
     /// The pipeline's added tokens, with control tokens read as plain text.
     plain: AddedVocabulary,
+    controls: Controls,
     pub(super) special: SpecialTokens,
     pub(super) template: Option<ChatTemplate>,
     document_start: Option<u32>,
@@ -66,6 +69,7 @@ impl Tokenizer {
             document_start: pipeline.token_to_id(DOCUMENT_START).or(special.bos),
             template: chat_template.map(|source| ChatTemplate::new(source, &special.names)),
             fingerprint: Sha256::finalize(digest).into(),
+            controls: Controls::of(pipeline.get_added_vocabulary()),
             pipeline,
             plain,
             special,
@@ -91,28 +95,25 @@ impl Tokenizer {
     }
 
     /// The tokens of `text`, control tokens taken as such unless a byte of them lies in one of the
-    /// ascending, disjoint ranges of `quoted`.
+    /// ascending, disjoint ranges of `quoted`. The text is cut at control tokens and nowhere else.
     pub(super) fn encode_around(&self, text: &str, quoted: &[Range<usize>]) -> Result<Vec<Placed>> {
-        let controls = self.controls(text);
-        let spelled = |control: &Range<usize>| quoted.iter().any(|q| q.start < control.end && control.start < q.end);
-        if !controls.iter().any(|(_, bytes)| spelled(bytes)) {
-            return placed(self.tokenize(self.pipeline.get_added_vocabulary(), text)?, 0);
+        let mut controls = self.controls.find(text, 0..text.len());
+        let in_quote = |control: &Control| {
+            quoted.iter().any(|quote| quote.start < control.spelled.end && control.spelled.start < quote.end)
+        };
+        if controls.iter().any(in_quote) {
+            // Search between the quotes only, so that no control token is hidden by one that a quote spells.
+            let starts = std::iter::once(0).chain(quoted.iter().map(|quote| quote.end));
+            let ends = quoted.iter().map(|quote| quote.start).chain(std::iter::once(text.len()));
+            controls = starts.zip(ends).flat_map(|(start, end)| self.controls.find(text, start..end)).collect();
         }
 
-        // Look for the template's own control tokens between the quotes only, so that none is hidden by
-        // one that a quote spells out, and cut the text at those and nowhere else.
-        let starts = std::iter::once(0).chain(quoted.iter().map(|range| range.end));
-        let ends = quoted.iter().map(|range| range.start).chain(std::iter::once(text.len()));
-        let own = starts.zip(ends).flat_map(|(start, end)| {
-            let found = self.controls(&text[start..end]).into_iter();
-            found.map(move |(id, bytes)| Placed { id, bytes: bytes.start + start..bytes.end + start })
-        });
         let mut tokens = Vec::new();
         let mut done = 0;
-        for control in own {
-            tokens.extend(placed(self.tokenize(&self.plain, &text[done..control.bytes.start])?, done)?);
-            done = control.bytes.end;
-            tokens.push(control);
+        for Control { id, taken, .. } in controls {
+            tokens.extend(placed(self.tokenize(&self.plain, &text[done..taken.start])?, done)?);
+            done = taken.end;
+            tokens.push(Placed { id, bytes: taken });
         }
         tokens.extend(placed(self.tokenize(&self.plain, &text[done..])?, done)?);
         Ok(tokens)
@@ -120,18 +121,7 @@ impl Tokenizer {
 
     /// Whether `text` spells out a control token.
     pub(super) fn spells_control(&self, text: &str) -> bool {
-        !self.controls(text).is_empty()
-    }
-
-    /// Where `text` spells out control tokens, in order.
-    fn controls(&self, text: &str) -> Vec<(u32, Range<usize>)> {
-        let split = self.pipeline.get_added_vocabulary().extract_and_normalize(self.pipeline.get_normalizer(), text);
-        let splits = split.get_splits(OffsetReferential::Original, OffsetType::Byte);
-        let tokens = splits.iter().filter_map(|(_, (start, end), tokens)| {
-            let id = tokens.as_ref()?.first()?.id;
-            self.is_control(id).then_some((id, *start..*end))
-        });
-        tokens.collect()
+        !self.controls.find(text, 0..text.len()).is_empty()
     }
 
     /// Runs the pipeline, finding added tokens by `added`.
@@ -147,13 +137,19 @@ impl Tokenizer {
         Ok(split)
     }
 
-    /// The text of `ids`, control tokens left out; ids beyond the vocabulary give nothing.
+    /// The text of `ids`, control tokens left out; ids beyond the vocabulary give nothing, bytes that are no
+    /// character U+FFFD.
     ///
     /// # Errors
     /// `BadData` where the tokenizer's own decoder fails.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
-        let failed = |_| Error::new(ErrorKind::BadData, "the tokenizer cannot decode these token ids");
-        self.pipeline.decode(ids, true).map_err(failed)
+        let mut detokenizer = Detokenizer::new(self);
+        let mut text = String::new();
+        for id in ids {
+            text.push_str(&detokenizer.push(*id)?);
+        }
+        text.push_str(&detokenizer.finish()?);
+        Ok(text)
     }
 
     /// One more than the largest id, added tokens included.
@@ -208,7 +204,7 @@ impl Tokenizer {
 
     /// Whether `id` is a control token.
     pub fn is_control(&self, id: u32) -> bool {
-        self.pipeline.get_added_vocabulary().get_added_tokens_decoder().get(&id).is_some_and(|token| token.special)
+        self.controls.contains(id)
     }
 
     /// The SHA-256 of the vocabulary, the merges and the chat template: the tokenizer's part of a base

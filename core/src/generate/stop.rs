@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn text_is_held_only_while_a_stop_string_may_be_coming() {
-        let cases: &[(&[&str], &[&str], &[&str], bool)] = &[
+        type Case<'a> = (&'a [&'a str], &'a [&'a str], &'a [&'a str], bool);
+        let cases: &[Case] = &[
             (&[], &["a", "b"], &["a", "b", ""], false),
             (&["\n\n"], &["one\n", "two\n", "\nthree"], &["one", "\ntwo", "", ""], true),
             (&["STOP"], &["a S", "T", "A", "STO"], &["a ", "", "STA", "", "STO"], false),

@@ -3,6 +3,8 @@
 mod chat;
 mod controls;
 mod detokenizer;
+#[cfg(test)]
+pub(crate) mod fixtures;
 mod folder;
 mod gguf;
 mod pipeline;

@@ -100,20 +100,18 @@ impl PipelineParts {
             return Err(Error::bad_file(path, fields.vocab, "holds no token"));
         };
 
+        // Every count and length comes before what it counts, so that no two vocabularies hash the same bytes.
         let mut digest = Sha256::new();
-        let mut text = |text: &str| {
-            digest.update((text.len() as u64).to_le_bytes());
-            digest.update(text);
-        };
-        for (_, token) in &entries {
-            text(token);
-        }
-        for (left, right) in &self.merges {
-            text(left);
-            text(right);
-        }
+        digest.update((entries.len() as u64).to_le_bytes());
+        digest.update((self.merges.len() as u64).to_le_bytes());
         for (id, _) in &entries {
             digest.update(id.to_le_bytes());
+        }
+        let tokens = entries.iter().map(|(_, token)| *token);
+        let sides = self.merges.iter().flat_map(|(left, right)| [left.as_str(), right.as_str()]);
+        for text in tokens.chain(sides) {
+            digest.update((text.len() as u64).to_le_bytes());
+            digest.update(text);
         }
         Ok((last as usize + 1, digest))
     }

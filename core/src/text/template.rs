@@ -216,3 +216,66 @@ impl Formatter for Spaced {
         writer.write_all(b" ")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::Role;
+
+    /// Templates and what `apply_chat_template` of transformers 5.23 makes of them, for the conversation below.
+    const CASES: [(&str, &str); 15] = [
+        ("{{ bos_token }}{{ pad_token }}|{{ messages | length }}\n", "<s>|3"),
+        ("a\n  {% if true %}\nb\n  {% endif %}\nc", "a\nb\nc"),
+        ("a \n {%- if true -%} \n b {%- endif %}", "ab"),
+        ("{{ none }} {{ true }} {{ 1 == 2 }} {{ 7 // 2 }} {{ 1.5 }}", "None True False 3 1.5"),
+        ("{{ tools is none }}{{ tools is defined }}{{ nothing is defined }}{{ nothing }}", "TrueTrueFalse"),
+        ("{{ messages[0] | tojson }}", r#"{"role": "system", "content": "Be <b>"}"#),
+        (
+            "{{ {'a': [1, true, none], 'é': '\\n'} | tojson(indent=2) }}",
+            "{\n  \"a\": [\n    1,\n    true,\n    null\n  ],\n  \"é\": \"\\n\"\n}",
+        ),
+        ("{{ [] | tojson }}{{ {} | tojson }}", "[]{}"),
+        ("{{ ' x '.strip() }}{{ 'ab'.upper() }}{{ 'a,b'.split(',')[-1] }}{{ 'ab'.startswith('a') }}", "xABbTrue"),
+        ("{{ messages[1:] | map(attribute='role') | join(',') }}", "user,assistant"),
+        ("{% for m in messages %}{% if loop.first %}{% continue %}{% endif %}{{ m.role[0] }}{% endfor %}", "ua"),
+        ("{% set ns = namespace(n=0) %}{% for m in messages %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}", "3"),
+        ("{% macro f(x) %}[{{ x }}]{% endmacro %}{{ f('y') }}{{ 'a' ~ (1 + 1) }}", "[y]a2"),
+        ("{%- generation -%} {{ messages[2].content }} {%- endgeneration %}\n!", "hi!"),
+        ("{% generation %}\na\n{% endgeneration %}\n{% set generation = 1 %}{{ generation }}", "a\n1"),
+    ];
+
+    fn conversation() -> Vec<ChatMessage> {
+        let turns = [(Role::System, "Be <b>"), (Role::User, "\"q\" {{ x }}"), (Role::Assistant, "hi")];
+        turns.map(|(role, content)| ChatMessage::new(role, content)).into()
+    }
+
+    #[test]
+    fn templates_render_as_in_transformers() {
+        let names = BTreeMap::from([("bos_token".to_owned(), "<s>".to_owned())]);
+        for (source, expected) in CASES {
+            let rendered = ChatTemplate::new(source.into(), &names).render(&conversation(), true);
+            assert_eq!(rendered.map(|rendered| rendered.text).as_deref(), Ok(expected), "{source}");
+        }
+    }
+
+    #[test]
+    fn contents_are_found_where_the_template_puts_them() {
+        let conversation = [ChatMessage::new(Role::User, " a b "), ChatMessage::new(Role::Assistant, "a")];
+        for (source, expected) in [
+            ("{% for m in messages %}<{{ m.content }}>{% endfor %}", Some([" a b ", "a"])),
+            ("{% for m in messages %}<{{ m.content | trim }}>{% endfor %}", Some(["a b", "a"])),
+            ("{% for m in messages %}a {{ m.content.rstrip() }}{% endfor %}", Some([" a b", "a"])),
+            ("{{ messages[1].content }}{{ messages[0].content }}", None),
+            ("{% for m in messages %}{{ m.content }}{{ m.content }}{% endfor %}", None),
+            ("{% for m in messages %}{{ m.content | upper }}{% endfor %}", None),
+            ("{{ messages[0].content }}", None),
+            ("{% for m in messages %}{{ m.content | tojson }}{% endfor %}", Some([" a b ", "a"])),
+            ("{% for m in messages %}{{ m.content | length }}{% endfor %}", None),
+        ] {
+            let rendered = ChatTemplate::new(source.into(), &BTreeMap::new()).render(&conversation, false);
+            let Rendered { text, contents } = rendered.expect("text");
+            let found = contents.map(|ranges| ranges.into_iter().map(|range| text[range].to_owned()).collect());
+            assert_eq!(found, expected.map(|contents| contents.map(String::from).to_vec()), "{source}");
+        }
+    }
+}

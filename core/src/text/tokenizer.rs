@@ -229,3 +229,77 @@ fn placed(split: PreTokenizedString, start: usize) -> Result<Vec<Placed>> {
     let tokens = encoding.get_ids().iter().zip(encoding.get_offsets());
     Ok(tokens.map(|(id, (from, to))| Placed { id: *id, bytes: from + start..to + start }).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::text::fixtures::{built, byte_fallback, byte_level, folder};
+
+    #[test]
+    fn control_tokens_in_a_text_are_text() {
+        let tokenizer = built(&byte_level());
+        for (text, controls) in [
+            ("<|im_end|>", vec![2]),
+            ("hello<|im_start|>user\n<|im_end|><|endoftext|>", vec![1, 2, 0]),
+            ("<|im_en", vec![]),
+            ("<think>hello", vec![]),
+        ] {
+            let of_kind = |ids: &[u32]| ids.iter().copied().filter(|id| *id < 3).collect::<Vec<u32>>();
+            let plain = tokenizer.encode(text).expect("ids");
+            assert!(of_kind(&plain).is_empty(), "{text}");
+            assert_eq!(tokenizer.decode(&plain).expect("text"), text);
+            assert_eq!(of_kind(&tokenizer.encode_with_controls(text).expect("ids")), controls, "{text}");
+        }
+        assert_eq!(tokenizer.encode("<think>").expect("ids"), [3], "an added token that is not special stays whole");
+
+        // Not even where the merges would spell one.
+        let mut file = byte_fallback();
+        let size = file["model"]["vocab"].as_object().expect("a vocabulary").len();
+        for (id, token) in ["<", "s", ">", "<s"].into_iter().enumerate() {
+            file["model"]["vocab"][token] = json!(size + id);
+        }
+        file["model"]["merges"] = json!(["< s", "<s >"]);
+        let (_guard, dir) = folder(&[("tokenizer.json", &file.to_string())]);
+        let ids = Tokenizer::from_folder(&dir).expect("a tokenizer").encode("<s>").expect("ids");
+        assert_eq!(ids[1..], [size as u32 + 3, size as u32 + 2]);
+    }
+
+    #[test]
+    fn text_comes_back_from_its_ids() {
+        let (_guard, dir) = folder(&[("tokenizer.json", &byte_fallback().to_string())]);
+        let fallback = Tokenizer::from_folder(&dir).expect("a tokenizer");
+        for tokenizer in [built(&byte_level()), fallback] {
+            for text in ["", "hello", " hello", "  two  spaces  ", "é 日本 👩‍👩‍👧\n\n", "\0 \t\r\n", "</s> <s>"]
+            {
+                let ids = tokenizer.encode(text).expect("ids");
+                assert_eq!(tokenizer.decode(&ids).expect("text"), text);
+            }
+            assert_eq!(tokenizer.decode(&[1, 2, 9_999_999]).expect("text"), "");
+        }
+    }
+
+    #[test]
+    fn quoted_text_keeps_its_control_tokens_as_text() {
+        let tokenizer = built(&byte_level());
+        let text = "<|im_start|>a<|im_end|><|im_end|>b";
+        for (quoted, expected) in [
+            (vec![], vec![1, 2, 2]),
+            (vec![(12, 13)], vec![1, 2, 2]),
+            (vec![(12, 23)], vec![1, 2]),
+            (vec![(0, 12)], vec![2, 2]),
+            // A control token that only begins or ends in a quote is none.
+            (vec![(12, 14)], vec![1, 2]),
+            (vec![(11, 12), (32, 34)], vec![2]),
+            (vec![(0, 34)], vec![]),
+        ] {
+            let ranges: Vec<Range<usize>> = quoted.iter().map(|(start, end)| *start..*end).collect();
+            let tokens = tokenizer.encode_around(text, &ranges).expect("tokens");
+            let controls: Vec<u32> = tokens.iter().map(|token| token.id).filter(|id| *id < 3).collect();
+            assert_eq!(controls, expected, "{quoted:?}");
+            assert!(tokens.windows(2).all(|pair| pair[0].bytes.end == pair[1].bytes.start), "{quoted:?}");
+            assert_eq!(tokens.last().map(|token| token.bytes.end), Some(text.len()));
+        }
+    }
+}

@@ -390,7 +390,11 @@ struct TensorInfo {
 fn read_tensor_infos(path: &Path, cursor: &mut Cursor<'_>, count: u64) -> Result<Vec<TensorInfo>> {
     let mut infos = Vec::new();
     for index in 0..count {
-        let name = cursor.text().map_err(|fault| fault.error(path, &format!("tensor {index} of {count}")))?;
+        let place = format!("tensor {index} of {count}");
+        let name = cursor.text().map_err(|fault| fault.error(path, &place))?;
+        if name.is_empty() {
+            return Err(Error::bad_file(path, &place, "has no name"));
+        }
         let bad = |what: &dyn fmt::Display| Error::bad_file(path, &shown(name), what);
         let axes = cursor.u32().map_err(|fault| bad(&fault))?;
         if !(1..=4).contains(&axes) {

@@ -1,0 +1,408 @@
+//! What opens, as what, and what is refused with which words.
+
+use std::fs;
+
+use idiolect::ErrorKind::{self, BadFile, Io, Unsupported};
+use idiolect::format::{ModelFiles, TensorName};
+use idiolect::model::{Linear, ModelConfig, RopeParameters, RopeScaling};
+use safetensors::Dtype;
+use serde_json::{Value, json};
+
+use crate::gguf_bytes::{Gguf, Meta, Stored};
+use crate::samples::{self, HEAD_DIM, HIDDEN, LAYERS, VOCAB, Values};
+use crate::{matrices, refusal, values};
+
+/// The tiny model's `config.json` with some fields set; null removes one.
+fn config(changes: Value) -> Value {
+    let mut config = samples::config();
+    for (field, value) in changes.as_object().unwrap() {
+        match value {
+            Value::Null => _ = config.as_object_mut().unwrap().remove(field),
+            value => config[field] = value.clone(),
+        }
+    }
+    config
+}
+
+#[test]
+fn a_folder_gives_its_shape_and_tensors() {
+    for dtype in [Dtype::F32, Dtype::F16, Dtype::BF16] {
+        let home = tempfile::tempdir().unwrap();
+        let path = samples::folder(home.path(), &samples::config(), &samples::tensors(), dtype);
+        let files = ModelFiles::open(&path).unwrap();
+        let ModelConfig { vocab_size, hidden_size, layers, head_dim, tie_word_embeddings, .. } = *files.config();
+        assert_eq!((vocab_size, hidden_size, layers, head_dim), (VOCAB, HIDDEN, LAYERS, HEAD_DIM));
+        assert!(tie_word_embeddings);
+        assert_eq!(files.config().widths(Linear::Q), (HIDDEN, 96));
+        // The sample's values are the same in every float type.
+        for Values { name, values: expected, .. } in samples::tensors() {
+            let path = name.strip_suffix(".weight").unwrap();
+            if let Some((layer, linear)) = Linear::from_path(path) {
+                assert!(values(&files, TensorName::Linear(layer, linear)) == expected, "{name} as {dtype:?}");
+            }
+        }
+        assert_eq!(files.vector(TensorName::FinalNorm).unwrap(), samples::tensors().last().unwrap().values);
+        assert_eq!(files.bias(0, Linear::Q).unwrap(), None);
+    }
+}
+
+#[test]
+fn both_spellings_of_rotary_settings_are_read() {
+    let llama3 = json!({ "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 32 });
+    let scaled = RopeScaling::Llama3 {
+        factor: 8.0,
+        low_freq_factor: 1.0,
+        high_freq_factor: 4.0,
+        original_max_position_embeddings: 32,
+    };
+    let mut inner = llama3.clone();
+    inner["rope_theta"] = json!(5e5);
+    for (changes, theta, scaling) in [
+        (json!({}), 1e4, RopeScaling::None),
+        (json!({ "rope_theta": null }), 1e4, RopeScaling::None),
+        (json!({ "rope_theta": 500000 }), 5e5, RopeScaling::None),
+        (json!({ "rope_scaling": llama3, "rope_theta": 5e5 }), 5e5, scaled.clone()),
+        (json!({ "rope_parameters": inner, "rope_theta": null }), 5e5, scaled),
+        (json!({ "rope_parameters": { "rope_theta": 2e4, "rope_type": "default" } }), 2e4, RopeScaling::None),
+        (json!({ "rope_scaling": { "type": "linear", "factor": 2.0 } }), 1e4, RopeScaling::Linear { factor: 2.0 }),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let path = samples::folder(home.path(), &config(changes.clone()), &samples::tensors(), Dtype::F32);
+        let rope = ModelFiles::open(&path).unwrap().config().rope.clone();
+        assert_eq!(rope, RopeParameters { theta, scaling }, "{changes}");
+    }
+}
+
+#[test]
+fn settings_that_are_unknown_or_absurd_are_refused_by_name() {
+    let absurd = |n: u64| n;
+    for (changes, kind, field) in [
+        (json!({ "model_type": "bloom" }), Unsupported, "model_type: bloom"),
+        (json!({ "architectures": ["Qwen2ForCausalLM"] }), Unsupported, "architectures: Qwen2ForCausalLM"),
+        (json!({ "model_type": null, "architectures": null }), BadFile, "model_type: missing"),
+        (json!({ "hidden_act": "gelu" }), Unsupported, "hidden_act: gelu"),
+        (json!({ "rope_scaling": { "rope_type": "yarn", "factor": 2 } }), Unsupported, "rope_scaling.rope_type: yarn"),
+        (json!({ "rope_scaling": { "type": "dynamic", "factor": 2 } }), Unsupported, "rope_scaling.type: dynamic"),
+        (json!({ "rope_scaling": { "type": "linear" } }), BadFile, "rope_scaling.factor: missing"),
+        (json!({ "rope_scaling": { "type": "linear", "factor": 0.0 } }), BadFile, "rope_scaling: factor"),
+        (json!({ "partial_rotary_factor": 0.5 }), Unsupported, "partial_rotary_factor"),
+        (json!({ "rope_theta": "x" }), BadFile, "rope_theta: not a number"),
+        (json!({ "rope_theta": -1.0 }), BadFile, "rope_theta: -1"),
+        (json!({ "layer_types": ["sliding_attention"] }), Unsupported, "layer_types: sliding_attention"),
+        (json!({ "quantization_config": { "quant_method": "gptq" } }), Unsupported, "quant_method: gptq"),
+        (json!({ "quantization": { "mode": "mxfp4" } }), Unsupported, "quantization.mode: mxfp4"),
+        (json!({ "hidden_size": null }), BadFile, "hidden_size: missing"),
+        (json!({ "hidden_size": "64" }), BadFile, "hidden_size: not a whole number"),
+        (json!({ "hidden_size": -64 }), BadFile, "hidden_size: not a whole number"),
+        (json!({ "hidden_size": absurd(1 << 60) }), BadFile, "hidden_size: 1152921504606846976 is outside"),
+        (json!({ "num_hidden_layers": absurd(1 << 40) }), BadFile, "num_hidden_layers"),
+        (json!({ "num_hidden_layers": 0 }), BadFile, "num_hidden_layers: 0"),
+        (json!({ "num_attention_heads": 0, "head_dim": null }), BadFile, "num_attention_heads: 0"),
+        (json!({ "num_attention_heads": 5, "head_dim": null }), BadFile, "num_attention_heads: 5"),
+        (json!({ "num_key_value_heads": 3 }), BadFile, "num_key_value_heads: 3"),
+        (json!({ "head_dim": 23 }), BadFile, "head_dim: 23 is odd"),
+        (json!({ "rms_norm_eps": 0.0 }), BadFile, "rms_norm_eps: 0"),
+        (json!({ "num_hidden_layers": 3 }), BadFile, "model.layers.2.self_attn.q_proj.weight: missing"),
+        (json!({ "num_hidden_layers": 1 }), Unsupported, "model.layers.1"),
+        (json!({ "vocab_size": 100 }), BadFile, "model.embed_tokens.weight: shape [260, 64]"),
+        (json!({ "attention_bias": true }), BadFile, "model.layers.0.self_attn.q_proj.bias: missing"),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let error = refusal(&samples::folder(home.path(), &config(changes.clone()), &samples::tensors(), Dtype::F32));
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.message().contains(field), "{changes}: {error}");
+        assert!(error.message().contains(&home.path().display().to_string()), "{error}");
+    }
+}
+
+#[test]
+fn what_is_no_model_says_so() {
+    for (name, content, kind, expected) in [
+        ("config.json", &b"{"[..], BadFile, "line 1 column 1: not JSON"),
+        ("config.json", b"[]", BadFile, "not a JSON object"),
+        ("config.json", b"", BadFile, "not JSON"),
+        ("readme", b"", Io, "config.json: "),
+        ("model.gguf", b"GGML", BadFile, "magic: not GGUF"),
+        ("model.gguf", b"", BadFile, "header: reaches beyond"),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join(name), content).unwrap();
+        let error = refusal(home.path());
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.message().contains(expected), "{error}");
+    }
+    let home = tempfile::tempdir().unwrap();
+    assert_eq!(refusal(&home.path().join("absent")).kind(), Io);
+    let path = samples::tiny(home.path());
+    fs::rename(path.join("model.safetensors"), path.join("pytorch_model.bin")).unwrap();
+    assert_eq!(refusal(&path).kind(), Unsupported);
+    fs::remove_file(path.join("pytorch_model.bin")).unwrap();
+    assert_eq!(refusal(&path).kind(), Io);
+}
+
+#[test]
+fn heads_and_embeddings_are_found_whatever_their_names() {
+    let same = |tensors: &mut Vec<Values>| tensors.push(Values { name: "lm_head.weight".into(), ..tensors[0].clone() });
+    let other = |tensors: &mut Vec<Values>| tensors.push(samples::head());
+    let renamed = |tensors: &mut Vec<Values>| tensors[0].name = "lm_head.weight".into();
+    let none = |_: &mut Vec<Values>| ();
+    let gone = |tensors: &mut Vec<Values>| _ = tensors.remove(0);
+    type Change<'a> = &'a dyn Fn(&mut Vec<Values>);
+    let cases: [(&str, Value, Change<'_>, Result<bool, &str>); 11] = [
+        ("embedding alone, tied", json!(true), &none, Ok(true)),
+        ("head alone, tied", json!(true), &renamed, Ok(true)),
+        ("two alike, tied", json!(true), &same, Ok(true)),
+        ("two that differ, said to be tied", json!(true), &other, Ok(false)),
+        ("nothing, tied", json!(true), &gone, Err("model.embed_tokens.weight: missing")),
+        ("two, untied", json!(false), &other, Ok(false)),
+        ("two alike, untied", json!(false), &same, Ok(false)),
+        ("embedding alone, untied", json!(false), &none, Err("lm_head.weight: missing")),
+        ("head alone, untied", json!(false), &renamed, Err("model.embed_tokens.weight: missing")),
+        ("embedding alone, not said", Value::Null, &none, Ok(true)),
+        ("two, not said", Value::Null, &other, Ok(false)),
+    ];
+    for (case, tie, change, expected) in cases {
+        let home = tempfile::tempdir().unwrap();
+        let mut tensors = samples::tensors();
+        change(&mut tensors);
+        let config = config(json!({ "tie_word_embeddings": tie }));
+        let path = samples::folder(home.path(), &config, &tensors, Dtype::F32);
+        match (ModelFiles::open(&path), expected) {
+            (Ok(files), Ok(tied)) => {
+                assert_eq!(files.config().tie_word_embeddings, tied, "{case}");
+                let [embedding, head] = [TensorName::Embedding, TensorName::Head].map(|name| values(&files, name));
+                assert_eq!(embedding, samples::tensors()[0].values, "{case}");
+                let differs = tensors.iter().any(|tensor| tensor.values == samples::head().values);
+                assert_eq!(head == embedding, !differs, "{case}");
+            }
+            (Err(error), Err(expected)) => assert!(error.message().contains(expected), "{case}: {error}"),
+            (opened, _) => panic!("{case}: {opened:?}"),
+        }
+    }
+}
+
+#[test]
+fn biases_come_with_the_model_that_has_them() {
+    let home = tempfile::tempdir().unwrap();
+    let mut tensors = samples::tensors();
+    for layer in 0..LAYERS {
+        for linear in Linear::ALL.into_iter().filter(|linear| linear.is_attention()) {
+            let values = samples::noise(samples::shape(linear)[0], layer as u64 + 50);
+            tensors.push(Values { name: format!("{}.bias", linear.path(layer)), shape: vec![values.len()], values });
+        }
+    }
+    let expected = tensors[tensors.len() - 4].values.clone();
+    let path = samples::folder(home.path(), &config(json!({ "attention_bias": true })), &tensors, Dtype::F32);
+    let files = ModelFiles::open(&path).unwrap();
+    assert_eq!(files.bias(LAYERS - 1, Linear::Q).unwrap(), Some(expected));
+    assert_eq!(files.bias(0, Linear::Gate).unwrap(), None);
+    // Not in the configuration: a tensor without a place.
+    fs::write(path.join("config.json"), samples::config().to_string()).unwrap();
+    let error = refusal(&path);
+    assert!(
+        error.kind() == Unsupported && error.message().contains("k_proj.bias: no tensor of a llama model"),
+        "{error}"
+    );
+}
+
+#[test]
+fn tensors_of_the_wrong_kind_are_refused_by_name() {
+    type Change<'a> = &'a dyn Fn(&mut Vec<Values>);
+    let cases: [(Change<'_>, Dtype, ErrorKind, &str); 4] = [
+        (&|tensors| _ = tensors.pop(), Dtype::F32, BadFile, "model.norm.weight: missing"),
+        (&|tensors| tensors[1].shape.reverse(), Dtype::F32, BadFile, "q_proj.weight: shape [64, 96]"),
+        (&|tensors| tensors[0].name = "x\n\u{7}".into(), Dtype::F32, BadFile, "model.embed_tokens.weight: missing"),
+        (
+            &|tensors| tensors.push(Values { name: "x\n".repeat(200), shape: vec![1], values: vec![0.0] }),
+            Dtype::F32,
+            Unsupported,
+            "x\\nx\\nx",
+        ),
+    ];
+    for (change, dtype, kind, expected) in cases {
+        let home = tempfile::tempdir().unwrap();
+        let mut tensors = samples::tensors();
+        change(&mut tensors);
+        let error = refusal(&samples::folder(home.path(), &samples::config(), &tensors, dtype));
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.message().contains(expected) && error.message().len() < 500, "{error}");
+    }
+    // A type that is no float: the same bytes under another name.
+    let home = tempfile::tempdir().unwrap();
+    let path = samples::tiny(home.path());
+    let file = path.join("model.safetensors");
+    let bytes = fs::read(&file).unwrap();
+    for (from, to, expected) in [("F32", "I32", "type I32"), ("F32", "U32", "type U32")] {
+        let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        let text = String::from_utf8(bytes[8..header].to_vec()).unwrap().replace(from, to);
+        fs::write(&file, [&bytes[..8], text.as_bytes(), &bytes[header..]].concat()).unwrap();
+        let error = refusal(&path);
+        assert!(error.message().contains(expected), "{error}");
+    }
+    // NaN in a norm shows when it is read.
+    let mut tensors = samples::tensors();
+    tensors.last_mut().unwrap().values[3] = f32::NAN;
+    let files = ModelFiles::open(&samples::folder(home.path(), &samples::config(), &tensors, Dtype::F32)).unwrap();
+    assert!(files.vector(TensorName::FinalNorm).unwrap_err().message().contains("model.norm.weight: holds NaN"));
+}
+
+#[test]
+fn shards_are_one_model_and_their_index_is_checked() {
+    let home = tempfile::tempdir().unwrap();
+    let path = samples::tiny(home.path());
+    let whole = matrices(&ModelFiles::open(&path).unwrap());
+    let tensors = samples::tensors();
+    let (first, second) = tensors.split_at(7);
+    fs::remove_file(path.join("model.safetensors")).unwrap();
+    for (name, part) in [("a.safetensors", first), ("b.safetensors", second)] {
+        fs::write(path.join(name), samples::safetensors(part, Dtype::F32)).unwrap();
+    }
+    fs::write(home.path().parent().unwrap().join("outside.safetensors"), b"").unwrap();
+    let map = || {
+        let part = |tensors: &[Values], file: &str| -> Vec<(String, Value)> {
+            tensors.iter().map(|tensor| (tensor.name.clone(), json!(file))).collect()
+        };
+        part(first, "a.safetensors").into_iter().chain(part(second, "b.safetensors")).collect::<serde_json::Map<_, _>>()
+    };
+    let index = path.join("model.safetensors.index.json");
+    fs::write(&index, json!({ "weight_map": map() }).to_string()).unwrap();
+    assert!(matrices(&ModelFiles::open(&path).unwrap()) == whole);
+
+    for (tensor, file, expected) in [
+        ("model.norm.weight", json!("../outside.safetensors"), "not the name of a .safetensors file"),
+        ("model.norm.weight", json!("/etc/passwd"), "not the name of a .safetensors file"),
+        ("model.norm.weight", json!(".."), "not the name of a .safetensors file"),
+        ("model.norm.weight", json!("config.json"), "not the name of a .safetensors file"),
+        ("model.norm.weight", json!(3), "not the name of a .safetensors file"),
+        ("model.norm.weight", json!("a.safetensors"), "model.norm.weight: not in a.safetensors"),
+        ("model.norm.weight", json!("c.safetensors"), "c.safetensors: "),
+        ("ghost", json!("a.safetensors"), "ghost: not in a.safetensors"),
+    ] {
+        let mut map = map();
+        map.insert(tensor.into(), file.clone());
+        fs::write(&index, json!({ "weight_map": map }).to_string()).unwrap();
+        let error = refusal(&path);
+        assert!(error.message().contains(expected), "{file}: {error}");
+    }
+    // The same tensor in two shards.
+    fs::write(&index, json!({ "weight_map": map() }).to_string()).unwrap();
+    let twice: Vec<_> = second.iter().chain(&first[..1]).cloned().collect();
+    fs::write(path.join("b.safetensors"), samples::safetensors(&twice, Dtype::F32)).unwrap();
+    assert!(refusal(&path).message().contains("also in "));
+    fs::write(&index, "{}").unwrap();
+    assert!(refusal(&path).message().contains("weight_map: missing"));
+}
+
+/// Plain floats of a type number.
+fn plain(kind: u32) -> impl Fn(&str, &[f32]) -> (u32, Vec<u8>) {
+    let dtype = match kind {
+        0 => Dtype::F32,
+        1 => Dtype::F16,
+        _ => Dtype::BF16,
+    };
+    move |_, values| (kind, samples::bytes(values, dtype))
+}
+
+#[test]
+fn gguf_holds_the_same_model() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = ModelFiles::open(&samples::tiny(&home.path().join("folder"))).unwrap();
+    for (version, kind) in [(3, 0), (3, 1), (3, 30), (2, 0)] {
+        let gguf = Gguf { version, ..Gguf::tiny(plain(kind)) };
+        let path = home.path().join("model.gguf");
+        fs::write(&path, gguf.bytes().0).unwrap();
+        let files = ModelFiles::open(&path).unwrap();
+        assert_eq!(files.config(), folder.config());
+        assert!(matrices(&files) == matrices(&folder), "type {kind}");
+        assert_eq!(files.vector(TensorName::MlpNorm(1)).unwrap(), folder.vector(TensorName::MlpNorm(1)).unwrap());
+    }
+    // A folder of just one GGUF file is that file.
+    let alone = home.path().join("alone");
+    fs::create_dir(&alone).unwrap();
+    fs::rename(home.path().join("model.gguf"), alone.join("x.GGUF")).unwrap();
+    assert!(matrices(&ModelFiles::open(&alone).unwrap()) == matrices(&folder));
+    fs::copy(alone.join("x.GGUF"), alone.join("y.gguf")).unwrap();
+    assert!(refusal(&alone).message().contains("several GGUF files"));
+}
+
+#[test]
+fn gguf_that_asks_for_the_unknown_is_refused_by_name() {
+    let set = |gguf: &mut Gguf, key: &str, value: Meta| {
+        gguf.meta.retain(|(other, _)| other != key);
+        gguf.meta.push((key.to_owned(), value));
+    };
+    let remove = |gguf: &mut Gguf, key: &str| gguf.meta.retain(|(other, _)| other != key);
+    let tensor = |name: &str, axes: &[u64], kind: u32, len: usize| Stored {
+        name: name.into(),
+        axes: axes.to_vec(),
+        kind,
+        bytes: vec![0; len],
+    };
+    type Change<'a> = &'a dyn Fn(&mut Gguf);
+    let cases: [(Change<'_>, ErrorKind, &str); 29] = [
+        (&|g| g.version = 1, Unsupported, "version: 1"),
+        (&|g| g.version = 3u32.swap_bytes(), Unsupported, "version: a big-endian file"),
+        (&|g| set(g, "general.architecture", Meta::Text("qwen2")), Unsupported, "general.architecture: qwen2"),
+        (&|g| remove(g, "general.architecture"), BadFile, "general.architecture: missing"),
+        (&|g| set(g, "general.type", Meta::Text("adapter")), BadFile, "general.type: adapter"),
+        (&|g| set(g, "split.count", Meta::U32(2)), Unsupported, "split.count"),
+        (&|g| set(g, "llama.expert_count", Meta::U32(8)), Unsupported, "llama.expert_count"),
+        (&|g| set(g, "llama.logit_scale", Meta::F32(2.0)), Unsupported, "llama.logit_scale"),
+        (&|g| set(g, "llama.vocab_size", Meta::U32(7)), BadFile, "llama.vocab_size: 7"),
+        (&|g| remove(g, "llama.block_count"), BadFile, "llama.block_count: missing"),
+        (&|g| set(g, "llama.block_count", Meta::F32(2.0)), BadFile, "llama.block_count: not a whole number"),
+        (&|g| set(g, "llama.block_count", Meta::U32(u32::MAX)), BadFile, "llama.block_count: 4294967295"),
+        (&|g| set(g, "llama.attention.head_count_kv", Meta::I32s(vec![2, 2])), BadFile, "head_count_kv: not a whole"),
+        (&|g| set(g, "llama.attention.value_length", Meta::U32(8)), Unsupported, "value_length: 8"),
+        (&|g| set(g, "llama.rope.dimension_count", Meta::U32(12)), Unsupported, "dimension_count: 12"),
+        (&|g| set(g, "llama.rope.scaling.type", Meta::Text("yarn")), Unsupported, "scaling.type: yarn"),
+        (&|g| set(g, "general.alignment", Meta::U32(24)), BadFile, "general.alignment"),
+        (&|g| g.meta.push(("a".into(), Meta::Raw(13, vec![0; 8]))), BadFile, "a: unknown value type 13"),
+        (&|g| g.meta.push(("a".into(), Meta::Raw(7, vec![2]))), BadFile, "a: 2 where 0 or 1"),
+        (&|g| g.meta.push(("a".into(), Meta::Raw(8, vec![1, 0, 0, 0, 0, 0, 0, 0, 255]))), BadFile, "a: not UTF-8"),
+        (&|g| g.meta.push(("general.type".into(), Meta::Text("model"))), BadFile, "general.type: twice"),
+        (&|g| g.tensors[1].kind = 13, Unsupported, "blk.0.attn_q.weight: type Q5_K"),
+        (&|g| g.tensors[1].kind = 99, Unsupported, "blk.0.attn_q.weight: type number 99"),
+        (&|g| g.tensors[1].axes = vec![1; 5], BadFile, "blk.0.attn_q.weight: 5 axes"),
+        (&|g| g.tensors[1].axes = vec![0, 96], BadFile, "blk.0.attn_q.weight: 0 columns"),
+        (&|g| g.tensors[1].axes = vec![1 << 32, 1 << 32], BadFile, "blk.0.attn_q.weight: axes"),
+        (&|g| g.tensors[1].name = "token_embd.weight".into(), BadFile, "two tensors of this name"),
+        (&|g| _ = g.tensors.remove(1), BadFile, "blk.0.attn_q.weight: missing"),
+        (
+            &|g| g.tensors.push(tensor("blk.0.attn_q_norm.weight", &[4], 0, 16)),
+            Unsupported,
+            "attn_q_norm.weight: no tensor",
+        ),
+    ];
+    for (change, kind, expected) in cases {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("model.gguf");
+        let mut gguf = Gguf::tiny(plain(0));
+        change(&mut gguf);
+        fs::write(&path, gguf.bytes().0).unwrap();
+        let error = refusal(&path);
+        assert_eq!(error.kind(), kind, "{expected}: {error}");
+        assert!(error.message().contains(expected), "{expected}: {error}");
+    }
+}
+
+#[test]
+fn gguf_rotary_scaling_is_read() {
+    let factors: Vec<f32> = (0..HEAD_DIM / 2).map(|i| 1.0 + i as f32).collect();
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("model.gguf");
+    let mut linear = Gguf::tiny(plain(0));
+    linear.meta.push(("llama.rope.scaling.type".into(), Meta::Text("linear")));
+    linear.meta.push(("llama.rope.scaling.factor".into(), Meta::F32(4.0)));
+    let mut explicit = Gguf::tiny(plain(0));
+    let axes = vec![factors.len() as u64];
+    let bytes = samples::bytes(&factors, Dtype::F32);
+    explicit.tensors.push(Stored { name: "rope_freqs.weight".into(), axes, kind: 0, bytes });
+    for (gguf, expected) in
+        [(linear, RopeScaling::Linear { factor: 4.0 }), (explicit, RopeScaling::Factors(factors.clone()))]
+    {
+        fs::write(&path, gguf.bytes().0).unwrap();
+        assert_eq!(ModelFiles::open(&path).unwrap().config().rope.scaling, expected);
+    }
+}

@@ -36,7 +36,7 @@ impl Default for Options {
 }
 
 /// Values that are read back at a time.
-const READ_LEN: usize = 4 << 20;
+const READ_LEN: usize = 1 << 20;
 
 struct Loaded {
     program: Arc<Program>,

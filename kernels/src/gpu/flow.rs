@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::device::Device;
 use super::kernel::{HEADER, Kernel, PipelineId, Pipelines, SLOT};
 use super::memory::{Binding, Memory, Place};
-use super::pace::{Pace, Piece};
+use super::pace::{Pace, Piece, Work};
 use super::recorder::Dispatch;
 use crate::error::{Error, Result};
 
@@ -31,8 +31,9 @@ pub enum Fault {
 struct UnderWay {
     index: wgpu::SubmissionIndex,
     submitted: Instant,
-    pipelines: Vec<PipelineId>,
-    estimated: f64,
+    /// Seconds that submitting took: some drivers execute there.
+    submitting: f64,
+    work: Work,
 }
 
 pub(crate) struct Flow {
@@ -113,13 +114,9 @@ impl Flow {
             }
             drop(pass);
             while self.under_way.len() >= DEPTH {
-                self.wait_for_oldest(device)?;
+                self.wait_for_oldest(device, true)?;
             }
-            let mut used: Vec<PipelineId> = pieces.iter().map(|p| dispatches[p.dispatch].pipeline).collect();
-            used.sort_unstable();
-            used.dedup();
-            let estimated = pieces.iter().map(|p| p.seconds).sum();
-            self.submit(device, encoder, used, estimated);
+            self.submit(device, encoder, Work::of(dispatches, &pieces));
             device.check()?;
         }
         Ok(())
@@ -139,14 +136,14 @@ impl Flow {
         self.encode_guard(&mut pass, pipelines, 0);
         drop(pass);
         copies(&mut encoder);
-        self.submit(device, encoder, Vec::new(), 0.0);
+        self.submit(device, encoder, Work::default());
         device.check()
     }
 
     /// Waits for everything.
     pub fn drain(&mut self, device: &Device) -> Result<()> {
         while !self.under_way.is_empty() {
-            self.wait_for_oldest(device)?;
+            self.wait_for_oldest(device, false)?;
         }
         Ok(())
     }
@@ -191,7 +188,7 @@ impl Flow {
         Ok(())
     }
 
-    fn submit(&mut self, device: &Device, encoder: wgpu::CommandEncoder, pipelines: Vec<PipelineId>, estimated: f64) {
+    fn submit(&mut self, device: &Device, encoder: wgpu::CommandEncoder, work: Work) {
         match self.dropping {
             Some(0) => {
                 self.dropping = None;
@@ -202,10 +199,11 @@ impl Flow {
         }
         let submitted = Instant::now();
         let index = device.queue.submit([encoder.finish()]);
-        self.under_way.push_back(UnderWay { index, submitted, pipelines, estimated });
+        let submitting = submitted.elapsed().as_secs_f64();
+        self.under_way.push_back(UnderWay { index, submitted, submitting, work });
     }
 
-    fn wait_for_oldest(&mut self, device: &Device) -> Result<()> {
+    fn wait_for_oldest(&mut self, device: &Device, within_run: bool) -> Result<()> {
         let Some(oldest) = self.under_way.pop_front() else { return Ok(()) };
         let began = Instant::now();
         device.wait(Some(oldest.index))?;
@@ -213,9 +211,10 @@ impl Flow {
         let seconds = (now - oldest.submitted.max(self.last_ended)).as_secs_f64();
         self.last_ended = now;
         // A wait that came long after the end has measured the caller, not the device.
-        let timely = (now - began).as_secs_f64() > 0.1 * seconds;
-        if timely || seconds < oldest.estimated {
-            self.pace.learn(&oldest.pipelines, oldest.estimated, seconds);
+        let waited = (now - began).as_secs_f64() + oldest.submitting;
+        let timely = within_run || waited > 0.1 * seconds;
+        if timely || seconds < self.pace.seconds(&oldest.work) {
+            self.pace.learn(&oldest.work, seconds);
         }
         Ok(())
     }

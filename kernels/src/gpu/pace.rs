@@ -66,20 +66,45 @@ impl Pace {
         submissions
     }
 
-    /// Corrects the rates of the pipelines of a submission that was estimated at `estimated` seconds and took
-    /// `seconds`.
-    pub fn learn(&mut self, pipelines: &[PipelineId], estimated: f64, seconds: f64) {
+    /// Estimated seconds of a submission.
+    pub fn seconds(&self, work: &Work) -> f64 {
+        work.0.iter().map(|&(pipeline, work)| work / self.rate(pipeline)).sum()
+    }
+
+    /// Corrects the rates of the pipelines of a submission that took `seconds`: each half way, geometrically, and as far
+    /// as it had a share in the estimate, since one slow pipeline must not slow the estimates of all.
+    pub fn learn(&mut self, work: &Work, seconds: f64) {
+        let estimated = self.seconds(work);
         if estimated <= 0.0 || seconds <= 0.0 {
             return;
         }
-        // Half way, geometrically: a submission mixes pipelines, and one slow one must not slow all estimates at once.
-        let correction = (estimated / seconds).clamp(1.0 / 64.0, 64.0).sqrt();
-        for pipeline in pipelines {
+        for &(pipeline, work) in &work.0 {
+            let share = work / self.rate(pipeline) / estimated;
             if self.rates.len() <= pipeline.0 {
                 self.rates.resize(pipeline.0 + 1, FIRST_RATE);
             }
-            self.rates[pipeline.0] *= correction;
+            self.rates[pipeline.0] *= (estimated / seconds).powf(0.5 * share);
         }
+    }
+}
+
+/// The work of a submission, by pipeline.
+#[derive(Debug, Default)]
+pub(crate) struct Work(Vec<(PipelineId, f64)>);
+
+impl Work {
+    pub fn of(dispatches: &[Dispatch], pieces: &[Piece]) -> Self {
+        let mut sums: Vec<(PipelineId, f64)> = Vec::new();
+        for piece in pieces {
+            let dispatch = &dispatches[piece.dispatch];
+            let [all, own] = [dispatch.grid, piece.groups].map(|[x, y]| f64::from(x) * f64::from(y));
+            let work = (dispatch.work + LAUNCH_WORK) * own / all;
+            match sums.iter_mut().find(|(pipeline, _)| *pipeline == dispatch.pipeline) {
+                Some((_, sum)) => *sum += work,
+                None => sums.push((dispatch.pipeline, work)),
+            }
+        }
+        Self(sums)
     }
 }
 
@@ -105,6 +130,23 @@ fn split(dispatch: usize, grid: [u32; 2], seconds: f64, target: f64) -> Vec<Piec
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rates_settle_at_what_submissions_took() {
+        let mut pace = Pace::new(Duration::from_millis(50));
+        let (slow, fast) = (PipelineId(0), PipelineId(2));
+        let truth = |work: &Work| work.0.iter().map(|&(p, w)| w / if p == slow { 1e8 } else { 1e11 }).sum::<f64>();
+        for i in 0..60 {
+            let mixed = Work(vec![(slow, 1e7), (fast, 1e9 * f64::from(1 + i % 3))]);
+            for work in [Work(vec![(fast, 5e9)]), mixed, Work(vec![(slow, 2e7)])] {
+                pace.learn(&work, truth(&work));
+            }
+        }
+        for work in [Work(vec![(fast, 5e9)]), Work(vec![(slow, 1e7)])] {
+            let ratio = pace.seconds(&work) / truth(&work);
+            assert!((0.8..1.25).contains(&ratio), "{work:?}: {ratio}");
+        }
+    }
 
     #[test]
     fn pieces_cover_the_grid_once_and_none_is_too_long() {

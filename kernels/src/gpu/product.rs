@@ -39,6 +39,9 @@ static BACKWARD_NARROW: Kernel = backward("linear_backward_narrow", &[MATRIX, NA
 pub(crate) static KERNELS: &[&Kernel] =
     &[&LINEAR_WIDE, &LINEAR_NARROW, &VECTOR_WIDE, &VECTOR_NARROW, &BACKWARD_WIDE, &BACKWARD_NARROW];
 
+/// Quads of W that one launch of `dy·W` sums over: a vocabulary's worth would be too long a piece to cut by time.
+const SLICE: usize = 2048;
+
 /// A kernel for a shape, and the outputs that one of its workgroups makes: columns and rows.
 struct Variant {
     kernel: &'static Kernel,
@@ -164,13 +167,16 @@ impl Backward {
         let lora = adapter(recorder, self.lora, matrix.cols, 4)?;
         let dy = recorder.buffer(self.dy)?;
         let dx = recorder.buffer(self.dx)?;
-        for (i, shard) in memory.weights.shards(matrix).iter().enumerate() {
+        let shards = memory.weights.shards(matrix).iter();
+        let slices = shards.flat_map(|s| (0..s.quads()).step_by(SLICE).map(move |from| (s, from)));
+        for (i, (shard, from)) in slices.enumerate() {
+            let end = shard.quads().min(from + SLICE);
             let constants = [
                 ("ENCODING", matrix.packing.encoding),
                 ("SCALES", matrix.packing.scales),
                 ("ADD", u32::from(self.add || i > 0)),
             ];
-            let [quads, blocks, groups, blocks_per_group] = matrix_params(matrix, shard);
+            let [_, blocks, groups, blocks_per_group] = matrix_params(matrix, shard);
             let [rank, offset, scale] = if i == 0 { lora.params } else { [0; 3] };
             recorder.launch(Launch {
                 kernel: variant.kernel,
@@ -182,7 +188,8 @@ impl Backward {
                     self.out_row as u32,
                     matrix.rows as u32,
                     (shard.first_row / QUAD) as u32,
-                    quads,
+                    from as u32,
+                    end as u32,
                     blocks,
                     groups,
                     blocks_per_group,
@@ -192,7 +199,7 @@ impl Backward {
                     scale,
                 ],
                 grid: [matrix.cols.div_ceil(variant.columns), rows.div_ceil(variant.rows)],
-                work: 2.0 * rows as f64 * shard.rows as f64 * (matrix.cols + rank as usize) as f64,
+                work: 2.0 * rows as f64 * ((end - from) * QUAD) as f64 * (matrix.cols + rank as usize) as f64,
             })?;
         }
         Ok(())

@@ -13,15 +13,17 @@ struct Params {
     out_row: u32,
     // Rows of the whole W: the width of dy.
     input_width: u32,
-    // The first quad of this shard, and its quads.
+    // The first quad of this shard in W.
     first_quad: u32,
-    quads: u32,
+    // The quads of the shard that are summed over: the first, and one past the last.
+    from_quad: u32,
+    end_quad: u32,
     blocks: u32,
     groups: u32,
     blocks_per_group: u32,
     // Columns of W: the width of dx.
     out_width: u32,
-    // 0 where there is no adapter, or another shard adds it.
+    // 0 where there is no adapter, or another launch adds it.
     rank: u32,
     // Where A starts in `factors`.
     factor_offset: u32,
@@ -89,7 +91,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     var s6 = zero;
     var s7 = zero;
     let g = b / params.blocks_per_group;
-    for (var q = 0u; q < params.quads; q++) {
+    for (var q = params.from_quad; q < params.end_quad; q++) {
         let w = block(q * params.blocks + b, affine(q * params.groups + g));
         let i = params.first_quad + q;
         s0 = added(s0, input4(r0, i), w);

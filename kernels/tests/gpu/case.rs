@@ -6,6 +6,8 @@ use std::sync::Arc;
 use idiolect_kernels::program::{BufferId, Kind, Operation, Program, RowCounts, Rows, Run, Scalars, StateId};
 use idiolect_kernels::{Executor, ProgramId, Result};
 
+use crate::random::Random;
+
 /// Sizes of every dimension that is not grouped: one, a vector, just below and above one and two of them, large and odd.
 pub const SIZES: [usize; 6] = [1, 8, 31, 33, 65, 1757];
 
@@ -60,7 +62,7 @@ impl Case {
     /// An f32 input of random values.
     pub fn values(&mut self, name: &'static str, rows: Rows, width: usize) -> BufferId {
         let len = self.rows.of(rows) * width;
-        let bits = random(len, self.inputs.len() as u32 + 77).into_iter().map(f32::to_bits).collect();
+        let bits = random(len, self.inputs.len() as u64 + 77).into_iter().map(f32::to_bits).collect();
         self.input(name, rows, width, bits)
     }
 
@@ -85,7 +87,7 @@ impl Case {
 
     /// A state tensor of random values.
     pub fn random_state(&mut self, name: &'static str, rows: usize, width: usize) -> BufferId {
-        let values = random(rows * width, self.states.len() as u32 + 991);
+        let values = random(rows * width, self.states.len() as u64 + 991);
         self.state(name, rows, values)
     }
 
@@ -158,18 +160,12 @@ pub fn difference(expected: &[f32], got: &[f32], tolerance: f32) -> Option<Strin
 }
 
 /// `len` values from −1 to 1, always the same for a seed.
-pub fn random(len: usize, seed: u32) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9) | 1;
-    let draw = |_| {
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        (state >> 8) as f32 / 8_388_608.0 - 1.0
-    };
-    (0..len).map(draw).collect()
+pub fn random(len: usize, seed: u64) -> Vec<f32> {
+    Random::new(seed).floats(len)
 }
 
 /// `len` numbers below `end`, always the same for a seed.
-pub fn random_below(len: usize, end: usize, seed: u32) -> Vec<u32> {
-    random(len, seed).into_iter().map(|v| (((v + 1.0) / 2.0 * end as f32) as u32).min(end as u32 - 1)).collect()
+pub fn random_below(len: usize, end: usize, seed: u64) -> Vec<u32> {
+    let mut random = Random::new(seed);
+    (0..len).map(|_| random.below(end) as u32).collect()
 }

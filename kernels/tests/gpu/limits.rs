@@ -5,7 +5,8 @@ use idiolect_kernels::ops::{AdamW, CrossEntropy, Embed, Linear, LinearBackward, 
 use idiolect_kernels::program::{Rows, Weights};
 
 use crate::case::{Case, random_below};
-use crate::matrices::{encodings, group, label, matrix};
+use crate::encodings;
+use crate::matrices::{label, matrix};
 use crate::step::step;
 
 /// So small that every matrix here but one takes several.
@@ -17,8 +18,8 @@ pub fn options(options: Options) -> Options {
 
 pub fn cases(weights: &mut Weights) -> Vec<Case> {
     let mut cases = vec![step(weights, &[9, 20])];
-    for encoding in encodings() {
-        let (rows, cols, tokens) = (701, 2 * group(encoding).max(64), 9);
+    for encoding in encodings::all() {
+        let (rows, cols, tokens) = (701, 2 * encodings::group_of(encoding).max(64), 9);
         let weight = weights.add_matrix(matrix(encoding, rows, cols, 3));
         let mut case = Case::new(label(encoding), tokens, tokens);
         // Four operations deep.

@@ -1,6 +1,11 @@
 //! Every operation on the GPU against its CPU twin, by Vulkan and by GL, on whatever adapters the machine has: a
 //! software one will do. Without an adapter the tests say `ignored`.
 
+#[path = "../common/encodings.rs"]
+mod encodings;
+#[path = "../common/random.rs"]
+mod random;
+
 mod attention;
 mod case;
 mod flow;

@@ -7,6 +7,7 @@ use idiolect_kernels::ops::{
 use idiolect_kernels::program::{Rows, Scalars, Weights};
 
 use crate::case::{Case, SIZES, random, random_below};
+use crate::random::Random;
 
 /// Rows and widths: each size in turn, the other one small.
 fn shapes() -> impl Iterator<Item = (usize, usize)> {
@@ -16,7 +17,7 @@ fn shapes() -> impl Iterator<Item = (usize, usize)> {
 pub fn rms_norm(weights: &mut Weights) -> Vec<Case> {
     let mut cases = Vec::new();
     for (rows, width) in shapes() {
-        let gain = weights.add_vector(random(width, width as u32));
+        let gain = weights.add_vector(random(width, width as u64));
         let mut case = Case::new(format!("{rows} × {width}"), rows, 0);
         let x = case.values("x", Rows::Tokens, width);
         let out = case.output("out", Rows::Tokens, width);
@@ -74,11 +75,8 @@ pub fn rows(_: &mut Weights) -> Vec<Case> {
         let mut case = Case::new(format!("{selected} of {tokens}, width {width}"), tokens, selected);
         let src = case.values("src", Rows::Tokens, width);
         // Distinct indices, out of order.
-        let distinct = (0..selected).map(|i| ((i * 7 + 3) % tokens) as u32);
-        let distinct: Vec<u32> = match tokens.is_multiple_of(7) {
-            true => (0..selected).rev().map(|i| i as u32).collect(),
-            false => distinct.collect(),
-        };
+        let mut distinct = Random::new(3).permutation(tokens);
+        distinct.truncate(selected);
         let index = case.input("index", Rows::Selected, 1, distinct);
         let gathered = case.output("gathered", Rows::Selected, width);
         case.push(GatherRows { src, index, out: gathered });

@@ -7,11 +7,12 @@ use idiolect_kernels::ops::{
 use idiolect_kernels::program::{MatrixId, Rows, Weights};
 
 use crate::case::{Case, SIZES, random, random_below};
-use crate::matrices::{encodings, group, label, matrix};
+use crate::encodings;
+use crate::matrices::{label, matrix};
 
 /// W's rows, W's columns and tokens, each dimension through its sizes while the others are small.
 fn shapes(encoding: Encoding) -> Vec<(usize, usize, usize)> {
-    let group = group(encoding);
+    let group = encodings::group_of(encoding);
     let columns = match encoding {
         Encoding::Float(_) => SIZES.to_vec(),
         _ => [1, 2, 3, 55].map(|n| n * group).to_vec(),
@@ -26,9 +27,9 @@ fn shapes(encoding: Encoding) -> Vec<(usize, usize, usize)> {
 /// Every encoding and shape, the matrix added to `weights`.
 fn matrices(weights: &mut Weights) -> Vec<(String, MatrixId, (usize, usize, usize))> {
     let mut list = Vec::new();
-    for encoding in encodings() {
+    for encoding in encodings::all() {
         for (rows, cols, tokens) in shapes(encoding) {
-            let id = weights.add_matrix(matrix(encoding, rows, cols, (rows + cols) as u32));
+            let id = weights.add_matrix(matrix(encoding, rows, cols, (rows + cols) as u64));
             list.push((format!("{}, [{rows}, {cols}], {tokens} tokens", label(encoding)), id, (rows, cols, tokens)));
         }
     }
@@ -135,12 +136,19 @@ pub fn cross_entropy(weights: &mut Weights) -> Vec<Case> {
     let by_vocabulary = SIZES.map(|vocabulary| (affine, vocabulary, 32, 9, 4));
     let by_rows = SIZES.map(|rows| (float, 33, 31, rows, 16));
     let by_chunk = [1, 8, 31, 64].map(|chunk| (affine, 65, 64, 33, chunk));
-    for (encoding, vocabulary, width, rows, chunk) in by_vocabulary.into_iter().chain(by_rows).chain(by_chunk) {
+    let large = [(affine, 20_000, 32, 5, 2)];
+    for (encoding, vocabulary, width, rows, chunk) in
+        by_vocabulary.into_iter().chain(by_rows).chain(by_chunk).chain(large)
+    {
         let head = weights.add_matrix(matrix(encoding, vocabulary, width, 8));
-        for train in [false, true] {
-            let name = format!("{rows} rows by {chunk}, head [{vocabulary}, {width}], train {train}");
+        for (train, poisoned) in [(false, false), (true, false), (true, true)] {
+            let name = format!("{rows} rows by {chunk}, head [{vocabulary}, {width}], train {train}, NaN {poisoned}");
             let mut case = Case::new(name, 1, rows);
-            let x = case.values("x", Rows::Selected, width);
+            let mut x = random(rows * width, 77);
+            if poisoned {
+                x[rows * width / 2] = f32::NAN;
+            }
+            let x = case.input("x", Rows::Selected, width, x.into_iter().map(f32::to_bits).collect());
             let targets = case.input("targets", Rows::Selected, 1, random_below(rows, vocabulary, 4));
             let losses = case.output("losses", Rows::Selected, 1);
             let logits = case.scratch(Rows::Fixed(chunk), vocabulary);

@@ -9,12 +9,13 @@ pub enum Backend {
     Vulkan,
     /// Apple's.
     Metal,
-    /// OpenGL (ES 3.1 or newer), for old drivers and tests.
+    /// OpenGL (ES 3.1 or newer): only where it is asked for. Devices that have nothing better have a CPU that is.
     Gl,
 }
 
 impl Backend {
-    const ALL: [Self; 3] = [Self::Vulkan, Self::Metal, Self::Gl];
+    /// What is looked for where nothing is asked for.
+    const USUAL: [Self; 2] = [Self::Vulkan, Self::Metal];
 
     fn bits(self) -> wgpu::Backends {
         match self {
@@ -98,10 +99,10 @@ impl Adapter {
 /// Storage buffers that a dispatch may bind.
 const STORAGE_BUFFERS: u32 = 8;
 
-/// All adapters of `backend` or of any, hardware first, then Vulkan and Metal before GL.
+/// All adapters of `backend`, or of Vulkan and Metal; hardware first.
 pub fn adapters(backend: Option<Backend>) -> Vec<Adapter> {
     let mut found = Vec::new();
-    for backend in Backend::ALL.into_iter().filter(|&b| backend.is_none_or(|wanted| wanted == b)) {
+    for backend in backend.map_or(Backend::USUAL.to_vec(), |b| vec![b]) {
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
             backends: backend.bits(),
             flags: wgpu::InstanceFlags::empty(),

@@ -18,7 +18,7 @@ use crate::program::{BufferId, Kind, Plan, Program, RowCounts, Run, Scalars, Sta
 /// How a [`GpuExecutor`] is made.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Only this interface; any where `None`.
+    /// Only this interface; Vulkan or Metal where `None`.
     pub backend: Option<Backend>,
     /// Whether a CPU that draws will do.
     pub software: bool,

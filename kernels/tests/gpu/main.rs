@@ -18,7 +18,7 @@ mod step;
 use std::sync::Arc;
 
 use idiolect_kernels::cpu::CpuExecutor;
-use idiolect_kernels::gpu::{Backend, GpuExecutor, Options, choose};
+use idiolect_kernels::gpu::{Backend, GpuExecutor, Options, adapters, choose};
 use idiolect_kernels::program::Weights;
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -70,6 +70,24 @@ fn compare(cases: Cases, options: &Options) -> Result<(), Failed> {
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n").into()) }
 }
 
+/// A software adapter is taken only where it is allowed; else the refusal names it.
+fn adapters_say_what_they_are() -> Result<(), Failed> {
+    for backend in [None, Some(Backend::Vulkan), Some(Backend::Gl), Some(Backend::Metal)] {
+        let found = adapters(backend);
+        match choose(backend, false) {
+            Ok(adapter) if adapter.is_software() => return Err("software without being asked".into()),
+            Ok(_) => {}
+            Err(error) => {
+                let silent = found.iter().find(|adapter| !error.to_string().contains(&adapter.description()));
+                if let Some(adapter) = silent {
+                    return Err(format!("{error} does not say why not {}", adapter.description()).into());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 fn main() {
     let mut arguments = Arguments::from_args();
     // The device is one for all, and the CPU twin takes every core.
@@ -88,5 +106,6 @@ fn main() {
             trials.push(Trial::test(format!("{name}::{what}"), run).with_ignored_flag(missing));
         }
     }
+    trials.push(Trial::test("adapters", adapters_say_what_they_are));
     libtest_mimic::run(&arguments, trials).exit();
 }

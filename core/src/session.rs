@@ -6,16 +6,17 @@ use std::sync::Arc;
 use idiolect_kernels::Executor;
 
 use crate::adapter::Adapter;
-use crate::device::{self, DeviceChoice, DeviceInfo};
+use crate::device::{self, DeviceChoice, DeviceInfo, DeviceKind};
 use crate::error::Result;
 use crate::model::{LoraBinding, Model};
-use crate::train::TrainPlan;
+use crate::train::{DeviceMemory, TrainPlan};
 
 /// A model whose weights are on a device.
 pub struct Session {
     model: Arc<Model>,
     executor: Box<dyn Executor>,
     device: DeviceInfo,
+    memory: DeviceMemory,
 }
 
 impl Session {
@@ -33,7 +34,13 @@ impl Session {
     /// As [`Session::new`].
     pub fn with_threads(model: Arc<Model>, choice: DeviceChoice, threads: usize) -> Result<Self> {
         let (executor, device) = device::open(choice, &model.base().weights, threads)?;
-        Ok(Self { model, executor, device })
+        let weight_bytes = match device.kind {
+            DeviceKind::Cpu => model.base().weights.bytes(),
+            // Nothing but the weights is on the device yet.
+            DeviceKind::Gpu => executor.device_bytes(),
+        };
+        let memory = DeviceMemory { kind: device.kind, threads: device.threads, weight_bytes };
+        Ok(Self { model, executor, device, memory })
     }
 
     /// The model.
@@ -57,8 +64,7 @@ impl Session {
         budget_bytes: Option<usize>,
     ) -> Result<TrainPlan> {
         let dropout = adapter.config().dropout;
-        let DeviceInfo { kind, threads, .. } = self.device;
-        TrainPlan::new(&self.model, adapter.layout(), dropout, row_tokens, kind, threads, budget_bytes)
+        TrainPlan::new(&self.model, adapter.layout(), dropout, row_tokens, self.memory, budget_bytes)
     }
 
     /// Bytes held on the device, weights included.

@@ -13,7 +13,7 @@ pub use batches::Batches;
 pub use dataset::{TextRow, read_ids, read_texts, sample_of_ids, sample_of_text};
 pub use options::TrainOptions;
 pub use packing::{PackedRow, Sample, pack};
-pub use plan::TrainPlan;
+pub use plan::{DeviceMemory, TrainPlan};
 pub use run::{Training, TrainingData, TrainingSummary};
 pub use schedule::{Decay, Schedule};
 pub use trainer::{StepReport, Trainer};

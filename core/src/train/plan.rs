@@ -24,6 +24,17 @@ const PROCESS_BYTES: usize = 14_000_000;
 /// What the tokenizer takes for every entry of its vocabulary: text, merges, their maps. Measured.
 const TOKEN_BYTES: usize = 400;
 
+/// What a plan has to know of the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceMemory {
+    /// GPU or CPU.
+    pub kind: DeviceKind,
+    /// Threads of the CPU executor, each with its scratch.
+    pub threads: usize,
+    /// The weights as the device holds them.
+    pub weight_bytes: usize,
+}
+
 /// Bytes by purpose.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrainPlan {
@@ -58,14 +69,12 @@ impl TrainPlan {
         layout: &LoraLayout,
         dropout: f32,
         row_tokens: usize,
-        device: DeviceKind,
-        threads: usize,
+        device: DeviceMemory,
         budget_bytes: Option<usize>,
     ) -> Result<Self> {
-        let weights = model.base().weights.bytes();
-        let budget = budget_bytes.unwrap_or(DEFAULT_BUDGET.max(2 * weights));
+        let budget = budget_bytes.unwrap_or(DEFAULT_BUDGET.max(2 * device.weight_bytes));
         let candidates = shapes(model.base().config.layers, row_tokens);
-        let plan_of = |shape: &TrainShape| Self::of_shape(model, layout, dropout, device, threads, shape.clone());
+        let plan_of = |shape: &TrainShape| Self::of_shape(model, layout, dropout, device, shape.clone());
         // Bytes fall along the candidates: the first that fits is the fastest.
         let first = candidates.partition_point(|shape| plan_of(shape).total_bytes() > budget);
         match candidates.get(first) {
@@ -86,26 +95,19 @@ impl TrainPlan {
         self.weight_bytes + self.state_bytes + self.arena_bytes + self.scratch_bytes + self.process_bytes
     }
 
-    fn of_shape(
-        model: &Model,
-        layout: &LoraLayout,
-        dropout: f32,
-        device: DeviceKind,
-        threads: usize,
-        shape: TrainShape,
-    ) -> Self {
+    fn of_shape(model: &Model, layout: &LoraLayout, dropout: f32, device: DeviceMemory, shape: TrainShape) -> Self {
         let state =
             TrainState { grads: StateId(1), first_moment: StateId(2), second_moment: StateId(3), total: StateId(4) };
         let lora = LoraBinding { layout: layout.clone(), params: StateId(0), dropout };
         let (step, _) = accumulate(model.base(), &lora, state, &shape);
         let (finish, _) = update(&lora, state, &AdamSettings::default());
-        let on_cpu = device == DeviceKind::Cpu;
+        let on_cpu = device.kind == DeviceKind::Cpu;
         let count = |wanted: &[Keep]| shape.keep.iter().filter(|keep| wanted.contains(keep)).count();
         Self {
-            weight_bytes: model.base().weights.bytes(),
+            weight_bytes: device.weight_bytes,
             state_bytes: 4 * layout.len() * 4,
             arena_bytes: Plan::new(&step).bytes().max(Plan::new(&finish).bytes()),
-            scratch_bytes: if on_cpu { CpuExecutor::scratch_bytes(threads) } else { 0 },
+            scratch_bytes: if on_cpu { CpuExecutor::scratch_bytes(device.threads) } else { 0 },
             process_bytes: if on_cpu { PROCESS_BYTES + TOKEN_BYTES * model.tokenizer().vocab_size() } else { 0 },
             row_tokens: shape.capacity.tokens,
             recomputed_attention: count(&[Keep::Input]),

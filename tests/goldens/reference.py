@@ -1,0 +1,78 @@
+"""What transformers + PEFT compute in f32: logits, losses, LoRA gradients, AdamW steps."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from peft import PeftModel
+
+# Two threads: the goldens were made so, and a sum's order may depend on it.
+torch.set_num_threads(2)
+torch.set_float32_matmul_precision("highest")
+
+
+def with_adapter(model: torch.nn.Module, folder: Path) -> PeftModel:
+    """The model with the adapter of a PEFT folder, ready to train; PEFT must find every tensor it wants."""
+    return PeftModel.from_pretrained(model, folder, is_trainable=True).eval()
+
+
+def trainable(model: PeftModel) -> dict[str, torch.nn.Parameter]:
+    """The adapter's parameters under the names that PEFT saves them by."""
+    return {name.replace(".default.", "."): p for name, p in model.named_parameters() if p.requires_grad}
+
+
+@torch.no_grad()
+def logits(model: torch.nn.Module, row: list[int]) -> torch.Tensor:
+    """`[tokens, vocabulary]`, f32."""
+    return model(torch.tensor([row]), use_cache=False).logits[0].float()
+
+
+def summed_nll(model: torch.nn.Module, row: list[int]) -> torch.Tensor:
+    """Nats over the row's `len(row) - 1` predictions, summed."""
+    predictions = model(torch.tensor([row]), use_cache=False).logits[0, :-1].float()
+    return F.cross_entropy(predictions, torch.tensor(row[1:]), reduction="sum")
+
+
+@torch.no_grad()
+def evaluate(model: torch.nn.Module, rows: list[list[int]]) -> float:
+    """Mean nats a predicted token over all rows."""
+    return sum(summed_nll(model, row).item() for row in rows) / sum(len(row) - 1 for row in rows)
+
+
+@dataclass
+class Training:
+    """The course of a run: one entry a step; the first step's gradients; the model holds the last step's adapter."""
+
+    losses: list[float] = field(default_factory=list)
+    grad_norms: list[float] = field(default_factory=list)
+    gradients: dict[str, torch.Tensor] = field(default_factory=dict)
+
+
+def train(model: PeftModel, rows: list[list[int]], *, steps: int, accumulate: int, rate, weight_decay: float = 0.0,
+          clip: float = 0.0) -> Training:  # fmt: skip
+    """`steps` AdamW steps, each over the next `accumulate` rows (from the first row again after the last), one row a
+    forward pass; loss and gradient are the mean over all predictions of the step. `rate` is a function of the step."""
+    parameters = trainable(model)
+    optimizer = torch.optim.AdamW(parameters.values(), lr=0.0, betas=(0.9, 0.999), eps=1e-8, weight_decay=weight_decay)
+    course = Training()
+    for step in range(steps):
+        batch = [rows[(step * accumulate + i) % len(rows)] for i in range(accumulate)]
+        predictions = sum(len(row) - 1 for row in batch)
+        optimizer.zero_grad()
+        loss = 0.0
+        for row in batch:
+            nll = summed_nll(model, row)
+            (nll / predictions).backward()
+            loss += nll.item() / predictions
+        course.losses.append(loss)
+        norm = torch.sqrt(sum(p.grad.double().square().sum() for p in parameters.values()))
+        course.grad_norms.append(norm.item())
+        if step == 0:
+            course.gradients = {name: p.grad.clone() for name, p in parameters.items()}
+        if clip:
+            torch.nn.utils.clip_grad_norm_(parameters.values(), clip)
+        for group in optimizer.param_groups:
+            group["lr"] = rate(step)
+        optimizer.step()
+    return course

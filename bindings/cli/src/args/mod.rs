@@ -7,5 +7,5 @@ mod lora;
 
 pub use budget::BudgetArgs;
 pub use data::DataArgs;
-pub use device::DeviceArgs;
+pub use device::{DeviceArgs, in_words};
 pub use lora::LoraArgs;

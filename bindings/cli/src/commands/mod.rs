@@ -1,8 +1,10 @@
 //! The commands, one a file.
 
 mod bench;
+mod demo;
 mod eval;
 mod generate;
+mod import;
 mod info;
 mod plan;
 mod train;
@@ -15,6 +17,10 @@ use crate::output::Output;
 /// What the program can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Learn a sample history with an embedded model and show what changed
+    Demo(demo::Demo),
+    /// Convert a model to an MLX-compatible folder, quantized or not
+    Import(import::Import),
     /// Say what a model is
     Info(info::Info),
     /// State the memory of a training before it runs
@@ -33,6 +39,8 @@ impl Command {
     /// Runs the command.
     pub fn run(&self, output: &Output) -> Result<()> {
         match self {
+            Self::Demo(demo) => demo.run(output),
+            Self::Import(import) => import.run(output),
             Self::Info(info) => info.run(output),
             Self::Plan(plan) => plan.run(output),
             Self::Train(train) => train.run(output),

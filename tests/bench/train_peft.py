@@ -2,7 +2,7 @@
 """The peer of `idiolect bench`'s training figure: PEFT + PyTorch f32 on the dequantized published model, rank 8 on all seven
 linear layers, AdamW, 256 tokens a step.
 
-    peft.py MODEL.gguf [--dtype float32|bfloat16] [--tokens 256] [--steps 8]
+    train_peft.py MODEL.gguf [--dtype float32|bfloat16] [--tokens 256] [--steps 8]
 
 Prints one JSON object: tokens per second (the median step of those after the first two), and the peak of resident memory
 while training.

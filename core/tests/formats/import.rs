@@ -274,7 +274,8 @@ fn where_it_fails_nothing_is_left() {
     let huge = |tensors: &mut Vec<Values>| tensors[5].values[70] = 1e6;
     let sound = |_: &mut Vec<Values>| ();
     type Change<'a> = &'a dyn Fn(&mut Vec<Values>);
-    let cases: [(&str, Change<'_>, Option<u8>, Option<usize>, ErrorKind, &str); 9] = [
+    type Case<'a> = (&'a str, Change<'a>, Option<u8>, Option<usize>, ErrorKind, &'a str);
+    let cases: [Case<'_>; 9] = [
         ("", &nan, Some(4), Some(32), ErrorKind::BadFile, "gate_proj: holds NaN"),
         ("", &nan, Some(32), None, ErrorKind::BadFile, "gate_proj: holds NaN"),
         ("", &huge, Some(16), None, ErrorKind::BadFile, "gate_proj: holds values beyond"),

@@ -1,0 +1,116 @@
+//! Quantization and dequantization against the libraries that the formats come from, bit for bit.
+
+use std::path::{Path, PathBuf};
+
+use idiolect::format::{ModelFiles, TensorName};
+use idiolect::model::Linear;
+use idiolect_kernels::matrix::{FloatType, quantize_affine};
+use libtest_mimic::{Arguments, Failed, Trial};
+use safetensors::tensor::Dtype;
+use safetensors::{SafeTensors, View};
+use sha2::{Digest, Sha256};
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the repository")
+}
+
+/// The published model, where `tests/get-model` puts it.
+fn published() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from);
+    target.join("models/SmolLM2-135M-Instruct.Q4_1.gguf")
+}
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let mlx = |path: PathBuf| {
+        let name = format!("quantizes as MLX: {}", path.file_stem().unwrap_or_default().to_string_lossy());
+        let absent = !path.exists();
+        Trial::test(name, move || quantizes_as_mlx(&path)).with_ignored_flag(absent)
+    };
+    let shared = repository().join("../shared/data/golden");
+    let model = published();
+    let absent = !model.exists();
+    let trials = vec![
+        mlx(repository().join("tests/goldens/mlx_quantize.safetensors")),
+        mlx(shared.join("mlx_affine_quant.safetensors")),
+        mlx(shared.join("mlx_affine_quant_half.safetensors")),
+        Trial::test("dequantizes as the gguf package", move || dequantizes_as_gguf(&model)).with_ignored_flag(absent),
+    ];
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// Every source `X.w` of the file, at every number of bits and group `X.bN.gM` that is there: codes, scales and biases.
+fn quantizes_as_mlx(path: &Path) -> Result<(), Failed> {
+    let file = std::fs::read(path)?;
+    let goldens = SafeTensors::deserialize(&file)?;
+    let mut cases = 0;
+    for source in goldens.names().into_iter().filter_map(|name| name.strip_suffix(".w")) {
+        let weights = goldens.tensor(&format!("{source}.w"))?;
+        let float = match weights.dtype() {
+            Dtype::F32 => FloatType::F32,
+            Dtype::F16 => FloatType::F16,
+            Dtype::BF16 => FloatType::BF16,
+            other => return Err(format!("{source} is of {other}").into()),
+        };
+        let count = weights.data_len() / float.size();
+        let values: Vec<f32> = (0..count).map(|i| float.read(weights.data(), i)).collect();
+        for bits in [4, 8] {
+            for group in [32, 64, 128] {
+                let case = format!("{source}.b{bits}.g{group}");
+                let Ok(codes) = goldens.tensor(&format!("{case}.q")) else { continue };
+                let ours = quantize_affine(&values, bits, group, float);
+                let scales = goldens.tensor(&format!("{case}.scales"))?;
+                let biases = goldens.tensor(&format!("{case}.biases"))?;
+                for (part, ours, theirs) in [
+                    ("codes", ours.codes, codes.data()),
+                    ("scales", ours.scales, scales.data()),
+                    ("biases", ours.biases, biases.data()),
+                ] {
+                    let differing = ours.iter().zip(theirs).filter(|(a, b)| a != b).count();
+                    if ours.len() != theirs.len() || differing > 0 {
+                        return Err(format!("{case}: {differing} of {} bytes of {part} differ", theirs.len()).into());
+                    }
+                }
+                cases += 1;
+            }
+        }
+    }
+    // At least one source, at both numbers of bits and every group.
+    if cases < 6 { Err(format!("only {cases} cases").into()) } else { Ok(()) }
+}
+
+/// The SHA-256 of every tensor's values as `goldens/gguf_dequant.py` noted it.
+fn dequantizes_as_gguf(model: &Path) -> Result<(), Failed> {
+    let goldens = std::fs::read(repository().join("tests/goldens/gguf_dequant.json"))?;
+    let goldens: std::collections::BTreeMap<String, String> = serde_json::from_slice(&goldens)?;
+    let files = ModelFiles::open(model)?;
+    let mut seen = 0;
+    let mut check = |name: TensorName, values: &mut dyn Iterator<Item = Vec<f32>>| -> Result<(), Failed> {
+        let digest = values.fold(Sha256::new(), |digest, row| digest.chain_update(bytemuck::cast_slice(&row)));
+        let digest: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        seen += 1;
+        match goldens.get(&name.path()) {
+            Some(golden) if *golden == digest => Ok(()),
+            Some(_) => Err(format!("{} differs", name.path()).into()),
+            None => Err(format!("{} has no golden", name.path()).into()),
+        }
+    };
+    let layers = 0..files.config().layers;
+    let linears = layers.clone().flat_map(|layer| Linear::ALL.map(|linear| TensorName::Linear(layer, linear)));
+    for name in [TensorName::Embedding].into_iter().chain(linears) {
+        let matrix = files.matrix(name)?;
+        check(
+            name,
+            &mut (0..matrix.rows()).map(|row| {
+                let mut values = vec![0.0; matrix.cols()];
+                matrix.row(row, &mut values);
+                values
+            }),
+        )?;
+    }
+    let norms = layers.flat_map(|layer| [TensorName::AttentionNorm(layer), TensorName::MlpNorm(layer)]);
+    for name in norms.chain([TensorName::FinalNorm]) {
+        check(name, &mut std::iter::once(files.vector(name)?))?;
+    }
+    if seen == goldens.len() { Ok(()) } else { Err(format!("{seen} tensors of {}", goldens.len()).into()) }
+}

@@ -155,13 +155,13 @@ impl GpuExecutor {
             self.staging = staging(&self.device, bytes + 4)?;
         }
         let (guard, to) = (&self.memory.guard, &self.staging);
-        self.flow.drain(&self.device)?;
         self.flow.copy(&self.device, &self.pipelines, |encoder| {
             if bytes > 0 {
                 encoder.copy_buffer_to_buffer(source, offset, to, 0, bytes);
             }
             encoder.copy_buffer_to_buffer(guard, 0, to, bytes, 4);
         })?;
+        self.flow.drain(&self.device)?;
         read_staging(&self.device, &self.staging, bytes)
     }
 }

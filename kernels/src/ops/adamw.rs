@@ -116,6 +116,8 @@ impl Operation for AdamW {
 
     #[cfg(feature = "gpu")]
     fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
+        /// Gradients a workgroup of `adamw_squares.wgsl`.
+        const BLOCK: usize = 4096;
         let len = recorder.len(self.params);
         let blocks = len.div_ceil(BLOCK);
         let (squares, decision) = (recorder.scratch(blocks * 4)?, recorder.scratch(8)?);

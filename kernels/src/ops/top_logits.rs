@@ -109,3 +109,36 @@ fn top(z: &[f32], out: &mut [f32]) {
     let most = z.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));
     out[2 * k] = z.iter().map(|&z| exp(z - most)).sum::<f32>().ln() + most;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::top;
+
+    #[test]
+    fn largest_first_and_ties_by_index() {
+        let nan = f32::NAN;
+        let cases: [(&[f32], &[f32], &[u32]); 4] = [
+            (&[1.0, 3.0, 2.0, 3.0], &[3.0, 3.0], &[1, 3]),
+            (&[-0.0, 0.0, -1.0], &[0.0, -0.0, -1.0], &[1, 0, 2]),
+            (&[f32::NEG_INFINITY, 5.0, nan], &[nan, 5.0, f32::NEG_INFINITY], &[2, 1, 0]),
+            (&[7.0], &[7.0, f32::NEG_INFINITY], &[0, u32::MAX]),
+        ];
+        for (z, values, indices) in cases {
+            let k = values.len();
+            let mut out = vec![0.0; 2 * k + 1];
+            top(z, &mut out);
+            let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&out[..k]), bits(values), "values of {z:?}");
+            assert_eq!(bits(&out[k..2 * k]), indices, "indices of {z:?}");
+        }
+    }
+
+    #[test]
+    fn the_normaliser_is_that_of_all_logits() {
+        let z: Vec<f32> = (0..1757).map(|i| (i * 7919 % 1000) as f32 / 50.0 - 10.0).collect();
+        let expected = z.iter().map(|&z| f64::from(z).exp()).sum::<f64>().ln();
+        let mut out = [0.0; 3];
+        top(&z, &mut out);
+        assert!((f64::from(out[2]) - expected).abs() < 1e-5, "{} is not {expected}", out[2]);
+    }
+}

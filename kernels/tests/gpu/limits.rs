@@ -2,7 +2,8 @@
 
 use idiolect_kernels::gpu::Options;
 use idiolect_kernels::ops::{AdamW, CrossEntropy, Embed, Linear, LinearBackward, LoraTerm, LossGradient};
-use idiolect_kernels::program::{Rows, Weights};
+use idiolect_kernels::program::{Kind, Placement, Plan, Rows, Weights};
+use libtest_mimic::Failed;
 
 use crate::case::{Case, random_below};
 use crate::encodings;
@@ -14,6 +15,30 @@ const BINDING: u64 = 40 << 10;
 
 pub fn options(options: Options) -> Options {
     Options { binding_limit: BINDING, ..options }
+}
+
+/// Whatever the size of a segment, no buffer lies in two, and none in another one that is alive at the same time.
+pub fn segments() -> Result<(), Failed> {
+    let case = step(&mut Weights::default(), &[9, 20]);
+    let largest = case.program.buffers().filter(|(_, b)| !matches!(b.kind, Kind::State(_)));
+    let largest = largest.map(|(_, b)| case.program.capacity.of(b.rows) * b.width).max().unwrap_or(0);
+    for segment in [largest.next_multiple_of(64), 2 * largest.next_multiple_of(64), 1 << 30] {
+        let plan = Plan::in_segments(&case.program, segment);
+        let places: Vec<_> = case.program.buffers().filter_map(|(id, _)| plan.place(id)).collect();
+        for (i, a) in places.iter().enumerate() {
+            if a.offset / segment != (a.offset + a.len - 1) / segment || a.offset + a.len > plan.len() {
+                return Err(format!("{a:?} lies in two segments of {segment}, or outside").into());
+            }
+            let clashes = |b: &&Placement| {
+                let alive = a.live.0 <= b.live.1 && b.live.0 <= a.live.1;
+                alive && a.offset < b.offset + b.len && b.offset < a.offset + a.len
+            };
+            if let Some(b) = places[..i].iter().find(clashes) {
+                return Err(format!("{a:?} and {b:?} overlap in segments of {segment}").into());
+            }
+        }
+    }
+    Ok(())
 }
 
 pub fn cases(weights: &mut Weights) -> Vec<Case> {

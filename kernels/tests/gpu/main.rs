@@ -106,6 +106,7 @@ fn main() {
             trials.push(Trial::test(format!("{name}::{what}"), run).with_ignored_flag(missing));
         }
     }
+    trials.push(Trial::test("segments", limits::segments));
     trials.push(Trial::test("adapters", adapters_say_what_they_are));
     libtest_mimic::run(&arguments, trials).exit();
 }

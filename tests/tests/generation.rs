@@ -1,0 +1,106 @@
+//! Greedy text on real models, token for token the reference's, on the CPU and on a GPU (a software one will do).
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use idiolect::generate::{GenerateOptions, Generator, SamplingOptions, chat_prompt, plain_prompt};
+use idiolect::{DeviceChoice, Model, Session};
+use idiolect_tests::golden::{Result, published, repository, shared};
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde::Deserialize;
+
+/// `tests/goldens/published/greedy.json`: what transformers answers.
+#[derive(Deserialize)]
+struct Greedy {
+    max_new_tokens: usize,
+    answers: Vec<Answer>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    prompt: String,
+    chat: bool,
+    prompt_ids: Vec<u32>,
+    ids: Vec<u32>,
+}
+
+/// The golden of stories260K: the prompt and its continuation in one list.
+#[derive(Deserialize)]
+struct Story {
+    prompt_ids: Vec<u32>,
+    greedy_ids: Vec<u32>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let gpu = idiolect_kernels::gpu::choose(None, true).is_ok();
+    let devices = [("cpu", DeviceChoice::Cpu, true), ("gpu", DeviceChoice::Gpu, gpu)];
+    let mut trials = Vec::new();
+    for (name, choice, present) in devices {
+        type Check = fn(DeviceChoice) -> Result<()>;
+        let checks: [(&str, Check, bool); 3] = [
+            ("stories260K continues as llama2.c does", story, shared().is_some()),
+            ("the published model answers as transformers does", answers, published().is_some()),
+            ("the published model knows the capital of France", paris, published().is_some()),
+        ];
+        for (what, check, has_model) in checks {
+            let run = move || check(choice).map_err(|e| Failed::from(e.to_string()));
+            trials.push(Trial::test(format!("{what}/{name}"), run).with_ignored_flag(!present || !has_model));
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn story(choice: DeviceChoice) -> Result<()> {
+    let data = shared().ok_or("no shared data")?;
+    let story: Story = serde_json::from_slice(&fs::read(data.join("golden/stories260K_greedy200.json"))?)?;
+    let expected = story.greedy_ids.strip_prefix(&story.prompt_ids[..]).unwrap_or(&story.greedy_ids);
+    let mut session = open(data.join("models/stories260K"), choice)?;
+    same(&greedy(&mut session, &story.prompt_ids, expected.len())?, expected, "the story")
+}
+
+fn answers(choice: DeviceChoice) -> Result<()> {
+    let golden = repository().join("tests/goldens/published/greedy.json");
+    let golden: Greedy = serde_json::from_slice(&fs::read(golden)?)?;
+    let mut session = open(published().ok_or("no published model")?, choice)?;
+    for answer in &golden.answers {
+        let model = Arc::clone(session.model());
+        let prompt = match answer.chat {
+            true => chat_prompt(&model, &answer.prompt)?,
+            false => plain_prompt(&model, None, &answer.prompt)?,
+        };
+        same(&prompt, &answer.prompt_ids, &format!("the prompt {:?}", answer.prompt))?;
+        let ids = greedy(&mut session, &prompt, golden.max_new_tokens)?;
+        same(&ids, &answer.ids, &format!("the answer to {:?}", answer.prompt))?;
+    }
+    Ok(())
+}
+
+fn paris(choice: DeviceChoice) -> Result<()> {
+    let mut session = open(published().ok_or("no published model")?, choice)?;
+    let model = Arc::clone(session.model());
+    let ids = greedy(&mut session, &chat_prompt(&model, "What is the capital of France?")?, 40)?;
+    let text = model.tokenizer().decode(&ids)?;
+    if text.contains("Paris") { Ok(()) } else { Err(format!("it says {text:?}").into()) }
+}
+
+fn open(path: PathBuf, choice: DeviceChoice) -> Result<Session> {
+    Ok(Session::new(Arc::new(Model::open(&path)?), choice)?)
+}
+
+fn greedy(session: &mut Session, prompt: &[u32], max_tokens: usize) -> Result<Vec<u32>> {
+    let options = GenerateOptions { max_tokens, sampling: SamplingOptions::greedy(), stop: Vec::new() };
+    let mut generator = Generator::new(session, None, prompt.len() + max_tokens)?;
+    Ok(generator.generate(prompt, &options, &mut |_| ControlFlow::Continue(()))?.ids)
+}
+
+fn same(ids: &[u32], expected: &[u32], what: &str) -> Result<()> {
+    match ids.iter().zip(expected).position(|(a, b)| a != b) {
+        None if ids.len() == expected.len() => Ok(()),
+        None => Err(format!("{what}: {} tokens, not {}", ids.len(), expected.len()).into()),
+        Some(at) => Err(format!("{what}: token {at} is {}, not {}", ids[at], expected[at]).into()),
+    }
+}

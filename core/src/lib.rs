@@ -18,3 +18,8 @@ pub use device::{DeviceChoice, DeviceInfo, DeviceKind};
 pub use error::{Error, ErrorKind, Result};
 pub use model::Model;
 pub use session::Session;
+
+/// The README's example, compiled with the doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

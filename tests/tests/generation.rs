@@ -92,7 +92,7 @@ fn open(path: PathBuf, choice: DeviceChoice) -> Result<Session> {
 }
 
 fn greedy(session: &mut Session, prompt: &[u32], max_tokens: usize) -> Result<Vec<u32>> {
-    let options = GenerateOptions { max_tokens, sampling: SamplingOptions::greedy(), stop: Vec::new() };
+    let options = GenerateOptions { max_tokens, sampling: SamplingOptions::greedy(), ..GenerateOptions::default() };
     let mut generator = Generator::new(session, None, prompt.len() + max_tokens)?;
     Ok(generator.generate(prompt, &options, &mut |_| ControlFlow::Continue(()))?.ids)
 }

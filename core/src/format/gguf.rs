@@ -62,21 +62,13 @@ impl GgufArray {
 
     /// The values as whole numbers, or `None` for a list of another type or one with a negative value.
     pub fn unsigned(&self) -> Option<Vec<u64>> {
-        self.values(|value| match value {
+        let mut cursor = Cursor::new(&self.bytes);
+        let whole = |value| match value {
             GgufValue::Unsigned(n) => Some(n),
             GgufValue::Signed(n) => u64::try_from(n).ok(),
             _ => None,
-        })
-    }
-
-    /// The values as floats, or `None` for a list of another type.
-    pub fn floats(&self) -> Option<Vec<f64>> {
-        self.values(|value| if let GgufValue::Float(x) = value { Some(x) } else { None })
-    }
-
-    fn values<T>(&self, read: impl Fn(GgufValue) -> Option<T>) -> Option<Vec<T>> {
-        let mut cursor = Cursor::new(&self.bytes);
-        (0..self.len).map(|_| cursor.scalar(self.element).ok().and_then(&read)).collect()
+        };
+        (0..self.len).map(|_| cursor.scalar(self.element).ok().and_then(whole)).collect()
     }
 }
 
@@ -127,11 +119,6 @@ impl GgufFile {
     /// A metadata value.
     pub fn get(&self, key: &str) -> Option<&GgufValue> {
         self.metadata.get(key)
-    }
-
-    /// All metadata, by key.
-    pub fn metadata(&self) -> impl Iterator<Item = (&str, &GgufValue)> {
-        self.metadata.iter().map(|(key, value)| (key.as_str(), value))
     }
 
     /// All tensors, by name.

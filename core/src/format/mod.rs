@@ -17,7 +17,7 @@ mod safetensors_writer;
 mod staged;
 mod tensor;
 
-pub use gguf::{GgufFile, GgufValue};
+pub use gguf::{GgufArray, GgufFile, GgufValue};
 pub use gguf_vocabulary::vocabulary;
 pub use import::{ImportOptions, ImportReport, import};
 pub use model_files::{ModelFiles, ModelSource, TensorName};

@@ -229,3 +229,38 @@ impl Shards {
         self.writers.into_iter().try_for_each(SafetensorsWriter::finish)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::safetensors::read_folder;
+
+    #[test]
+    fn shards_keep_modules_whole_and_read_back() {
+        let spec = |name: &str, suffix: &str, len: usize| TensorSpec {
+            name: format!("{name}.{suffix}"),
+            storage: Storage::Words,
+            shape: vec![len],
+        };
+        let module = |name: &str, len: usize| vec![spec(name, "weight", len), spec(name, "scales", 1)];
+        // (files' limit in bytes, files): modules of 24, 44 and 12 bytes
+        for (limit, files) in [(1, 3), (40, 3), (60, 2), (68, 2), (80, 1)] {
+            let home = tempfile::tempdir().unwrap();
+            let folder = home.path().join("model");
+            let staged = StagedFolder::begin(&folder).unwrap();
+            let modules = vec![module("a", 5), module("b", 10), module("c", 2)];
+            let mut shards = Shards::create(&staged, modules, limit).unwrap();
+            for (name, len) in [("a.weight", 5), ("b.weight", 10), ("c.weight", 2)] {
+                shards.append(name, &vec![len as u8; 4 * len]).unwrap();
+                shards.append(&name.replace("weight", "scales"), &[1; 4]).unwrap();
+            }
+            shards.finish().unwrap();
+            staged.publish(None).unwrap();
+            assert_eq!(std::fs::read_dir(&folder).unwrap().count(), if files == 1 { 1 } else { files + 1 }, "{limit}");
+            let tensors = read_folder(&folder).unwrap();
+            assert_eq!(tensors.len(), 6);
+            assert_eq!(*tensors["b.weight"].bytes, [10; 40]);
+            assert_eq!(tensors["b.weight"].file, tensors["b.scales"].file);
+        }
+    }
+}

@@ -64,6 +64,11 @@ impl Error {
         self
     }
 
+    /// The same error as of another kind: what it means can depend on where it came up.
+    pub(crate) fn into_kind(self, kind: ErrorKind) -> Self {
+        Self { kind, ..self }
+    }
+
     /// What went wrong, for programs.
     pub fn kind(&self) -> ErrorKind {
         self.kind

@@ -38,6 +38,8 @@ impl LoraOptions {
             ..LoraConfig::default()
         };
         config.validate()?;
+        // Targets that the model lacks are the caller's option here, not an adapter of another model.
+        config.targets(&model.base().config).map_err(|error| error.into_kind(ErrorKind::BadOption))?;
         Adapter::new(config, model, seed)
     }
 

@@ -80,7 +80,7 @@ struct StepArgs {
 #[derive(Debug, Args)]
 struct OptimizerArgs {
     /// The highest learning rate
-    #[arg(long, default_value_t = TrainOptions::default().schedule.peak)]
+    #[arg(long, default_value_t = TrainOptions::default().schedule.peak, allow_negative_numbers = true)]
     lr: f32,
 
     /// How the learning rate falls
@@ -88,7 +88,7 @@ struct OptimizerArgs {
     schedule: Decay,
 
     /// Lowest learning rate, as a share of the highest
-    #[arg(long, value_name = "RATIO", default_value_t = TrainOptions::default().schedule.floor)]
+    #[arg(long, value_name = "RATIO", default_value_t = TrainOptions::default().schedule.floor, allow_negative_numbers = true)]
     min_lr_ratio: f32,
 
     /// Steps over which the learning rate rises
@@ -96,11 +96,11 @@ struct OptimizerArgs {
     warmup: usize,
 
     /// Decoupled weight decay
-    #[arg(long, default_value_t = TrainOptions::default().weight_decay)]
+    #[arg(long, default_value_t = TrainOptions::default().weight_decay, allow_negative_numbers = true)]
     weight_decay: f32,
 
     /// Largest norm of the gradient; 0 leaves it as it is
-    #[arg(long, value_name = "NORM", default_value_t = TrainOptions::default().clip)]
+    #[arg(long, value_name = "NORM", default_value_t = TrainOptions::default().clip, allow_negative_numbers = true)]
     clip: f32,
 }
 

@@ -81,9 +81,8 @@ fn text_that_teaches_nothing() {
         ("--ids", "a.json", Some("[[5, -1]]"), "a.json"),
         ("--ids", "a.json", Some("{\"open\": \"sesame\"}"), "a.json"),
     ] {
-        match content {
-            Some(content) => fs::write(home.path().join(file), content).unwrap(),
-            None => {}
+        if let Some(content) = content {
+            fs::write(home.path().join(file), content).unwrap();
         }
         refused(home.path(), &train(option, file), FAILED, message);
     }

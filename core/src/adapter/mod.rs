@@ -145,10 +145,9 @@ impl Adapter {
         self.document_start = document_start;
     }
 
-    pub(crate) fn set_params(&mut self, params: Vec<f32>) -> Result<()> {
-        self.check_len(&params)?;
-        self.params = params;
-        Ok(())
+    /// Everything but the parameters.
+    pub(crate) fn without_params(self) -> AdapterShape {
+        AdapterShape(Self { params: Vec::new(), ..self })
     }
 
     /// Checks that the adapter was made for the shape of `model`.
@@ -157,6 +156,18 @@ impl Adapter {
             true => Ok(()),
             false => Err(Error::new(ErrorKind::AdapterMismatch, "the adapter was made for a model of another shape")),
         }
+    }
+}
+
+/// An adapter whose parameters are elsewhere: on the device that trains it.
+#[derive(Debug)]
+pub(crate) struct AdapterShape(Adapter);
+
+impl AdapterShape {
+    /// The adapter with `params`.
+    pub fn with_params(&self, params: Vec<f32>) -> Result<Adapter> {
+        self.0.check_len(&params)?;
+        Ok(Adapter { params, ..self.0.clone() })
     }
 }
 

@@ -19,7 +19,7 @@ const LOGIT_ROWS: [usize; 2] = [64, 32];
 const DEFAULT_BUDGET: usize = 350_000_000;
 
 /// What a process takes beside weights, arena and state: code, threads' stacks, the allocator's slack. Measured.
-const PROCESS_BYTES: usize = 14_000_000;
+const PROCESS_BYTES: usize = 25_000_000;
 
 /// What the tokenizer takes for every entry of its vocabulary: text, merges, their maps. Measured.
 const TOKEN_BYTES: usize = 400;

@@ -212,6 +212,14 @@ impl<'s> Training<'s> {
         Ok(Some(report))
     }
 
+    /// The trained adapter and what the training came to; what it held on the device is freed.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn finish(self) -> Result<(Adapter, TrainingSummary)> {
+        Ok((self.trainer.finish()?, self.summary))
+    }
+
     /// The adapter as trained so far.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use idiolect_kernels::program::{BufferId, Run, Scalars, StateId};
 use super::options::TrainOptions;
 use super::packing::{PackedRow, Sample, pack};
 use super::plan::TrainPlan;
-use crate::adapter::Adapter;
+use crate::adapter::{Adapter, AdapterShape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::eval::{counts, token_inputs};
 use crate::model::training::{AdamSettings, TrainInputs, TrainState, accumulate, update};
@@ -37,7 +37,7 @@ pub struct StepReport {
 /// A training under way.
 pub struct Trainer<'s> {
     session: &'s mut Session,
-    adapter: Adapter,
+    adapter: AdapterShape,
     options: TrainOptions,
     row_tokens: usize,
     params: StateId,
@@ -83,7 +83,8 @@ impl<'s> Trainer<'s> {
         let update = (executor.load(Arc::new(program))?, report);
         Ok(Self {
             session,
-            adapter,
+            // The device has the parameters now: the host need not hold them twice.
+            adapter: adapter.without_params(),
             options: options.clone(),
             row_tokens: plan.row_tokens,
             params: lora.params,
@@ -175,8 +176,17 @@ impl<'s> Trainer<'s> {
     /// # Errors
     /// When the device fails.
     pub fn adapter(&mut self) -> Result<Adapter> {
-        self.adapter.set_params(self.session.executor().read_state(self.params)?)?;
-        Ok(self.adapter.clone())
+        self.adapter.with_params(self.session.executor().read_state(self.params)?)
+    }
+
+    /// The trained adapter; what the training held on the device is freed.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn finish(mut self) -> Result<Adapter> {
+        let adapter = self.adapter()?;
+        self.session.start_job();
+        Ok(adapter)
     }
 
     /// A seed for the dropout masks of one row of one step.

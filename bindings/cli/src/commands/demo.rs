@@ -177,10 +177,10 @@ fn learn(
         progress.reach(report.step, steps, report_line(&report));
     }
     drop(progress);
-    let summary = training.summary().clone();
+    let (adapter, summary) = training.finish()?;
     let (seconds, speed) = (summary.seconds, summary.tokens_per_second());
     page.line("learning", &format!("{steps} steps in {seconds:.0} s, {speed:.0} tokens a second, {planned} planned"))?;
-    Ok((training.adapter()?, summary))
+    Ok((adapter, summary))
 }
 
 /// The prompts, completed as the person's own messages: the same ids and the same seed with and without an adapter.

@@ -142,8 +142,9 @@ impl Train {
         let mut training = Training::new(&mut session, adapter, data, &options)?;
         output.note(&format!("planned memory: {}", megabytes(training.plan().total_bytes())));
         self.train(output, &mut training)?;
-        training.adapter()?.save(&self.out, &model, training.summary().record())?;
-        if output.json() { Ok(()) } else { output.text(&format!("{}\n", table(training.summary(), &self.out))) }
+        let (adapter, summary) = training.finish()?;
+        adapter.save(&self.out, &model, summary.record())?;
+        if output.json() { Ok(()) } else { output.text(&format!("{}\n", table(&summary, &self.out))) }
     }
 }
 

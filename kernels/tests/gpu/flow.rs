@@ -64,7 +64,7 @@ pub fn dropped_submission(options: &Options) -> Test {
         case.run(&mut gpu, 0)?;
         gpu.read_state(params)?
     };
-    for after in [0, 1, 7, 50] {
+    for after in [0, 9, 60] {
         let mut gpu = GpuExecutor::new(&weights, &shortest(options))?;
         case.run(&mut gpu, 0)?;
         gpu.inject(Fault::DropSubmission { after });

@@ -1,11 +1,10 @@
 //! Everything that opens, checks, converts and writes model and adapter files. Files are untrusted: every length,
 //! count and offset is checked against the file before it is used.
 
+mod assembly;
 mod config_json;
 mod fingerprint;
 mod gguf;
-mod gguf_model;
-mod gguf_vocabulary;
 mod import;
 mod json;
 mod mapped;
@@ -17,8 +16,7 @@ mod safetensors_writer;
 mod staged;
 mod tensor;
 
-pub use gguf::{GgufArray, GgufFile, GgufValue};
-pub use gguf_vocabulary::vocabulary;
+pub use gguf::{GgufArray, GgufFile, GgufValue, vocabulary};
 pub use import::{ImportOptions, ImportReport, import};
 pub use model_files::{ModelFiles, ModelSource, TensorName};
 pub use tensor::{Storage, Tensor};

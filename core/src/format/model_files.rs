@@ -1,14 +1,14 @@
 //! A model as it lies on disk, whatever its format: its shape, and its tensors by their place in the model.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use idiolect_kernels::matrix::{FloatType, Matrix, RowOrder};
+use idiolect_kernels::matrix::{FloatType, Matrix};
 
-use super::config_json::{self, Quantization, Stated};
+use super::assembly::{Assembly, Parts, is_rotated, is_tied, missing};
+use super::config_json::{self, Quantization};
 use super::gguf::GgufFile;
-use super::gguf_model::{self, ROPE_FACTORS};
-use super::safetensors::{self, Tensors};
+use super::gguf::model::{self, ROPE_FACTORS};
+use super::safetensors;
 use super::tensor::{Storage, Tensor};
 use crate::error::{Error, Result};
 use crate::model::config::{Linear, ModelConfig};
@@ -44,7 +44,7 @@ impl TensorName {
     }
 
     /// The tensor's name in GGUF, without `.weight`.
-    fn gguf_path(self) -> String {
+    pub(super) fn gguf_path(self) -> String {
         let (layer, part) = match self {
             Self::Embedding => return "token_embd".into(),
             Self::Head => return "output".into(),
@@ -78,16 +78,6 @@ pub struct ModelFiles {
     source: ModelSource,
     config: ModelConfig,
     parts: Parts,
-}
-
-/// Every tensor by its place, shapes and types checked.
-#[derive(Debug, Default)]
-struct Parts {
-    matrices: HashMap<TensorName, Matrix>,
-    norms: HashMap<TensorName, Tensor>,
-    biases: HashMap<(usize, Linear), Tensor>,
-    /// Every tensor as stored, by name.
-    stored: Vec<Tensor>,
 }
 
 impl ModelFiles {
@@ -132,7 +122,7 @@ impl ModelFiles {
 
     fn open_gguf(path: &Path) -> Result<Self> {
         let file = GgufFile::open(path)?;
-        let config = gguf_model::config(&file)?;
+        let config = model::config(&file)?;
         let mut tensors = file.tensors().clone();
         let stored = tensors.values().cloned().collect();
         tensors.remove(ROPE_FACTORS);
@@ -216,10 +206,6 @@ fn float_type(tensor: Option<&Tensor>) -> FloatType {
     }
 }
 
-fn missing(path: &Path, tensor: &str) -> Error {
-    Error::bad_file(path, tensor, "missing")
-}
-
 fn gguf_in(folder: &Path) -> Result<Vec<PathBuf>> {
     let io = |cause| Error::io(folder, &cause);
     let mut found = Vec::new();
@@ -233,29 +219,6 @@ fn gguf_in(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Whether head and embedding are one, as transformers 5 decides: two tensors that are both there and differ are never
-/// tied. Where the configuration is silent, one tensor serves both places and two are two.
-fn is_tied(stated: Option<bool>, tensors: &Tensors, embedding: &str, head: &str) -> bool {
-    let part = |module: &str, suffix: &str| tensors.get(&format!("{module}.{suffix}"));
-    let both = part(embedding, "weight").is_some() && part(head, "weight").is_some();
-    match stated {
-        Some(true) if both => PARTS.iter().all(|suffix| match (part(embedding, suffix), part(head, suffix)) {
-            (Some(a), Some(b)) => a.shape == b.shape && a.storage == b.storage && *a.bytes == *b.bytes,
-            (a, b) => a.is_none() && b.is_none(),
-        }),
-        Some(tied) => tied,
-        None => !both,
-    }
-}
-
-/// What a matrix may consist of.
-const PARTS: [&str; 3] = ["weight", "scales", "biases"];
-
-/// q and k, whose rows GGUF stores for interleaved rotation.
-const fn is_rotated(linear: Linear) -> bool {
-    matches!(linear, Linear::Q | Linear::K)
-}
-
 /// A vector stored with each head's two halves alternating, in plain order.
 fn halves_apart(stored: &[f32], head_dim: usize) -> Vec<f32> {
     stored
@@ -263,161 +226,4 @@ fn halves_apart(stored: &[f32], head_dim: usize) -> Vec<f32> {
         .flat_map(|head| head.iter().step_by(2).chain(head.iter().skip(1).step_by(2)))
         .copied()
         .collect()
-}
-
-/// Puts tensors in their places.
-struct Assembly<'a> {
-    /// The file or folder, for messages about what is not there.
-    origin: &'a Path,
-    config: &'a ModelConfig,
-    quantization: &'a Quantization,
-    /// What has no place yet.
-    tensors: Tensors,
-    gguf: bool,
-}
-
-impl Assembly<'_> {
-    fn parts(mut self, stored: Vec<Tensor>) -> Result<Parts> {
-        let config = self.config;
-        let mut parts = Parts { stored, ..Parts::default() };
-        let vocabulary = (config.vocab_size, config.hidden_size);
-        if config.tie_word_embeddings {
-            let head_only = !self.has_weight(TensorName::Embedding) && self.has_weight(TensorName::Head);
-            let stored = if head_only { TensorName::Head } else { TensorName::Embedding };
-            let other = if head_only { TensorName::Embedding } else { TensorName::Head };
-            let matrix = self.matrix(stored, vocabulary)?;
-            parts.matrices.insert(TensorName::Embedding, matrix);
-            // A second copy of the same values.
-            let path = self.path(other);
-            for suffix in PARTS {
-                self.tensors.remove(&format!("{path}.{suffix}"));
-            }
-        } else {
-            for name in [TensorName::Embedding, TensorName::Head] {
-                let matrix = self.matrix(name, vocabulary)?;
-                parts.matrices.insert(name, matrix);
-            }
-        }
-        for layer in 0..config.layers {
-            for linear in Linear::ALL {
-                let name = TensorName::Linear(layer, linear);
-                let (inputs, outputs) = config.widths(linear);
-                let matrix = self.matrix(name, (outputs, inputs))?;
-                parts.matrices.insert(name, matrix);
-                if config.has_bias(linear) {
-                    let bias = self.take(name, "bias")?;
-                    bias.expect_floats(&[outputs])?;
-                    parts.biases.insert((layer, linear), bias);
-                }
-            }
-            for name in [TensorName::AttentionNorm(layer), TensorName::MlpNorm(layer)] {
-                let norm = self.norm(name)?;
-                parts.norms.insert(name, norm);
-            }
-        }
-        let norm = self.norm(TensorName::FinalNorm)?;
-        parts.norms.insert(TensorName::FinalNorm, norm);
-        match self.tensors.into_values().next() {
-            Some(unknown) => Err(unknown.unsupported(format!("no tensor of a {} model", config.family.name()))),
-            None => Ok(parts),
-        }
-    }
-
-    fn path(&self, name: TensorName) -> String {
-        if self.gguf { name.gguf_path() } else { name.path() }
-    }
-
-    fn has_weight(&self, name: TensorName) -> bool {
-        self.tensors.contains_key(&format!("{}.weight", self.path(name)))
-    }
-
-    fn take(&mut self, name: TensorName, suffix: &str) -> Result<Tensor> {
-        let full = format!("{}.{suffix}", self.path(name));
-        self.tensors.remove(&full).ok_or_else(|| missing(self.origin, &full))
-    }
-
-    fn norm(&mut self, name: TensorName) -> Result<Tensor> {
-        let norm = self.take(name, "weight")?;
-        norm.expect_floats(&[self.config.hidden_size])?;
-        Ok(norm)
-    }
-
-    /// A matrix `[rows, cols]`.
-    fn matrix(&mut self, name: TensorName, (rows, cols): (usize, usize)) -> Result<Matrix> {
-        let path = self.path(name);
-        let weight = self.take(name, "weight")?;
-        let scales = self.tensors.remove(&format!("{path}.scales"));
-        let stated = if self.gguf { Stated::Nothing } else { self.quantization.of_module(&path)? };
-        match (scales, stated) {
-            (Some(scales), Stated::Plain) => Err(scales.bad("the configuration says that the module is not quantized")),
-            (Some(scales), _) => {
-                let biases = self.take(name, "biases")?;
-                affine(&weight, &scales, &biases, (rows, cols), stated)
-            }
-            (None, Stated::Affine { .. }) => Err(missing(self.origin, &format!("{path}.scales"))),
-            (None, _) => {
-                weight.expect_shape(&[rows, cols])?;
-                let bytes = weight.bytes.clone();
-                let matrix = match weight.storage {
-                    Storage::Float(float) => Matrix::float(rows, cols, float, bytes),
-                    Storage::Block(block) => Matrix::blocks(rows, cols, block, bytes),
-                    Storage::Words | Storage::Other(_) => {
-                        return Err(weight.unsupported(format!("type {}", weight.storage)));
-                    }
-                };
-                let order = match name {
-                    TensorName::Linear(_, linear) if self.gguf && is_rotated(linear) => {
-                        RowOrder::Interleaved { head_dim: self.config.head_dim }
-                    }
-                    _ => RowOrder::Plain,
-                };
-                matrix.and_then(|matrix| matrix.with_row_order(order)).map_err(|cause| weight.bad(cause))
-            }
-        }
-    }
-}
-
-/// A matrix in MLX's group-affine form; bits and group follow from the shapes.
-fn affine(
-    weight: &Tensor,
-    scales: &Tensor,
-    biases: &Tensor,
-    (rows, cols): (usize, usize),
-    stated: Stated,
-) -> Result<Matrix> {
-    if weight.storage != Storage::Words {
-        return Err(weight.bad(format!("type {} where scales need packed U32 words", weight.storage)));
-    }
-    let Storage::Float(float) = scales.storage else {
-        return Err(scales.unsupported(format!("scales of type {}: only affine quantization is read", scales.storage)));
-    };
-    let ([w_rows, words], [s_rows, groups]) = (weight.shape.as_slice(), scales.shape.as_slice()) else {
-        return Err(weight.bad(format!("shape {:?} with scales {:?}", weight.shape, scales.shape)));
-    };
-    if *w_rows != rows || *s_rows != rows {
-        return Err(weight.bad(format!("{w_rows} rows, scales {s_rows}, where the model needs {rows}")));
-    }
-    biases.expect_shape(&scales.shape)?;
-    if biases.storage != scales.storage {
-        return Err(biases.bad(format!("type {} beside scales of {}", biases.storage, scales.storage)));
-    }
-    let word_bits = words.checked_mul(32).filter(|bits| *bits > 0 && bits.is_multiple_of(cols));
-    let bits = word_bits.map(|bits| bits / cols);
-    let group = Some(*groups).filter(|n| *n > 0 && cols.is_multiple_of(*n)).map(|n| cols / n);
-    let (Some(bits), Some(group)) = (bits, group) else {
-        return Err(weight.bad(format!("{words} words and {groups} groups a row do not fit {cols} columns")));
-    };
-    if let Stated::Affine { bits: b, group: g } = stated
-        && (b, g) != (bits, group)
-    {
-        let what = format!("{bits} bits in groups of {group}, where the configuration says {b} in groups of {g}");
-        return Err(weight.bad(what));
-    }
-    if !matches!(bits, 4 | 8) || !matches!(group, 32 | 64 | 128) {
-        return Err(weight
-            .unsupported(format!("{bits} bits in groups of {group}"))
-            .with_hint("read are 4 and 8 bits in groups of 32, 64 and 128"));
-    }
-    let parts = (weight.bytes.clone(), scales.bytes.clone(), biases.bytes.clone());
-    Matrix::affine((rows, cols), bits as u8, group, float, parts.0, parts.1, parts.2).map_err(|cause| weight.bad(cause))
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use self::forms::Forms;
 use super::fingerprint::{MANIFEST, manifest_entry};
-use super::gguf_vocabulary::vocabulary;
+use super::gguf::vocabulary;
 use super::model_files::{ModelFiles, ModelSource};
 use super::staged::{StagedFolder, refuse_occupied};
 use crate::error::{Error, ErrorKind, Result};

@@ -1,8 +1,8 @@
 //! GGUF metadata of the `llama` architecture to the shape of a model.
 
-use super::gguf::{GgufFile, GgufValue};
-use super::tensor::shown;
+use super::{GgufFile, GgufValue};
 use crate::error::{Error, Result};
+use crate::format::tensor::shown;
 use crate::model::config::{ConfigFields, Family, ModelConfig, RopeParameters, RopeScaling};
 
 const NAMES: ConfigFields = ConfigFields {
@@ -20,7 +20,7 @@ const NAMES: ConfigFields = ConfigFields {
 };
 
 /// The tensor of explicit frequency factors.
-pub(super) const ROPE_FACTORS: &str = "rope_freqs.weight";
+pub(in crate::format) const ROPE_FACTORS: &str = "rope_freqs.weight";
 
 /// Keys that other models of this architecture use to change what is computed.
 const VARIANTS: [&str; 8] = [
@@ -36,7 +36,7 @@ const VARIANTS: [&str; 8] = [
 
 /// The shape of the model in a GGUF file. Whether head and embedding are one, and which biases there are, the tensors
 /// say.
-pub(super) fn config(file: &GgufFile) -> Result<ModelConfig> {
+pub(in crate::format) fn config(file: &GgufFile) -> Result<ModelConfig> {
     let architecture = required(file, "general.architecture", file.str("general.architecture")?)?;
     if architecture != "llama" {
         let what = format!("{} is not known", shown(architecture));

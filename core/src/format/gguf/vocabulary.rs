@@ -1,6 +1,6 @@
 //! The tokenizer that a GGUF file carries in its metadata.
 
-use super::gguf::GgufFile;
+use super::GgufFile;
 use crate::error::{Error, Result};
 use crate::text::GgufVocabulary;
 

@@ -83,7 +83,7 @@ pub(crate) fn open(
         DeviceChoice::Gpu => gpu(weights, true, "asked for".into()),
         DeviceChoice::Auto => match gpu(weights, false, "a hardware GPU is present".into()) {
             Ok(found) => Ok(found),
-            Err(error) => cpu(format!("no hardware GPU: {error}")),
+            Err(error) => cpu(error.to_string()),
         },
     }
 }

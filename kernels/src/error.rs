@@ -8,7 +8,7 @@ pub enum Error {
     #[error("shape: {0}")]
     Shape(String),
     /// No device of the kind that was asked for.
-    #[error("no device: {0}")]
+    #[error("{0}")]
     NoDevice(String),
     /// The device was lost, refused the work, or its guard chain broke.
     #[error("device: {0}")]

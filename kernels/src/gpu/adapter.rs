@@ -132,7 +132,7 @@ pub fn choose(backend: Option<Backend>, software: bool) -> Result<Adapter> {
         let refusal = adapter.refusal();
         match refusal.or_else(|| (adapter.is_software() && !software).then(|| "a software adapter".to_owned())) {
             None => return Ok(adapter),
-            Some(reason) => refusals.push(format!("{}: {reason}", adapter.description())),
+            Some(reason) => refusals.push(format!("{}: {reason}", adapter.wgpu.get_info().name)),
         }
     }
     let kind = if software { "GPU" } else { "hardware GPU" };

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use clap::Args;
 use idiolect::adapter::LoraOptions;
-use idiolect::eval::{Evaluation, evaluate};
+use idiolect::eval::{Evaluation, evaluate_with_progress};
 use idiolect::generate::{GenerateOptions, Generator, SamplingOptions};
 use idiolect::train::{TextRow, TrainOptions, Training, TrainingData, TrainingSummary, read_texts};
 use idiolect::{Adapter, Model, Result, Session};
@@ -65,6 +65,8 @@ impl Demo {
     pub fn run(&self, output: &Output) -> Result<()> {
         let started = Instant::now();
         let page = Page { output };
+        let adapter_path = self.out.join("adapter");
+        Adapter::check_destination(&adapter_path)?;
         page.paragraph("Idiolect learns how one person writes, here, from a few hundred messages.")?;
         let (model_path, model) = self.open_model(&page)?;
         let mut session = Session::new(Arc::clone(&model), self.device.device)?;
@@ -76,20 +78,19 @@ impl Demo {
         page.line("adapter", "LoRA of rank 8 on all seven linear layers, the model itself frozen")?;
         page.line("", &trainable(adapted, parameters))?;
 
-        let before = evaluate(&mut session, None, history.held_out.samples())?;
+        let before = measure(&page, &mut session, None, &history.held_out)?;
         page.line("before", &loss(&before))?;
         let completed_before = completions(&mut session, None)?;
         let (adapter, summary) = learn(&page, &mut session, adapter, history.learned)?;
-        let after = evaluate(&mut session, Some(&adapter), history.held_out.samples())?;
+        let after = measure(&page, &mut session, Some(&adapter), &history.held_out)?;
         let fall = 100.0 * (1.0 - after.nll / before.nll);
         page.line("after", &format!("{}, {fall:.0} % less loss", loss(&after)))?;
         let completed_after = completions(&mut session, Some(&adapter))?;
         page.completions(&completed_before, &completed_after)?;
 
-        let adapter_path = self.out.join("adapter");
         adapter.save(&adapter_path, &model, summary.record())?;
         page.line("adapter", &adapter_path.display().to_string())?;
-        page.line("try it", &try_it(&model_path, &adapter_path))?;
+        page.whole("try it", &try_it(&program(), &model_path, &adapter_path))?;
         let peak_bytes = peak_process_bytes();
         if let Some(bytes) = peak_bytes {
             page.line("memory", &format!("{} at most, the whole program", megabytes(bytes)))?;
@@ -163,6 +164,16 @@ impl History {
     }
 }
 
+fn measure(
+    page: &Page<'_>,
+    session: &mut Session,
+    adapter: Option<&Adapter>,
+    data: &TrainingData,
+) -> Result<Evaluation> {
+    let mut progress = Progress::new(page.output, "measuring");
+    evaluate_with_progress(session, adapter, data.samples(), &mut |done, rows| progress.reach(done, rows, ""))
+}
+
 fn learn(
     page: &Page<'_>,
     session: &mut Session,
@@ -211,14 +222,20 @@ fn loss(evaluation: &Evaluation) -> String {
     format!("held-out loss {:.3} nats a token, perplexity {:.1}", evaluation.nll, evaluation.perplexity())
 }
 
+/// This program as it was called.
+fn program() -> PathBuf {
+    std::env::args_os().next().map_or("idiolect".into(), PathBuf::from)
+}
+
 /// The command that uses the adapter.
-fn try_it(model: &Path, adapter: &Path) -> String {
+fn try_it(program: &Path, model: &Path, adapter: &Path) -> String {
     let quoted = |path: &Path| {
         let text = path.display().to_string();
         let plain = text.chars().all(|c| c.is_alphanumeric() || "/._-".contains(c));
         if plain { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
     };
-    format!("idiolect generate {} --adapter {} --prompt '{}'", quoted(model), quoted(adapter), PROMPTS[0])
+    let [program, model, adapter] = [program, model, adapter].map(quoted);
+    format!("{program} generate {model} --adapter {adapter} --prompt '{}'", PROMPTS[0])
 }
 
 /// What the demo shows, line by line: labels on the left, wrapped text on the right.
@@ -238,6 +255,11 @@ impl Page<'_> {
             self.output.text(&format!("{label:LABEL$}{line}\n"))?;
         }
         Ok(())
+    }
+
+    /// A line that stays one, to be copied.
+    fn whole(&self, label: &str, text: &str) -> Result<()> {
+        self.output.text(&format!("{label:LABEL$}{text}\n"))
     }
 
     fn completions(&self, before: &[String], after: &[String]) -> Result<()> {
@@ -285,7 +307,7 @@ mod tests {
 
     #[test]
     fn the_command_survives_a_shell() {
-        let command = try_it(Path::new("a b/it's"), Path::new("plain/adapter"));
-        assert_eq!(command, r"idiolect generate 'a b/it'\''s' --adapter plain/adapter --prompt 'i was going to'");
+        let command = try_it(Path::new("bin/idiolect"), Path::new("a b/it's"), Path::new("plain/adapter"));
+        assert_eq!(command, r"bin/idiolect generate 'a b/it'\''s' --adapter plain/adapter --prompt 'i was going to'");
     }
 }

@@ -24,6 +24,14 @@ pub enum ErrorKind {
     OverBudget,
     /// The device is missing, was lost, or ran out of memory.
     Device,
+    /// The key or passphrase does not open what it was given for.
+    WrongKey,
+    /// Another process, or this one, is already training on the profile.
+    TrainingBusy,
+    /// The caller cancelled the work.
+    Cancelled,
+    /// The engine was closed or erased.
+    Closed,
 }
 
 /// An error of any part of Idiolect.

@@ -44,6 +44,11 @@ impl Adapter {
         self.wgpu.get_info().device_type == wgpu::DeviceType::Cpu
     }
 
+    /// What its driver calls it.
+    pub fn name(&self) -> String {
+        self.wgpu.get_info().name.trim().to_owned()
+    }
+
     /// Name, backend and driver.
     pub fn description(&self) -> String {
         let info = self.wgpu.get_info();
@@ -51,7 +56,7 @@ impl Adapter {
         let driver = driver.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
         let software = if self.is_software() { ", software" } else { "" };
         let driver = if driver.is_empty() { driver } else { format!(", {driver}") };
-        format!("{} ({:?}{driver}{software})", info.name.trim(), self.backend)
+        format!("{} ({:?}{driver}{software})", self.name(), self.backend)
     }
 
     /// Why this adapter cannot run the kernels, if it cannot: they stay within WebGPU's baseline limits.
@@ -132,7 +137,7 @@ pub fn choose(backend: Option<Backend>, software: bool) -> Result<Adapter> {
         let refusal = adapter.refusal();
         match refusal.or_else(|| (adapter.is_software() && !software).then(|| "a software adapter".to_owned())) {
             None => return Ok(adapter),
-            Some(reason) => refusals.push(format!("{}: {reason}", adapter.wgpu.get_info().name)),
+            Some(reason) => refusals.push(format!("{}: {reason}", adapter.name())),
         }
     }
     let kind = if software { "GPU" } else { "hardware GPU" };

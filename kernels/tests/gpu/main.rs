@@ -78,9 +78,9 @@ fn adapters_say_what_they_are() -> Result<(), Failed> {
             Ok(adapter) if adapter.is_software() => return Err("software without being asked".into()),
             Ok(_) => {}
             Err(error) => {
-                let silent = found.iter().find(|adapter| !error.to_string().contains(&adapter.description()));
+                let silent = found.iter().find(|adapter| !error.to_string().contains(&adapter.name()));
                 if let Some(adapter) = silent {
-                    return Err(format!("{error} does not say why not {}", adapter.description()).into());
+                    return Err(format!("{error} does not say why not {}", adapter.name()).into());
                 }
             }
         }

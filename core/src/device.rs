@@ -108,6 +108,7 @@ impl From<idiolect_kernels::Error> for Error {
         let kind = match &error {
             Kernel::Shape(_) => ErrorKind::BadData,
             Kernel::OutOfMemory(_) => ErrorKind::OverBudget,
+            Kernel::Interrupted => ErrorKind::Cancelled,
             _ => ErrorKind::Device,
         };
         Self::new(kind, error.to_string())

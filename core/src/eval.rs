@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use idiolect_kernels::program::{BufferId, RowCounts, Run, Scalars};
+use idiolect_kernels::{Executor, ProgramId};
 
 use crate::adapter::Adapter;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{TokenInputs, inference};
+use crate::model::inference::{self, ScoringBuffers};
+use crate::model::{LoraBinding, TokenInputs};
 use crate::session::Session;
 use crate::train::{PackedRow, Sample, pack};
 
 /// Tokens a packed row holds, unless a sample is longer.
-const ROW_TOKENS: usize = 256;
+pub(crate) const ROW_TOKENS: usize = 256;
 
 /// The loss of a set of samples.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +29,13 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
+    /// What the samples' summed losses and tokens come to.
+    pub(crate) fn of(samples: &[Sample], sums: Vec<(f64, usize)>) -> Self {
+        let tokens = sums.iter().map(|s| s.1).sum::<usize>();
+        let nll = sums.iter().map(|s| s.0).sum::<f64>() / tokens as f64;
+        Self { tokens, bytes: samples.iter().map(|s| s.text_bytes).sum(), nll, samples: sums }
+    }
+
     /// `e^nll`.
     pub fn perplexity(&self) -> f64 {
         self.nll.exp()
@@ -59,24 +68,40 @@ pub fn evaluate_with_progress(
     let rows = packed_rows(session, samples)?;
     session.start_job();
     let lora = session.bind(adapter)?;
-    let scoring = inference::scoring(session.model().base(), lora.as_ref(), capacity(&rows));
-    let (tokens, selected, targets, losses) = (scoring.tokens, scoring.selected, scoring.targets, scoring.losses);
-    let executor = session.executor();
-    let program = executor.load(Arc::new(scoring.program))?;
+    let scorer = Scorer::load(session, lora.as_ref(), capacity(&rows))?;
     let mut sums = vec![(0.0f64, 0usize); samples.len()];
     for (done, row) in rows.iter().enumerate() {
         on_progress(done, rows.len());
+        scorer.add(session.executor(), row, &mut sums)?;
+    }
+    Ok(Evaluation::of(samples, sums))
+}
+
+/// The scoring program, loaded.
+pub(crate) struct Scorer {
+    program: ProgramId,
+    buffers: ScoringBuffers,
+}
+
+impl Scorer {
+    /// Loads the program for rows within `capacity`, beside what the session's job has loaded.
+    pub fn load(session: &mut Session, lora: Option<&LoraBinding>, capacity: RowCounts) -> Result<Self> {
+        let (program, buffers) = inference::scoring(session.model().base(), lora, capacity);
+        Ok(Self { program: session.executor().load(Arc::new(program))?, buffers })
+    }
+
+    /// Adds each sample's loss in `row` and its tokens to `sums`.
+    pub fn add(&self, executor: &mut dyn Executor, row: &PackedRow, sums: &mut [(f64, usize)]) -> Result<()> {
+        let ScoringBuffers { tokens, selected, targets, losses } = self.buffers;
         let mut inputs = token_inputs(tokens, row);
         inputs.extend([(selected, &row.selected[..]), (targets, &row.targets[..])]);
-        executor.run(program, &Run { rows: counts(row), inputs, scalars: Scalars::default() })?;
-        for (loss, &owner) in executor.read(program, losses)?.into_iter().zip(&row.owners) {
+        executor.run(self.program, &Run { rows: counts(row), inputs, scalars: Scalars::default() })?;
+        for (loss, &owner) in executor.read(self.program, losses)?.into_iter().zip(&row.owners) {
             sums[owner].0 += f64::from(loss);
             sums[owner].1 += 1;
         }
+        Ok(())
     }
-    let tokens = sums.iter().map(|s| s.1).sum::<usize>();
-    let nll = sums.iter().map(|s| s.0).sum::<f64>() / tokens as f64;
-    Ok(Evaluation { tokens, bytes: samples.iter().map(|s| s.text_bytes).sum(), nll, samples: sums })
 }
 
 /// Logits `[len, vocabulary]` of every token of each sequence; the sequences are packed into rows where they fit.
@@ -87,7 +112,12 @@ pub fn logits(session: &mut Session, adapter: Option<&Adapter>, sequences: &[Vec
     // A sequence of n ids has n inputs here: one more id, never looked at, stands for what would come next.
     let samples: Vec<Sample> = sequences
         .iter()
-        .map(|ids| Sample { ids: ids.iter().copied().chain([0]).collect(), supervised_from: 1, text_bytes: 0 })
+        .map(|ids| Sample {
+            ids: ids.iter().copied().chain([0]).collect(),
+            supervised_from: 1,
+            masked: Vec::new(),
+            text_bytes: 0,
+        })
         .collect();
     let rows = packed_rows(session, &samples)?;
     session.start_job();

@@ -16,6 +16,7 @@ pub mod train;
 pub use adapter::Adapter;
 pub use device::{DeviceChoice, DeviceInfo, DeviceKind};
 pub use error::{Error, ErrorKind, Result};
+pub use idiolect_kernels::Between;
 pub use model::Model;
 pub use session::Session;
 

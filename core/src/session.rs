@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use idiolect_kernels::Executor;
+use idiolect_kernels::{Between, Executor};
 
 use crate::adapter::Adapter;
 use crate::device::{self, DeviceChoice, DeviceInfo, DeviceKind};
@@ -41,6 +41,21 @@ impl Session {
         };
         let memory = DeviceMemory { kind: device.kind, threads: device.threads, weight_bytes };
         Ok(Self { model, executor, device, memory })
+    }
+
+    /// Another session on the same device and weights, for a second job at the same time.
+    ///
+    /// # Errors
+    /// When the device was lost or is full.
+    pub fn sibling(&self) -> Result<Self> {
+        let (model, executor, device) = (Arc::clone(&self.model), self.executor.sibling()?, self.device.clone());
+        Ok(Self { model, executor, device, memory: self.memory })
+    }
+
+    /// Has `between` called every few tens of milliseconds while a job runs. `Break` ends the job's call with
+    /// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled).
+    pub fn set_between(&mut self, between: Option<Between>) {
+        self.executor.set_between(between);
     }
 
     /// The model.

@@ -13,6 +13,9 @@ pub enum Error {
     /// The device was lost, refused the work, or its guard chain broke.
     #[error("device: {0}")]
     DeviceLost(String),
+    /// [`Between`](crate::Between) ended the run. What it wrote so far is of no use, all else is as it was.
+    #[error("interrupted")]
+    Interrupted,
     /// The device or the process cannot hold what the program needs.
     #[error("out of memory: {0}")]
     OutOfMemory(String),

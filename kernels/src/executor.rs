@@ -1,5 +1,6 @@
 //! What both executors offer: state tensors that persist, programs that run over them.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
@@ -8,6 +9,11 @@ use crate::program::{BufferId, Kind, Program, Run, StateId};
 /// A loaded program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ProgramId(pub(crate) usize);
+
+/// Called between two pieces of a run, some tens of milliseconds apart: between operations, or chunks of a long one, on
+/// the CPU, between submissions on a GPU. It may do other work meanwhile, on a [`Executor::sibling`] say. `Break` ends the
+/// run with [`Error::Interrupted`]; a program that is `indivisible` runs through.
+pub type Between = Arc<dyn Fn() -> ControlFlow<()> + Send + Sync>;
 
 /// A device with a model on it.
 ///
@@ -19,6 +25,15 @@ pub trait Executor: Send {
     /// # Errors
     /// When the device cannot hold it.
     fn add_state(&mut self, name: &'static str, len: usize) -> Result<StateId>;
+
+    /// Another executor on the same device and weights, with state tensors, programs and an arena of its own.
+    ///
+    /// # Errors
+    /// When the device was lost or is full.
+    fn sibling(&self) -> Result<Box<dyn Executor>>;
+
+    /// Has `between` called within the runs that follow; `None` lets them run through.
+    fn set_between(&mut self, between: Option<Between>);
 
     /// Frees all state tensors, programs and the arena.
     fn reset(&mut self);

@@ -41,7 +41,8 @@ fn main() -> ExitCode {
     let mut trials = Vec::new();
     for (name, choice, present) in devices {
         type Check = fn(DeviceChoice) -> Result<()>;
-        let checks: [(&str, Check, bool); 3] = [
+        let checks: [(&str, Check, bool); 4] = [
+            ("an answer does not depend on what was asked before", reused, true),
             ("stories260K continues as llama2.c does", story, shared().is_some()),
             ("the published model answers as transformers does", answers, published().is_some()),
             ("the published model knows the capital of France", paris, published().is_some()),
@@ -52,6 +53,27 @@ fn main() -> ExitCode {
         }
     }
     libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// One generator's answers, sampled, to prompts that share beginnings, against fresh generators'.
+fn reused(choice: DeviceChoice) -> Result<()> {
+    let mut session = open(repository().join("bindings/cli/assets/base"), choice)?;
+    let text = "We took the early train and sat by the window until the rain stopped. ".repeat(12);
+    let ids = session.model().tokenizer().encode(&text)?;
+    let options = GenerateOptions { max_tokens: 12, ignore_eos: true, ..GenerateOptions::default() };
+    let capacity = ids.len() + options.max_tokens;
+    let go_on = &mut |_: &str| ControlFlow::Continue(());
+    let mut expected = Vec::new();
+    // Lengths around a prefill's chunk of 128, then shorter and longer ones in turn.
+    let lengths = [3, 4, 1, 2, 127, 128, 129, 130, 40, 41, 150, 129, 128, 5, 150];
+    for length in lengths {
+        expected.push(Generator::new(&mut session, None, capacity)?.generate(&ids[..length], &options, go_on)?.ids);
+    }
+    let mut generator = Generator::new(&mut session, None, capacity)?;
+    for (length, expected) in lengths.into_iter().zip(&expected) {
+        same(&generator.generate(&ids[..length], &options, go_on)?.ids, expected, &format!("{length} tokens"))?;
+    }
+    Ok(())
 }
 
 fn story(choice: DeviceChoice) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Generation over a key/value cache, streamed.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, DerefMut};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -102,21 +102,26 @@ struct Pass {
     candidates: BufferId,
 }
 
-/// Generates with a model and an adapter.
-pub struct Generator<'s> {
-    session: &'s mut Session,
+/// Generates with a model and an adapter, on a session that it borrows or owns.
+///
+/// What a prompt left in the cache serves the next prompt that begins alike. Only what whole prompts' passes wrote is
+/// used again, so that an answer's bits do not depend on what was asked before.
+pub struct Generator<S> {
+    session: S,
     capacity: usize,
     prefill: Pass,
     decode: Pass,
     prefill_tokens: usize,
+    /// The prompt whose keys and values the cache holds.
+    cached: Vec<u32>,
 }
 
-impl<'s> Generator<'s> {
+impl<S: DerefMut<Target = Session>> Generator<S> {
     /// Makes room for sequences of up to `capacity` tokens, prompt included.
     ///
     /// # Errors
     /// When the model was not made for so many, or the device cannot hold them.
-    pub fn new(session: &'s mut Session, adapter: Option<&Adapter>, capacity: usize) -> Result<Self> {
+    pub fn new(mut session: S, adapter: Option<&Adapter>, capacity: usize) -> Result<Self> {
         let model = Arc::clone(session.model());
         if capacity > model.base().context {
             let message = format!("{capacity} tokens of prompt and answer; the model holds {}", model.base().context);
@@ -140,7 +145,36 @@ impl<'s> Generator<'s> {
             Ok(Pass { program, tokens: pass.tokens, slots, selected, logits: pass.logits, candidates: pass.candidates })
         };
         let (prefill, decode) = (load(prefill_tokens)?, load(1)?);
-        Ok(Self { session, capacity, prefill, decode, prefill_tokens })
+        Ok(Self { session, capacity, prefill, decode, prefill_tokens, cached: Vec::new() })
+    }
+
+    /// Tokens of prompt and answer that there is room for.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// The session, for another job.
+    pub fn into_session(self) -> S {
+        self.session
+    }
+
+    /// Runs `prompt` through the model, as far as the cache does not hold it, for the logits of its last token.
+    fn prefill(&mut self, prompt: &[u32]) -> Result<()> {
+        let alike = self.cached.iter().zip(prompt).take_while(|(cached, id)| cached == id).count();
+        // One token alone goes another way through the kernels than one of several, and rounds otherwise.
+        let mut start = alike.min(prompt.len().saturating_sub(2));
+        self.cached.truncate(start);
+        while start < prompt.len() {
+            let left = prompt.len() - start;
+            let count = if left == self.prefill_tokens + 1 { left / 2 } else { left.min(self.prefill_tokens) };
+            let end = start + count;
+            self.pass(self.prefill, start, &prompt[start..end], end == prompt.len())?;
+            start = end;
+        }
+        if prompt.len() > 1 {
+            self.cached.extend(&prompt[self.cached.len()..]);
+        }
+        Ok(())
     }
 
     /// Continues `prompt`; `on_text` sees each piece of complete text and may stop the generation.
@@ -168,10 +202,7 @@ impl<'s> Generator<'s> {
         let mut sampler = Sampler::new(&options.sampling)?;
         let mut stream = TextStream::new(model.tokenizer(), &options.stop)?;
         let started = Instant::now();
-        for (i, chunk) in prompt.chunks(self.prefill_tokens).enumerate() {
-            let start = i * self.prefill_tokens;
-            self.pass(self.prefill, start, chunk, start + chunk.len() == prompt.len())?;
-        }
+        self.prefill(prompt)?;
         let mut id = self.choose(self.prefill, &mut sampler, options, prompt)?;
         let prefill_seconds = started.elapsed().as_secs_f64();
         let mut seen = prompt.to_vec();

@@ -55,9 +55,9 @@ pub(crate) fn continuation(
     Continuation { tokens: graph.tokens, program: graph.program, slots, selected, logits, candidates }
 }
 
-/// A program over packed samples.
-pub(crate) struct Scoring {
-    pub program: Program,
+/// What goes into a scoring program and comes out of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ScoringBuffers {
     pub tokens: TokenInputs,
     /// u32 `[s, 1]`.
     pub selected: BufferId,
@@ -67,8 +67,8 @@ pub(crate) struct Scoring {
     pub losses: BufferId,
 }
 
-/// The loss of every selected token.
-pub(crate) fn scoring(base: &BaseModel, lora: Option<&LoraBinding>, capacity: RowCounts) -> Scoring {
+/// A program over packed samples that gives the loss of every selected token.
+pub(crate) fn scoring(base: &BaseModel, lora: Option<&LoraBinding>, capacity: RowCounts) -> (Program, ScoringBuffers) {
     let mut graph = Graph::new("scoring", base, lora, capacity);
     let targets = graph.program.input("targets", Rows::Selected, 1);
     let x = all_layers(&mut graph);
@@ -76,7 +76,7 @@ pub(crate) fn scoring(base: &BaseModel, lora: Option<&LoraBinding>, capacity: Ro
     let losses = graph.program.output("losses", Rows::Selected, 1);
     let logits = graph.program.scratch("logits", Rows::Fixed(EVALUATION_LOGIT_ROWS), base.config.vocab_size);
     graph.push(CrossEntropy { x: normed, head: base.head, targets, losses, logits, gradient: None });
-    Scoring { tokens: graph.tokens, program: graph.program, selected, targets, losses }
+    (graph.program, ScoringBuffers { tokens: graph.tokens, selected, targets, losses })
 }
 
 /// A program over packed samples that gives logits.

@@ -94,6 +94,7 @@ pub(crate) fn accumulate(
 /// Norm, clipping and AdamW over all adapter parameters; the report is loss, gradient norm and whether it was applied.
 pub(crate) fn update(lora: &LoraBinding, state: TrainState, adam: &AdamSettings) -> (Program, BufferId) {
     let mut program = Program::new("update", RowCounts::default());
+    program.indivisible = true;
     let len = lora.layout.len();
     let params = program.state("adapter", lora.params, 1, len);
     let grads = program.state("gradients", state.grads, 1, len);

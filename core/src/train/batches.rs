@@ -6,6 +6,7 @@ use crate::random::Random;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batches {
     steps: Vec<Vec<usize>>,
+    steps_an_epoch: usize,
 }
 
 impl Batches {
@@ -25,7 +26,7 @@ impl Batches {
     pub fn in_order(samples: usize, per_step: usize, epochs: usize, steps: Option<usize>) -> Self {
         let count = if samples == 0 { 0 } else { steps.unwrap_or((samples * epochs).div_ceil(per_step)) };
         let step = |k: usize| (0..per_step).map(|i| (k * per_step + i) % samples).collect();
-        Self { steps: (0..count).map(step).collect() }
+        Self { steps: (0..count).map(step).collect(), steps_an_epoch: samples.div_ceil(per_step) }
     }
 
     fn cut(
@@ -41,7 +42,7 @@ impl Batches {
             cut.extend(epoch().chunks(per_step).map(<[usize]>::to_vec));
         }
         cut.truncate(count);
-        Self { steps: cut }
+        Self { steps: cut, steps_an_epoch: samples.div_ceil(per_step) }
     }
 
     /// Optimizer steps.
@@ -52,6 +53,11 @@ impl Batches {
     /// Whether there is nothing to train on.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
+    }
+
+    /// Steps that a pass over all samples takes.
+    pub fn steps_an_epoch(&self) -> usize {
+        self.steps_an_epoch
     }
 
     /// The sample numbers of step `k`.

@@ -64,7 +64,7 @@ fn read_utf8(path: &Path) -> Result<String> {
 /// A row of ids as a sample: n ids give n − 1 predictions.
 pub fn sample_of_ids(ids: &[u32], tokenizer: &Tokenizer) -> Sample {
     let text_bytes = tokenizer.decode(ids.get(1..).unwrap_or_default()).map_or(0, |text| text.len());
-    Sample { ids: ids.to_vec(), supervised_from: 1, text_bytes }
+    Sample { ids: ids.to_vec(), supervised_from: 1, masked: Vec::new(), text_bytes }
 }
 
 /// A text as a sample of at most `seq_len` tokens. Alone it is the document-start token, its ids and the end-of-turn
@@ -89,7 +89,7 @@ pub fn sample_of_text(row: &TextRow, tokenizer: &Tokenizer, seq_len: usize) -> R
         ids.truncate(seq_len);
         text_bytes = tokenizer.decode(ids.get(supervised_from..).unwrap_or_default())?.len();
     }
-    Ok(Sample { ids, supervised_from, text_bytes })
+    Ok(Sample { ids, supervised_from, masked: Vec::new(), text_bytes })
 }
 
 #[cfg(test)]

@@ -16,4 +16,4 @@ pub use packing::{PackedRow, Sample, pack};
 pub use plan::{DeviceMemory, TrainPlan};
 pub use run::{Training, TrainingData, TrainingSummary};
 pub use schedule::{Decay, Schedule};
-pub use trainer::{StepReport, Trainer};
+pub use trainer::{StepReport, Trainer, TrainerState};

@@ -1,6 +1,8 @@
 //! Samples side by side in rows, so that short messages waste nothing: attention stays inside each sample and positions
 //! restart.
 
+use std::ops::Range;
+
 use idiolect_kernels::ops::Packing;
 
 /// One sample: token ids, and from where on they carry loss.
@@ -10,6 +12,8 @@ pub struct Sample {
     pub ids: Vec<u32>,
     /// Index of the first id that carries loss; at least 1, since nothing predicts the first id.
     pub supervised_from: usize,
+    /// Index ranges of ids that carry none although they come later: what a privacy filter put there.
+    pub masked: Vec<Range<usize>>,
     /// Bytes of the text that carries loss.
     pub text_bytes: usize,
 }
@@ -20,9 +24,15 @@ impl Sample {
         self.ids.len().saturating_sub(1)
     }
 
+    /// Indices of the ids that carry loss.
+    pub fn targets(&self) -> impl Iterator<Item = usize> {
+        let carries = |index: &usize| !self.masked.iter().any(|range| range.contains(index));
+        (self.supervised_from.max(1)..self.ids.len()).filter(carries)
+    }
+
     /// Tokens that carry loss.
     pub fn supervised(&self) -> usize {
-        self.ids.len().saturating_sub(self.supervised_from.max(1))
+        self.targets().count()
     }
 }
 
@@ -63,7 +73,7 @@ fn row(members: &[(usize, &Sample)]) -> PackedRow {
     for &(index, sample) in members {
         let start = row.ids.len();
         row.ids.extend(&sample.ids[..sample.inputs()]);
-        for target in sample.supervised_from.max(1)..sample.ids.len() {
+        for target in sample.targets() {
             row.selected.push((start + target - 1) as u32);
             row.targets.push(sample.ids[target]);
             row.owners.push(index);
@@ -77,7 +87,7 @@ mod tests {
     use super::*;
 
     fn sample(ids: &[u32], supervised_from: usize) -> Sample {
-        Sample { ids: ids.to_vec(), supervised_from, text_bytes: 0 }
+        Sample { ids: ids.to_vec(), supervised_from, masked: Vec::new(), text_bytes: 0 }
     }
 
     #[test]
@@ -92,5 +102,9 @@ mod tests {
         assert_eq!((&rows[0].selected[..], &rows[0].targets[..]), (&[0, 1, 2, 4][..], &[2, 3, 4, 9][..]));
         assert_eq!(rows[0].owners, [0, 0, 0, 2]);
         assert_eq!(rows[1].ids.len(), 8);
+
+        let masked = Sample { masked: vec![2..4, 5..9], ..sample(&[1, 2, 3, 4, 5, 6], 1) };
+        let rows = pack([&masked], 5);
+        assert_eq!((masked.supervised(), &rows[0].selected[..], &rows[0].targets[..]), (2, &[0, 3][..], &[2, 5][..]));
     }
 }

@@ -7,9 +7,10 @@ use super::dataset::{TextRow, sample_of_ids, sample_of_text};
 use super::options::TrainOptions;
 use super::packing::{PackedRow, Sample, pack};
 use super::plan::TrainPlan;
-use super::trainer::{StepReport, Trainer};
+use super::trainer::{StepReport, Trainer, TrainerState};
 use crate::adapter::Adapter;
 use crate::error::{Error, ErrorKind, Result};
+use crate::eval::Evaluation;
 use crate::model::Model;
 use crate::session::Session;
 
@@ -210,6 +211,40 @@ impl<'s> Training<'s> {
         let report = self.trainer.step_rows(&rows, with_gradients)?;
         self.summary.add(&report);
         Ok(Some(report))
+    }
+
+    /// Everything that the steps to come depend on.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn state(&mut self) -> Result<TrainerState> {
+        self.trainer.state()
+    }
+
+    /// Goes on from `state` of the same training, of which `summary` tells.
+    ///
+    /// # Errors
+    /// When it belongs to an adapter of another shape or lies beyond the last step, or the device fails.
+    pub fn resume(&mut self, state: &TrainerState, summary: TrainingSummary) -> Result<()> {
+        if state.steps > self.batches.len() || state.steps != summary.steps {
+            return Err(Error::new(ErrorKind::BadData, "the state lies beyond the training's last step"));
+        }
+        self.trainer.resume(state)?;
+        self.summary = summary;
+        Ok(())
+    }
+
+    /// The loss of `samples` under the adapter as trained so far.
+    ///
+    /// # Errors
+    /// As [`Trainer::evaluate`].
+    pub fn evaluate(&mut self, samples: &[Sample]) -> Result<Evaluation> {
+        self.trainer.evaluate(samples)
+    }
+
+    /// Steps of one pass over the samples.
+    pub fn steps_an_epoch(&self) -> usize {
+        self.batches.steps_an_epoch()
     }
 
     /// The trained adapter and what the training came to; what it held on the device is freed.

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use idiolect_kernels::ProgramId;
-use idiolect_kernels::program::{BufferId, Run, Scalars, StateId};
+use idiolect_kernels::program::{BufferId, RowCounts, Run, Scalars, StateId};
 
 use super::options::TrainOptions;
 use super::packing::{PackedRow, Sample, pack};
 use super::plan::TrainPlan;
 use crate::adapter::{Adapter, AdapterShape};
 use crate::error::{Error, ErrorKind, Result};
-use crate::eval::{counts, token_inputs};
+use crate::eval::{Evaluation, Scorer, counts, token_inputs};
+use crate::model::LoraBinding;
 use crate::model::training::{AdamSettings, TrainInputs, TrainState, accumulate, update};
 use crate::session::Session;
 
@@ -34,6 +35,20 @@ pub struct StepReport {
     pub device_bytes: usize,
 }
 
+/// All that the steps to come depend on, beside the samples and the options: taking it up again goes on with the same
+/// bits.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TrainerState {
+    /// Steps taken.
+    pub steps: usize,
+    /// The adapter's parameters.
+    pub params: Vec<f32>,
+    /// AdamW's first moments.
+    pub first_moment: Vec<f32>,
+    /// AdamW's second moments.
+    pub second_moment: Vec<f32>,
+}
+
 /// A training under way.
 pub struct Trainer<'s> {
     session: &'s mut Session,
@@ -44,6 +59,8 @@ pub struct Trainer<'s> {
     state: TrainState,
     accumulate: (ProgramId, TrainInputs),
     update: (ProgramId, BufferId),
+    scorer: Option<Scorer>,
+    lora: LoraBinding,
     steps_done: usize,
     total_steps: usize,
 }
@@ -91,6 +108,8 @@ impl<'s> Trainer<'s> {
             state,
             accumulate,
             update,
+            scorer: None,
+            lora: LoraBinding { dropout: 0.0, ..lora },
             steps_done: 0,
             total_steps,
         })
@@ -108,8 +127,29 @@ impl<'s> Trainer<'s> {
     /// One optimizer step on rows that are already packed; `with_gradients` sees the flat gradient before clipping.
     ///
     /// # Errors
-    /// As [`Trainer::step`], and whatever `with_gradients` returns.
+    /// As [`Trainer::step`], and whatever `with_gradients` returns. A step that was cancelled has not been taken.
     pub fn step_rows(
+        &mut self,
+        rows: &[PackedRow],
+        with_gradients: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<StepReport> {
+        let taken = self.take_step(rows, with_gradients);
+        if taken.as_ref().is_err_and(|error| error.kind() == ErrorKind::Cancelled) {
+            self.clear_sums()?;
+        }
+        taken
+    }
+
+    /// Forgets the gradients and the loss of a step that was begun.
+    fn clear_sums(&mut self) -> Result<()> {
+        let zeros = vec![0.0; self.lora.layout.len()];
+        let (grads, total) = (self.state.grads, self.state.total);
+        let executor = self.session.executor();
+        executor.write_state(grads, &zeros)?;
+        Ok(executor.write_state(total, &[0.0])?)
+    }
+
+    fn take_step(
         &mut self,
         rows: &[PackedRow],
         with_gradients: impl FnOnce(&mut Self) -> Result<()>,
@@ -169,6 +209,57 @@ impl<'s> Trainer<'s> {
     /// When the device fails.
     pub fn gradients(&mut self) -> Result<Vec<f32>> {
         Ok(self.session.executor().read_state(self.state.grads)?)
+    }
+
+    /// Everything that the steps to come depend on.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn state(&mut self) -> Result<TrainerState> {
+        let TrainState { first_moment, second_moment, .. } = self.state;
+        let (steps, params) = (self.steps_done, self.params);
+        let mut read = |state| self.session.executor().read_state(state);
+        let (params, first_moment) = (read(params)?, read(first_moment)?);
+        Ok(TrainerState { steps, params, first_moment, second_moment: read(second_moment)? })
+    }
+
+    /// Goes on from `state`.
+    ///
+    /// # Errors
+    /// When it belongs to an adapter of another shape, or the device fails.
+    pub fn resume(&mut self, state: &TrainerState) -> Result<()> {
+        let (params, moments) = (self.params, [self.state.first_moment, self.state.second_moment]);
+        let executor = self.session.executor();
+        executor.write_state(params, &state.params)?;
+        executor.write_state(moments[0], &state.first_moment)?;
+        executor.write_state(moments[1], &state.second_moment)?;
+        self.steps_done = state.steps;
+        self.clear_sums()
+    }
+
+    /// The loss of `samples` under the adapter as trained so far.
+    ///
+    /// # Errors
+    /// When no token of theirs carries loss, a sample is longer than the training's rows, or the device fails.
+    pub fn evaluate(&mut self, samples: &[Sample]) -> Result<Evaluation> {
+        let rows = pack(samples, self.row_tokens);
+        if rows.iter().any(|row| row.ids.len() > self.row_tokens) {
+            return Err(Error::new(ErrorKind::BadData, "a sample is longer than the training's rows"));
+        }
+        if rows.is_empty() {
+            return Err(Error::new(ErrorKind::BadData, "no token of the samples carries loss"));
+        }
+        let scorer = match self.scorer.take() {
+            Some(scorer) => scorer,
+            None => {
+                let capacity = RowCounts { tokens: self.row_tokens, selected: self.row_tokens };
+                Scorer::load(self.session, Some(&self.lora), capacity)?
+            }
+        };
+        let mut sums = vec![(0.0, 0); samples.len()];
+        let scored = rows.iter().try_for_each(|row| scorer.add(self.session.executor(), row, &mut sums));
+        self.scorer = Some(scorer);
+        scored.map(|()| Evaluation::of(samples, sums))
     }
 
     /// The adapter as trained so far.

@@ -3,6 +3,7 @@
 //! It is the reference that every shader is tested against, and the backend where GPU work is not allowed. Its
 //! bits do not depend on the number of threads: tasks write disjoint outputs, and every sum has a fixed order.
 
+mod breaks;
 mod exp;
 mod lanes;
 mod product;
@@ -12,9 +13,10 @@ use std::sync::Arc;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::error::{Error, Result};
-use crate::executor::{Executor, ProgramId};
+use crate::executor::{Between, Executor, ProgramId};
 use crate::program::{BufferId, Kind, Plan, Program, RowCounts, Run, Scalars, StateId, Weights};
 
+pub(crate) use breaks::Breaks;
 pub(crate) use exp::exp;
 pub(crate) use lanes::{LANES, exp_and_sum, join, largest, sum_of_products};
 pub(crate) use product::{
@@ -32,6 +34,14 @@ pub struct Frame<'a> {
     plan: &'a Plan,
     state: &'a mut [Vec<f32>],
     arena: &'a mut [f32],
+    breaks: &'a Breaks,
+}
+
+impl<'a> Frame<'a> {
+    /// For operations so long that a run must be able to pause or end within them.
+    pub(crate) fn breaks(&self) -> &'a Breaks {
+        self.breaks
+    }
 }
 
 impl Frame<'_> {
@@ -84,10 +94,11 @@ struct Loaded {
 /// Runs programs on the CPU, in one arena as large as the largest loaded program needs.
 pub struct CpuExecutor {
     weights: Arc<Weights>,
-    pool: ThreadPool,
+    pool: Arc<ThreadPool>,
     programs: Vec<Loaded>,
     state: Vec<Vec<f32>>,
     arena: Vec<f32>,
+    between: Option<Between>,
 }
 
 impl CpuExecutor {
@@ -101,7 +112,11 @@ impl CpuExecutor {
             .thread_name(|i| format!("idiolect-{i}"))
             .build()
             .map_err(|e| Error::NoDevice(e.to_string()))?;
-        Ok(Self { weights, pool, programs: Vec::new(), state: Vec::new(), arena: Vec::new() })
+        Ok(Self::on(weights, Arc::new(pool)))
+    }
+
+    fn on(weights: Arc<Weights>, pool: Arc<ThreadPool>) -> Self {
+        Self { weights, pool, programs: Vec::new(), state: Vec::new(), arena: Vec::new(), between: None }
     }
 
     /// Bytes of scratch that `threads` threads' panels take at most, beside arena and state.
@@ -134,6 +149,14 @@ impl Executor for CpuExecutor {
         Ok(StateId(self.state.len() - 1))
     }
 
+    fn sibling(&self) -> Result<Box<dyn Executor>> {
+        Ok(Box::new(Self::on(Arc::clone(&self.weights), Arc::clone(&self.pool))))
+    }
+
+    fn set_between(&mut self, between: Option<Between>) {
+        self.between = between;
+    }
+
     fn reset(&mut self) {
         self.programs.clear();
         self.state.clear();
@@ -158,6 +181,7 @@ impl Executor for CpuExecutor {
                 bytemuck::cast_slice_mut::<f32, u32>(slots).copy_from_slice(values);
             }
         }
+        let breaks = Breaks::new(self.between.clone().filter(|_| !loaded.program.indivisible));
         let mut frame = Frame {
             weights: &self.weights,
             scalars: run.scalars,
@@ -166,13 +190,17 @@ impl Executor for CpuExecutor {
             plan: &loaded.plan,
             state: &mut self.state,
             arena: &mut self.arena,
+            breaks: &breaks,
         };
         self.pool.install(|| {
             for operation in loaded.program.operations() {
+                if breaks.ends_run() {
+                    return;
+                }
                 operation.run(&mut frame);
             }
         });
-        Ok(())
+        if breaks.ended() { Err(Error::Interrupted) } else { Ok(()) }
     }
 
     fn read(&mut self, id: ProgramId, buffer: BufferId) -> Result<Vec<f32>> {

@@ -14,7 +14,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The first thing that went wrong, kept for the caller: wgpu reports errors to callbacks.
 type Fault = Arc<Mutex<Option<Error>>>;
 
-/// A wgpu device and its queue. No error of theirs panics: [`Device::check`] tells.
+/// A wgpu device and its queue. No error of theirs panics: [`Device::check`] tells. A clone is the same device.
+#[derive(Clone)]
 pub(crate) struct Device {
     pub wgpu: wgpu::Device,
     pub queue: wgpu::Queue,

@@ -12,7 +12,7 @@ use super::pace::Pace;
 use super::recorder::{Dispatch, Groups, Recorder};
 use super::weights::DeviceWeights;
 use crate::error::{Error, Result};
-use crate::executor::{Executor, ProgramId};
+use crate::executor::{Between, Executor, ProgramId};
 use crate::program::{BufferId, Kind, Plan, Program, RowCounts, Run, Scalars, StateId, Weights};
 
 /// How a [`GpuExecutor`] is made.
@@ -54,6 +54,7 @@ pub struct GpuExecutor {
     memory: Memory,
     pipelines: Pipelines,
     device: Device,
+    between: Option<Between>,
 }
 
 impl GpuExecutor {
@@ -66,12 +67,24 @@ impl GpuExecutor {
         let limits = device.wgpu.limits();
         let limit = options.binding_limit.min(limits.max_storage_buffer_binding_size).min(limits.max_buffer_size);
         let limit = limit / ALIGN * ALIGN;
-        let mut pipelines = Pipelines::new(&device);
-        let memory = Memory::new(&device, DeviceWeights::upload(&device, weights, limit)?, limit)?;
-        let flow = Flow::new(&device, &mut pipelines, &memory, Pace::new(options.submission))?;
+        let weights = Arc::new(DeviceWeights::upload(&device, weights, limit)?);
+        let pipelines = Pipelines::new(&device);
+        Self::on(device, weights, limit, pipelines, Pace::new(options.submission))
+    }
+
+    fn on(
+        device: Device,
+        weights: Arc<DeviceWeights>,
+        binding_limit: u64,
+        mut pipelines: Pipelines,
+        pace: Pace,
+    ) -> Result<Self> {
+        let memory = Memory::new(&device, weights, binding_limit)?;
+        let flow = Flow::new(&device, &mut pipelines, &memory, pace)?;
         let staging = staging(&device, 1024)?;
         device.check()?;
-        Ok(Self { programs: Vec::new(), state_lens: Vec::new(), staging, flow, memory, pipelines, device })
+        let (programs, state_lens) = (Vec::new(), Vec::new());
+        Ok(Self { programs, state_lens, staging, flow, memory, pipelines, device, between: None })
     }
 
     /// Makes something go wrong, for tests of what happens then.
@@ -188,6 +201,16 @@ impl Executor for GpuExecutor {
         Ok(StateId(id))
     }
 
+    fn sibling(&self) -> Result<Box<dyn Executor>> {
+        let (weights, limit) = (Arc::clone(&self.memory.weights), self.memory.binding_limit);
+        let (pipelines, pace) = (self.pipelines.clone(), self.flow.pace.clone());
+        Ok(Box::new(Self::on(self.device.clone(), weights, limit, pipelines, pace)?))
+    }
+
+    fn set_between(&mut self, between: Option<Between>) {
+        self.between = between;
+    }
+
     fn reset(&mut self) {
         self.programs.clear();
         self.state_lens.clear();
@@ -220,7 +243,8 @@ impl Executor for GpuExecutor {
             }
         }
         let recorded = self.record(id.0, run.rows, run.scalars, false)?;
-        self.flow.run(&self.device, &self.pipelines, &recorded.dispatches)
+        let between = self.between.as_ref().filter(|_| !self.programs[id.0].program.indivisible);
+        self.flow.run(&self.device, &self.pipelines, &recorded.dispatches, between)
     }
 
     fn read(&mut self, id: ProgramId, buffer: BufferId) -> Result<Vec<f32>> {

@@ -1,6 +1,7 @@
 //! The flow of submissions: parameters, the guard chain, how many are under way.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 use super::device::Device;
@@ -9,6 +10,7 @@ use super::memory::{Binding, Memory, Place};
 use super::pace::{Pace, Piece, Work};
 use super::recorder::Dispatch;
 use crate::error::{Error, Result};
+use crate::executor::Between;
 
 pub(super) static GUARD: Kernel = Kernel { name: "guard", sources: &[include_str!("guard.wgsl")], constants: &[] };
 
@@ -89,13 +91,25 @@ impl Flow {
         }
     }
 
-    /// Submits dispatches, cut by time.
-    pub fn run(&mut self, device: &Device, pipelines: &Pipelines, dispatches: &[Dispatch]) -> Result<()> {
+    /// Submits dispatches, cut by time; `between` is called before each submission and may end the run.
+    pub fn run(
+        &mut self,
+        device: &Device,
+        pipelines: &Pipelines,
+        dispatches: &[Dispatch],
+        between: Option<&Between>,
+    ) -> Result<()> {
         let submissions = self.pace.cut(dispatches);
         let slots: usize = submissions.iter().map(|pieces| pieces.len() + 1).sum();
+        let before = self.submission;
         self.write_parameters(device, pipelines, dispatches, &submissions, slots)?;
         let mut slot = 0;
-        for pieces in submissions {
+        for (number, pieces) in (0..).zip(submissions) {
+            if between.is_some_and(|between| between() == ControlFlow::Break(())) {
+                // The chain goes on from the last link that was submitted.
+                self.submission = before.wrapping_add(number);
+                return Err(Error::Interrupted);
+            }
             let mut encoder = device.wgpu.create_command_encoder(&Default::default());
             let mut pass = encoder.begin_compute_pass(&Default::default());
             self.encode_guard(&mut pass, pipelines, slot);

@@ -40,7 +40,7 @@ impl Kernel {
 pub(crate) struct PipelineId(pub usize);
 
 /// A compiled pipeline and the layout of its storage buffers.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Pipeline {
     pub name: &'static str,
     pub compute: wgpu::ComputePipeline,
@@ -52,7 +52,8 @@ type Shape = Vec<bool>;
 
 type Key = (&'static str, Vec<(&'static str, u32)>, Shape);
 
-/// Modules, layouts and pipelines, shared by all programs of an executor.
+/// Modules, layouts and pipelines, shared by all programs of an executor. A clone keeps what is compiled so far.
+#[derive(Clone)]
 pub(crate) struct Pipelines {
     /// Layout of group 1.
     pub uniform: wgpu::BindGroupLayout,

@@ -1,5 +1,7 @@
 //! What lies on the device: weights, state tensors, the arena, scratch; and ranges of them, as kernels bind them.
 
+use std::sync::Arc;
+
 use super::device::Device;
 use super::weights::DeviceWeights;
 use crate::error::{Error, Result};
@@ -47,7 +49,7 @@ const NOTHINGS: u64 = 8;
 
 /// The device's buffers.
 pub(crate) struct Memory {
-    pub weights: DeviceWeights,
+    pub weights: Arc<DeviceWeights>,
     pub state: Vec<wgpu::Buffer>,
     pub segments: Vec<wgpu::Buffer>,
     pub scratch: wgpu::Buffer,
@@ -61,7 +63,7 @@ const STORAGE: wgpu::BufferUsages =
     wgpu::BufferUsages::STORAGE.union(wgpu::BufferUsages::COPY_SRC).union(wgpu::BufferUsages::COPY_DST);
 
 impl Memory {
-    pub fn new(device: &Device, weights: DeviceWeights, binding_limit: u64) -> Result<Self> {
+    pub fn new(device: &Device, weights: Arc<DeviceWeights>, binding_limit: u64) -> Result<Self> {
         Ok(Self {
             weights,
             state: Vec::new(),

@@ -31,7 +31,7 @@ pub(crate) struct Piece {
 }
 
 /// Measured speeds.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Pace {
     target: f64,
     rates: Vec<f64>,

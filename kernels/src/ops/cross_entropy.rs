@@ -74,6 +74,7 @@ impl Operation for CrossEntropy {
         let head = &frame.weights.matrices[self.head.0];
         let (width, vocabulary, chunk) = (head.cols(), head.rows(), frame.rows(self.logits));
         let weight = frame.scalars.loss_weight;
+        let breaks = frame.breaks();
         let [x, targets, losses, logits, dx, total] = frame.slices([
             Some(self.x),
             Some(self.targets),
@@ -87,6 +88,9 @@ impl Operation for CrossEntropy {
         let train = self.gradient.is_some();
         let mut dx = train.then(|| matrix_mut(dx, width));
         for start in (0..targets.len()).step_by(chunk) {
+            if breaks.ends_run() {
+                return;
+            }
             let rows = start..targets.len().min(start + chunk);
             let logits = &mut logits[..rows.len() * vocabulary];
             let part = x.slice(s![rows.clone(), ..]);

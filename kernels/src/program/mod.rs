@@ -185,6 +185,8 @@ pub struct Program {
     pub name: &'static str,
     /// Row counts it is planned for.
     pub capacity: RowCounts,
+    /// Runs through once it has begun: it updates state tensors in place, and half an update is none.
+    pub indivisible: bool,
     buffers: Vec<Buffer>,
     operations: Vec<Box<dyn Operation>>,
 }
@@ -192,7 +194,7 @@ pub struct Program {
 impl Program {
     /// An empty program for at most `capacity` rows.
     pub fn new(name: &'static str, capacity: RowCounts) -> Self {
-        Self { name, capacity, buffers: Vec::new(), operations: Vec::new() }
+        Self { name, capacity, indivisible: false, buffers: Vec::new(), operations: Vec::new() }
     }
 
     /// A buffer that the host fills before each run.

@@ -1,12 +1,14 @@
 //! Cuts, repeats and faults.
 
-use std::sync::Arc;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use idiolect_kernels::cpu::CpuExecutor;
 use idiolect_kernels::gpu::{Fault, GpuExecutor, Options};
 use idiolect_kernels::program::{StateId, Weights};
-use idiolect_kernels::{Error, Executor};
+use idiolect_kernels::{Between, Error, Executor};
 use libtest_mimic::Failed;
 
 use crate::case::{Case, Outcome, difference};
@@ -107,6 +109,56 @@ pub fn out_of_memory(options: &Options) -> Test {
         }
     }
     if bits(&case.run(&mut gpu, 1)?) == before { Ok(()) } else { Err("the refusal changed bits".into()) }
+}
+
+/// A run ends where it is told to, as if it had not begun for all that is loaded anew; and what a sibling does meanwhile
+/// changes neither's bits.
+pub fn interrupted(options: &Options) -> Test {
+    let (weights, case) = samples();
+    interruptions(&mut GpuExecutor::new(&weights, &shortest(options))?, &case)
+}
+
+/// The same on the CPU.
+pub fn interrupted_cpu() -> Test {
+    let (weights, case) = samples();
+    interruptions(&mut CpuExecutor::new(Arc::new(weights), 0)?, &case)
+}
+
+fn interruptions(executor: &mut dyn Executor, case: &Case) -> Test {
+    let whole = bits(&case.run(executor, 2)?);
+    for after in [0, 1, 5, 12] {
+        let asked = AtomicUsize::new(0);
+        executor.set_between(Some(Arc::new(move || match asked.fetch_add(1, Ordering::Relaxed) < after {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        })));
+        if case.run(executor, 2) != Err(Error::Interrupted) {
+            return Err(format!("not interrupted after {after}").into());
+        }
+        executor.set_between(None);
+        if bits(&case.run(executor, 2)?) != whole {
+            return Err(format!("a run interrupted after {after} left something behind").into());
+        }
+    }
+    let sibling = Mutex::new((executor.sibling()?, samples().1));
+    let visits = Arc::new(Mutex::new(Vec::new()));
+    let (seen, asked) = (visits.clone(), AtomicUsize::new(0));
+    let between: Between = Arc::new(move || {
+        if asked.fetch_add(1, Ordering::Relaxed) % 16 == 3 {
+            let (executor, case) = &mut *sibling.lock().expect("no test panicked here");
+            seen.lock().expect("no test panicked here").push(case.run(&mut **executor, 2).map(|ran| bits(&ran)));
+        }
+        ControlFlow::Continue(())
+    });
+    executor.set_between(Some(between));
+    if bits(&case.run(executor, 2)?) != whole {
+        return Err("a sibling's work changed bits".into());
+    }
+    let visits = visits.lock().expect("no test panicked here");
+    match visits.iter().all(|visit| visit.as_ref() == Ok(&whole)) && !visits.is_empty() {
+        true => Ok(()),
+        false => Err("a sibling came to something else".into()),
+    }
 }
 
 /// A hundred steps take no more memory than the first few, of the device and of the process.

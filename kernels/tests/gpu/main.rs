@@ -53,6 +53,7 @@ const FLOW: &[(&str, Test)] = &[
     ("lost_device", flow::lost_device),
     ("out_of_memory", flow::out_of_memory),
     ("flat_memory", flow::flat_memory),
+    ("interrupted", flow::interrupted),
 ];
 
 fn options(backend: Backend) -> Options {
@@ -107,6 +108,7 @@ fn main() {
         }
     }
     trials.push(Trial::test("segments", limits::segments));
+    trials.push(Trial::test("cpu::interrupted", flow::interrupted_cpu));
     trials.push(Trial::test("adapters", adapters_say_what_they_are));
     libtest_mimic::run(&arguments, trials).exit();
 }

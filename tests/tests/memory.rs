@@ -1,0 +1,147 @@
+//! The memory of training and generation on the published model: what the plan says, and that it stays level.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+
+use idiolect::adapter::LoraOptions;
+use idiolect::generate::{GenerateOptions, Generator, plain_prompt};
+use idiolect::train::{TrainOptions, Training, TrainingData};
+use idiolect::{DeviceChoice, Model, Session};
+use idiolect_tests::golden::{Result, published};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// Budgets in MB: all kept, half of the feed-forward layers computed again, nearly everything computed again.
+const BUDGETS: [usize; 3] = [345, 280, 225];
+/// How far the plan may be from the most that the process held, relative.
+const PLAN_TOLERANCE: f64 = 0.1;
+/// The most that a training of 256 tokens a step may take, bytes.
+const MOST_BYTES: usize = 400_000_000;
+/// Bytes that the process may grow by between the first steps (or tokens) and the last: the allocator's slack.
+const GROWTH: usize = 4 << 20;
+/// In a child process: the budget to train within.
+const BUDGET_VARIABLE: &str = "IDIOLECT_TEST_BUDGET_MB";
+
+fn main() -> ExitCode {
+    if let Ok(budget) = std::env::var(BUDGET_VARIABLE) {
+        return match budget.parse().map_err(Into::into).and_then(train_within) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    let mut arguments = Arguments::from_args();
+    // They measure the process.
+    arguments.test_threads = Some(1);
+    let (model, gpu) = (published().is_some(), idiolect_kernels::gpu::choose(None, true).is_ok());
+    let measured = cfg!(target_os = "linux");
+    let mut trials = vec![
+        Trial::test("a training takes what its plan says", || plans().map_err(|e| Failed::from(e.to_string())))
+            .with_ignored_flag(!model || !measured),
+    ];
+    for (name, choice, present) in [("cpu", DeviceChoice::Cpu, true), ("gpu", DeviceChoice::Gpu, gpu)] {
+        let run = move || level(choice).map_err(|e| Failed::from(e.to_string()));
+        trials.push(
+            Trial::test(format!("300 steps and 500 tokens stay level/{name}"), run)
+                .with_ignored_flag(!model || !present || !measured),
+        );
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// Each budget in a process of its own, since the most that a process held never falls.
+fn plans() -> Result<()> {
+    for budget in BUDGETS {
+        let child = Command::new(std::env::current_exe()?).env(BUDGET_VARIABLE, budget.to_string()).output()?;
+        let (told, complaint) = (String::from_utf8(child.stdout)?, String::from_utf8_lossy(&child.stderr).into_owned());
+        let figures: Vec<usize> = told.split_whitespace().map(str::parse).collect::<std::result::Result<_, _>>()?;
+        let [planned, held] = figures[..] else { return Err(format!("{budget} MB: {complaint}").into()) };
+        println!("{budget} MB: {planned} bytes planned, {held} held");
+        if (planned as f64 / held as f64 - 1.0).abs() > PLAN_TOLERANCE
+            || held > MOST_BYTES
+            || planned > budget * 1_000_000
+        {
+            return Err(format!("{budget} MB: {planned} bytes planned, {held} held").into());
+        }
+    }
+    Ok(())
+}
+
+/// Trains two steps of 256 tokens within a budget; prints the plan's bytes and the most that the process held.
+fn train_within(budget_mb: usize) -> Result<()> {
+    let mut session = open(DeviceChoice::Cpu)?;
+    let options = TrainOptions { budget_bytes: Some(budget_mb * 1_000_000), ..steps(2) };
+    let mut training = training(&mut session, 256, &options)?;
+    while training.step()?.is_some() {}
+    println!("{} {}", training.plan().total_bytes(), status("VmHWM")?);
+    Ok(())
+}
+
+fn level(choice: DeviceChoice) -> Result<()> {
+    let mut session = open(choice)?;
+    let mut training = training(&mut session, 16, &steps(300))?;
+    let mut measured = Vec::new();
+    while let Some(report) = training.step()? {
+        if report.step == 30 || report.step == 300 {
+            measured.push((report.device_bytes, status("VmRSS")?));
+        }
+    }
+    same_level("300 steps", &measured)?;
+    let (adapter, _) = training.finish()?;
+    let prompt = plain_prompt(session.model(), Some(&adapter), "The train")?;
+    let options = GenerateOptions { max_tokens: 500, ignore_eos: true, ..GenerateOptions::default() };
+    let mut generator = Generator::new(&mut session, Some(&adapter), prompt.len() + options.max_tokens)?;
+    let mut measured = Vec::new();
+    let mut pieces = 0;
+    let generation = generator.generate(&prompt, &options, &mut |_| {
+        pieces += 1;
+        if pieces == 50 {
+            measured.extend(status("VmRSS").map(|held| (0, held)));
+        }
+        ControlFlow::Continue(())
+    })?;
+    measured.push((0, status("VmRSS")?));
+    match generation.ids.len() {
+        500 => same_level("500 tokens", &measured),
+        other => Err(format!("{other} tokens, not 500").into()),
+    }
+}
+
+/// Compares device bytes and resident bytes of an early moment and the last one.
+fn same_level(what: &str, measured: &[(usize, usize)]) -> Result<()> {
+    let [early, last] = measured else { return Err(format!("{what}: measured {} times", measured.len()).into()) };
+    println!("{what}: {} bytes held early, {} at the end", early.1, last.1);
+    match early.0 == last.0 && last.1 <= early.1 + GROWTH {
+        true => Ok(()),
+        false => Err(format!("{what}: {early:?} device and process bytes became {last:?}").into()),
+    }
+}
+
+fn steps(steps: usize) -> TrainOptions {
+    TrainOptions { steps: Some(steps), ..TrainOptions::default() }
+}
+
+/// A training of the defaults on rows of `tokens` tokens.
+fn training<'s>(session: &'s mut Session, tokens: usize, options: &TrainOptions) -> Result<Training<'s>> {
+    let model = Arc::clone(session.model());
+    let id = |row: usize, at: usize| ((row * 7919 + at * 104_729) % (model.tokenizer().vocab_size() - 17) + 17) as u32;
+    let rows: Vec<Vec<u32>> = (0..8).map(|row| (0..=tokens).map(|at| id(row, at)).collect()).collect();
+    let adapter = LoraOptions::default().fresh(&model, 0)?;
+    Ok(Training::new(session, adapter, TrainingData::from_ids(&rows, &model)?, options)?)
+}
+
+fn open(choice: DeviceChoice) -> Result<Session> {
+    let model = Model::open(&published().ok_or("no published model")?)?;
+    Ok(Session::new(Arc::new(model), choice)?)
+}
+
+/// A figure of this process, in bytes.
+fn status(field: &str) -> Result<usize> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix("kB")).ok_or("the system does not tell")?;
+    Ok(kilobytes.trim().parse::<usize>()? * 1024)
+}

@@ -6,6 +6,7 @@ mod device;
 mod error;
 pub mod eval;
 pub mod format;
+pub mod gate;
 pub mod generate;
 pub mod model;
 mod random;

@@ -1,0 +1,40 @@
+//! What the gate is shown.
+
+/// The loss of one text before and after a training.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PairedLoss {
+    /// The near-duplicate cluster that the text belongs to: all of a cluster's texts together count as one.
+    pub cluster: u64,
+    /// Tokens that carry loss, the same before and after.
+    pub tokens: usize,
+    /// Summed loss before, nats.
+    pub before: f64,
+    /// Summed loss after, nats.
+    pub after: f64,
+}
+
+impl PairedLoss {
+    /// Pairs two evaluations of the same texts, each a `(summed loss, tokens)` as [`crate::eval::Evaluation::samples`]
+    /// gives them; `clusters` names each text's cluster. Texts without a token that carries loss are left out.
+    pub fn pair(clusters: &[u64], before: &[(f64, usize)], after: &[(f64, usize)]) -> Vec<Self> {
+        let losses = before.iter().zip(after);
+        let paired = clusters.iter().zip(losses).map(|(&cluster, (&(before, tokens), &(after, _)))| Self {
+            cluster,
+            tokens,
+            before,
+            after,
+        });
+        paired.filter(|pair| pair.tokens > 0).collect()
+    }
+}
+
+/// Everything that a verdict rests on.
+#[derive(Debug, Clone, Copy)]
+pub struct Evidence<'a> {
+    /// Held-out texts of the person, which neither the candidate nor what it is compared with has seen.
+    pub held_out: &'a [PairedLoss],
+    /// Generic text that training never sees, each piece a cluster of its own.
+    pub generic: &'a [PairedLoss],
+    /// How often the gate has been asked, this time included, since it last promoted: 1, 2, …
+    pub asked: u32,
+}

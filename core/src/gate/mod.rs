@@ -1,0 +1,18 @@
+//! The gate: whether what was learned is better than what was there.
+//!
+//! A training promises nothing by itself. The gate compares the candidate with what is active now, on text that neither
+//! learned from, and promotes it only where the gain is real; otherwise the old adapter stays. [`judge`] says which, and
+//! why, in numbers. It is a pure function of losses that others measured.
+
+mod evidence;
+mod interval;
+mod settings;
+#[cfg(test)]
+mod simulation;
+mod student;
+mod verdict;
+
+pub use evidence::{Evidence, PairedLoss};
+pub use interval::Estimate;
+pub use settings::GateSettings;
+pub use verdict::{Decision, Reason, Verdict, judge};

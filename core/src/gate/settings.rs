@@ -1,0 +1,45 @@
+//! The gate's levels and their defaults.
+
+/// What a candidate has to show.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GateSettings {
+    /// Held-out texts, near-duplicates counted once, below which nothing is promoted.
+    pub min_clusters: usize,
+    /// Smallest gain worth a change, nats a token.
+    pub min_gain: f64,
+    /// Probability that noise is ever promoted, however often the gate is asked.
+    pub alpha: f64,
+    /// Relative rise of the loss on generic text that training should hold: above it, the verdict says so.
+    pub held_forgetting: f64,
+    /// Relative rise of the loss on generic text that rejects a candidate by itself.
+    pub max_forgetting: f64,
+}
+
+impl Default for GateSettings {
+    fn default() -> Self {
+        Self { min_clusters: 20, min_gain: 0.02, alpha: 0.05, held_forgetting: 0.05, max_forgetting: 0.30 }
+    }
+}
+
+impl GateSettings {
+    /// The level of the test when the gate is asked for the `asked`-th time: `α · 6 / (π² k²)`. Since Σ 1/k² = π²/6
+    /// (Euler), the levels of all askings add up to α, and by Boole's inequality so does the chance that any of them
+    /// promotes noise, whatever the askings have in common.
+    pub fn level(&self, asked: u32) -> f64 {
+        let k = f64::from(asked.max(1));
+        self.alpha * 6.0 / (std::f64::consts::PI * k).powi(2)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_levels_of_all_askings_add_up_to_alpha() {
+        let settings = GateSettings::default();
+        let sum: f64 = (1..1_000_000).map(|k| settings.level(k)).sum();
+        assert!(sum <= settings.alpha && sum > settings.alpha * 0.999, "{sum}");
+        assert_eq!(settings.level(0), settings.level(1));
+    }
+}

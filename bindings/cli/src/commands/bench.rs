@@ -140,7 +140,7 @@ impl Measuring<'_> {
             ignore_eos: true,
             ..GenerateOptions::default()
         };
-        let mut generator = Generator::new(self.session, None, prompt + new - 1)?;
+        let mut generator = Generator::new(&mut *self.session, None, prompt + new - 1)?;
         let generation = generator.generate(&ids, &options, &mut |_| ControlFlow::Continue(()))?;
         self.note_peak();
         Ok(generation)

@@ -13,7 +13,7 @@ mod model_files;
 pub mod peft;
 mod safetensors;
 mod safetensors_writer;
-mod staged;
+pub(crate) mod staged;
 mod tensor;
 
 pub use gguf::{GgufArray, GgufFile, GgufValue, vocabulary};

@@ -1,6 +1,7 @@
 //! Files and folders that appear whole or not at all.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -44,7 +45,7 @@ impl StagedFolder {
         // Byte by byte, not with the permissions of a source that may be read-only.
         let mut from = File::open(source).map_err(|cause| Error::io(source, &cause))?;
         let path = self.file(name);
-        let copied = File::create_new(&path).and_then(|mut to| std::io::copy(&mut from, &mut to));
+        let copied = File::create_new(&path).and_then(|mut to| io::copy(&mut from, &mut to));
         copied.map(drop).map_err(|cause| Error::io(&path, &cause))
     }
 
@@ -92,11 +93,15 @@ impl Drop for StagedFolder {
 }
 
 /// A file that appears whole or not at all, in place of one that lies there; `write` makes it at the path it is given.
+/// Durable on return: fsync, rename, fsync of the folder.
 pub(crate) fn whole_file(destination: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let parent = parent_of(destination)?;
     let staging = beside(destination, "partial");
+    let io = |cause| Error::io(destination, &cause);
     let written = write(&staging)
-        .and_then(|()| fs::rename(&staging, destination).map_err(|cause| Error::io(destination, &cause)));
+        // The content before the name: else a power loss could leave the new name with nothing behind it.
+        .and_then(|()| File::open(&staging).and_then(|file| file.sync_all()).map_err(io))
+        .and_then(|()| fs::rename(&staging, destination).map_err(io));
     if written.is_err() {
         // The first error is the one to tell.
         let _ = fs::remove_file(&staging);
@@ -104,11 +109,20 @@ pub(crate) fn whole_file(destination: &Path, write: impl FnOnce(&Path) -> Result
     written.and_then(|()| sync_folder(parent))
 }
 
+/// A new file that only its owner can read and write.
+pub(crate) fn private_file(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
 /// Refuses a destination that holds something.
 pub(crate) fn refuse_occupied(destination: &Path) -> Result<()> {
     let occupied = match fs::read_dir(destination) {
         Ok(mut entries) => entries.next().is_some(),
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => false,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => false,
         Err(_) => true,
     };
     if occupied {

@@ -1,0 +1,118 @@
+//! What training reads.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::path::PathBuf;
+
+use rusqlite::Connection;
+
+use super::database::{self, Fault};
+use super::records::Content;
+use super::sample::{ClusterId, LearnableSample, Origin, SampleId, Split};
+use super::{History, read, records, settings};
+use crate::error::Result;
+use crate::seal::RecordCipher;
+
+/// How many rows are unsealed at a time.
+const PAGE: usize = 64;
+
+/// The samples of a split that training may use, in the order in which they were added. It reads the history as it was
+/// when it began, whatever is added or removed meanwhile, and holds a page of it in memory. A removal reports itself as
+/// pending while one is held.
+pub struct Learnable {
+    path: PathBuf,
+    /// Its own, with a transaction that pins the history's state.
+    connection: Connection,
+    cipher: RecordCipher,
+    split: Split,
+    revision: u64,
+    page: VecDeque<LearnableSample>,
+    /// The last sample read.
+    last: i64,
+    ended: bool,
+}
+
+impl History {
+    /// The samples of a split that training may use: all but suggestions that were turned down.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn learnable(&self, split: Split) -> Result<Learnable> {
+        let begin = || -> Result<_, Fault> {
+            let connection = database::connect(&self.path)?;
+            database::configure(&connection, &self.path)?;
+            connection.execute_batch("BEGIN")?;
+            // The first read fixes what the transaction sees.
+            let revision = settings::number(&connection, settings::REVISION)?.unwrap_or(0).cast_unsigned();
+            Ok((connection, revision))
+        };
+        let (connection, revision) = begin().map_err(|fault| fault.at(&self.path))?;
+        Ok(Learnable {
+            path: self.path.clone(),
+            connection,
+            cipher: self.secrets.cipher.clone(),
+            split,
+            revision,
+            page: VecDeque::new(),
+            last: 0,
+            ended: false,
+        })
+    }
+}
+
+impl Learnable {
+    /// The revision of the history that is read.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    fn next_page(&mut self) -> Result<(), Fault> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT r.id, r.uuid, r.format, r.sealed, s.id, s.origin, s.count, s.cluster, c.size
+             FROM samples s JOIN records r ON r.id = s.record JOIN clusters c ON c.id = s.cluster
+             WHERE s.id > ?1 AND s.split = ?2 AND s.origin <> ?3 ORDER BY s.id LIMIT ?4",
+        )?;
+        let turned_down = Origin::SuggestionTurnedDown.code();
+        let mut rows = statement.query([self.last, self.split.code(), turned_down, PAGE as i64])?;
+        while let Some(row) = rows.next()? {
+            let content: Content<String> = records::open_at(row, 0, &self.cipher)?;
+            self.last = row.get(4)?;
+            self.page.push_back(LearnableSample {
+                id: SampleId(self.last),
+                text: content.text,
+                context: content.context,
+                origin: read::origin(row, 5)?,
+                count: row.get::<_, i64>(6)?.cast_unsigned(),
+                cluster: ClusterId(row.get(7)?),
+                cluster_size: row.get::<_, i64>(8)?.cast_unsigned(),
+            });
+        }
+        self.ended = self.page.len() < PAGE;
+        Ok(())
+    }
+}
+
+impl Iterator for Learnable {
+    type Item = Result<LearnableSample>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.page.is_empty() && !self.ended
+            && let Err(fault) = self.next_page() {
+                // Nothing after a failure: the order would have a hole.
+                self.ended = true;
+                self.page.clear();
+                return Some(Err(fault.at(&self.path)));
+            }
+        self.page.pop_front().map(Ok)
+    }
+}
+
+impl fmt::Debug for Learnable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Learnable")
+            .field("split", &self.split)
+            .field("revision", &self.revision)
+            .field("last", &self.last)
+            .finish_non_exhaustive()
+    }
+}

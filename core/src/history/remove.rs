@@ -1,0 +1,291 @@
+//! Removing: rows go, their records are overwritten, and the write-ahead log is cut.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, Params, Transaction};
+
+use super::database::Fault;
+use super::sample::SampleId;
+use super::{History, add, ledger, records, settings};
+use crate::error::Result;
+
+/// What to remove. Of a text that was written several times, only the times that are meant go.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Selection {
+    /// Samples by their numbers, with all their repeats.
+    Samples(Vec<SampleId>),
+    /// Messages by the app's own ids.
+    AppIds(Vec<String>),
+    /// What was written in an app or field.
+    Source(String),
+    /// What was written to somebody.
+    Contact(String),
+    /// What was written from `start` until before `end`, in seconds since 1970 (UTC).
+    Time(Range<i64>),
+}
+
+/// Never the names or ids.
+impl fmt::Debug for Selection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Samples(ids) => f.debug_tuple("Samples").field(ids).finish(),
+            Self::AppIds(ids) => write!(f, "AppIds({} of them)", ids.len()),
+            Self::Source(_) => f.write_str("Source(…)"),
+            Self::Contact(_) => f.write_str("Contact(…)"),
+            Self::Time(range) => f.debug_tuple("Time").field(range).finish(),
+        }
+    }
+}
+
+/// What a removal did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Removed {
+    /// Messages, repeats included.
+    pub messages: u64,
+    /// Texts of which no message is left.
+    pub samples: u64,
+    /// Adapter versions that learned from a text that has gone.
+    pub marked: Vec<String>,
+    /// Whether traces remain in the write-ahead log, because another process was reading. It is cut with the next call
+    /// that adds or removes, the next opening, or [`History::finish_removal`].
+    pub pending: bool,
+}
+
+/// How many rows are taken at a time: memory stays flat.
+const CHUNK: usize = 1000;
+
+/// How long a removal waits for readers before it reports the log as pending.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Why texts go: the ledger keeps them apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// Somebody asked.
+    Request,
+    /// The retention cap.
+    Retention,
+}
+
+impl History {
+    /// Removes what is selected, for good.
+    ///
+    /// # Errors
+    /// When the database cannot be written; nothing is removed then.
+    pub fn remove(&self, selection: &Selection) -> Result<Removed> {
+        let removed = self.write(|transaction| {
+            let mut removal = Removal::new(transaction, Reason::Request);
+            removal.select(selection, self)?;
+            removal.finish()
+        })?;
+        self.finish(removed)
+    }
+
+    /// Removes all samples. Exclusions, the retention cap and the ledger stay.
+    ///
+    /// # Errors
+    /// When the database cannot be written; nothing is removed then.
+    pub fn clear(&self) -> Result<Removed> {
+        let removed = self.write(|transaction| {
+            let count = |table: &str| -> rusqlite::Result<i64> {
+                transaction.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))
+            };
+            let (messages, samples) = (count("occurrences")?, count("samples")?);
+            if messages == 0 {
+                return Ok(Removed::default());
+            }
+            let marked = ledger::mark_all(transaction)?;
+            transaction.execute_batch(
+                "DELETE FROM occurrences; DELETE FROM samples; DELETE FROM clusters; DELETE FROM sources;",
+            )?;
+            records::rewrite(
+                transaction,
+                "id IN (SELECT record FROM exclusions UNION SELECT value FROM settings WHERE name = 'key check')",
+            )?;
+            changed(transaction)?;
+            let (messages, samples) = (messages.cast_unsigned(), samples.cast_unsigned());
+            Ok(Removed { messages, samples, marked, pending: false })
+        })?;
+        if removed.messages > 0 {
+            // Gives the file's room back; where a reader forbids it, the room is used again later.
+            let _ = self.lock().execute_batch("VACUUM");
+        }
+        self.finish(removed)
+    }
+
+    /// Cuts the write-ahead log after a removal; whether it is done. A removal tries by itself: this is for one that
+    /// reported [`Removed::pending`].
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn finish_removal(&self) -> Result<bool> {
+        self.truncate(Duration::ZERO)
+    }
+
+    fn finish(&self, mut removed: Removed) -> Result<Removed> {
+        if removed.messages > 0 {
+            removed.pending = !self.truncate(PATIENCE)?;
+        }
+        Ok(removed)
+    }
+
+    /// Cuts the write-ahead log if nobody reads, and remembers if somebody does.
+    pub(super) fn truncate_log(&self) -> Result<()> {
+        self.truncate(Duration::ZERO).map(drop)
+    }
+
+    fn truncate(&self, patience: Duration) -> Result<bool> {
+        let begun = Instant::now();
+        loop {
+            let cut = self.read(|connection| {
+                let cut = truncate(connection)?;
+                if cut && settings::number(connection, settings::TRUNCATION_PENDING)?.unwrap_or(0) != 0 {
+                    settings::set(connection, settings::TRUNCATION_PENDING, 0)?;
+                }
+                Ok(cut)
+            })?;
+            self.pending.store(!cut, Ordering::Relaxed);
+            if cut || begun.elapsed() >= patience {
+                return Ok(cut);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// Moves the write-ahead log into the database and cuts it to nothing; false while another connection holds it.
+fn truncate(connection: &Connection) -> Result<bool, Fault> {
+    // Readers are waited for by the caller, who lets others at the connection meanwhile.
+    connection.busy_timeout(Duration::ZERO)?;
+    let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+    connection.busy_timeout(super::database::BUSY)?;
+    match busy {
+        Ok(busy) => Ok(busy == 0),
+        Err(cause) if cause.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => Ok(false),
+        Err(cause) if cause.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseLocked) => Ok(false),
+        Err(cause) => Err(cause.into()),
+    }
+}
+
+/// Notes a change of the samples that left something in the write-ahead log.
+pub(super) fn changed(connection: &Connection) -> rusqlite::Result<()> {
+    settings::add(connection, settings::REVISION, 1)?;
+    settings::set(connection, settings::TRUNCATION_PENDING, 1)
+}
+
+/// A removal under way.
+pub(super) struct Removal<'a> {
+    transaction: &'a Transaction<'a>,
+    reason: Reason,
+    removed: Removed,
+}
+
+impl<'a> Removal<'a> {
+    pub fn new(transaction: &'a Transaction<'a>, reason: Reason) -> Self {
+        Self { transaction, reason, removed: Removed::default() }
+    }
+
+    fn select(&mut self, selection: &Selection, history: &History) -> Result<(), Fault> {
+        let secrets = &history.secrets;
+        match selection {
+            Selection::Samples(ids) => {
+                for id in ids {
+                    self.occurrences("sample = ?1", [id.0])?;
+                }
+            }
+            Selection::AppIds(ids) => {
+                for id in ids {
+                    self.occurrences("app_id_hash = ?1", [secrets.app_id_hash(id)])?;
+                }
+            }
+            Selection::Source(name) => {
+                if let Some(source) = add::source_id(self.transaction, &secrets.source_hash(name))? {
+                    self.occurrences("source = ?1", [source])?;
+                }
+            }
+            Selection::Contact(name) => self.occurrences("contact_hash = ?1", [secrets.contact_hash(name)])?,
+            Selection::Time(range) => self.occurrences("time >= ?1 AND time < ?2", [range.start, range.end])?,
+        }
+        Ok(())
+    }
+
+    /// Removes the occurrences that meet a condition.
+    pub fn occurrences(&mut self, condition: &str, values: impl Params + Clone) -> Result<(), Fault> {
+        let sql = format!("SELECT id FROM occurrences WHERE {condition} LIMIT {CHUNK}");
+        loop {
+            let ids: Vec<i64> = self
+                .transaction
+                .prepare_cached(&sql)?
+                .query_map(values.clone(), |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
+            for &id in &ids {
+                self.occurrence(id)?;
+            }
+            if ids.len() < CHUNK {
+                return Ok(());
+            }
+        }
+    }
+
+    pub fn occurrence(&mut self, id: i64) -> Result<(), Fault> {
+        let sql = "DELETE FROM occurrences WHERE id = ?1 RETURNING sample, source, record";
+        let (sample, source, record): (i64, Option<i64>, Option<i64>) = self
+            .transaction
+            .prepare_cached(sql)?
+            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        if let Some(record) = record {
+            records::overwrite(self.transaction, record)?;
+        }
+        if let Some(source) = source {
+            self.drop_unused_source(source)?;
+        }
+        self.removed.messages += 1;
+        let sql = "UPDATE samples SET count = count - 1 WHERE id = ?1 RETURNING count, cluster";
+        let (count, cluster): (i64, i64) =
+            self.transaction.prepare_cached(sql)?.query_row([sample], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let sql = "UPDATE clusters SET size = size - 1 WHERE id = ?1 RETURNING size";
+        let size: i64 = self.transaction.prepare_cached(sql)?.query_row([cluster], |row| row.get(0))?;
+        if count == 0 {
+            self.sample(sample)?;
+        }
+        if size == 0 {
+            self.transaction.prepare_cached("DELETE FROM clusters WHERE id = ?1")?.execute([cluster])?;
+        }
+        Ok(())
+    }
+
+    /// Removes a text of which no occurrence is left.
+    fn sample(&mut self, id: i64) -> Result<(), Fault> {
+        let sql = "DELETE FROM samples WHERE id = ?1 RETURNING record";
+        let record = self.transaction.prepare_cached(sql)?.query_row([id], |row| row.get(0))?;
+        records::overwrite(self.transaction, record)?;
+        for version in ledger::mark(self.transaction, id, self.reason)? {
+            if !self.removed.marked.contains(&version) {
+                self.removed.marked.push(version);
+            }
+        }
+        self.removed.samples += 1;
+        Ok(())
+    }
+
+    fn drop_unused_source(&self, source: i64) -> Result<(), Fault> {
+        let mut used = self.transaction.prepare_cached("SELECT 1 FROM occurrences WHERE source = ?1 LIMIT 1")?;
+        if !used.exists([source])? {
+            let sql = "DELETE FROM sources WHERE id = ?1 RETURNING record";
+            let record = self.transaction.prepare_cached(sql)?.query_row([source], |row| row.get(0))?;
+            records::overwrite(self.transaction, record)?;
+        }
+        Ok(())
+    }
+
+    pub fn finish(mut self) -> Result<Removed, Fault> {
+        if self.removed.messages > 0 {
+            records::reclaim(self.transaction)?;
+            changed(self.transaction)?;
+        }
+        self.removed.marked.sort();
+        Ok(self.removed)
+    }
+}

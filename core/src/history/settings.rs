@@ -1,0 +1,40 @@
+//! Named numbers in the database: the revision, the retention caps, what is left to do.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// Rises with every change of the samples.
+pub(super) const REVISION: &str = "revision";
+/// How many records are overwritten and not yet reclaimed.
+pub(super) const OVERWRITTEN: &str = "overwritten records";
+/// 1 while removed rows may still lie in the write-ahead log.
+pub(super) const TRUNCATION_PENDING: &str = "truncation pending";
+/// The most messages to keep.
+pub(super) const MAX_MESSAGES: &str = "max messages";
+/// The greatest age to keep, in seconds.
+pub(super) const MAX_AGE: &str = "max age";
+/// The record that opens with the right key only.
+pub(super) const KEY_CHECK: &str = "key check";
+
+pub(super) fn number(connection: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached("SELECT value FROM settings WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
+        .optional()
+        .map(Option::flatten)
+}
+
+pub(super) fn set(connection: &Connection, name: &str, value: impl Into<Option<i64>>) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT INTO settings VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value")?
+        .execute(params![name, value.into()])
+        .map(drop)
+}
+
+pub(super) fn add(connection: &Connection, name: &str, amount: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO settings VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = coalesce(value, 0) + excluded.value",
+        )?
+        .execute(params![name, amount])
+        .map(drop)
+}

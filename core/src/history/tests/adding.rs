@@ -1,0 +1,270 @@
+use std::time::Duration;
+
+use super::*;
+use crate::error::ErrorKind;
+use crate::history::{Added, Exclusion, Origin, Retention, SampleId};
+
+fn of(source: Option<&str>, contact: Option<&str>, content: &str) -> NewSample {
+    NewSample { source: source.map(Into::into), contact: contact.map(Into::into), ..text(content) }
+}
+
+#[test]
+fn each_message_is_counted_once() {
+    let home = Home::new();
+    let history = home.open();
+    let answer = |content: &str, context: &str| NewSample { context: Some(context.into()), ..text(content) };
+    let with_id = |id: &str, content: &str| NewSample { id: Some(id.into()), ..text(content) };
+    let origin = |origin, content: &str| NewSample { origin, ..text(content) };
+    history.exclude(&Exclusion::Source("bank".into())).unwrap();
+    history.exclude(&Exclusion::Contact("Doctor".into())).unwrap();
+    let none = Added::default();
+    // (what, batch, what became of it, samples afterwards)
+    for (what, batch, expected, samples) in [
+        ("two texts", vec![text("on my way"), text("see you")], Added { new: 2, ..none }, 2),
+        ("a repeat", vec![text("on my way"), text("on my way")], Added { repeated: 2, ..none }, 2),
+        ("a context", vec![answer("on my way", "where are you?")], Added { new: 1, ..none }, 3),
+        ("another context", vec![answer("on my way", "")], Added { new: 1, ..none }, 4),
+        ("the same context", vec![answer("on my way", "")], Added { repeated: 1, ..none }, 4),
+        ("an id", vec![with_id("m1", "hello"), with_id("m1", "hello")], Added { new: 1, known: 1, ..none }, 5),
+        ("the id again", vec![with_id("m1", "changed"), with_id("m2", "hello")], Added { known: 1, repeated: 1, ..none }, 5),
+        ("white space", vec![text(""), text(" \n\t")], Added { blank: 2, ..none }, 5),
+        ("incognito", vec![NewSample { incognito: true, ..text("secret") }], Added { incognito: 1, ..none }, 5),
+        ("an excluded source", vec![of(Some("bank"), None, "x1")], Added { excluded: 1, ..none }, 5),
+        ("an excluded contact", vec![of(Some("chat"), Some("Doctor"), "x2")], Added { excluded: 1, ..none }, 5),
+        ("neither", vec![of(Some("Doctor"), Some("bank"), "x3")], Added { new: 1, ..none }, 6),
+        ("turned down", vec![origin(Origin::SuggestionTurnedDown, "on my way")], Added { new: 1, ..none }, 7),
+        ("accepted", vec![origin(Origin::SuggestionAccepted, "sounds good")], Added { new: 1, ..none }, 8),
+        ("edited", vec![origin(Origin::SuggestionEdited, "sounds great")], Added { new: 1, ..none }, 9),
+        ("nothing", vec![], none, 9),
+    ] {
+        let before = history.revision().unwrap();
+        assert_eq!(history.add(&batch).unwrap(), expected, "{what}");
+        assert_eq!(all(&history).len(), samples, "{what}");
+        let changed = expected.new + expected.repeated > 0;
+        assert_eq!(history.revision().unwrap() > before, changed, "{what}");
+    }
+    let counts: Vec<_> = all(&history).into_iter().map(|sample| (sample.text, sample.count)).collect();
+    assert!(counts.contains(&("hello".into(), 2)));
+    assert!(counts.contains(&("on my way".into(), 3)));
+    let mut learned = learnable(&history);
+    learned.sort();
+    let expected = ["hello", "on my way", "on my way", "on my way", "see you", "sounds good", "sounds great", "x3"];
+    assert_eq!(learned, expected);
+
+    let stats = history.stats().unwrap();
+    assert_eq!((stats.total.samples, stats.total.messages), (9, 13));
+    assert_eq!(stats.splits.iter().map(|(_, tally)| tally.samples).sum::<u64>(), 8);
+    assert_eq!(stats.origins.iter().map(|(_, tally)| tally.messages).collect::<Vec<_>>(), [10, 1, 1, 1]);
+    assert_eq!(stats.sources, [(None, 12), (Some("Doctor".to_owned()), 1)]);
+    assert_eq!(history.exclusions().unwrap().len(), 2);
+    assert!(history.include(&Exclusion::Source("bank".into())).unwrap());
+    assert!(!history.include(&Exclusion::Source("bank".into())).unwrap());
+    assert_eq!(history.add(&[of(Some("bank"), None, "x1")]).unwrap().new, 1);
+}
+
+#[test]
+fn everything_given_comes_back() {
+    let home = Home::new();
+    let full = NewSample {
+        id: Some("m-17".into()),
+        text: "Grüße \u{1F600}\n\"quoted\" \\ \0".into(),
+        context: Some("wie geht's?".into()),
+        source: Some("chat".into()),
+        contact: Some("Ada".into()),
+        conversation: Some("room 1".into()),
+        timestamp: Some(1_700_000_000),
+        origin: Origin::SuggestionEdited,
+        incognito: false,
+    };
+    home.open().add(std::slice::from_ref(&full)).unwrap();
+    let [stored] = all(&home.open()).try_into().unwrap();
+    assert_eq!(
+        (stored.app_id, stored.context, stored.source, stored.contact, stored.conversation),
+        (full.id.clone(), full.context.clone(), full.source.clone(), full.contact.clone(), full.conversation.clone())
+    );
+    assert_eq!((&stored.text, stored.timestamp, stored.origin, stored.count), (&full.text, 1_700_000_000, full.origin, 1));
+    let learned = home.open().learnable(stored.split).unwrap().next().unwrap().unwrap();
+    assert_eq!((learned.text, learned.context, learned.count), (full.text.clone(), full.context.clone(), 1));
+    assert_eq!((learned.cluster, learned.cluster_size), (stored.cluster, 1));
+    let shown = format!("{full:?} {:?}", all(&home.open()));
+    for secret in ["Grüße", "wie geht", "Ada", "room 1", "m-17"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}
+
+#[test]
+fn a_bad_sample_refuses_its_batch_and_names_the_place() {
+    let home = Home::new();
+    let history = home.open();
+    let long = "x".repeat((1 << 20) + 1);
+    for (bad, field) in [
+        (text(&long), "text"),
+        (NewSample { contact: Some(long.clone()), ..text("a") }, "contact"),
+        (NewSample { id: Some(long.clone()), ..text("a") }, "id"),
+        (NewSample { timestamp: Some(1_700_000_000_000), ..text("a") }, "timestamp"),
+        (NewSample { timestamp: Some(i64::MIN), ..text("a") }, "timestamp"),
+    ] {
+        let error = history.add(&[text("good"), bad]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BadData);
+        assert!(error.message().contains("sample 1") && error.message().contains(field), "{error}");
+        assert_eq!(history.stats().unwrap().total.samples, 0);
+    }
+    history.add(&[text(&long[1..])]).unwrap();
+    assert_eq!(all(&history)[0].text.len(), 1 << 20);
+}
+
+#[test]
+fn pages_join_to_the_whole() {
+    let home = Home::new();
+    let history = home.open();
+    history.add(&distinct(150)).unwrap();
+    for limit in [1, 7, 50, 149, 150, 1000] {
+        let (mut pages, mut before) = (Vec::new(), None);
+        loop {
+            let page = history.list(before, limit).unwrap();
+            before = page.last().map(|sample| sample.id);
+            if page.is_empty() {
+                break;
+            }
+            pages.extend(page);
+        }
+        assert_eq!(pages, all(&history), "{limit}");
+    }
+    assert!(history.list(Some(SampleId(1)), 10).unwrap().is_empty());
+    // More than a page of the training read, in the order of adding.
+    let ids: Vec<_> = history.learnable(Split::Training).unwrap().map(|sample| sample.unwrap().id).collect();
+    assert!(ids.len() > 64 && ids.is_sorted(), "{}", ids.len());
+}
+
+#[test]
+fn splits_keep_their_proportions() {
+    let home = Home::new();
+    let history = home.open();
+    history.add(&distinct(2000)).unwrap();
+    let stats = history.stats().unwrap();
+    // Within four standard deviations of 80, 10 and 10 %.
+    for ((split, tally), range) in stats.splits.iter().zip([1528..1673, 146..254, 146..254]) {
+        assert!(range.contains(&tally.samples), "{split:?}: {tally:?}");
+    }
+    assert_eq!(stats.clusters, 2000);
+}
+
+#[test]
+fn near_duplicates_share_a_split_across_conversations() {
+    let home = Home::new();
+    let history = home.open();
+    let families = [
+        ["meet at 5pm ok?", "Meet at 6 pm ok", "MEET AT 7PM, OK??", "meet at 17:30 ok"],
+        ["happy birthday!", "Happy Birthday!!!", "happy birthdayyy", "Happy birthday 🎂"],
+        [
+            "the quarterly report is attached, please have a look",
+            "The quarterly report is attached, please have a look!",
+            "the quarterly report is attached please take a look",
+            "Hi, the quarterly report is attached, please have a look",
+        ],
+    ];
+    for (number, copy) in (0..4).flat_map(|copy| (0..families.len()).map(move |family| (family, copy))) {
+        let sample = NewSample {
+            conversation: Some(format!("talk {copy}")),
+            timestamp: Some(86_400 * (100 + copy as i64)),
+            ..text(families[number][copy])
+        };
+        history.add(&distinct(40)[copy * 10..][..10]).unwrap();
+        history.add(&[sample]).unwrap();
+    }
+    let stored = all(&history);
+    let mut clusters = Vec::new();
+    for family in families {
+        let members: Vec<_> = stored.iter().filter(|sample| family.contains(&sample.text.as_str())).collect();
+        assert_eq!(members.len(), 4);
+        assert!(members.iter().all(|member| member.cluster == members[0].cluster), "{family:?}");
+        assert!(members.iter().all(|member| member.split == members[0].split), "{family:?}");
+        clusters.push(members[0].cluster);
+        let learned = history.learnable(members[0].split).unwrap().map(Result::unwrap);
+        let sizes: Vec<_> = learned.filter(|sample| sample.cluster == members[0].cluster).collect();
+        assert!(sizes.len() == 4 && sizes.iter().all(|sample| sample.cluster_size == 4), "{sizes:?}");
+    }
+    clusters.dedup();
+    assert_eq!(clusters.len(), 3);
+}
+
+#[test]
+fn a_message_varied_a_thousand_times_is_one_cluster() {
+    let home = Home::new();
+    let history = home.open();
+    let mut random = crate::random::Random::new(3);
+    let base: Vec<char> = "please remember to water the plants on the balcony".chars().collect();
+    let varied: Vec<_> = (0..1000)
+        .map(|i| {
+            let mut copy = base.clone();
+            copy[(random.next_u64() % 50) as usize] = char::from(b'a' + (random.next_u64() % 26) as u8);
+            text(&format!("{} {i}", copy.into_iter().collect::<String>()))
+        })
+        .collect();
+    for batch in varied.chunks(100) {
+        history.add(batch).unwrap();
+    }
+    history.add(&distinct(100)).unwrap();
+    let stats = history.stats().unwrap();
+    assert!(stats.largest_cluster >= 990, "{stats:?}");
+    let stored = all(&history);
+    let largest: Vec<_> = stored.iter().filter(|sample| sample.text.contains("balcony")).collect();
+    let splits: std::collections::HashSet<_> = largest.iter().map(|sample| sample.split).collect();
+    assert!(splits.len() <= 2, "{splits:?}");
+}
+
+#[test]
+fn the_same_text_gets_the_same_split_again() {
+    let home = Home::new();
+    let history = home.open();
+    let splits = |history: &History| {
+        history.add(&distinct(60)).unwrap();
+        let mut splits: Vec<_> = all(history).into_iter().map(|sample| (sample.text, sample.split.code())).collect();
+        splits.sort();
+        splits
+    };
+    let first = splits(&history);
+    history.clear().unwrap();
+    assert_eq!(splits(&history), first);
+}
+
+#[test]
+fn retention_takes_the_oldest() {
+    let now = crate::history::add::now();
+    let day = 86_400;
+    let at = |days: i64, content: &str| NewSample { timestamp: Some(now - days * day), ..text(content) };
+    let messages = [at(400, "ancient"), at(30, "month"), at(8, "week"), at(7, "week"), at(1, "yesterday"), at(0, "today")];
+    let cap = |max_messages, days: Option<u64>| Retention {
+        max_messages,
+        max_age: days.map(|days| Duration::from_secs(days * 86_400)),
+    };
+    // (cap, texts that stay with their counts)
+    for (retention, expected) in [
+        (cap(None, None), vec![("ancient", 1), ("month", 1), ("today", 1), ("week", 2), ("yesterday", 1)]),
+        (cap(Some(4), None), vec![("today", 1), ("week", 2), ("yesterday", 1)]),
+        (cap(Some(3), None), vec![("today", 1), ("week", 1), ("yesterday", 1)]),
+        (cap(None, Some(31)), vec![("month", 1), ("today", 1), ("week", 2), ("yesterday", 1)]),
+        (cap(Some(1), Some(31)), vec![("today", 1)]),
+        (cap(Some(0), None), vec![]),
+    ] {
+        let gone = 6 - expected.iter().map(|(_, count)| count).sum::<u64>();
+        let counts = |history: &History| {
+            let mut counts: Vec<_> = all(history).into_iter().map(|sample| (sample.text, sample.count)).collect();
+            counts.sort();
+            counts
+        };
+        let expected: Vec<_> = expected.into_iter().map(|(text, count)| (text.to_owned(), count)).collect();
+        // Set before and after the messages come.
+        let (before, after) = (Home::new(), Home::new());
+        let history = before.open();
+        history.set_retention(retention).unwrap();
+        assert_eq!(before.open().retention().unwrap(), retention);
+        assert_eq!(history.add(&messages).unwrap().expired, gone, "{retention:?}");
+        assert_eq!(counts(&history), expected, "{retention:?}");
+        let history = after.open();
+        history.add(&messages).unwrap();
+        assert_eq!(history.set_retention(retention).unwrap(), gone);
+        assert_eq!(counts(&history), expected, "{retention:?}");
+        assert_eq!(history.stats().unwrap().total.messages, 6 - gone);
+    }
+}

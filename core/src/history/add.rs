@@ -155,22 +155,21 @@ impl<'a> Batch<'a> {
     fn add_text(&self, sample: &NewSample, repeat_hash: &[u8; 16]) -> Result<i64, Fault> {
         let shingles = self.secrets.shingler.shingles(&sample.text);
         let bands = self.secrets.shingler.bands(&shingles);
-        let (cluster, split) = match self.near(&bands, |text| {
-            self.secrets.shingler.shingles(text).similarity(&shingles)
-        })? {
-            Some((cluster, split)) => {
-                self.grow(cluster)?;
-                (cluster, split)
-            }
-            None => {
-                let split =
-                    split::draw(&self.secrets.hash, &sample.text, sample.conversation.as_deref(), sample.timestamp);
-                self.transaction
-                    .prepare_cached("INSERT INTO clusters (split, size) VALUES (?1, 1)")?
-                    .execute([split.code()])?;
-                (ClusterId(self.transaction.last_insert_rowid()), split.code())
-            }
-        };
+        let (cluster, split) =
+            match self.near(&bands, |text| self.secrets.shingler.shingles(text).similarity(&shingles))? {
+                Some((cluster, split)) => {
+                    self.grow(cluster)?;
+                    (cluster, split)
+                }
+                None => {
+                    let split =
+                        split::draw(&self.secrets.hash, &sample.text, sample.conversation.as_deref(), sample.timestamp);
+                    self.transaction
+                        .prepare_cached("INSERT INTO clusters (split, size) VALUES (?1, 1)")?
+                        .execute([split.code()])?;
+                    (ClusterId(self.transaction.last_insert_rowid()), split.code())
+                }
+            };
         let content = Content { text: sample.text.as_str(), context: sample.context.as_deref() };
         let record = records::append(self.transaction, &self.secrets.cipher, &content)?;
         let [b0, b1, b2, b3, b4, b5] = bands;
@@ -185,11 +184,7 @@ impl<'a> Batch<'a> {
     }
 
     /// The cluster and split of the most similar text, if one is a near-duplicate.
-    fn near(
-        &self,
-        bands: &[i64; BANDS],
-        similarity: impl Fn(&str) -> f64,
-    ) -> Result<Option<(ClusterId, i64)>, Fault> {
+    fn near(&self, bands: &[i64; BANDS], similarity: impl Fn(&str) -> f64) -> Result<Option<(ClusterId, i64)>, Fault> {
         let mut agreeing: HashMap<i64, (usize, i64, i64, i64)> = HashMap::new();
         for (band, value) in bands.iter().enumerate() {
             let sql = format!(
@@ -232,11 +227,8 @@ impl<'a> Batch<'a> {
             conversation: sample.conversation.as_deref(),
         };
         let sealed = sample.id.is_some() || sample.contact.is_some() || sample.conversation.is_some();
-        let record = if sealed {
-            Some(records::append(self.transaction, &self.secrets.cipher, &circumstances)?)
-        } else {
-            None
-        };
+        let record =
+            if sealed { Some(records::append(self.transaction, &self.secrets.cipher, &circumstances)?) } else { None };
         let source = sample.source.as_deref().map(|name| self.source(name)).transpose()?;
         let contact = sample.contact.as_ref().map(|name| self.secrets.contact_hash(name));
         let app_id = sample.id.as_ref().map(|id| self.secrets.app_id_hash(id));

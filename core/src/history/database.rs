@@ -84,7 +84,8 @@ pub(super) fn connect(path: &Path) -> Result<Connection, Fault> {
 pub(super) fn configure(connection: &Connection, path: &Path) -> Result<(), Fault> {
     let journal: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if journal != "wal" {
-        let message = format!("{}: its file system has no shared memory, which a write-ahead log needs", path.display());
+        let message =
+            format!("{}: its file system has no shared memory, which a write-ahead log needs", path.display());
         return Err(Error::new(ErrorKind::Unsupported, message).into());
     }
     connection.execute_batch(

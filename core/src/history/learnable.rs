@@ -96,13 +96,15 @@ impl Iterator for Learnable {
     type Item = Result<LearnableSample>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.page.is_empty() && !self.ended
-            && let Err(fault) = self.next_page() {
-                // Nothing after a failure: the order would have a hole.
-                self.ended = true;
-                self.page.clear();
-                return Some(Err(fault.at(&self.path)));
-            }
+        if self.page.is_empty()
+            && !self.ended
+            && let Err(fault) = self.next_page()
+        {
+            // Nothing after a failure: the order would have a hole.
+            self.ended = true;
+            self.page.clear();
+            return Some(Err(fault.at(&self.path)));
+        }
         self.page.pop_front().map(Ok)
     }
 }

@@ -50,7 +50,8 @@ impl Shingler {
     pub fn bands(&self, shingles: &Shingles) -> [i64; BANDS] {
         let minima = self.seeds.map(|seed| shingles.0.iter().map(|&shingle| mix(shingle ^ seed)).min().unwrap_or(0));
         std::array::from_fn(|band| {
-            let rows: Vec<u8> = minima[band * ROWS..][..ROWS].iter().flat_map(|minimum| minimum.to_le_bytes()).collect();
+            let rows: Vec<u8> =
+                minima[band * ROWS..][..ROWS].iter().flat_map(|minimum| minimum.to_le_bytes()).collect();
             self.hash.number("band", &[&band.to_le_bytes(), &rows]).cast_signed()
         })
     }

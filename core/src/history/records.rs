@@ -51,11 +51,7 @@ fn associated(uuid: &[u8; 16], format: u32) -> [u8; 20] {
 }
 
 /// Appends a sealed record; its number.
-pub(super) fn append(
-    connection: &Connection,
-    cipher: &RecordCipher,
-    content: &impl Serialize,
-) -> Result<i64, Fault> {
+pub(super) fn append(connection: &Connection, cipher: &RecordCipher, content: &impl Serialize) -> Result<i64, Fault> {
     // These types always serialise: strings, and no maps.
     let plain = serde_json::to_vec(content).map(Zeroizing::new).map_err(|_| Fault::Record(0))?;
     let uuid = *uuid::Builder::from_random_bytes(random_bytes()?).as_uuid().as_bytes();

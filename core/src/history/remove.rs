@@ -231,10 +231,8 @@ impl<'a> Removal<'a> {
 
     pub fn occurrence(&mut self, id: i64) -> Result<(), Fault> {
         let sql = "DELETE FROM occurrences WHERE id = ?1 RETURNING sample, source, record";
-        let (sample, source, record): (i64, Option<i64>, Option<i64>) = self
-            .transaction
-            .prepare_cached(sql)?
-            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let (sample, source, record): (i64, Option<i64>, Option<i64>) =
+            self.transaction.prepare_cached(sql)?.query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         if let Some(record) = record {
             records::overwrite(self.transaction, record)?;
         }

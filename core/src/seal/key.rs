@@ -81,7 +81,8 @@ impl Key {
         Self::from_bytes(&*Zeroizing::new(random_bytes::<{ Self::LEN }>()?))
     }
 
-    pub(crate) fn as_bytes(&self) -> &[u8; Self::LEN] {
+    /// The secret itself, for the app's own key store.
+    pub fn as_bytes(&self) -> &[u8; Self::LEN] {
         &self.bytes
     }
 

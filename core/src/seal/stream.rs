@@ -247,8 +247,7 @@ mod tests {
     }
 
     fn sealed(plain: &[u8]) -> Vec<u8> {
-        let mut writer =
-            SealedWriter::begin(Vec::new(), Path::new("f"), &key(7), Purpose::Adapter, NAME).unwrap();
+        let mut writer = SealedWriter::begin(Vec::new(), Path::new("f"), &key(7), Purpose::Adapter, NAME).unwrap();
         writer.write_all(plain).unwrap();
         writer.finish().unwrap()
     }

@@ -26,7 +26,12 @@ fn each_message_is_counted_once() {
         ("another context", vec![answer("on my way", "")], Added { new: 1, ..none }, 4),
         ("the same context", vec![answer("on my way", "")], Added { repeated: 1, ..none }, 4),
         ("an id", vec![with_id("m1", "hello"), with_id("m1", "hello")], Added { new: 1, known: 1, ..none }, 5),
-        ("the id again", vec![with_id("m1", "changed"), with_id("m2", "hello")], Added { known: 1, repeated: 1, ..none }, 5),
+        (
+            "the id again",
+            vec![with_id("m1", "changed"), with_id("m2", "hello")],
+            Added { known: 1, repeated: 1, ..none },
+            5,
+        ),
         ("white space", vec![text(""), text(" \n\t")], Added { blank: 2, ..none }, 5),
         ("incognito", vec![NewSample { incognito: true, ..text("secret") }], Added { incognito: 1, ..none }, 5),
         ("an excluded source", vec![of(Some("bank"), None, "x1")], Added { excluded: 1, ..none }, 5),
@@ -82,7 +87,10 @@ fn everything_given_comes_back() {
         (stored.app_id, stored.context, stored.source, stored.contact, stored.conversation),
         (full.id.clone(), full.context.clone(), full.source.clone(), full.contact.clone(), full.conversation.clone())
     );
-    assert_eq!((&stored.text, stored.timestamp, stored.origin, stored.count), (&full.text, 1_700_000_000, full.origin, 1));
+    assert_eq!(
+        (&stored.text, stored.timestamp, stored.origin, stored.count),
+        (&full.text, 1_700_000_000, full.origin, 1)
+    );
     let learned = home.open().learnable(stored.split).unwrap().next().unwrap().unwrap();
     assert_eq!((learned.text, learned.context, learned.count), (full.text.clone(), full.context.clone(), 1));
     assert_eq!((learned.cluster, learned.cluster_size), (stored.cluster, 1));
@@ -154,7 +162,7 @@ fn near_duplicates_share_a_split_across_conversations() {
     let home = Home::new();
     let history = home.open();
     let families = [
-        ["meet at 5pm ok?", "Meet at 6 pm ok", "MEET AT 7PM, OK??", "meet at 17:30 ok"],
+        ["meet at 5pm ok?", "Meet at 6 pm ok", "MEET AT 7PM, OK??", "meet at 11.30 pm - ok"],
         ["happy birthday!", "Happy Birthday!!!", "happy birthdayyy", "Happy birthday 🎂"],
         [
             "the quarterly report is attached, please have a look",
@@ -233,7 +241,8 @@ fn retention_takes_the_oldest() {
     let now = crate::history::add::now();
     let day = 86_400;
     let at = |days: i64, content: &str| NewSample { timestamp: Some(now - days * day), ..text(content) };
-    let messages = [at(400, "ancient"), at(30, "month"), at(8, "week"), at(7, "week"), at(1, "yesterday"), at(0, "today")];
+    let messages =
+        [at(400, "ancient"), at(30, "month"), at(8, "week"), at(7, "week"), at(1, "yesterday"), at(0, "today")];
     let cap = |max_messages, days: Option<u64>| Retention {
         max_messages,
         max_age: days.map(|days| Duration::from_secs(days * 86_400)),

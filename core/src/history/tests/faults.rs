@@ -17,7 +17,10 @@ fn fill(history: &History) -> crate::Error {
             let batch: Vec<_> = distinct(50)
                 .into_iter()
                 .enumerate()
-                .map(|(i, sample)| NewSample { id: Some(format!("{round}/{i}")), ..text(&format!("{round} {}", sample.text)) })
+                .map(|(i, sample)| NewSample {
+                    id: Some(format!("{round}/{i}")),
+                    ..text(&format!("{round} {}", sample.text))
+                })
                 .collect();
             history.add(&batch).err()
         })
@@ -71,7 +74,7 @@ fn a_file_that_may_not_grow_refuses_and_keeps_what_it_has() {
     assert!(output.contains("refused Io"), "{output}");
     let history = home.open();
     let held = history.stats().unwrap().total;
-    assert!(held.messages >= 100 && held.messages % 50 == 0, "{held:?}");
+    assert!(held.messages >= 100 && held.messages.is_multiple_of(50), "{held:?}");
     assert_eq!(learnable(&history).len() as u64, held.samples);
     assert_eq!(history.add(&distinct(101)).unwrap().new, 1);
 }

@@ -27,7 +27,12 @@ fn what_is_selected_goes_and_nothing_else() {
         (Selection::Time(20..40), 2, 1, vec![("hello", 1), ("thanks", 1)]),
         (Selection::Time(40..40), 0, 0, vec![("hello", 2), ("see you", 1), ("thanks", 1)]),
         (Selection::Time(i64::MIN..i64::MAX), 4, 3, vec![]),
-        (Selection::AppIds(vec!["b".into(), "x".into(), "b".into()]), 1, 0, vec![("hello", 1), ("see you", 1), ("thanks", 1)]),
+        (
+            Selection::AppIds(vec!["b".into(), "x".into(), "b".into()]),
+            1,
+            0,
+            vec![("hello", 1), ("see you", 1), ("thanks", 1)],
+        ),
         (Selection::Samples(vec![SampleId(1), SampleId(99)]), 2, 1, vec![("see you", 1), ("thanks", 1)]),
     ] {
         let home = Home::new();
@@ -94,7 +99,8 @@ fn room_of_removed_records_is_reclaimed() {
     let size = || std::fs::metadata(home.file()).unwrap().len();
     let mut sizes = Vec::new();
     for round in 0..4 {
-        let batch: Vec<_> = distinct(6000).into_iter().map(|sample| NewSample { timestamp: Some(round), ..sample }).collect();
+        let batch: Vec<_> =
+            distinct(6000).into_iter().map(|sample| NewSample { timestamp: Some(round), ..sample }).collect();
         history.add(&batch).unwrap();
         history.remove(&Selection::Time(round..round + 1)).unwrap();
         sizes.push(size());

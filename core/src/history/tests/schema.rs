@@ -44,7 +44,9 @@ fn what_is_no_history_of_ours_is_refused_untouched() {
         Connection::open(file).unwrap().pragma_update(None, "user_version", 99).unwrap();
     };
     let foreign = |file: &Path| Connection::open(file).unwrap().execute_batch("CREATE TABLE notes (text)").unwrap();
-    let garbage = |file: &Path| std::fs::write(file, b"no database at all, but longer than a header of one would be; ".repeat(9)).unwrap();
+    let garbage = |file: &Path| {
+        std::fs::write(file, b"no database at all, but longer than a header of one would be; ".repeat(9)).unwrap()
+    };
     let cut = |file: &Path| {
         let history = History::open(file, &Key::from_bytes(&[7; 32]).unwrap()).unwrap();
         history.add(&distinct(100)).unwrap();
@@ -53,7 +55,8 @@ fn what_is_no_history_of_ours_is_refused_untouched() {
         let length = std::fs::metadata(file).unwrap().len();
         std::fs::File::options().write(true).open(file).unwrap().set_len(length / 2).unwrap();
     };
-    let makers: [(&str, &dyn Fn(&Path), ErrorKind); 4] = [
+    type Make<'a> = &'a dyn Fn(&Path);
+    let makers: [(&str, Make<'_>, ErrorKind); 4] = [
         ("newer", &newer, ErrorKind::Unsupported),
         ("foreign", &foreign, ErrorKind::BadFile),
         ("garbage", &garbage, ErrorKind::BadFile),

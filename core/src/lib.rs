@@ -10,6 +10,7 @@ pub mod gate;
 pub mod generate;
 pub mod history;
 pub mod model;
+pub mod profile;
 mod random;
 pub mod seal;
 mod session;

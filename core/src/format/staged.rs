@@ -133,7 +133,7 @@ pub(crate) fn refuse_occupied(destination: &Path) -> Result<()> {
 }
 
 /// The folder that `path` lies in.
-fn parent_of(path: &Path) -> Result<&Path> {
+pub(crate) fn parent_of(path: &Path) -> Result<&Path> {
     match path.parent() {
         _ if path.file_name().is_none() => Err(Error::bad_file(path, "path", "has no name of its own")),
         Some(parent) if parent != Path::new("") => Ok(parent),
@@ -151,7 +151,7 @@ fn beside(path: &Path, purpose: &str) -> PathBuf {
 }
 
 /// Makes renames within a folder durable.
-fn sync_folder(folder: &Path) -> Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
     if cfg!(unix) {
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(|cause| Error::io(folder, &cause))?;
     }

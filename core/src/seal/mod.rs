@@ -16,6 +16,7 @@ pub use file::{read_sealed, write_sealed};
 pub(crate) use hash::KeyedHash;
 pub use key::{Key, Purpose};
 pub(crate) use record::RecordCipher;
+pub(crate) use stream::read_error;
 pub use stream::{SealedReader, SealedWriter};
 
 use crate::error::{Error, ErrorKind, Result};

@@ -1,0 +1,168 @@
+//! A profile: one person's folder, with everything that was learned from them and about them.
+//!
+//! ```text
+//! key             the profile's own key: sealed under the app's, or as it is, readable by its owner only
+//! history.db      what the person wrote (with -wal and -shm beside it while it is open)
+//! adapters/       what was learned
+//! checkpoints/    trainings that go on later
+//! cache/          what can be computed again
+//! idiolect.lock   marks the folder as a profile; held while the key is made
+//! training.lock   held while one process trains
+//! ```
+//!
+//! Everything but the key is sealed under the profile's key. An app keeps its own key in the system's key store and
+//! gives it when it opens the profile ([`KeySource::App`]): then nothing in the folder opens without it. Without such a
+//! key ([`KeySource::Beside`]) the profile's key lies in the folder: that protects a backup that leaves the key out, and
+//! makes erasure certain, but **not against somebody who holds the folder**.
+
+mod archive;
+mod erase;
+mod key_file;
+mod lock;
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+pub use archive::Archived;
+pub use erase::{EraseReport, Erased, erase};
+pub use key_file::KeySource;
+pub use lock::TrainingLock;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::history::History;
+use crate::seal::Key;
+
+const KEY: &str = "key";
+const HISTORY: &str = "history.db";
+const ADAPTERS: &str = "adapters";
+const CHECKPOINTS: &str = "checkpoints";
+const CACHE: &str = "cache";
+const MARK: &str = "idiolect.lock";
+const TRAINING_LOCK: &str = "training.lock";
+
+/// An open profile. Any number of threads and processes may have one open.
+#[derive(Debug)]
+pub struct Profile {
+    folder: PathBuf,
+    key: Key,
+    history: History,
+}
+
+impl Profile {
+    /// Opens the profile in `folder`.
+    ///
+    /// # Errors
+    /// `Io` when there is none or it cannot be written; `WrongKey` when the key is not the one it was made with, or it
+    /// was made with a key of the app's and none is given (or the reverse); `BadFile` when its key or history is damaged.
+    pub fn open(folder: &Path, source: &KeySource) -> Result<Self> {
+        if !is_profile(folder) {
+            let message = format!("{}: no profile is here", folder.display());
+            return Err(Error::new(ErrorKind::Io, message).with_hint("create it, or check the path"));
+        }
+        let key = key_file::read(&folder.join(KEY), source)?.ok_or_else(|| {
+            Error::bad_file(&folder.join(KEY), "key", "missing").with_hint("what it sealed cannot be read without it")
+        })?;
+        let history = History::open(&folder.join(HISTORY), &key)?;
+        Ok(Self { folder: folder.to_owned(), key, history })
+    }
+
+    /// Makes a profile in `folder` and opens it. Several processes may do so at once: they end up with the same one.
+    ///
+    /// # Errors
+    /// `Io` when the folder holds something else or cannot be written; for a profile that is there already, as
+    /// [`Profile::open`].
+    pub fn create(folder: &Path, source: &KeySource) -> Result<Self> {
+        if !is_profile(folder) {
+            crate::format::staged::refuse_occupied(folder)?;
+            make_private_folder(folder)?;
+        }
+        let making = lock::wait(&folder.join(MARK))?;
+        let key_path = folder.join(KEY);
+        if key_file::read(&key_path, source)?.is_none() && !folder.join(HISTORY).exists() {
+            key_file::write(&key_path, &Key::random()?, source)?;
+        }
+        drop(making);
+        Self::open(folder, source)
+    }
+
+    /// The folder that it lies in.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The profile's own key, which seals everything in it.
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// What the person wrote.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// The folder of the adapters, made if it is missing.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn adapters(&self) -> Result<PathBuf> {
+        self.subfolder(ADAPTERS)
+    }
+
+    /// The folder of the checkpoints, made if it is missing.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn checkpoints(&self) -> Result<PathBuf> {
+        self.subfolder(CHECKPOINTS)
+    }
+
+    /// The folder for what can be computed again, made if it is missing.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn cache(&self) -> Result<PathBuf> {
+        self.subfolder(CACHE)
+    }
+
+    /// Takes the right to train on this profile, until the lock is dropped or the process ends.
+    ///
+    /// # Errors
+    /// `TrainingBusy` when another process, or another part of this one, holds it.
+    pub fn lock_training(&self) -> Result<TrainingLock> {
+        TrainingLock::take(&self.folder)
+    }
+
+    fn subfolder(&self, name: &str) -> Result<PathBuf> {
+        let path = self.folder.join(name);
+        make_private_folder(&path)?;
+        Ok(path)
+    }
+}
+
+/// Whether a profile was made here.
+fn is_profile(folder: &Path) -> bool {
+    folder.join(MARK).is_file() || key_file::is_key_file(&folder.join(KEY))
+}
+
+/// Lets nobody but its owner into a folder.
+fn make_private(folder: &Path) -> Result<()> {
+    #[cfg(unix)]
+    {
+        let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        fs::set_permissions(folder, permissions).map_err(|cause| Error::io(folder, &cause))?;
+    }
+    #[cfg(not(unix))]
+    let _ = folder;
+    Ok(())
+}
+
+/// A folder, with those above it, that only its owner can enter.
+fn make_private_folder(path: &Path) -> Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(|cause| Error::io(path, &cause))
+}

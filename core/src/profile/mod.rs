@@ -31,6 +31,7 @@ pub use key_file::KeySource;
 pub use lock::TrainingLock;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::staged::refuse_occupied;
 use crate::history::History;
 use crate::seal::Key;
 
@@ -75,7 +76,8 @@ impl Profile {
     /// [`Profile::open`].
     pub fn create(folder: &Path, source: &KeySource) -> Result<Self> {
         if !is_profile(folder) {
-            crate::format::staged::refuse_occupied(folder)?;
+            // What made it occupied may be another process that just created the profile.
+            refuse_occupied(folder).or_else(|error| if is_profile(folder) { Ok(()) } else { Err(error) })?;
             make_private_folder(folder)?;
         }
         let making = lock::wait(&folder.join(MARK))?;

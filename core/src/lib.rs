@@ -10,6 +10,8 @@ pub mod gate;
 pub mod generate;
 pub mod history;
 pub mod model;
+pub mod policy;
+pub mod privacy;
 pub mod profile;
 mod random;
 pub mod seal;

@@ -2,6 +2,7 @@
 //! way of writing.
 
 pub mod adapter;
+pub mod chat_export;
 mod device;
 mod error;
 pub mod eval;

@@ -76,8 +76,8 @@ mod tests {
     fn each_signal_decides() {
         use Phase::{Running, Starting};
         use RuleName as R;
-        type Change = fn(&mut Signals);
-        let cases: &[(Change, Phase, &[(R, &str)])] = &[
+        type Case<'a> = (fn(&mut Signals), Phase, &'a [(R, &'a str)]);
+        let cases: &[Case<'_>] = &[
             (|_| {}, Starting, &[]),
             (|_| {}, Running, &[]),
             (|s| s.charging = Some(false), Starting, &[(R::Charging, "the device is not charging")]),

@@ -124,6 +124,11 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
     shaped(text).into_iter().chain(private_keys(text)).chain(named).chain(bots).chain(random(text)).collect()
 }
 
+/// Whether a value is a key of an issuer's shape.
+pub(super) fn is_issued(value: &str) -> bool {
+    shaped(value).first().is_some_and(|range| *range == (0..value.len()))
+}
+
 /// Keys of the issuers' shapes.
 fn shaped(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();

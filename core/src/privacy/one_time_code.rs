@@ -33,15 +33,16 @@ static CODE: LazyLock<Regex> = LazyLock::new(|| {
 static PUBLIC: LazyLock<Regex> = LazyLock::new(|| {
     let words = "zip|post(?:al)?|area|country|dial(?:l?ing)?|error|fehler|status|http|exit|return|response|hs|sic|promo|\
                  coupon|voucher|discount|referral|dress|qr|bar|source|morse|colou?r|hex|product|item|section|of|this|byte|\
-                 machine|unicode|legacy|your|old|new|more";
+                 machine|unicode|legacy";
     Regex::new(&format!(r"(?i)(?:^|\P{{L}})(?:{words})[\s_-]{{0,2}}$")).expect("a constant pattern")
 });
 
 /// What ties the word to the digits after it: a copula, a sign, a few words of how it came.
 static TIE: LazyLock<Regex> = LazyLock::new(|| {
-    let copula = "is|was|ist|war|lautet|est|es|era|è|é|jest|to|är|er|adalah|это|है|here|i got|they sent";
+    let copula = "is|was|its|it's|it is|says|changed to|now|ist|war|lautet|est|es|era|è|é|jest|to|är|er|adalah|это|है|here|i got|\
+                  they sent";
     Regex::new(&format!(
-        r#"(?i)^[\s"'»)\]]*(?:(?:now|just|still)\s+)?(?:{copula})?(?:\s+(?:now|just))?\s*[:=#–—\-"'«(\[]{{0,3}}\s*$"#
+        r#"(?i)^[\s"'»)\]?!.,]*(?:(?:now|just|still)\s+)?(?:{copula})?(?:\s+(?:now|just))?\s*[:=#–—\-"'«(\[]{{0,3}}\s*$"#
     ))
     .expect("a constant pattern")
 });
@@ -58,6 +59,13 @@ static ENTERED: LazyLock<Regex> =
 static PURPOSE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(?i)^\s+(?:to|for)\s+(?:verify|verification|confirm|log\s?in|sign\s?in|authenticate|activate)(?-u:\b)")
         .expect("a constant pattern")
+});
+
+/// What numbers count.
+static COUNTED: LazyLock<Regex> = LazyLock::new(|| {
+    let units = "lines?|rows?|tests?|users?|times?|words?|chars?|bytes?|bugs?|errors?|warnings?|files?|items?|people|tokens?|\
+                 points?|ms|px|km|kb|mb|gb|minutes?|mins?|hours?|hrs?|days?|years?|zeilen|lignes|líneas|righe|строк";
+    Regex::new(&format!(r"(?i)^\s(?:{units})(?:\P{{L}}|$)")).expect("a constant pattern")
 });
 
 /// How far a word may stand before the digits, and after them, in bytes.
@@ -118,8 +126,8 @@ fn is_free(text: &str, range: &Range<usize>) -> bool {
     let google = text[..range.start].ends_with("G-");
     let before = before(text, range.start, 4);
     let bound = before.ends_with(['$', '€', '£', '¥', '₹', '#', '.', '-', '/', ',']) && !before.ends_with(". ");
-    let after = after(text, range.end, 5);
-    let amount = after.trim_start().starts_with(['%', '€', '$', '£', '₽']);
+    let after = after(text, range.end, 12);
+    let amount = after.trim_start().starts_with(['%', '€', '$', '£', '₽']) || COUNTED.is_match(after);
     starts_word(text, range.start) && ends_word(text, range.end) && (google || !bound) && !amount
 }
 

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::api_key::is_issued;
 use super::said::{Tie, value_after};
 use super::words::{after, before, listed, starts_word};
 
@@ -44,7 +45,7 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
         .filter_map(|word| value_after(text, word.end(), |value, tie| tie != Tie::Beside && is_password(value, tie)));
     let pins = PIN.find_iter(text).filter(|word| stands_alone(text, word.start()) && !is_one_time(text, word.start()));
     let pins = pins.filter_map(|word| value_after(text, word.end(), |value, _| is_pin(value)));
-    long.chain(short).chain(vague).chain(pins).chain(in_addresses(text)).collect()
+    long.chain(short).chain(vague).chain(pins).chain(in_addresses(text)).chain(beside_names(text)).collect()
 }
 
 /// Whether a keyword begins a word, or a part of an identifier.
@@ -76,7 +77,7 @@ fn is_password(value: &str, tie: Tie) -> bool {
     // `:DDD`, `haaaa`.
     let drawn = value.chars().skip(1).all(|c| value.ends_with(c));
     let phrase = tie != Tie::Assigned && any(char::is_whitespace);
-    if !(4..=128).contains(&length) || code || drawn || phrase {
+    if !(4..=128).contains(&length) || code || drawn || phrase || is_issued(value) {
         return false;
     }
     let mixed = letters && (digits || signs) && length >= 5;
@@ -109,5 +110,21 @@ fn in_addresses(text: &str) -> impl Iterator<Item = Range<usize>> {
         let (name, password) = user.split_once(':')?;
         let from = start + name.len() + 1;
         (!password.is_empty()).then_some(from..from + password.len())
+    })
+}
+
+/// `log in with name / password`, `wifi: name / password`.
+fn beside_names(text: &str) -> impl Iterator<Item = Range<usize>> {
+    static ACCOUNT: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?i)log[ -]?in|username|user|wi-?fi|wlan|credentials|creds|zugangsdaten|identifiants|логин")
+            .expect("a constant pattern")
+    });
+    static PAIR: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"^[^\n/]{1,48} / ?([^\s,;]{5,64})").expect("a constant pattern"));
+    ACCOUNT.find_iter(text).filter_map(|word| {
+        let value = PAIR.captures(after(text, word.end(), 160))?.get(1)?;
+        let kept = value.as_str().trim_end_matches(['.', ')', '"', '\'']);
+        let start = word.end() + value.start();
+        is_password(kept, Tie::Beside).then_some(start..start + kept.len())
     })
 }

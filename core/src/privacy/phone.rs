@@ -13,7 +13,7 @@ static CUES: LazyLock<Regex> = LazyLock::new(|| {
     let latin = "(?-u:\\b)(?:call(?:ing)?|phones?|tele(?:phone|fon|foon|fono)|tel|cell?|cellulare|cellphone|mobiles?|mob|hp|handphone|whatsapp|\
                   wa|wa\\.me|text|sms|ring|dial|fax|contact|reach me|hotline|handy|handynummer|rufnummer|anrufen|ruf|portable|appelle|\
                   appeler|appelez|ll[áa]mame|llama|m[óo]vil|celular|zap|telefoonnummer|bel|mobiel|komórka|\
-                  ringa|mobil|puh|nomor|telp|hubungi|ara|telefonum|(?:my|his|her|mum'?s|dad'?s|new|phone|mobile|office|home) (?:no|num|number|nr)|\
+                  ringa|mobil|puh|tlf|telf|tfno|gsm|nomor|telp|hubungi|ara|telefonum|(?:my|his|her|mum'?s|dad'?s|new|phone|mobile|office|home) (?:no|num|number|nr)|\
                   number (?:is|for)|mon num[ée]ro|mi n[úu]mero|meine nummer|mijn (?:nr|nummer))(?-u:\\b)";
     let other = "dzwo[ńn]|тел|позвони|звони|номер|моб|電話|电话|手机|手機|微信|携帯|전화|핸드폰|फ़ोन|फोन|नंबर|هاتف|جوال|رقمي|טלפון|โทร|เบอร์";
     Regex::new(&format!("(?i){latin}|{other}")).expect("a constant pattern")

@@ -34,7 +34,7 @@ const COPULAS: &str =
 
 /// Words that begin what a password is for.
 const PREPOSITIONS: &str = "\
-    for from of on at in to code number für zum zur vom von des pour du de la del para per della do da voor van \
+    for from used changed set now of on at in to code number für zum zur vom von des pour du de la del para per della do da voor van \
     til till för do od на от для к untuk için dal";
 
 /// The stretch that follows the keyword ending at `at` and that `accept` takes for its value.

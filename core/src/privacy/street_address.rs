@@ -22,7 +22,8 @@ static COUNTING: LazyLock<Regex> = LazyLock::new(|| {
 /// Words after which a street may be written without capitals.
 static CUE: LazyLock<Regex> = LazyLock::new(|| {
     let words = "lives?|living|stay(?:s|ing)?|moved?|address|deliver(?:ed|y)?|ship(?:ped)?|house|home|come|meet|drop|party|pick|i'?m at";
-    Regex::new(&format!(r"(?i)(?-u:\b)(?:{words})(?-u:\b)[^.!?\n\d]{{0,28}}$")).expect("a constant pattern")
+    Regex::new(&format!(r"(?i)(?-u:\b)(?:(?:{words})(?-u:\b)[^.!?\n\d]{{0,28}}|(?:at|to) )$"))
+        .expect("a constant pattern")
 });
 
 static BLOCK: LazyLock<Regex> =
@@ -43,10 +44,10 @@ static STREET_NUMBER: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"^ [0-9]{1,3}[A-Z]?(?-u:\b)").expect("a constant pattern"));
 
 /// A few names of places, then a postcode: of Britain, the Netherlands, Poland, the United States, Sweden, Singapore,
-/// and the many countries that have 5 or 6 digits.
+/// the many countries that have 5 or 6 digits; of 4 digits only with a place after it, for a year is no postcode.
 static POSTCODE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
-        r"^[\s,;–-]{0,4}(?:\p{Lu}[\p{L}.'’-]*[\s,–-]{1,3}){0,4}([A-Z]{1,2}[0-9][A-Z0-9]? [0-9][A-Z]{2}|[0-9]{4} [A-Z]{2}|[0-9]{2}-[0-9]{3}|[0-9]{5}-[0-9]{4}|[0-9]{5,6}|[0-9]{3} [0-9]{2}|S\([0-9]{6}\))(?:[^\p{L}\p{N}]|$)",
+        r"^[\s,;–-]{0,4}(?:\p{Lu}[\p{L}.'’-]*[\s,–-]{1,3}){0,4}(?:([A-Z]{1,2}[0-9][A-Z0-9]? [0-9][A-Z]{2}|[0-9]{4} [A-Z]{2}|[0-9]{2}-[0-9]{3}|[0-9]{5}-[0-9]{4}|[0-9]{5,6}|[0-9]{3} [0-9]{2}|S\([0-9]{6}\))(?:[^\p{L}\p{N}]|$)|([0-9]{4}) \p{Lu}\p{Ll})",
     )
     .expect("a constant pattern")
 });
@@ -65,7 +66,9 @@ pub(super) fn find(text: &str, groups: &[Group]) -> Vec<Range<usize>> {
         let Some(house) = house(text, group) else { continue };
         let Some(address) = street_after(text, &house).or_else(|| street_before(text, &house)) else { continue };
         passed = address.end;
-        if let Some(code) = POSTCODE.captures(after(text, address.end, REACH)).and_then(|found| found.get(1)) {
+        if let Some(code) =
+            POSTCODE.captures(after(text, address.end, REACH)).and_then(|found| found.get(1).or(found.get(2)))
+        {
             found.push(address.end + code.start()..address.end + code.end());
             passed = address.end + code.end();
         }
@@ -141,7 +144,7 @@ fn english(text: &str, words: &[Range<usize>], any_case: bool) -> Option<usize> 
         let named = word.is_name() && !word.0.ends_with(['.', ':'])
             || word.0.trim_end_matches('.').len() == 1 && word.is_name();
         let plain = any_case && word.is_letters() && !word.is_counted();
-        if !named && !plain && !(at > 0 && word.is_particle()) {
+        if !(named || plain || at > 0 && word.is_particle()) {
             return None;
         }
     }

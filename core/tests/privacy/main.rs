@@ -1,11 +1,15 @@
-//! The privacy filter on `cases.jsonl`: 575 short texts written for this project, in the manner of messages, notes and
+//! The privacy filter on `cases.jsonl`: 653 short texts written for this project, in the manner of messages, notes and
 //! code of many languages. Every card, account, key, password, address and number in them is invented, or is the one
 //! that its issuer publishes for examples.
 //!
 //! A line has the text and its private stretches in order, each with its rule. Half of the texts have none: they hold
-//! what looks alike (dates, prices, scores, versions, order numbers, codes that are no secret). The texts were written
-//! before the rules; every third line is held back: the rules were not made with it. In keys of an issuer's shape one
-//! letter is written as an escape, so that scanners for leaked keys do not take them for real.
+//! what looks alike (dates, prices, scores, versions, order numbers, codes that are no secret). In keys of an issuer's
+//! shape one letter is written as an escape, so that scanners for leaked keys do not take them for real.
+//!
+//! 575 texts were written before the rules, and a third of them held back until the rules had been made: looked at for
+//! the first time, those gave a precision of 98.1 % and a recall of 98.1 %, exact to the byte. 78 texts were written
+//! after the rules, in a looser manner: at the first look, 95.1 % and 78.0 %, which is the better guess for texts that
+//! nobody here has seen. What they showed has been mended since.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +21,20 @@ struct Case {
     text: String,
     private: Vec<(Rule, String)>,
     #[serde(default)]
-    held_back: bool,
+    set: Set,
+}
+
+/// When a text was looked at.
+#[derive(Deserialize, Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+enum Set {
+    /// Written before the rules, and looked at while they were made.
+    #[default]
+    Seen,
+    /// Written before the rules, and looked at when they had been made.
+    HeldBack,
+    /// Written after the rules.
+    Later,
 }
 
 /// What a rule found of what it should, exact to the byte.
@@ -63,10 +80,10 @@ impl Case {
     }
 }
 
-fn measure(cases: &[Case], held_back: bool) -> BTreeMap<Rule, Score> {
+fn measure(cases: &[Case], set: Set) -> BTreeMap<Rule, Score> {
     let filter = Filter::default();
     let mut scores: BTreeMap<Rule, Score> = BTreeMap::new();
-    for case in cases.iter().filter(|case| case.held_back == held_back) {
+    for case in cases.iter().filter(|case| case.set == set) {
         let expected = case.expected();
         let found: BTreeSet<_> =
             filter.find(&case.text).iter().map(|found| (found.range.start, found.range.end, found.rule)).collect();
@@ -106,12 +123,12 @@ fn hold(title: &str, scores: &BTreeMap<Rule, Score>, floor: (f64, f64), total_fl
     assert!(total.precision() >= total_floor.0 && total.recall() >= total_floor.1, "{title}: {total:?}");
 }
 
-/// When the rules had been made, the held-back texts, looked at for the first time, gave 98.1 % and 98.1 %.
 #[test]
 fn precision_and_recall() {
     let cases = cases();
-    hold("seen while the rules were made", &measure(&cases, false), (0.95, 0.95), (0.98, 0.98));
-    hold("held back", &measure(&cases, true), (0.9, 0.9), (0.97, 0.97));
+    hold("seen while the rules were made", &measure(&cases, Set::Seen), (0.95, 0.95), (0.98, 0.98));
+    hold("held back", &measure(&cases, Set::HeldBack), (0.9, 0.9), (0.97, 0.97));
+    hold("written later", &measure(&cases, Set::Later), (0.85, 0.85), (0.95, 0.95));
 }
 
 /// The text that training sees differs from the person's in the placeholders alone.

@@ -1,0 +1,252 @@
+use std::fs;
+use std::path::Path;
+
+use super::*;
+use crate::error::{Error, ErrorKind};
+use crate::random::Random;
+
+fn chat(text: &str) -> Result<ChatExport, Error> {
+    parse(text, Path::new("chat.txt"))
+}
+
+const IOS: &str = "\u{feff}[12/31/23, 9:40:00\u{202f}PM] Ben: \u{200e}Messages and calls are end-to-end encrypted. Only \
+                   people in this chat can read them.\r\n\
+                   [12/31/23, 9:41:05\u{202f}PM] Ben: u coming?\r\n\
+                   [12/31/23, 9:41:20\u{202f}PM] Ben: bring ice\r\n\
+                   [12/31/23, 9:42:00\u{202f}PM] Ana: ya\r\n\
+                   [12/31/23, 9:42:10\u{202f}PM] Ana: 10 min\r\n\
+                   \r\n\
+                   and ice: ok\r\n\
+                   \u{200e}[12/31/23, 9:43:00\u{202f}PM] Ana: \u{200e}image omitted\r\n\
+                   [1/1/24, 12:05:00\u{202f}AM] Ben: happy new year\u{a0}!\r\n\
+                   [1/1/24, 12:05:30\u{202f}AM] Ana: u too \u{200e}<This message was edited>\r\n";
+
+const ANDROID: &str = "31/12/2023, 21:40 - Messages and calls are end-to-end encrypted. Tap to learn more.\n\
+                       31/12/2023, 21:41 - Ben created group \"Party\"\n\
+                       31/12/2023, 21:41 - Ben: who brings ice\n\
+                       31/12/2023, 21:42 - Cy: not me\n\
+                       31/12/2023, 21:43 - Ana: me\n\
+                       31/12/2023, 21:44 - Cy: IMG-20231231-WA0001.jpg (file attached)\nthe ice\n\
+                       31/12/2023, 21:45 - Ben: <Media omitted>\n\
+                       31/12/2023, 21:46 - Ana: This message was deleted\n\
+                       31/12/2023, 21:50 - Ana: lol\n\
+                       31/12/2023, 22:10 - Ana: anyone up\n";
+
+#[test]
+fn exports_of_both_systems() {
+    let ios = chat(IOS).unwrap();
+    let message = |m: &Message| (m.timestamp, m.author.clone(), m.text.clone(), m.line);
+    let expected = [
+        (1_704_058_865, "Ben", "u coming?", 2),
+        (1_704_058_880, "Ben", "bring ice", 3),
+        (1_704_058_920, "Ana", "ya", 4),
+        (1_704_058_930, "Ana", "10 min\n\nand ice: ok", 5),
+        (1_704_067_500, "Ben", "happy new year\u{a0}!", 9),
+        (1_704_067_530, "Ana", "u too", 10),
+    ]
+    .map(|(time, author, text, line)| (time, author.to_owned(), text.to_owned(), line));
+    assert_eq!(ios.messages.iter().map(message).collect::<Vec<_>>(), expected);
+    assert_eq!((ios.date_order, ios.order_is_sure), (DateOrder::MonthFirst, true));
+    assert_eq!((ios.marks, ios.system_lines), (2, 0));
+
+    let android = chat(ANDROID).unwrap();
+    let texts: Vec<_> = android.messages.iter().map(|message| message.text.as_str()).collect();
+    assert_eq!(texts, ["who brings ice", "not me", "me", "the ice", "lol", "anyone up"]);
+    assert_eq!((android.date_order, android.order_is_sure), (DateOrder::DayFirst, true));
+    assert_eq!((android.marks, android.system_lines), (2, 2));
+}
+
+#[test]
+fn messages_become_samples() {
+    type Expected<'a> = (&'a str, Option<&'a str>, Option<&'a str>, &'a str);
+    let cases: &[(&str, &str, &[Expected<'_>])] = &[
+        (
+            IOS,
+            "Ana",
+            &[
+                ("ya", Some("u coming?\nbring ice"), Some("Ben"), "c/0"),
+                ("10 min\n\nand ice: ok", Some("u coming?\nbring ice"), Some("Ben"), "c/0"),
+                ("u too", Some("happy new year\u{a0}!"), Some("Ben"), "c/1"),
+            ],
+        ),
+        (
+            IOS,
+            "Ben",
+            &[
+                ("u coming?", None, Some("Ana"), "c/0"),
+                ("bring ice", None, Some("Ana"), "c/0"),
+                ("happy new year\u{a0}!", None, Some("Ana"), "c/1"),
+            ],
+        ),
+        (
+            ANDROID,
+            "Ana",
+            &[
+                ("me", Some("who brings ice\nnot me"), Some("Cy"), "c/0"),
+                ("lol", Some("the ice"), Some("Cy"), "c/0"),
+                // Twenty minutes later, to nobody in particular.
+                ("anyone up", None, None, "c/0"),
+            ],
+        ),
+    ];
+    for (text, name, expected) in cases {
+        let samples = samples_of(&chat(text).unwrap(), name, "c").unwrap();
+        let found: Vec<Expected<'_>> = samples
+            .iter()
+            .map(|sample| {
+                let conversation = sample.conversation.as_deref().unwrap();
+                (sample.text.as_str(), sample.context.as_deref(), sample.contact.as_deref(), conversation)
+            })
+            .collect();
+        assert_eq!(found, *expected);
+        assert!(samples.iter().all(|sample| sample.timestamp.is_some_and(|time| time > 1_704_000_000)));
+    }
+}
+
+#[test]
+fn the_order_of_dates_is_decided_over_the_file() {
+    use DateOrder::{DayFirst, MonthFirst};
+    for (dates, expected) in [
+        (&["31/12/2023"][..], (DayFirst, true)),
+        (&["12/31/2023"], (MonthFirst, true)),
+        (&["01/02/2023", "13/02/2023"], (DayFirst, true)),
+        (&["01/02/2023", "02/13/2023"], (MonthFirst, true)),
+        // Time goes on in one order only.
+        (&["01/02/2023", "02/01/2023"], (MonthFirst, true)),
+        (&["02/01/2023", "01/02/2023"], (DayFirst, true)),
+        (&["01/02/2023"], (DayFirst, false)),
+        (&["2023-02-01"], (DayFirst, true)),
+    ] {
+        let text: String = dates.iter().map(|date| format!("{date}, 10:00 - Ana: hi\n")).collect();
+        let export = chat(&text).unwrap();
+        assert_eq!((export.date_order, export.order_is_sure), expected, "{dates:?}");
+    }
+}
+
+#[test]
+fn long_contexts_keep_their_end() {
+    let line = |minute: usize, author: &str, text: &str| format!("31/12/2023, 21:{minute:02} - {author}: {text}\n");
+    let long = "x".repeat(250);
+    let text = line(1, "Ben", &long) + &line(2, "Ben", &long) + &line(3, "Ben", "so?") + &line(4, "Ana", "yes");
+    let context = samples_of(&chat(&text).unwrap(), "Ana", "c").unwrap()[0].context.clone().unwrap();
+    assert_eq!(context, format!("{long}\n{long}\nso?"));
+    let text = line(1, "Ben", &long.repeat(2)) + &line(2, "Ben", &long.repeat(3)) + &line(4, "Ana", "yes");
+    assert_eq!(samples_of(&chat(&text).unwrap(), "Ana", "c").unwrap()[0].context.clone().unwrap(), long.repeat(3));
+}
+
+#[test]
+fn what_is_no_export_is_refused_without_its_text() {
+    for (text, place) in [
+        ("", "messages"),
+        ("\n\n", "messages"),
+        ("my secret\n31/12/2023, 21:41 - Ana: hi", "line 1"),
+        ("\n{\"text\":\"my secret\"}", "line 2"),
+        ("31/12/2023, 21:41 - Ana: hi\n12/31/2023, 21:41 - Ana: my secret", "line 2"),
+        ("99/99/2023, 21:41 - Ana: my secret", "line 1"),
+    ] {
+        let error = chat(text).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BadFile);
+        assert!(error.message().starts_with("chat.txt: ") && error.message().contains(place), "{error}");
+        assert!(!error.message().contains("secret") && !error.hint().unwrap_or_default().contains("secret"), "{error}");
+    }
+    let missing = read(Path::new("/nowhere/chat.txt")).unwrap_err();
+    assert_eq!(missing.kind(), ErrorKind::Io);
+}
+
+#[test]
+fn an_unknown_name_lists_the_authors() {
+    let error = samples_of(&chat(ANDROID).unwrap(), "Dee", "c").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BadOption);
+    assert_eq!(error.message(), "no message is by the given name; the export has 3 authors");
+    assert_eq!(error.hint(), Some("give one of the names in the export: Ana (3), Cy (2), Ben (1)"));
+    let crowd: String = (0..30).map(|i| format!("31/12/2023, 21:41 - A{i}: hi\n")).collect();
+    let error = samples_of(&chat(&crowd).unwrap(), "Dee", "c").unwrap_err();
+    assert!(error.hint().is_some_and(|hint| hint.ends_with(", …") && hint.len() < 200), "{error:?}");
+}
+
+#[test]
+fn nothing_that_was_written_is_shown_by_debug() {
+    let export = chat("31/12/2023, 21:41 - Ana: secret\n").unwrap();
+    let shown = format!("{export:?} {:?}", samples_of(&export, "Ana", "c").unwrap());
+    assert!(!shown.contains("secret") && !shown.contains("Ana"), "{shown}");
+}
+
+#[test]
+fn rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("rows");
+    let write = |content: &str| fs::write(&path, content).unwrap();
+    write("one\n\n  two \r\n");
+    let texts: Vec<_> = read_text_lines(&path).unwrap().into_iter().map(|sample| sample.text).collect();
+    assert_eq!(texts, ["one", "two"]);
+    for (content, expected) in [
+        (r#"{"text":"a"}"#, Ok(None)),
+        (r#"{"text":"a","timestamp":null,"id":7}"#, Ok(None)),
+        (r#"{"text":"a","timestamp":7}"#, Ok(Some(7))),
+        (r#"{"text":"a","timestamp":7.9}"#, Ok(Some(7))),
+        (r#"{"text":"a","timestamp":"1970-01-01T00:00:07Z"}"#, Ok(Some(7))),
+        (r#"{"text":"a","timestamp":"secret"}"#, Err("line 1: timestamp")),
+        (r#"{"text":"a","timestamp":1e300}"#, Err("line 1: timestamp")),
+        (r#"{"text":"a","timestamp":true}"#, Err("line 1")),
+        ("{\"text\":\"a\"}\n\n{\"txt\":\"secret\"}", Err("line 3")),
+        ("secret", Err("line 1")),
+    ] {
+        write(content);
+        match (read_json_lines(&path), expected) {
+            (Ok(samples), Ok(timestamp)) => assert_eq!((samples.len(), samples[0].timestamp), (1, timestamp)),
+            (Err(error), Err(place)) => {
+                assert!(error.message().contains(place) && !error.message().contains("secret"), "{error}");
+            }
+            (result, expected) => panic!("{content}: {result:?}, not {expected:?}"),
+        }
+    }
+    write(r#"{"text":"a","context":"b","contact":"c","conversation":"d"}"#);
+    let sample = read_json_lines(&path).unwrap().remove(0);
+    let fields = [sample.context, sample.contact, sample.conversation].map(Option::unwrap);
+    assert_eq!(fields, ["b", "c", "d"]);
+    fs::write(&path, [0xff, 0xfe]).unwrap();
+    assert!(read_text_lines(&path).unwrap_err().message().contains("not UTF-8"));
+}
+
+#[test]
+fn any_text_is_taken() {
+    let pieces = [
+        "[",
+        "]",
+        "12/31/23",
+        "31/12/2023",
+        "99",
+        ", ",
+        "9:41",
+        "25:61",
+        " PM",
+        "\u{202f}",
+        "\u{200e}",
+        " - ",
+        "Ana",
+        ": ",
+        ":",
+        "hi",
+        "\n",
+        "\r\n",
+        "<Media omitted>",
+        "🎉",
+        "下午",
+        "2023-01-01",
+        "T",
+        "\u{feff}",
+        "4294967296",
+    ];
+    let mut random = Random::new(1);
+    for _ in 0..5000 {
+        let mut next = |bound: usize| random.next_u64() as usize % bound;
+        let text: String = (0..next(30)).map(|_| pieces[next(pieces.len())]).collect();
+        if let Ok(export) = chat(&text) {
+            let authors: Vec<String> = export.authors().into_keys().map(str::to_owned).collect();
+            for author in authors {
+                let samples = samples_of(&export, &author, "c").unwrap();
+                assert!(samples.iter().all(|sample| !sample.text.trim().is_empty()));
+            }
+        }
+    }
+}

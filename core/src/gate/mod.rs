@@ -5,7 +5,9 @@
 //! why, in numbers. It is a pure function of losses that others measured.
 
 mod evidence;
+pub mod generic;
 mod interval;
+mod screen;
 mod settings;
 #[cfg(test)]
 mod simulation;
@@ -14,5 +16,6 @@ mod verdict;
 
 pub use evidence::{Evidence, PairedLoss};
 pub use interval::Estimate;
+pub use screen::{Fitness, Learnability, Screen, Sieve, Tally, Unfit, Written};
 pub use settings::GateSettings;
 pub use verdict::{Decision, Reason, Verdict, judge};

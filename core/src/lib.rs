@@ -4,6 +4,7 @@
 pub mod adapter;
 pub mod chat_export;
 mod device;
+pub mod engine;
 mod error;
 pub mod eval;
 pub mod format;
@@ -11,10 +12,12 @@ pub mod gate;
 pub mod generate;
 pub mod history;
 pub mod model;
+pub mod personalize;
 pub mod policy;
 pub mod privacy;
 pub mod profile;
 mod random;
+pub mod registry;
 pub mod seal;
 mod session;
 pub mod text;
@@ -22,6 +25,7 @@ pub mod train;
 
 pub use adapter::Adapter;
 pub use device::{DeviceChoice, DeviceInfo, DeviceKind};
+pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result};
 pub use idiolect_kernels::Between;
 pub use model::Model;

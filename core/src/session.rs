@@ -99,12 +99,14 @@ impl Session {
 
     /// Puts an adapter's parameters on the device, for a job that only reads them.
     pub(crate) fn bind(&mut self, adapter: Option<&Adapter>) -> Result<Option<LoraBinding>> {
-        let Some(adapter) = adapter.filter(|adapter| !adapter.layout().is_empty()) else {
+        let Some(adapter) = adapter.filter(|adapter| !adapter.layout().is_empty() && adapter.strength() > 0.0) else {
             return Ok(None);
         };
         adapter.check_fits(&self.model)?;
         let params = self.executor.add_state("adapter", adapter.layout().len())?;
         self.executor.write_state(params, adapter.params())?;
-        Ok(Some(LoraBinding { layout: adapter.layout().clone(), params, dropout: 0.0 }))
+        let mut layout = adapter.layout().clone();
+        layout.scale *= adapter.strength();
+        Ok(Some(LoraBinding { layout, params, dropout: 0.0 }))
     }
 }

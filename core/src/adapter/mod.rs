@@ -2,6 +2,7 @@
 
 mod layout;
 mod options;
+mod stored;
 
 pub use layout::{LoraLayout, LoraSlot};
 pub use options::LoraOptions;
@@ -22,6 +23,7 @@ pub struct Adapter {
     layout: LoraLayout,
     params: Vec<f32>,
     document_start: bool,
+    strength: f32,
 }
 
 impl Adapter {
@@ -37,7 +39,7 @@ impl Adapter {
             let bound = 1.0 / (slot.inputs as f32).sqrt();
             params[slot.a..slot.b].iter_mut().for_each(|a| *a = (2.0 * random.uniform() - 1.0) * bound);
         }
-        Ok(Self { config, layout, params, document_start: false })
+        Ok(Self { config, layout, params, document_start: false, strength: 1.0 })
     }
 
     /// Reads a folder in PEFT's or MLX's layout. One without our own record is accepted by its shapes.
@@ -64,7 +66,7 @@ impl Adapter {
             params[slot.b..slot.b + factors.b.len()].copy_from_slice(&factors.b);
         }
         let document_start = files.record().is_some_and(|record| record.document_start);
-        Ok(Self { config: files.config().clone(), layout, params, document_start })
+        Ok(Self { config: files.config().clone(), layout, params, document_start, strength: 1.0 })
     }
 
     /// Writes a folder that PEFT loads, with our own record beside: the base's fingerprint, how samples began, and
@@ -135,6 +137,22 @@ impl Adapter {
         &self.params
     }
 
+    /// The share of its effect that it has where it is used, from 0 (the base's own bits) to 1.
+    pub fn strength(&self) -> f32 {
+        self.strength
+    }
+
+    /// The same adapter with another share of its effect. It is a slider, no part of the adapter: it is not saved.
+    ///
+    /// # Errors
+    /// When `strength` is outside 0 to 1.
+    pub fn with_strength(self, strength: f32) -> Result<Self> {
+        match (0.0..=1.0).contains(&strength) {
+            true => Ok(Self { strength, ..self }),
+            false => Err(Error::new(ErrorKind::BadOption, format!("strength {strength} is outside 0 to 1"))),
+        }
+    }
+
     /// Whether its samples began with the document-start token, so that generation has to as well.
     pub fn document_start(&self) -> bool {
         self.document_start
@@ -143,6 +161,12 @@ impl Adapter {
     /// Records how its samples began.
     pub(crate) fn set_document_start(&mut self, document_start: bool) {
         self.document_start = document_start;
+    }
+
+    /// The same adapter with other parameters.
+    pub(crate) fn with_params(self, params: Vec<f32>) -> Result<Self> {
+        self.check_len(&params)?;
+        Ok(Self { params, ..self })
     }
 
     /// Everything but the parameters.

@@ -1,12 +1,12 @@
 //! A whole export: messages of one or more lines.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use super::line::{head, is_mark, plain, unedited};
 use super::time::{DateOrder, WrittenDate};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::text_file::read_utf8;
 
 /// One message.
 #[derive(Clone, PartialEq, Eq)]
@@ -50,14 +50,7 @@ pub struct ChatExport {
 /// # Errors
 /// When the file cannot be read or is not UTF-8 (`Io`, `BadFile`), or as [`parse`].
 pub fn read(path: &Path) -> Result<ChatExport> {
-    parse(&utf8(path)?, path)
-}
-
-/// The text of a file.
-pub(super) fn utf8(path: &Path) -> Result<String> {
-    let bytes = fs::read(path).map_err(|cause| Error::io(path, &cause))?;
-    String::from_utf8(bytes)
-        .map_err(|cause| Error::bad_file(path, &format!("byte {}", cause.utf8_error().valid_up_to()), "not UTF-8"))
+    parse(&read_utf8(path)?, path)
 }
 
 /// Reads the text of an exported chat; `path` is for errors.

@@ -1,4 +1,3 @@
-use std::fs;
 use std::path::Path;
 
 use super::*;
@@ -169,43 +168,6 @@ fn nothing_that_was_written_is_shown_by_debug() {
     let export = chat("31/12/2023, 21:41 - Ana: secret\n").unwrap();
     let shown = format!("{export:?} {:?}", samples_of(&export, "Ana", "c").unwrap());
     assert!(!shown.contains("secret") && !shown.contains("Ana"), "{shown}");
-}
-
-#[test]
-fn rows() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("rows");
-    let write = |content: &str| fs::write(&path, content).unwrap();
-    write("one\n\n  two \r\n");
-    let texts: Vec<_> = read_text_lines(&path).unwrap().into_iter().map(|sample| sample.text).collect();
-    assert_eq!(texts, ["one", "two"]);
-    for (content, expected) in [
-        (r#"{"text":"a"}"#, Ok(None)),
-        (r#"{"text":"a","timestamp":null,"id":7}"#, Ok(None)),
-        (r#"{"text":"a","timestamp":7}"#, Ok(Some(7))),
-        (r#"{"text":"a","timestamp":7.9}"#, Ok(Some(7))),
-        (r#"{"text":"a","timestamp":"1970-01-01T00:00:07Z"}"#, Ok(Some(7))),
-        (r#"{"text":"a","timestamp":"secret"}"#, Err("line 1: timestamp")),
-        (r#"{"text":"a","timestamp":1e300}"#, Err("line 1: timestamp")),
-        (r#"{"text":"a","timestamp":true}"#, Err("line 1")),
-        ("{\"text\":\"a\"}\n\n{\"txt\":\"secret\"}", Err("line 3")),
-        ("secret", Err("line 1")),
-    ] {
-        write(content);
-        match (read_json_lines(&path), expected) {
-            (Ok(samples), Ok(timestamp)) => assert_eq!((samples.len(), samples[0].timestamp), (1, timestamp)),
-            (Err(error), Err(place)) => {
-                assert!(error.message().contains(place) && !error.message().contains("secret"), "{error}");
-            }
-            (result, expected) => panic!("{content}: {result:?}, not {expected:?}"),
-        }
-    }
-    write(r#"{"text":"a","context":"b","contact":"c","conversation":"d"}"#);
-    let sample = read_json_lines(&path).unwrap().remove(0);
-    let fields = [sample.context, sample.contact, sample.conversation].map(Option::unwrap);
-    assert_eq!(fields, ["b", "c", "d"]);
-    fs::write(&path, [0xff, 0xfe]).unwrap();
-    assert!(read_text_lines(&path).unwrap_err().message().contains("not UTF-8"));
 }
 
 #[test]

@@ -44,7 +44,7 @@ impl WrittenDate {
 }
 
 /// Seconds since 1970 of an ISO 8601 date, alone or with a time; without a zone it is taken as UTC.
-pub(super) fn iso_seconds(text: &str) -> Option<i64> {
+pub(crate) fn iso_seconds(text: &str) -> Option<i64> {
     static ISO: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(concat!(
             r"^([0-9]{4})-([0-9]{2})-([0-9]{2})",

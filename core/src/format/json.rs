@@ -32,6 +32,11 @@ impl JsonFields {
         let value: Value = serde_json::from_slice(bytes).map_err(|cause| {
             Error::bad_file(path, &format!("line {} column {}", cause.line(), cause.column()), "not JSON")
         })?;
+        Self::of(path, value)
+    }
+
+    /// The fields of a value that came from, or stands for, the file at `path`.
+    pub fn of(path: &Path, value: Value) -> Result<Self> {
         match value {
             Value::Object(object) => Ok(Self { path: path.to_owned(), prefix: String::new(), object }),
             _ => Err(Error::bad_file(path, "file", "not a JSON object")),

@@ -2,6 +2,7 @@
 //! count and offset is checked against the file before it is used.
 
 mod assembly;
+pub(crate) mod blob;
 mod config_json;
 mod fingerprint;
 mod gguf;
@@ -15,6 +16,7 @@ mod safetensors;
 mod safetensors_writer;
 pub(crate) mod staged;
 mod tensor;
+pub(crate) mod text_file;
 
 pub use gguf::{GgufArray, GgufFile, GgufValue, vocabulary};
 pub use import::{ImportOptions, ImportReport, import};

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::evidence::{Evidence, PairedLoss};
 use super::interval::{Estimate, ratio};
+use super::screen::{Fitness, Unfit};
 use super::settings::GateSettings;
 
 /// Texts of average length that the gain's lower bound counts beyond those there are, each worse by [`UNSEEN_LOSS`].
@@ -94,6 +95,13 @@ pub enum Reason {
         /// What is still allowed.
         allowed: f64,
     },
+    /// Rejected before any training: the history is not fit to learn from.
+    UnfitHistory {
+        /// Why not.
+        why: Unfit,
+        /// Share of the messages that would have to be left out, 0 to 1.
+        left_out: f64,
+    },
     /// Rejected: a loss is not a finite number, or there is no generic text to measure forgetting on.
     NotMeasurable,
 }
@@ -104,7 +112,9 @@ impl Reason {
         match self {
             Self::RealGain { .. } | Self::RealGainDespiteForgetting { .. } => Decision::Promoted,
             Self::TooFewHeldOut { .. } | Self::GainTooSmall { .. } | Self::GainUnproven { .. } => Decision::Kept,
-            Self::Worse { .. } | Self::Forgets { .. } | Self::NotMeasurable => Decision::Rejected,
+            Self::Worse { .. } | Self::Forgets { .. } | Self::UnfitHistory { .. } | Self::NotMeasurable => {
+                Decision::Rejected
+            }
         }
     }
 }
@@ -145,6 +155,7 @@ impl fmt::Display for Reason {
                 100.0 * forgetting_high,
                 100.0 * allowed
             ),
+            Self::UnfitHistory { why, left_out } => Fitness::Unfit { why, left_out }.fmt(f),
             Self::NotMeasurable => {
                 f.write_str("the losses before and after cannot be compared: one is not finite, or none")
             }
@@ -171,6 +182,22 @@ pub struct Verdict {
     pub samples: usize,
     /// The same, near-duplicates counted once.
     pub clusters: usize,
+}
+
+impl Verdict {
+    /// The verdict on a history that must not be learned from.
+    pub fn unfit(why: Unfit, left_out: f64) -> Self {
+        Self {
+            decision: Decision::Rejected,
+            reason: Reason::UnfitHistory { why, left_out },
+            held_out_before: None,
+            held_out_after: None,
+            gain: None,
+            forgetting: None,
+            samples: 0,
+            clusters: 0,
+        }
+    }
 }
 
 /// Judges a candidate.

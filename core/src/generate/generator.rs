@@ -153,6 +153,32 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
         self.capacity
     }
 
+    /// The session.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    pub(crate) fn session_mut(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    /// The logits after `prompt`, with room left for `more` tokens.
+    pub(super) fn prompt_logits(&mut self, prompt: &[u32], more: usize) -> Result<Vec<f32>> {
+        self.session.model().check_ids(prompt)?;
+        if prompt.is_empty() || prompt.len() + more > self.capacity {
+            let message = format!("{} prompt tokens and {more} more in room for {}", prompt.len(), self.capacity);
+            return Err(Error::new(ErrorKind::BadOption, message));
+        }
+        self.prefill(prompt)?;
+        Ok(self.session.executor().read(self.prefill.program, self.prefill.logits)?)
+    }
+
+    /// The logits after `id` at place `position` of the sequence; what the cache held from there on is lost.
+    pub(super) fn next_logits(&mut self, position: usize, id: u32) -> Result<Vec<f32>> {
+        self.pass(self.decode, position, &[id], true)?;
+        Ok(self.session.executor().read(self.decode.program, self.decode.logits)?)
+    }
+
     /// The session, for another job.
     pub fn into_session(self) -> S {
         self.session

@@ -4,6 +4,7 @@ mod generator;
 mod sampler;
 mod stop;
 mod stream;
+mod suggest;
 
 use std::fmt;
 
@@ -13,6 +14,7 @@ pub use generator::{GenerateOptions, Generation, Generator, chat_prompt, plain_p
 pub use sampler::{Sampler, SamplingOptions};
 pub use stop::StopMatcher;
 pub use stream::{Piece, TextStream};
+pub use suggest::{Suggestion, WordTable};
 
 /// Why a generation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -11,6 +11,7 @@
 mod add;
 mod database;
 mod exclusions;
+mod file;
 mod learnable;
 mod ledger;
 mod near;
@@ -33,6 +34,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use exclusions::Exclusion;
+pub use file::{read_jsonl, read_lines};
 pub use learnable::Learnable;
 pub use ledger::LearnedVersion;
 pub use read::{Stats, Tally};

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Tokenizer;
 use super::template::Rendered;
+use super::{Placed, Tokenizer};
 use crate::{Error, ErrorKind, Result};
 
 /// Who speaks a turn.
@@ -62,6 +62,12 @@ impl Tokenizer {
     /// As [`encode_chat`](Self::encode_chat); `BadData` for an empty reply; `Unsupported` where the template
     /// rewrites the reply or the model has no end-of-turn token.
     pub fn encode_turn(&self, context: &str, reply: &str) -> Result<(Vec<u32>, usize)> {
+        let (tokens, first) = self.encode_turn_placed(context, reply)?;
+        Ok((tokens.into_iter().map(|token| token.id).collect(), first))
+    }
+
+    /// The same with the bytes of the reply that each token stands for; empty ones outside it.
+    pub(crate) fn encode_turn_placed(&self, context: &str, reply: &str) -> Result<(Vec<Placed>, usize)> {
         if reply.trim().is_empty() {
             return Err(Error::new(ErrorKind::BadData, "a reply to learn from is empty"));
         }
@@ -80,9 +86,12 @@ impl Tokenizer {
         let first = tokens.partition_point(|token| token.bytes.end <= reply.start);
         let closing = tokens.iter().position(|token| token.bytes.start >= reply.end && self.is_eos(token.id));
         let end = closing.unwrap_or_else(|| tokens.partition_point(|token| token.bytes.start < reply.end));
-        let mut ids: Vec<u32> = tokens[..end].iter().map(|token| token.id).collect();
-        ids.push(closing.map_or(end_of_turn, |closing| tokens[closing].id));
-        Ok((ids, first))
+        let within = |byte: usize| byte.clamp(reply.start, reply.end) - reply.start;
+        let place = |token: &Placed| Placed { id: token.id, bytes: within(token.bytes.start)..within(token.bytes.end) };
+        let mut turn: Vec<Placed> = tokens[..end].iter().map(place).collect();
+        let closing = closing.map_or(end_of_turn, |closing| tokens[closing].id);
+        turn.push(Placed { id: closing, bytes: reply.len()..reply.len() });
+        Ok((turn, first))
     }
 
     fn render_chat(&self, messages: &[ChatMessage], add_generation_prompt: bool) -> Result<Rendered> {

@@ -15,4 +15,5 @@ mod tokenizer;
 pub use chat::{ChatMessage, Role};
 pub(crate) use detokenizer::Detokenizer;
 pub use gguf::GgufVocabulary;
+pub(crate) use tokenizer::Placed;
 pub use tokenizer::Tokenizer;

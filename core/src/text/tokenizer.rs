@@ -46,7 +46,8 @@ pub(super) struct SpecialTokens {
 }
 
 /// A token and the bytes of the text it stands for.
-pub(super) struct Placed {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Placed {
     pub id: u32,
     pub bytes: Range<usize>,
 }
@@ -84,6 +85,11 @@ impl Tokenizer {
     /// `BadData` where the vocabulary has no way to spell the text.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
         Ok(ids(self.tokenize(&self.plain, text)?))
+    }
+
+    /// The same with the bytes that each token stands for.
+    pub(crate) fn encode_placed(&self, text: &str) -> Result<Vec<Placed>> {
+        placed(self.tokenize(&self.plain, text)?, 0)
     }
 
     /// The ids of `text`, without a BOS, control tokens in it taken as such: for text that no user wrote.

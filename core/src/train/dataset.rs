@@ -2,14 +2,15 @@
 //!
 //! Errors name the file and the line, never the text.
 
-use std::fs;
+use std::ops::Range;
 use std::path::Path;
 
 use serde::Deserialize;
 
 use super::packing::Sample;
 use crate::error::{Error, ErrorKind, Result};
-use crate::text::Tokenizer;
+use crate::format::text_file::read_utf8;
+use crate::text::{Placed, Tokenizer};
 
 /// One row of a history file; keys it does not name are ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -19,6 +20,16 @@ pub struct TextRow {
     /// What they were answering.
     #[serde(default)]
     pub context: Option<String>,
+    /// Bytes of `text`, in order, that are learned from by nobody: placeholders of a privacy filter.
+    #[serde(skip)]
+    pub masked: Vec<Range<usize>>,
+}
+
+impl TextRow {
+    /// A text without masked places.
+    pub fn new(text: impl Into<String>, context: Option<String>) -> Self {
+        Self { text: text.into(), context, masked: Vec::new() }
+    }
 }
 
 /// Reads `.txt` (one sample a non-empty line) or JSON lines (`text`, optionally `context`).
@@ -29,7 +40,7 @@ pub fn read_texts(path: &Path) -> Result<Vec<TextRow>> {
     let content = read_utf8(path)?;
     let lines = content.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     if path.extension().is_some_and(|extension| extension == "txt") {
-        return Ok(lines.map(|(_, line)| TextRow { text: line.trim().to_owned(), context: None }).collect());
+        return Ok(lines.map(|(_, line)| TextRow::new(line.trim(), None)).collect());
     }
     lines
         .map(|(number, line)| {
@@ -55,12 +66,6 @@ pub fn read_ids(path: &Path) -> Result<Vec<Vec<u32>>> {
     Ok(rows)
 }
 
-fn read_utf8(path: &Path) -> Result<String> {
-    let bytes = fs::read(path).map_err(|e| Error::io(path, &e))?;
-    String::from_utf8(bytes)
-        .map_err(|e| Error::bad_file(path, &format!("byte {}", e.utf8_error().valid_up_to()), "not UTF-8"))
-}
-
 /// A row of ids as a sample: n ids give n − 1 predictions.
 pub fn sample_of_ids(ids: &[u32], tokenizer: &Tokenizer) -> Sample {
     let text_bytes = tokenizer.decode(ids.get(1..).unwrap_or_default()).map_or(0, |text| text.len());
@@ -74,32 +79,40 @@ pub fn sample_of_ids(ids: &[u32], tokenizer: &Tokenizer) -> Sample {
 /// # Errors
 /// When the model has no such tokens, or no chat template for a context.
 pub fn sample_of_text(row: &TextRow, tokenizer: &Tokenizer, seq_len: usize) -> Result<Sample> {
-    let (mut ids, supervised_from) = match &row.context {
-        Some(context) => tokenizer.encode_turn(context, &row.text)?,
+    let (mut tokens, supervised_from) = match &row.context {
+        Some(context) => tokenizer.encode_turn_placed(context, &row.text)?,
         None => {
             let missing = |what: &str| Error::new(ErrorKind::Unsupported, format!("the model has no {what} token"));
-            let mut ids = vec![tokenizer.document_start().ok_or_else(|| missing("document-start"))?];
-            ids.extend(tokenizer.encode(&row.text)?);
-            ids.push(tokenizer.end_of_turn().ok_or_else(|| missing("end-of-turn"))?);
-            (ids, 1)
+            let start = tokenizer.document_start().ok_or_else(|| missing("document-start"))?;
+            let end = tokenizer.end_of_turn().ok_or_else(|| missing("end-of-turn"))?;
+            let mut tokens = vec![Placed { id: start, bytes: 0..0 }];
+            tokens.extend(tokenizer.encode_placed(&row.text)?);
+            tokens.push(Placed { id: end, bytes: row.text.len()..row.text.len() });
+            (tokens, 1)
         }
     };
-    let mut text_bytes = row.text.len();
-    if ids.len() > seq_len {
-        ids.truncate(seq_len);
-        text_bytes = tokenizer.decode(ids.get(supervised_from..).unwrap_or_default())?.len();
-    }
-    Ok(Sample { ids, supervised_from, masked: Vec::new(), text_bytes })
+    let whole = tokens.len() <= seq_len;
+    tokens.truncate(seq_len);
+    let touches = |bytes: &Range<usize>| row.masked.iter().any(|m| bytes.start < m.end && m.start < bytes.end);
+    let masked = (0..).zip(&tokens).filter(|(_, token)| touches(&token.bytes)).map(|(at, _)| at..at + 1).collect();
+    let ids: Vec<u32> = tokens.into_iter().map(|token| token.id).collect();
+    let text_bytes = match whole {
+        true => row.text.len(),
+        false => tokenizer.decode(ids.get(supervised_from..).unwrap_or_default())?.len(),
+    };
+    Ok(Sample { ids, supervised_from, masked, text_bytes })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
     fn rows_come_from_text_and_json_lines() {
         let dir = tempfile::tempdir().unwrap();
-        let row = |text: &str, context: Option<&str>| TextRow { text: text.into(), context: context.map(Into::into) };
+        let row = |text: &str, context: Option<&str>| TextRow::new(text, context.map(Into::into));
         for (name, content, expected) in [
             ("a.txt", "one\n\n  two \n", Ok(vec![row("one", None), row("two", None)])),
             ("a.jsonl", "{\"text\":\"one\",\"id\":3}\n", Ok(vec![row("one", None)])),

@@ -1,5 +1,6 @@
 //! A whole training, from samples to an adapter: what every surface runs.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::batches::Batches;
@@ -7,6 +8,7 @@ use super::dataset::{TextRow, sample_of_ids, sample_of_text};
 use super::options::TrainOptions;
 use super::packing::{PackedRow, Sample, pack};
 use super::plan::TrainPlan;
+use super::replay::Replay;
 use super::trainer::{StepReport, Trainer, TrainerState};
 use crate::adapter::Adapter;
 use crate::error::{Error, ErrorKind, Result};
@@ -15,10 +17,11 @@ use crate::model::Model;
 use crate::session::Session;
 
 /// What is learned from or measured, and how it is cut into steps.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TrainingData {
     samples: Vec<Sample>,
     kind: DataKind,
+    replay: Replay,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,8 +43,26 @@ impl TrainingData {
         let samples: Vec<Sample> =
             written.iter().map(|row| sample_of_text(row, model.tokenizer(), seq_len)).collect::<Result<_>>()?;
         let plain = written.iter().any(|row| row.context.is_none());
+        Self::from_samples(samples, plain, model)
+    }
+
+    /// A person's samples; `plain` where at least one began with the document-start token. A sample may stand there
+    /// several times. Those without loss are left out.
+    ///
+    /// # Errors
+    /// When none carries loss, or a sample is longer than the model's context.
+    pub fn from_samples(samples: Vec<Sample>, plain: bool, model: &Model) -> Result<Self> {
         let supervised: Vec<Sample> = samples.into_iter().filter(|sample| sample.supervised() > 0).collect();
-        Self { samples: supervised, kind: DataKind::Texts { plain } }.checked(model)
+        Self { samples: supervised, kind: DataKind::Texts { plain }, replay: Replay::default() }.checked(model)
+    }
+
+    /// The same with generic text mixed into every step.
+    ///
+    /// # Errors
+    /// When a sample of it is longer than the model's context.
+    pub fn with_replay(self, replay: Replay, model: &Model) -> Result<Self> {
+        model.check_samples(replay.samples())?;
+        Ok(Self { replay, ..self })
     }
 
     /// Rows of token ids as they are: a row of n ids gives n − 1 predictions.
@@ -50,7 +71,7 @@ impl TrainingData {
     /// When no row has two ids, an id lies outside the vocabulary, or a row is longer than the model's context.
     pub fn from_ids(rows: &[Vec<u32>], model: &Model) -> Result<Self> {
         let samples = rows.iter().map(|ids| sample_of_ids(ids, model.tokenizer())).collect();
-        Self { samples, kind: DataKind::Ids }.checked(model)
+        Self { samples, kind: DataKind::Ids, replay: Replay::default() }.checked(model)
     }
 
     fn checked(self, model: &Model) -> Result<Self> {
@@ -91,8 +112,9 @@ impl TrainingData {
     }
 
     /// One step's rows.
-    fn rows(&self, batch: &[usize], row_tokens: usize) -> Vec<PackedRow> {
-        let samples = batch.iter().map(|&i| &self.samples[i]);
+    fn rows(&self, batch: &[usize], replayed: &[usize], row_tokens: usize) -> Vec<PackedRow> {
+        let replayed = replayed.iter().map(|&i| &self.replay.samples()[i]);
+        let samples = batch.iter().map(|&i| &self.samples[i]).chain(replayed);
         match self.kind {
             DataKind::Texts { .. } => pack(samples, row_tokens),
             DataKind::Ids => samples.flat_map(|sample| pack([sample], row_tokens)).collect(),
@@ -101,7 +123,7 @@ impl TrainingData {
 }
 
 /// What a training came to so far.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TrainingSummary {
     /// Optimizer steps.
     pub steps: usize,
@@ -147,6 +169,8 @@ pub struct Training<'s> {
     trainer: Trainer<'s>,
     data: TrainingData,
     batches: Batches,
+    /// Generic samples of every step.
+    replayed: Vec<Vec<usize>>,
     plan: TrainPlan,
     summary: TrainingSummary,
 }
@@ -168,8 +192,9 @@ impl<'s> Training<'s> {
             adapter.set_document_start(true);
         }
         let batches = data.batches(options);
+        let replayed = data.replay.schedule(&data.samples, &batches, options.seed);
         let trainer = Trainer::new(session, adapter, options, &plan, batches.len())?;
-        Ok(Self { trainer, data, batches, plan, summary: TrainingSummary::default() })
+        Ok(Self { trainer, data, batches, replayed, plan, summary: TrainingSummary::default() })
     }
 
     /// The memory it takes.
@@ -207,18 +232,18 @@ impl<'s> Training<'s> {
         if next == self.batches.len() {
             return Ok(None);
         }
-        let rows = self.data.rows(self.batches.step(next), self.plan.row_tokens);
+        let rows = self.data.rows(self.batches.step(next), &self.replayed[next], self.plan.row_tokens);
         let report = self.trainer.step_rows(&rows, with_gradients)?;
         self.summary.add(&report);
         Ok(Some(report))
     }
 
-    /// Everything that the steps to come depend on.
+    /// Shows the arrays that the steps to come depend on to `visit`, as [`Trainer::visit_state`].
     ///
     /// # Errors
-    /// When the device fails.
-    pub fn state(&mut self) -> Result<TrainerState> {
-        self.trainer.state()
+    /// When the device fails, and whatever `visit` returns.
+    pub fn visit_state(&mut self, visit: &mut dyn FnMut(&[f32]) -> Result<()>) -> Result<()> {
+        self.trainer.visit_state(visit)
     }
 
     /// Goes on from `state` of the same training, of which `summary` tells.
@@ -240,6 +265,14 @@ impl<'s> Training<'s> {
     /// As [`Trainer::evaluate`].
     pub fn evaluate(&mut self, samples: &[Sample]) -> Result<Evaluation> {
         self.trainer.evaluate(samples)
+    }
+
+    /// The adapter's parameters as trained so far.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn params(&mut self) -> Result<Vec<f32>> {
+        self.trainer.params()
     }
 
     /// Steps of one pass over the samples.

@@ -211,16 +211,15 @@ impl<'s> Trainer<'s> {
         Ok(self.session.executor().read_state(self.state.grads)?)
     }
 
-    /// Everything that the steps to come depend on.
+    /// Shows the arrays of [`TrainerState`] to `visit`, one after the other and in its order, so that only one is held.
     ///
     /// # Errors
-    /// When the device fails.
-    pub fn state(&mut self) -> Result<TrainerState> {
-        let TrainState { first_moment, second_moment, .. } = self.state;
-        let (steps, params) = (self.steps_done, self.params);
-        let mut read = |state| self.session.executor().read_state(state);
-        let (params, first_moment) = (read(params)?, read(first_moment)?);
-        Ok(TrainerState { steps, params, first_moment, second_moment: read(second_moment)? })
+    /// When the device fails, and whatever `visit` returns.
+    pub fn visit_state(&mut self, visit: &mut dyn FnMut(&[f32]) -> Result<()>) -> Result<()> {
+        for state in [self.params, self.state.first_moment, self.state.second_moment] {
+            visit(&self.session.executor().read_state(state)?)?;
+        }
+        Ok(())
     }
 
     /// Goes on from `state`.
@@ -262,12 +261,21 @@ impl<'s> Trainer<'s> {
         scored.map(|()| Evaluation::of(samples, sums))
     }
 
+    /// The adapter's parameters as trained so far.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn params(&mut self) -> Result<Vec<f32>> {
+        Ok(self.session.executor().read_state(self.params)?)
+    }
+
     /// The adapter as trained so far.
     ///
     /// # Errors
     /// When the device fails.
     pub fn adapter(&mut self) -> Result<Adapter> {
-        self.adapter.with_params(self.session.executor().read_state(self.params)?)
+        let params = self.params()?;
+        self.adapter.with_params(params)
     }
 
     /// The trained adapter; what the training held on the device is freed.

@@ -8,7 +8,7 @@ use idiolect::{Error, ErrorKind, Model, Result};
 
 /// The text of a training or an evaluation: one of two files.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
+#[group(multiple = false)]
 pub struct DataArgs {
     /// What the person wrote: JSON lines with "text" and optionally "context", or .txt with one message a line
     #[arg(long, value_name = "FILE")]

@@ -4,8 +4,10 @@ mod budget;
 mod data;
 mod device;
 mod lora;
+mod profile;
 
 pub use budget::BudgetArgs;
 pub use data::DataArgs;
 pub use device::{DeviceArgs, in_words};
 pub use lora::LoraArgs;
+pub use profile::{EngineArgs, ProfileArgs};

@@ -2,12 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
+use idiolect::personalize::LearnSettings;
 use idiolect::train::{Decay, Schedule, StepReport, TrainOptions, Training, TrainingSummary};
 use idiolect::{Adapter, Error, ErrorKind, Model, Result};
 use serde::Serialize;
 
+use super::learn;
 use crate::args::{BudgetArgs, DataArgs, DeviceArgs, LoraArgs};
 use crate::output::{Output, Table, megabytes, trainable};
 use crate::progress::Progress;
@@ -15,18 +18,31 @@ use crate::progress::Progress;
 #[derive(Debug, Args)]
 pub struct Train {
     /// A model folder or a GGUF file
-    model: PathBuf,
+    #[arg(value_name = "MODEL", required_unless_present = "profile", conflicts_with = "profile")]
+    model: Option<PathBuf>,
+
+    /// Learn from this profile's history instead of a file, and ask the gate; goes on where an earlier run was ended
+    #[arg(long, requires = "base", conflicts_with_all = ["text", "ids", "out", "init", "dump_grads"])]
+    profile: Option<PathBuf>,
+
+    /// With --profile: the base model
+    #[arg(long = "model", value_name = "MODEL", requires = "profile")]
+    base: Option<PathBuf>,
 
     #[command(flatten)]
     data: DataArgs,
 
     /// The folder that the adapter is written to
-    #[arg(long, value_name = "ADAPTER")]
-    out: PathBuf,
+    #[arg(long, value_name = "ADAPTER", required_unless_present = "profile")]
+    out: Option<PathBuf>,
 
     /// Go on from this adapter; rank, alpha and targets are its own
     #[arg(long, value_name = "ADAPTER")]
     init: Option<PathBuf>,
+
+    /// With --profile: seconds between two checkpoints
+    #[arg(long, value_name = "SECONDS", requires = "profile", default_value_t = 1.9)]
+    checkpoint_seconds: f64,
 
     #[command(flatten)]
     lora: LoraArgs,
@@ -133,8 +149,18 @@ impl From<&StepReport> for StepLine {
 impl Train {
     pub fn run(&self, output: &Output) -> Result<()> {
         let options = self.options()?;
-        Adapter::check_destination(&self.out)?;
-        let model = Arc::new(Model::open(&self.model)?);
+        if let (Some(profile), Some(base)) = (&self.profile, &self.base) {
+            let checkpoint_every = Duration::try_from_secs_f64(self.checkpoint_seconds)
+                .map_err(|_| Error::new(ErrorKind::BadOption, "checkpoint-seconds must be a time"))?;
+            let lora = self.lora.options();
+            let settings = LearnSettings { train: options, lora, checkpoint_every, ..LearnSettings::default() };
+            return learn::run(output, profile, base, self.device.device, &settings);
+        }
+        let missing = |what| Error::new(ErrorKind::BadOption, format!("give {what}"));
+        let path = self.model.as_ref().ok_or_else(|| missing("a model"))?;
+        let out = self.out.as_ref().ok_or_else(|| missing("--out"))?;
+        Adapter::check_destination(out)?;
+        let model = Arc::new(Model::open(path)?);
         let data = self.data.read(&model, options.seq_len)?;
         let adapter = self.adapter(&model)?;
         let mut session = self.device.open(output, Arc::clone(&model))?;
@@ -143,8 +169,8 @@ impl Train {
         output.note(&format!("planned memory: {}", megabytes(training.plan().total_bytes())));
         self.train(output, &mut training)?;
         let (adapter, summary) = training.finish()?;
-        adapter.save(&self.out, &model, summary.record())?;
-        if output.json() { Ok(()) } else { output.text(&format!("{}\n", table(&summary, &self.out))) }
+        adapter.save(out, &model, summary.record())?;
+        if output.json() { Ok(()) } else { output.text(&format!("{}\n", table(&summary, out))) }
     }
 }
 

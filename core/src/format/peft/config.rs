@@ -141,7 +141,19 @@ impl LoraConfig {
 
     /// Reads PEFT's file.
     pub(super) fn read(path: &Path) -> Result<Self> {
-        let fields = JsonFields::read(path)?;
+        Self::from_fields(&JsonFields::read(path)?, path)
+    }
+
+    /// The settings in `value`, which errors call `name`.
+    ///
+    /// # Errors
+    /// As for a file.
+    pub(crate) fn from_value(value: &Value, name: &str) -> Result<Self> {
+        let path = Path::new(name);
+        Self::from_fields(&JsonFields::of(path, value.clone())?, path)
+    }
+
+    fn from_fields(fields: &JsonFields, path: &Path) -> Result<Self> {
         fields.required("peft_type", fields.get("peft_type"))?;
         for (field, neutral) in NEUTRAL {
             if let Some(value) = fields.get(field).filter(|value| !is_neutral(value, neutral)) {
@@ -168,7 +180,7 @@ impl LoraConfig {
             rslora: fields.bool("use_rslora")?.unwrap_or(false),
             target_modules: fields.required("target_modules", target_modules)?,
             exclude_modules: modules("exclude_modules")?.filter(|modules| *modules != Modules::Names(Vec::new())),
-            layers_to_transform: layers(&fields)?,
+            layers_to_transform: layers(fields)?,
             base_model_name_or_path: fields.str("base_model_name_or_path")?.map(str::to_owned),
         };
         config.validate().map_err(|error| Error::bad_file(path, "r, lora_alpha, lora_dropout", error))?;
@@ -176,11 +188,11 @@ impl LoraConfig {
     }
 
     /// What PEFT 0.21 writes for these settings: keys sorted.
-    pub(super) fn to_json(&self) -> Vec<u8> {
+    pub(crate) fn to_value(&self) -> Value {
         let modules = |modules: &Option<Modules>| modules.as_ref().map(Modules::to_json);
         let whole = self.alpha.fract() == 0.0 && self.alpha.abs() < 1e15;
         let alpha = if whole { json!(self.alpha as i64) } else { json!(self.alpha) };
-        let values = json!({
+        json!({
             "alora_invocation_tokens": null,
             "alpha_pattern": {},
             "arrow_config": null,
@@ -223,10 +235,12 @@ impl LoraConfig {
             "use_qalora": false,
             "use_rslora": self.rslora,
             "velora_config": null,
-        });
-        let mut text = format!("{values:#}").into_bytes();
-        text.push(b'\n');
-        text
+        })
+    }
+
+    /// The text of the file.
+    pub(super) fn to_json(&self) -> Vec<u8> {
+        format!("{:#}\n", self.to_value()).into_bytes()
     }
 }
 

@@ -7,7 +7,7 @@ use idiolect_kernels::matrix::FloatType;
 use serde_json::{Map, Value, json};
 
 use super::config::LoraConfig;
-use super::{CONFIG, TENSORS};
+use super::{CONFIG, RECORD, TENSORS};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::json::JsonFields;
 use crate::format::mlx_adapter;
@@ -17,8 +17,6 @@ use crate::format::staged::{StagedFolder, refuse_occupied, whole_file};
 use crate::format::tensor::{Storage, Tensor};
 use crate::model::config::{Linear, ModelConfig};
 
-/// Our own file beside an adapter.
-const RECORD: &str = "idiolect.json";
 /// How PEFT calls the root of the adapted model.
 const ROOT: &str = "base_model.model.";
 

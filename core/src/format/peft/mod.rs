@@ -14,3 +14,7 @@ pub use modules::Modules;
 pub(crate) const CONFIG: &str = "adapter_config.json";
 /// PEFT's tensors.
 pub(crate) const TENSORS: &str = "adapter_model.safetensors";
+/// The files of an adapter of ours.
+pub(crate) const FILES: [&str; 3] = [CONFIG, TENSORS, RECORD];
+/// Our own file beside an adapter.
+const RECORD: &str = "idiolect.json";

@@ -1,0 +1,62 @@
+//! A person's profile, and the engine over it.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use idiolect::engine::EngineOptions;
+use idiolect::profile::{KeySource, Profile};
+use idiolect::registry::Registry;
+use idiolect::{Engine, Result};
+
+use super::DeviceArgs;
+
+/// The profile of a command; its key is kept beside the data.
+#[derive(Debug, Args)]
+pub struct ProfileArgs {
+    /// The folder of the profile
+    #[arg(value_name = "PROFILE")]
+    pub profile: PathBuf,
+}
+
+impl ProfileArgs {
+    /// Opens it; it must be there.
+    pub fn open(&self) -> Result<Profile> {
+        Profile::open(&self.profile, &KeySource::Beside)
+    }
+
+    /// Opens it, made where it is missing.
+    pub fn create(&self) -> Result<Profile> {
+        Profile::create(&self.profile, &KeySource::Beside)
+    }
+
+    /// Its adapters.
+    pub fn adapters(&self) -> Result<Registry> {
+        let profile = self.open()?;
+        Registry::open(&profile.adapters()?, profile.key())
+    }
+}
+
+/// A profile with its base model.
+#[derive(Debug, Args)]
+pub struct EngineArgs {
+    #[command(flatten)]
+    pub profile: ProfileArgs,
+
+    /// The base model: a folder or a GGUF file
+    #[arg(long)]
+    pub model: PathBuf,
+
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
+
+impl EngineArgs {
+    /// The engine over them.
+    pub fn open(&self) -> Result<Engine> {
+        self.profile.open()?;
+        Engine::open(EngineOptions {
+            device: self.device.device,
+            ..EngineOptions::new(&self.profile.profile, &self.model)
+        })
+    }
+}

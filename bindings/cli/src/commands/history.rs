@@ -1,0 +1,306 @@
+//! `idiolect history`.
+
+use std::fmt::{self, Display};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use idiolect::chat_export::{self, ExportedSample};
+use idiolect::history::{NewSample, SampleId, Selection, read_jsonl, read_lines};
+use idiolect::personalize::remove_from_history;
+use idiolect::{Error, ErrorKind, Result};
+use serde::Serialize;
+
+use crate::args::ProfileArgs;
+use crate::output::{Output, Table};
+
+/// Messages that are added in one durable batch.
+const BATCH: usize = 1000;
+
+#[derive(Debug, Args)]
+pub struct History {
+    #[command(subcommand)]
+    command: HistoryCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum HistoryCommand {
+    /// Add what the person wrote; the profile is made where it is missing
+    Add(Add),
+    /// List what it holds, latest first
+    List(List),
+    /// Figures of what it holds
+    Stats(ProfileArgs),
+    /// Remove for good, by number, source or time
+    Remove(Remove),
+}
+
+/// How a file is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// JSON lines with "text" and optionally "context", "id", "timestamp", "source", "contact", "conversation"
+    Jsonl,
+    /// One message a line
+    Text,
+    /// A chat export: "[date, time] Name: text"
+    Whatsapp,
+}
+
+#[derive(Debug, Args)]
+struct Add {
+    #[command(flatten)]
+    profile: ProfileArgs,
+
+    /// The file to read
+    file: PathBuf,
+
+    /// How it is written [default: by the file's ending]
+    #[arg(long)]
+    format: Option<Format>,
+
+    /// The person's own name in a chat export
+    #[arg(long, required_if_eq("format", "whatsapp"))]
+    name: Option<String>,
+
+    /// Where the messages were written, for all that do not say
+    #[arg(long)]
+    source: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct List {
+    #[command(flatten)]
+    profile: ProfileArgs,
+
+    /// At most so many
+    #[arg(long, default_value_t = 20)]
+    limit: usize,
+
+    /// Only those added before this number
+    #[arg(long, value_name = "NUMBER")]
+    before: Option<i64>,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false, args = ["number", "source", "after"])]
+struct Remove {
+    #[command(flatten)]
+    profile: ProfileArgs,
+
+    /// Numbers as `history list` shows them
+    #[arg(long, value_name = "NUMBER", num_args = 1..)]
+    number: Vec<i64>,
+
+    /// Everything written there
+    #[arg(long)]
+    source: Option<String>,
+
+    /// Everything written from this time on, in seconds since 1970
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    after: Option<i64>,
+
+    /// With --after: until before this time
+    #[arg(long, value_name = "SECONDS", requires = "after", allow_negative_numbers = true)]
+    before: Option<i64>,
+}
+
+/// What became of the messages of a file.
+#[derive(Debug, Default, Serialize)]
+struct AddedReport {
+    new: u64,
+    repeated: u64,
+    known: u64,
+    excluded: u64,
+    blank: u64,
+    expired: u64,
+}
+
+impl Display for AddedReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} new, {} repeats", self.new, self.repeated)?;
+        for (count, what) in [
+            (self.known, "known already"),
+            (self.excluded, "excluded"),
+            (self.blank, "blank"),
+            (self.expired, "expired"),
+        ] {
+            if count > 0 {
+                write!(f, ", {count} {what}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One sample, as `history list` prints it.
+#[derive(Serialize)]
+struct Row<'a> {
+    number: i64,
+    text: &'a str,
+    context: Option<&'a str>,
+    count: u64,
+    timestamp: i64,
+    source: Option<&'a str>,
+    contact: Option<&'a str>,
+}
+
+impl Display for Row<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let times = if self.count > 1 { format!(" ×{}", self.count) } else { String::new() };
+        write!(f, "{:>7}{times}  {}", self.number, self.text.replace('\n', " ⏎ "))
+    }
+}
+
+#[derive(Serialize)]
+struct StatsReport {
+    messages: u64,
+    samples: u64,
+    clusters: u64,
+    largest_cluster: u64,
+    revision: u64,
+    removal_pending: bool,
+    from: Option<i64>,
+    to: Option<i64>,
+}
+
+impl Display for StatsReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Table(&[
+            ("messages", self.messages.to_string()),
+            ("different texts", self.samples.to_string()),
+            ("clusters of near-duplicates", self.clusters.to_string()),
+            ("largest cluster", self.largest_cluster.to_string()),
+        ])
+        .fmt(f)
+    }
+}
+
+#[derive(Serialize)]
+struct RemovedReport {
+    messages: u64,
+    samples: u64,
+    /// Adapter versions that learned from what was removed.
+    marked: Vec<String>,
+    pending: bool,
+}
+
+impl Display for RemovedReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} messages, {} different texts removed", self.messages, self.samples)?;
+        if !self.marked.is_empty() {
+            write!(f, "; adapter versions {} learned from them: train again", self.marked.join(", "))?;
+        }
+        if self.pending {
+            write!(f, "; traces stay in the log until another process has stopped reading")?;
+        }
+        Ok(())
+    }
+}
+
+impl History {
+    pub fn run(&self, output: &Output) -> Result<()> {
+        match &self.command {
+            HistoryCommand::Add(add) => add.run(output),
+            HistoryCommand::List(list) => list.run(output),
+            HistoryCommand::Stats(profile) => stats(profile, output),
+            HistoryCommand::Remove(remove) => remove.run(output),
+        }
+    }
+}
+
+impl Add {
+    fn run(&self, output: &Output) -> Result<()> {
+        let mut samples = self.read()?;
+        for sample in &mut samples {
+            sample.source = sample.source.take().or_else(|| self.source.clone());
+        }
+        let profile = self.profile.create()?;
+        let mut report = AddedReport::default();
+        for batch in samples.chunks(BATCH) {
+            let added = profile.history().add(batch)?;
+            report.new += added.new;
+            report.repeated += added.repeated;
+            report.known += added.known;
+            report.excluded += added.excluded;
+            report.blank += added.blank;
+            report.expired += added.expired;
+        }
+        output.result(&report)
+    }
+
+    fn read(&self) -> Result<Vec<NewSample>> {
+        let text = self.file.extension().is_some_and(|extension| extension == "txt");
+        match self.format.unwrap_or(if text { Format::Text } else { Format::Jsonl }) {
+            Format::Jsonl => read_jsonl(&self.file),
+            Format::Text => read_lines(&self.file),
+            Format::Whatsapp => self.read_chat(),
+        }
+    }
+}
+
+impl Add {
+    /// The person's own messages of an exported chat.
+    fn read_chat(&self) -> Result<Vec<NewSample>> {
+        let missing = || Error::new(ErrorKind::BadOption, "whose messages a chat export is read for: give --name");
+        let name = self.name.as_deref().ok_or_else(missing)?;
+        let chat = self.file.file_stem().unwrap_or_default().to_string_lossy();
+        let samples = chat_export::samples_of(&chat_export::read(&self.file)?, name, &chat)?;
+        let added = |sample: ExportedSample| NewSample {
+            text: sample.text,
+            context: sample.context,
+            contact: sample.contact,
+            conversation: sample.conversation,
+            timestamp: sample.timestamp,
+            ..NewSample::default()
+        };
+        Ok(samples.into_iter().map(added).collect())
+    }
+}
+
+impl List {
+    fn run(&self, output: &Output) -> Result<()> {
+        let profile = self.profile.open()?;
+        for sample in profile.history().list(self.before.map(SampleId), self.limit)? {
+            output.result(&Row {
+                number: sample.id.0,
+                text: &sample.text,
+                context: sample.context.as_deref(),
+                count: sample.count,
+                timestamp: sample.timestamp,
+                source: sample.source.as_deref(),
+                contact: sample.contact.as_deref(),
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn stats(profile: &ProfileArgs, output: &Output) -> Result<()> {
+    let stats = profile.open()?.history().stats()?;
+    output.result(&StatsReport {
+        messages: stats.total.messages,
+        samples: stats.total.samples,
+        clusters: stats.clusters,
+        largest_cluster: stats.largest_cluster,
+        revision: stats.revision,
+        removal_pending: stats.removal_pending,
+        from: stats.period.map(|(from, _)| from),
+        to: stats.period.map(|(_, to)| to),
+    })
+}
+
+impl Remove {
+    fn run(&self, output: &Output) -> Result<()> {
+        let selection = match (&self.source, self.after) {
+            (Some(source), _) => Selection::Source(source.clone()),
+            (None, Some(after)) => Selection::Time(after..self.before.unwrap_or(i64::MAX)),
+            (None, None) => Selection::Samples(self.number.iter().copied().map(SampleId).collect()),
+        };
+        let removed = remove_from_history(&self.profile.open()?, &selection)?;
+        output.result(&RemovedReport {
+            messages: removed.messages,
+            samples: removed.samples,
+            marked: removed.marked,
+            pending: removed.pending,
+        })
+    }
+}

@@ -1,0 +1,124 @@
+//! `idiolect train --profile`: learning from a profile's history, through the gate.
+
+use std::fmt::{self, Display};
+use std::path::Path;
+
+use idiolect::engine::{CancelToken, EngineOptions, LearnOutcome, PauseReason};
+use idiolect::gate::Decision;
+use idiolect::personalize::{LearnEvent, LearnReport, LearnSettings};
+use idiolect::profile::{KeySource, Profile};
+use idiolect::{DeviceChoice, Engine, Error, ErrorKind, Result};
+use serde::Serialize;
+
+use super::train::report_line;
+use crate::output::{Output, Table};
+use crate::progress::Progress;
+
+/// The object that `--json` ends with.
+#[derive(Serialize)]
+struct Report<'a> {
+    candidate_sha256: Option<&'a str>,
+    verdict: Decision,
+    reason: String,
+    held_out_before: Option<f64>,
+    held_out_after: Option<f64>,
+    gain: Option<f64>,
+    gain_low: Option<f64>,
+    gain_high: Option<f64>,
+    forgetting: Option<f64>,
+    forgetting_high: Option<f64>,
+    strength: f32,
+    version: Option<u32>,
+    steps: usize,
+    resumed: bool,
+    unchanged: bool,
+    device: &'a str,
+}
+
+impl<'a> From<&'a LearnReport> for Report<'a> {
+    fn from(report: &'a LearnReport) -> Self {
+        let verdict = &report.verdict;
+        Self {
+            candidate_sha256: report.candidate_sha256.as_deref(),
+            verdict: verdict.decision,
+            reason: verdict.reason.to_string(),
+            held_out_before: verdict.held_out_before,
+            held_out_after: verdict.held_out_after,
+            gain: verdict.gain.map(|gain| gain.value),
+            gain_low: verdict.gain.map(|gain| gain.low),
+            gain_high: verdict.gain.map(|gain| gain.high),
+            forgetting: verdict.forgetting.map(|forgetting| forgetting.value),
+            forgetting_high: verdict.forgetting.map(|forgetting| forgetting.high),
+            strength: report.strength,
+            version: report.version,
+            steps: report.summary.steps,
+            resumed: report.resumed,
+            unchanged: report.unchanged,
+            device: &report.device,
+        }
+    }
+}
+
+impl Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rows = vec![("verdict", format!("{}: {}", self.verdict, self.reason))];
+        if let (Some(before), Some(after)) = (self.held_out_before, self.held_out_after) {
+            rows.push(("held-out loss", format!("{before:.3} to {after:.3} nats a token")));
+        }
+        if let (Some(low), Some(high)) = (self.gain_low, self.gain_high) {
+            rows.push(("gain", format!("between {low:.3} and {high:.3}")));
+        }
+        if let Some(high) = self.forgetting_high {
+            rows.push(("forgetting", format!("at most {:.1} % on generic text", 100.0 * high)));
+        }
+        if let Some(version) = self.version {
+            rows.push(("in use", format!("version {version} at strength {}", self.strength)));
+        }
+        if self.unchanged {
+            rows.push(("unchanged", "nothing was added or set since the last training".into()));
+        }
+        Table(&rows).fmt(f)
+    }
+}
+
+/// Trains on the history of a profile, or goes on where an earlier run was ended.
+pub fn run(
+    output: &Output,
+    profile: &Path,
+    model: &Path,
+    device: DeviceChoice,
+    settings: &LearnSettings,
+) -> Result<()> {
+    drop(Profile::open(profile, &KeySource::Beside)?);
+    let engine = Engine::open(EngineOptions { device, ..EngineOptions::new(profile, model) })?;
+    let mut training = Progress::new(output, "training");
+    let mut measuring = Progress::new(output, "measuring");
+    let mut total = 0;
+    let outcome = engine.train(settings, &CancelToken::new(), &mut |event| match event {
+        LearnEvent::Started { steps, resumed_at } => {
+            total = steps;
+            if resumed_at > 0 {
+                output.note(&format!("going on at step {resumed_at} of {steps}"));
+            }
+        }
+        LearnEvent::Step(report) => training.reach(report.step, total, report_line(&report)),
+        LearnEvent::Epoch { epoch, validation_nll } => {
+            output.note(&format!("epoch {epoch}: validation loss {validation_nll:.3} nats a token"));
+        }
+        LearnEvent::Measuring { done, total } => measuring.reach(done, total, ""),
+        LearnEvent::CheckpointDropped(reason) => output.note(&format!("the checkpoint was dropped: {reason}")),
+        LearnEvent::CheckpointDamaged => output.note("the newest checkpoint is damaged; the one before it is used"),
+        _ => {}
+    })?;
+    drop((training, measuring));
+    match outcome {
+        LearnOutcome::Finished(report) => output.result(&Report::from(&*report)),
+        LearnOutcome::Paused(reason) => {
+            let why = match reason {
+                PauseReason::DeviceLost => "the device was lost",
+                _ => "the training was paused",
+            };
+            Err(Error::new(ErrorKind::Device, why).with_hint("run the command again: it goes on where it stopped"))
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! A profile's whole life through the program: killed at random instants, on a failing disk, beside another process,
+//! watched by strace. The number of kills comes from `IDIOLECT_KILLS`; without it there are a few.
+
+mod common;
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::Value;
+
+use common::base;
+
+/// Kills where nobody asks for more.
+const FEW_KILLS: u64 = 6;
+/// Messages of the sample history that the trainings learn from.
+const MESSAGES: usize = 160;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let no_strace = Command::new("strace").arg("--version").output().is_err();
+    let test = |name: &str, run: fn()| {
+        let caught = move || {
+            std::panic::catch_unwind(run).map_err(|panic| {
+                let message = panic.downcast_ref::<String>().cloned();
+                Failed::from(message.unwrap_or_else(|| "panicked".into()))
+            })
+        };
+        Trial::test(name, caught)
+    };
+    let trials = vec![
+        test("a killed training goes on to the same bits", killed),
+        test("one trains, others add", beside),
+        test("a full disk leaves the last good state", full_disk),
+        test("nothing that was written shows", silent),
+        test("files are synced before they are renamed", order).with_ignored_flag(no_strace),
+        test("a failing disk leaves the last good state", failing_disk).with_ignored_flag(no_strace),
+        test("no network is touched", network).with_ignored_flag(no_strace),
+    ];
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// A folder with a profile that has a history and was never trained on.
+struct Home {
+    folder: tempfile::TempDir,
+}
+
+impl Home {
+    fn new() -> Self {
+        let home = Self { folder: tempfile::tempdir().unwrap() };
+        let history = fs::read_to_string(base().join("../history.jsonl")).unwrap();
+        let some: String = history.lines().take(MESSAGES).flat_map(|line| [line, "\n"]).collect();
+        fs::write(home.path("some.jsonl"), some).unwrap();
+        finish(home.command(&["history", "add", "fresh", "some.jsonl"]));
+        home
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A copy of the untrained profile.
+    fn profile(&self, name: &str) -> String {
+        copy_tree(&self.path("fresh"), &self.path(name));
+        name.to_owned()
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_idiolect"));
+        command.args(args).current_dir(self.folder.path()).stdin(Stdio::null());
+        command
+    }
+
+    /// The same, watched.
+    fn traced(&self, strace: &[&str], args: &[&str]) -> Command {
+        let mut command = Command::new("strace");
+        command.args(["-f", "-y", "-s", "64", "-o", "trace"]).args(strace).arg(env!("CARGO_BIN_EXE_idiolect"));
+        command.args(args).current_dir(self.folder.path()).stdin(Stdio::null());
+        command
+    }
+}
+
+/// A short training with many checkpoints.
+fn training(profile: &str) -> Vec<String> {
+    let model = base();
+    let arguments = ["train", "--profile", profile, "--model", model.to_str().unwrap(), "--device", "cpu", "--json"];
+    let settings = ["--steps", "14", "--seed", "3", "--checkpoint-seconds", "0.02"];
+    arguments.iter().chain(&settings).map(|part| part.to_string()).collect()
+}
+
+fn strings(arguments: &[String]) -> Vec<&str> {
+    arguments.iter().map(String::as_str).collect()
+}
+
+/// The object that a successful command ends with.
+fn finish(mut command: Command) -> Value {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", complaint(&output));
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    stdout.lines().last().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default()
+}
+
+fn complaint(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn sha256(report: &Value) -> String {
+    report["candidate_sha256"].as_str().expect("a candidate").to_owned()
+}
+
+fn messages(home: &Home, profile: &str) -> u64 {
+    finish(home.command(&["history", "stats", profile, "--json"]))["messages"].as_u64().unwrap()
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        match entry.file_type().unwrap().is_dir() {
+            true => copy_tree(&entry.path(), &to.join(entry.file_name())),
+            false => drop(fs::copy(entry.path(), to.join(entry.file_name())).unwrap()),
+        }
+    }
+}
+
+fn killed() {
+    let home = Home::new();
+    let whole = home.profile("whole");
+    let began = Instant::now();
+    let expected = sha256(&finish(home.command(&strings(&training(&whole)))));
+    let took = began.elapsed();
+    let kills = std::env::var("IDIOLECT_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(FEW_KILLS);
+    let (mut resumed, mut random) = (0, 0x9e37_79b9_7f4a_7c15_u64);
+    for kill in 0..kills {
+        let profile = home.profile(&format!("killed-{kill}"));
+        // Killed twice, the second time wherever it has come to by then.
+        for _ in 0..2 {
+            let mut child: Child = home
+                .command(&strings(&training(&profile)))
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+            sleep(took.mul_f64((random >> 33) as f64 / f64::from(u32::MAX >> 1)));
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        let report = finish(home.command(&strings(&training(&profile))));
+        assert_eq!(sha256(&report), expected, "kill {kill}");
+        resumed += u64::from(report["resumed"] == true);
+        assert_eq!(messages(&home, &profile), MESSAGES as u64, "kill {kill}");
+        fs::remove_dir_all(home.path(&profile)).unwrap();
+    }
+    println!("{kills} trainings killed twice in {took:.1?}, {resumed} went on from a checkpoint");
+    assert!(resumed > 0 || kills < 4, "no training ever went on from a checkpoint");
+}
+
+fn beside() {
+    let home = Home::new();
+    let profile = home.profile("shared");
+    let mut child =
+        home.command(&strings(&training(&profile))).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    while !home.path(&profile).join("checkpoints").read_dir().is_ok_and(|mut files| files.next().is_some()) {
+        sleep(Duration::from_millis(5));
+    }
+    let second = home.command(&strings(&training(&profile))).output().unwrap();
+    assert_eq!(second.status.code(), Some(1), "a second training was let in");
+    assert!(complaint(&second).contains("train"), "{}", complaint(&second));
+    fs::write(home.path("more.txt"), "this came while it trained\n").unwrap();
+    finish(home.command(&["history", "add", &profile, "more.txt"]));
+    assert!(child.wait().unwrap().success());
+    assert_eq!(messages(&home, &profile), MESSAGES as u64 + 1);
+}
+
+fn full_disk() {
+    let home = Home::new();
+    let expected = sha256(&finish(home.command(&strings(&training(&home.profile("whole"))))));
+    let profile = home.profile("full");
+    // A file-size limit below a checkpoint's size; the signal that comes with it is ignored, so that writes fail.
+    let limited = |blocks: u32, args: &[String]| {
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        let mut command = Command::new("bash");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_idiolect")]).args(args).current_dir(home.folder.path());
+        command.output().unwrap()
+    };
+    let output = limited(600, &training(&profile));
+    assert_eq!(output.status.code(), Some(1), "{}", complaint(&output));
+    assert!(
+        complaint(&output).contains("too large") || complaint(&output).contains("os error"),
+        "{}",
+        complaint(&output)
+    );
+    assert_eq!(messages(&home, &profile), MESSAGES as u64);
+    assert_eq!(sha256(&finish(home.command(&strings(&training(&profile))))), expected);
+}
+
+fn silent() {
+    let home = Home::new();
+    let secret = "quixotic zebra plum";
+    let lines: String = (0..40).map(|n| format!("{secret} {n} went down to the harbour\n")).collect();
+    fs::write(home.path("secret.txt"), lines).unwrap();
+    let profile = home.profile("secret");
+    let model = base();
+    let model = model.to_str().unwrap();
+    let training = training(&profile);
+    let mut shown = Vec::new();
+    for args in [
+        vec!["history", "add", &profile, "secret.txt"],
+        vec!["history", "stats", &profile],
+        strings(&training),
+        vec!["status", &profile],
+        vec!["adapters", "list", &profile],
+        vec!["history", "add", &profile, "secret.txt", "--format", "jsonl"],
+        vec!["suggest", &profile, "--model", "nowhere", "--prompt", secret],
+        vec!["train", "--profile", &profile, "--model", model, "--rank", "0"],
+    ] {
+        let output = home.command(&args).output().unwrap();
+        shown.extend([output.stdout, output.stderr].concat());
+    }
+    assert!(!String::from_utf8_lossy(&shown).contains("zebra"), "what was written shows in the output");
+    for file in common::listing(&home.path(&profile)).into_iter().filter(|path| path.is_file()) {
+        let bytes = fs::read(&file).unwrap();
+        assert!(!bytes.windows(5).any(|window| window == b"zebra"), "{}: lies there in plain", file.display());
+    }
+    finish(home.command(&["erase", &profile, "--yes"]));
+    assert!(!home.path(&profile).exists(), "something was left of the profile");
+}
+
+/// The calls of a trace that concern `what`, in order: name and line.
+fn calls(home: &Home) -> Vec<(String, String)> {
+    let trace = fs::read_to_string(home.path("trace")).unwrap();
+    let call = |line: &str| {
+        let line = line.split_once(' ')?.1.trim_start();
+        Some((line.split_once('(')?.0.to_owned(), line.to_owned()))
+    };
+    trace.lines().filter_map(call).collect()
+}
+
+fn order() {
+    let home = Home::new();
+    let profile = home.profile("traced");
+    let trace = ["-e", "trace=write,fsync,rename,renameat,renameat2"];
+    finish(home.traced(&trace, &strings(&training(&profile))));
+    let mut unsynced: HashMap<String, bool> = HashMap::new();
+    let mut waiting: Option<String> = None;
+    let mut renamed = 0;
+    for (name, line) in calls(&home) {
+        let descriptor =
+            || line.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map(|(path, _)| path.to_owned());
+        match name.as_str() {
+            "write" => {
+                if let Some(path) = descriptor() {
+                    unsynced.insert(path, true);
+                }
+            }
+            "fsync" => {
+                let path = descriptor().unwrap_or_default();
+                unsynced.insert(path.clone(), false);
+                if waiting.as_ref().is_some_and(|folder| path.ends_with(folder.as_str())) {
+                    waiting = None;
+                }
+            }
+            _ if line.contains("/checkpoints/") => {
+                assert!(waiting.is_none(), "a rename whose folder was not synced: {line}");
+                let source = line.split('"').nth(1).unwrap();
+                let synced = unsynced.iter().find(|(path, _)| path.ends_with(source.rsplit('/').next().unwrap()));
+                assert_eq!(synced.map(|(_, unsynced)| *unsynced), Some(false), "renamed before it was synced: {line}");
+                waiting = Some("/checkpoints".into());
+                renamed += 1;
+            }
+            _ => {}
+        }
+    }
+    assert!(renamed > 3 && waiting.is_none(), "{renamed} checkpoints, {waiting:?}");
+}
+
+fn failing_disk() {
+    let home = Home::new();
+    let expected = sha256(&finish(home.command(&strings(&training(&home.profile("whole"))))));
+    for (number, fault) in [
+        "fsync:error=EIO:when=9",
+        "fsync:error=EIO:when=12",
+        "fsync:error=EIO:when=15",
+        "rename:error=EIO:when=2",
+        "rename:error=ENOSPC:when=5",
+        "fsync:error=ENOSPC:when=20",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let profile = home.profile(&format!("failing-{number}"));
+        let inject = format!("inject={fault}");
+        let output =
+            home.traced(&["-e", "trace=fsync,rename", "-e", &inject], &strings(&training(&profile))).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{fault}: {}", complaint(&output));
+        assert!(complaint(&output).contains("error: "), "{fault}: {}", complaint(&output));
+        assert_eq!(messages(&home, &profile), MESSAGES as u64, "{fault}");
+        assert_eq!(sha256(&finish(home.command(&strings(&training(&profile))))), expected, "{fault}");
+    }
+}
+
+fn network() {
+    let home = Home::new();
+    let profile = home.profile("watched");
+    let model = base();
+    let model = model.to_str().unwrap();
+    let training = training(&profile);
+    for args in [
+        vec!["history", "add", &profile, "some.jsonl"],
+        strings(&training),
+        vec!["suggest", &profile, "--model", model, "--device", "cpu", "--prompt", "the kettle"],
+        vec!["erase", &profile, "--yes"],
+    ] {
+        finish(home.traced(&["-e", "trace=%network"], &args));
+        let touched: Vec<_> = calls(&home).into_iter().map(|(_, line)| line).collect();
+        assert!(touched.is_empty(), "{args:?}: {touched:?}");
+    }
+}

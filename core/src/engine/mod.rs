@@ -1,0 +1,391 @@
+//! The engine that an app embeds: one profile, one model, one worker thread that owns the device.
+//!
+//! Calls may come from any thread and block until they are done; what streams (text, progress) is handed to a closure on
+//! the caller's own thread. Answers are served while a training goes on. The history and the registry are also reached
+//! directly: they are safe to share.
+
+mod cancel;
+mod serving;
+mod worker;
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+pub use cancel::CancelToken;
+pub use serving::Prompt;
+
+use crate::adapter::Adapter;
+use crate::device::DeviceChoice;
+use crate::error::{Error, ErrorKind, Result};
+use crate::eval::{Evaluation, evaluate};
+use crate::generate::{GenerateOptions, Generation, Suggestion};
+use crate::history::{History, Removed, Selection};
+use crate::model::Model;
+use crate::personalize::{self, LearnEvent, LearnReport, LearnSettings, Place};
+use crate::policy::DutyCycle;
+use crate::profile::{EraseReport, KeySource, Profile, erase};
+use crate::registry::Registry;
+use crate::train::{TextRow, TrainingData};
+
+use serving::{Serving, cancelled_early};
+use worker::{Queue, Worker};
+
+/// What an engine is opened with.
+#[derive(Clone)]
+pub struct EngineOptions {
+    /// The folder of the profile; made where it is missing.
+    pub profile: PathBuf,
+    /// The base model: a folder or a GGUF file.
+    pub model: PathBuf,
+    /// What opens the profile's key.
+    pub key: KeySource,
+    /// Where to compute.
+    pub device: DeviceChoice,
+    /// Threads of the CPU; 0 means one a core.
+    pub threads: usize,
+    /// The share of one core that long work takes at most, over any minute: systems end background work that takes more.
+    /// `None` for all there is.
+    pub cpu_share: Option<f32>,
+}
+
+impl EngineOptions {
+    /// A profile and a model, all else by default.
+    pub fn new(profile: impl Into<PathBuf>, model: impl Into<PathBuf>) -> Self {
+        Self {
+            profile: profile.into(),
+            model: model.into(),
+            key: KeySource::Beside,
+            device: DeviceChoice::default(),
+            threads: 0,
+            cpu_share: None,
+        }
+    }
+}
+
+impl fmt::Debug for EngineOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineOptions")
+            .field("profile", &self.profile)
+            .field("model", &self.model)
+            .field("device", &self.device)
+            .field("threads", &self.threads)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the engine is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EngineState {
+    /// Nothing, or answering.
+    Idle,
+    /// Training: steps taken of how many.
+    Training {
+        /// Steps taken.
+        step: usize,
+        /// In all; 0 while the history is read.
+        steps: usize,
+    },
+    /// It was closed or erased.
+    Closed,
+}
+
+/// How a training ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LearnOutcome {
+    /// It went through the gate.
+    Finished(Box<LearnReport>),
+    /// It left a checkpoint; the next call goes on from there.
+    Paused(PauseReason),
+}
+
+/// Why a training paused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PauseReason {
+    /// The caller cancelled it.
+    Cancelled,
+    /// Memory was asked back.
+    MemoryPressure,
+    /// The engine is closing.
+    Closing,
+    /// The device was lost, and again when it was opened anew.
+    DeviceLost,
+}
+
+/// A profile with its model, ready to learn and to answer.
+pub struct Engine {
+    profile: Arc<Profile>,
+    registry: Registry,
+    queue: Arc<Queue>,
+    state: Arc<Mutex<EngineState>>,
+    worker: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Engine {
+    /// Opens the profile and starts the worker. The model is opened with the first call that needs it.
+    ///
+    /// # Errors
+    /// When the profile cannot be opened, or not with this key.
+    pub fn open(options: EngineOptions) -> Result<Self> {
+        let profile = Arc::new(Profile::create(&options.profile, &options.key)?);
+        let registry = Registry::open(&profile.adapters()?, profile.key())?;
+        let duty = options.cpu_share.map(DutyCycle::new).transpose()?;
+        let queue = Arc::new(Queue::default());
+        let worker = Worker::new(options, duty, registry.clone(), Arc::clone(&queue));
+        let thread = thread::Builder::new().name("idiolect".into()).spawn(move || worker.run());
+        let thread = thread.map_err(|cause| Error::new(ErrorKind::Io, format!("no thread for the engine: {cause}")))?;
+        let state = Arc::new(Mutex::new(EngineState::Idle));
+        Ok(Self { profile, registry, queue, state, worker: Mutex::new(Some(thread)) })
+    }
+
+    /// Opens the model now, so that the first answer need not wait for it.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or the device cannot hold it.
+    pub fn check(&self) -> Result<()> {
+        self.model().map(drop)
+    }
+
+    /// The model.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or the device cannot hold it.
+    pub fn model(&self) -> Result<Arc<Model>> {
+        self.task(|worker, reply| drop(reply.send(worker.model())))
+    }
+
+    /// What the engine is doing.
+    pub fn state(&self) -> EngineState {
+        if self.queue.is_closing() {
+            return EngineState::Closed;
+        }
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the person wrote.
+    pub fn history(&self) -> &History {
+        self.profile.history()
+    }
+
+    /// The adapters.
+    pub fn adapters(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Removes from the history, and with it all that a training under way has kept of it; adapters that learned from what
+    /// was removed are marked.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn remove_from_history(&self, selection: &Selection) -> Result<Removed> {
+        personalize::remove_from_history(&self.profile, selection)
+    }
+
+    /// Learns from the history: trains, measures, asks the gate. Goes on where an earlier call was paused or killed.
+    /// Nothing changed since the last training: its report again.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TrainingBusy`] while this or another process trains on the profile; what training, history and
+    /// registry refuse.
+    pub fn train(
+        &self,
+        settings: &LearnSettings,
+        cancel: &CancelToken,
+        on_event: &mut dyn FnMut(LearnEvent),
+    ) -> Result<LearnOutcome> {
+        let _lock = self.profile.lock_training()?;
+        let (profile, registry, folder) =
+            (Arc::clone(&self.profile), self.registry.clone(), self.profile.checkpoints()?);
+        let (settings, cancel, state) = (settings.clone(), cancel.clone(), Arc::clone(&self.state));
+        let (events, heard) = channel();
+        let (reply, answer) = channel();
+        self.queue.add_task(Box::new(move |worker| {
+            let place = Place { history: profile.history(), registry: &registry, folder: &folder, key: profile.key() };
+            let outcome = learn(worker, &place, &settings, &cancel, &events, &state);
+            *state.lock().unwrap_or_else(PoisonError::into_inner) = EngineState::Idle;
+            drop(events);
+            drop(reply.send(outcome));
+        }))?;
+        heard.into_iter().for_each(on_event);
+        received(&answer)
+    }
+
+    /// Continues a prompt with the adapter in use; `on_text` sees pieces of whole characters on the calling thread.
+    /// Cancelled, it gives what there is so far.
+    ///
+    /// # Errors
+    /// When the prompt is too long, an option is out of range, or the model cannot be opened.
+    pub fn generate(
+        &self,
+        prompt: &Prompt,
+        options: &GenerateOptions,
+        cancel: &CancelToken,
+        on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Generation> {
+        let (prompt, options, stop) = (prompt.clone(), options.clone(), cancel.clone());
+        let (pieces, shown) = channel::<String>();
+        let generation = self.begin_answer(move |serving| {
+            let mut show = |text: &str| match pieces.send(text.to_owned()) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            };
+            cancelled_early(serving.generate(&prompt, &options, &stop, &mut show))
+        })?;
+        for piece in shown {
+            if on_text(&piece).is_break() {
+                cancel.cancel();
+                break;
+            }
+        }
+        received(&generation)
+    }
+
+    /// The likeliest next words after a text, likeliest first.
+    ///
+    /// # Errors
+    /// As [`Engine::generate`].
+    pub fn suggest(&self, prompt: &str, count: usize, cancel: &CancelToken) -> Result<Vec<Suggestion>> {
+        let (prompt, cancel) = (prompt.to_owned(), cancel.clone());
+        let suggestions = self.begin_answer(move |serving| serving.suggest(&prompt, count, &cancel))?;
+        received(&suggestions)
+    }
+
+    /// The loss of texts under the model, with the adapter in use or without any.
+    ///
+    /// # Errors
+    /// When no text carries loss, or it was cancelled.
+    pub fn evaluate(&self, rows: &[TextRow], with_adapter: bool, cancel: &CancelToken) -> Result<Evaluation> {
+        let (rows, cancel, registry) = (rows.to_vec(), cancel.clone(), self.registry.clone());
+        self.task(move |worker, reply| {
+            let measured = worker.model().and_then(|model| {
+                let data = TrainingData::from_texts(&rows, &model, model.base().context.min(LONGEST_EVALUATED))?;
+                let active = if with_adapter { registry.active(&model)? } else { None };
+                let adapter: Option<Adapter> = active.map(|(_, adapter)| adapter);
+                worker.long_work(
+                    move || cancel.is_cancelled(),
+                    |session| evaluate(session, adapter.as_ref(), data.samples()),
+                )
+            });
+            drop(reply.send(measured));
+        })
+    }
+
+    /// Gives the model's memory back; a training under way pauses. The next call opens the model again.
+    ///
+    /// # Errors
+    /// When the engine is closed.
+    pub fn unload(&self) -> Result<()> {
+        self.queue.unload()
+    }
+
+    /// Ends all work, waits for it and frees the model. A training under way leaves a checkpoint. Later calls fail.
+    pub fn close(&self) {
+        self.queue.close();
+        let thread = self.worker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread.filter(|thread| thread.thread().id() != thread::current().id()) {
+            // A worker that panicked has nothing left to free.
+            drop(thread.join());
+        }
+    }
+
+    /// Closes the engine and erases the profile: key, history, checkpoints, adapters.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
+    pub fn erase(self) -> Result<EraseReport> {
+        self.close();
+        let folder = self.profile.folder().to_owned();
+        drop(self);
+        erase(&folder)
+    }
+
+    /// Has the worker do a task that sends its result, and waits for it.
+    fn task<T: Send + 'static>(&self, work: impl FnOnce(&mut Worker, Sender<Result<T>>) + Send + 'static) -> Result<T> {
+        let (reply, answer) = channel();
+        self.queue.add_task(Box::new(move |worker| work(worker, reply)))?;
+        received(&answer)
+    }
+
+    /// Has an answer made as soon as may be.
+    fn begin_answer<T: Send + 'static>(
+        &self,
+        make: impl FnOnce(&mut Serving) -> Result<T> + Send + 'static,
+    ) -> Result<Receiver<Result<T>>> {
+        let (reply, answer) = channel();
+        self.queue.add_answer(Box::new(move |serving| drop(reply.send(serving.and_then(make)))))?;
+        Ok(answer)
+    }
+}
+
+/// Longest text in tokens that an evaluation takes whole.
+const LONGEST_EVALUATED: usize = 1024;
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("state", &self.state()).finish_non_exhaustive()
+    }
+}
+
+/// What the worker sent. It sends nothing where it was closed first, or failed.
+fn received<T>(answer: &Receiver<Result<T>>) -> Result<T> {
+    answer.recv().unwrap_or_else(|_| Err(Error::new(ErrorKind::Closed, "the engine was closed, or its worker failed")))
+}
+
+/// A training on the worker; where the device is lost, once more on a device opened anew.
+fn learn(
+    worker: &mut Worker,
+    place: &Place<'_>,
+    settings: &LearnSettings,
+    cancel: &CancelToken,
+    events: &Sender<LearnEvent>,
+    state: &Arc<Mutex<EngineState>>,
+) -> Result<LearnOutcome> {
+    let tell = |event: LearnEvent| {
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        *state = match (&event, *state) {
+            (LearnEvent::Started { steps, resumed_at }, _) => {
+                EngineState::Training { step: *resumed_at, steps: *steps }
+            }
+            (LearnEvent::Step(report), EngineState::Training { steps, .. }) => {
+                EngineState::Training { step: report.step, steps }
+            }
+            (_, state) => state,
+        };
+        drop(state);
+        // A caller that has gone does not want to know.
+        let _ = events.send(event);
+    };
+    *state.lock().unwrap_or_else(PoisonError::into_inner) = EngineState::Training { step: 0, steps: 0 };
+    let mut lost = false;
+    loop {
+        let token = cancel.clone();
+        let learned = worker.long_work(
+            move || token.is_cancelled(),
+            |session| personalize::learn(session, place, settings, &mut |event| tell(event)),
+        );
+        return match learned {
+            Ok(report) => Ok(LearnOutcome::Finished(Box::new(report))),
+            Err(error) if error.kind() == ErrorKind::Cancelled => Ok(LearnOutcome::Paused(match () {
+                () if cancel.is_cancelled() => PauseReason::Cancelled,
+                () if worker.queue.is_closing() => PauseReason::Closing,
+                () => PauseReason::MemoryPressure,
+            })),
+            Err(error) if error.kind() == ErrorKind::Device && !lost => {
+                lost = true;
+                worker.drop_model();
+                continue;
+            }
+            Err(error) if error.kind() == ErrorKind::Device => Ok(LearnOutcome::Paused(PauseReason::DeviceLost)),
+            Err(error) => Err(error),
+        };
+    }
+}

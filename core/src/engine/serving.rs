@@ -1,0 +1,173 @@
+//! Answering: generation and suggestions, with the adapter in use and what the last prompt left in the cache.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use super::cancel::CancelToken;
+use crate::adapter::Adapter;
+use crate::error::{Error, ErrorKind, Result};
+use crate::generate::{
+    FinishReason, GenerateOptions, Generation, Generator, Suggestion, WordTable, chat_prompt, plain_prompt,
+};
+use crate::model::Model;
+use crate::registry::Registry;
+use crate::session::Session;
+
+/// Tokens that the cache grows by.
+const CAPACITY_STEP: usize = 256;
+
+/// Adapters that are kept opened, so that switching among them is quick.
+const MOST_OPENED: usize = 3;
+
+/// What to generate from.
+#[derive(Clone, PartialEq)]
+pub enum Prompt {
+    /// Text to go on with.
+    Text(String),
+    /// A message to answer, by the model's chat template.
+    Chat(String),
+}
+
+impl std::fmt::Debug for Prompt {
+    /// Never what the person wrote.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (name, text) = match self {
+            Self::Text(text) => ("Text", text),
+            Self::Chat(text) => ("Chat", text),
+        };
+        write!(f, "{name}({} bytes)", text.len())
+    }
+}
+
+/// A version and its strength: what an answer, and the cache, depend on beside the prompt.
+type Using = Option<(u32, u32)>;
+
+/// The part of the worker that answers.
+pub(super) struct Serving {
+    registry: Registry,
+    /// The session while nothing is loaded on it.
+    session: Option<Box<Session>>,
+    generator: Option<(Using, Generator<Box<Session>>)>,
+    opened: Vec<((u32, u32), Arc<Adapter>)>,
+    words: Option<Arc<WordTable>>,
+}
+
+impl Serving {
+    /// Answers on `session`, a sibling of the one that trains.
+    pub fn new(session: Session, registry: Registry) -> Self {
+        Self { registry, session: Some(Box::new(session)), generator: None, opened: Vec::new(), words: None }
+    }
+
+    /// Continues a prompt; `on_text` sees pieces of whole characters.
+    pub fn generate(
+        &mut self,
+        prompt: &Prompt,
+        options: &GenerateOptions,
+        cancel: &CancelToken,
+        on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Generation> {
+        let (using, adapter) = self.using()?;
+        let ids = self.ids(prompt, adapter.as_deref())?;
+        let token = cancel.clone();
+        let generator = self.generator(using, adapter.as_deref(), ids.len() + options.max_tokens, cancel)?;
+        generator.generate(&ids, options, &mut |text| match token.is_cancelled() {
+            true => ControlFlow::Break(()),
+            false => on_text(text),
+        })
+    }
+
+    /// The likeliest next words.
+    pub fn suggest(&mut self, prompt: &str, count: usize, cancel: &CancelToken) -> Result<Vec<Suggestion>> {
+        let (using, adapter) = self.using()?;
+        let ids = self.ids(&Prompt::Text(prompt.to_owned()), adapter.as_deref())?;
+        let words = self.words()?;
+        self.generator(using, adapter.as_deref(), ids.len() + 8, cancel)?.suggest(&ids, count, &words)
+    }
+
+    fn model(&self) -> Result<Arc<Model>> {
+        let session = self.session.as_deref().or(self.generator.as_ref().map(|(_, generator)| generator.session()));
+        session.map(|session| Arc::clone(session.model())).ok_or_else(lost)
+    }
+
+    fn ids(&self, prompt: &Prompt, adapter: Option<&Adapter>) -> Result<Vec<u32>> {
+        match prompt {
+            Prompt::Text(text) => plain_prompt(&*self.model()?, adapter, text),
+            Prompt::Chat(text) => chat_prompt(&*self.model()?, text),
+        }
+    }
+
+    fn words(&mut self) -> Result<Arc<WordTable>> {
+        let model = self.model()?;
+        Ok(Arc::clone(self.words.get_or_insert_with(|| Arc::new(WordTable::new(model.tokenizer())))))
+    }
+
+    /// What the registry says now: another process may have switched.
+    fn using(&mut self) -> Result<(Using, Option<Arc<Adapter>>)> {
+        let state = self.registry.state()?;
+        let Some(number) = state.active else { return Ok((None, None)) };
+        let version = state.version(number)?;
+        let key = (number, version.strength.to_bits());
+        if version.strength == 0.0 {
+            return Ok((None, None));
+        }
+        if let Some(at) = self.opened.iter().position(|(opened, _)| *opened == key) {
+            let found = self.opened.remove(at);
+            self.opened.push(found.clone());
+            return Ok((Some(key), Some(found.1)));
+        }
+        let adapter = Arc::new(self.registry.load(number, &*self.model()?)?);
+        self.opened.push((key, Arc::clone(&adapter)));
+        let excess = self.opened.len().saturating_sub(MOST_OPENED);
+        self.opened.drain(..excess);
+        Ok((Some(key), Some(adapter)))
+    }
+
+    /// A generator with room for `tokens`, for what is in use now: the one that there is, if it is that.
+    fn generator(
+        &mut self,
+        using: Using,
+        adapter: Option<&Adapter>,
+        tokens: usize,
+        cancel: &CancelToken,
+    ) -> Result<&mut Generator<Box<Session>>> {
+        let fits = |(key, generator): &(Using, Generator<_>)| *key == using && generator.capacity() >= tokens;
+        if !self.generator.as_ref().is_some_and(fits) {
+            let context = self.model()?.base().context;
+            let capacity = tokens.next_multiple_of(CAPACITY_STEP).min(context).max(tokens);
+            let session = self.session.take().or(self.generator.take().map(|(_, generator)| generator.into_session()));
+            let session = session.ok_or_else(lost)?;
+            self.generator = Some((using, Generator::new(session, adapter, capacity)?));
+        }
+        let (_, generator) = self.generator.as_mut().ok_or_else(lost)?;
+        let token = cancel.clone();
+        generator.session_mut().set_between(Some(Arc::new(move || match token.is_cancelled() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        })));
+        Ok(generator)
+    }
+
+    /// Whether the session went with a failed call, so that the model has to be opened anew.
+    pub fn is_lost(&self) -> bool {
+        self.session.is_none() && self.generator.is_none()
+    }
+}
+
+fn lost() -> Error {
+    Error::new(ErrorKind::Device, "the device was lost in an earlier call")
+}
+
+/// An answer that was cancelled before its first token.
+pub(super) fn cancelled_early(result: Result<Generation>) -> Result<Generation> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::Cancelled => Ok(Generation {
+            text: String::new(),
+            ids: Vec::new(),
+            finish_reason: FinishReason::Cancelled,
+            prompt_tokens: 0,
+            prefill_seconds: 0.0,
+            decode_seconds: 0.0,
+        }),
+        other => other,
+    }
+}

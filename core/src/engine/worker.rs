@@ -1,0 +1,251 @@
+//! The one thread that owns device and model.
+//!
+//! Two queues: answers, which people wait for, and long work. An answer goes before long work, and is served within it,
+//! between two of its pieces.
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use cpu_time::ProcessTime;
+
+use super::EngineOptions;
+use super::serving::Serving;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::Model;
+use crate::policy::DutyCycle;
+use crate::registry::Registry;
+use crate::session::Session;
+
+/// Rest between two looks at what waits.
+const NAP: Duration = Duration::from_millis(20);
+
+/// A piece of work that people wait for.
+pub(super) type Answer = Box<dyn FnOnce(Result<&mut Serving>) + Send>;
+
+/// Any other work.
+pub(super) type Task = Box<dyn FnOnce(&mut Worker) + Send>;
+
+/// What callers and worker share.
+#[derive(Default)]
+pub(super) struct Queue {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    answers: VecDeque<Answer>,
+    tasks: VecDeque<Task>,
+    closing: bool,
+    /// The model shall be dropped as soon as may be.
+    unload: bool,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // Nothing panics while it is held.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, add: impl FnOnce(&mut Waiting)) -> Result<()> {
+        let mut waiting = self.lock();
+        if waiting.closing {
+            return Err(closed());
+        }
+        add(&mut waiting);
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    pub fn add_answer(&self, answer: Answer) -> Result<()> {
+        self.add(|waiting| waiting.answers.push_back(answer))
+    }
+
+    pub fn add_task(&self, task: Task) -> Result<()> {
+        self.add(|waiting| waiting.tasks.push_back(task))
+    }
+
+    /// Has the model dropped: long work under way pauses.
+    pub fn unload(&self) -> Result<()> {
+        self.add(|waiting| waiting.unload = true)
+    }
+
+    /// Ends all work; what still waits is refused.
+    pub fn close(&self) {
+        self.lock().closing = true;
+        self.changed.notify_all();
+    }
+
+    pub fn is_closing(&self) -> bool {
+        self.lock().closing
+    }
+
+    /// Whether long work has to make way.
+    pub fn wants_unload(&self) -> bool {
+        self.lock().unload
+    }
+
+    fn next_answer(&self) -> Option<Answer> {
+        self.lock().answers.pop_front()
+    }
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the engine is closed")
+}
+
+enum Next {
+    Answer(Answer),
+    Task(Task),
+    Unload,
+    Close,
+}
+
+/// Runs on its own thread until it is closed.
+pub(super) struct Worker {
+    options: EngineOptions,
+    duty: Option<Arc<Mutex<DutyCycle>>>,
+    registry: Registry,
+    pub queue: Arc<Queue>,
+    loaded: Option<Loaded>,
+}
+
+/// The model on its device, twice: for long work and for answers.
+struct Loaded {
+    session: Session,
+    serving: Arc<Mutex<Serving>>,
+}
+
+impl Worker {
+    pub fn new(options: EngineOptions, duty: Option<DutyCycle>, registry: Registry, queue: Arc<Queue>) -> Self {
+        Self { options, duty: duty.map(|duty| Arc::new(Mutex::new(duty))), registry, queue, loaded: None }
+    }
+
+    /// Works until the queue is closed.
+    pub fn run(mut self) {
+        loop {
+            match self.next() {
+                Next::Close => return,
+                Next::Unload => {
+                    self.loaded = None;
+                    self.queue.lock().unload = false;
+                }
+                // A panic is a defect of ours; the caller gets an error, and the next call a new model.
+                Next::Answer(answer) => {
+                    if catch_unwind(AssertUnwindSafe(|| self.answer(answer))).is_err() {
+                        self.loaded = None;
+                    }
+                }
+                Next::Task(task) => {
+                    if catch_unwind(AssertUnwindSafe(|| task(&mut self))).is_err() {
+                        self.loaded = None;
+                    }
+                }
+            }
+        }
+    }
+
+    fn next(&self) -> Next {
+        let mut waiting = self.queue.lock();
+        loop {
+            if waiting.closing {
+                return Next::Close;
+            }
+            if waiting.unload {
+                return Next::Unload;
+            }
+            if let Some(answer) = waiting.answers.pop_front() {
+                return Next::Answer(answer);
+            }
+            if let Some(task) = waiting.tasks.pop_front() {
+                return Next::Task(task);
+            }
+            waiting = self.queue.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn answer(&mut self, answer: Answer) {
+        match self.load() {
+            Ok(loaded) => {
+                let serving = Arc::clone(&loaded.serving);
+                serve(&serving, answer);
+                if lock(&serving).is_lost() {
+                    self.loaded = None;
+                }
+            }
+            Err(error) => answer(Err(error)),
+        }
+    }
+
+    fn load(&mut self) -> Result<&mut Loaded> {
+        if self.loaded.is_none() {
+            let model = Arc::new(Model::open(&self.options.model)?);
+            let session = Session::with_threads(model, self.options.device, self.options.threads)?;
+            let serving = Serving::new(session.sibling()?, self.registry.clone());
+            self.loaded = Some(Loaded { session, serving: Arc::new(Mutex::new(serving)) });
+        }
+        self.loaded.as_mut().ok_or_else(closed)
+    }
+
+    /// The model, opened where it is not.
+    pub fn model(&mut self) -> Result<Arc<Model>> {
+        Ok(Arc::clone(self.load()?.session.model()))
+    }
+
+    /// Drops the model: what its device holds is not known any more.
+    pub fn drop_model(&mut self) {
+        self.loaded = None;
+    }
+
+    /// Does long work on the session. Answers are served meanwhile; `ends` says when it has to end.
+    pub fn long_work<T>(
+        &mut self,
+        ends: impl Fn() -> bool + Send + Sync + 'static,
+        work: impl FnOnce(&mut Session) -> Result<T>,
+    ) -> Result<T> {
+        let (queue, duty) = (Arc::clone(&self.queue), self.duty.clone());
+        let loaded = self.load()?;
+        let (serving, queue_ends) = (Arc::clone(&loaded.serving), Arc::clone(&queue));
+        let ends = move || ends() || queue_ends.is_closing() || queue_ends.wants_unload();
+        let between = move || {
+            loop {
+                if ends() {
+                    return ControlFlow::Break(());
+                }
+                while let Some(answer) = queue.next_answer() {
+                    serve(&serving, answer);
+                }
+                let rest = duty.as_ref().map_or(Duration::ZERO, |duty| owed_rest(duty));
+                if rest.is_zero() {
+                    return ControlFlow::Continue(());
+                }
+                std::thread::sleep(rest.min(NAP));
+            }
+        };
+        loaded.session.set_between(Some(Arc::new(between)));
+        let done = work(&mut loaded.session);
+        loaded.session.set_between(None);
+        if done.as_ref().is_err_and(|error| error.kind() == ErrorKind::Device) {
+            self.loaded = None;
+        }
+        done
+    }
+}
+
+/// How long the duty cycle wants a rest now.
+fn owed_rest(duty: &Mutex<DutyCycle>) -> Duration {
+    static BEGAN: OnceLock<Instant> = OnceLock::new();
+    let now = BEGAN.get_or_init(Instant::now).elapsed();
+    duty.lock().unwrap_or_else(PoisonError::into_inner).rest(now, ProcessTime::now().as_duration())
+}
+
+fn lock(serving: &Mutex<Serving>) -> MutexGuard<'_, Serving> {
+    serving.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn serve(serving: &Mutex<Serving>, answer: Answer) {
+    answer(Ok(&mut lock(serving)));
+}

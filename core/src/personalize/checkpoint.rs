@@ -1,0 +1,198 @@
+//! Checkpoints: what a training has come to, sealed, in two files that are written in turn.
+//!
+//! A checkpoint replaces the one before the last, so that a damaged one falls back to its predecessor. Content, within
+//! the seal: the length of a note (u32), the note (JSON), then arrays, each a length (u64) and f32 values; all
+//! little-endian.
+
+use std::fs;
+use std::io::{ErrorKind as IoKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::staged::{private_file, whole_file};
+use crate::seal::{Key, Purpose, SealedReader, SealedWriter};
+
+const SLOTS: [&str; 2] = ["training-a", "training-b"];
+
+/// Values that are converted at a time.
+const CHUNK: usize = 16 << 10;
+
+/// The checkpoints of one profile.
+pub(crate) struct Checkpoints {
+    folder: PathBuf,
+    key: Key,
+    /// The number of the last one.
+    sequence: u64,
+}
+
+/// One that was read.
+pub(crate) struct Saved<N> {
+    pub note: N,
+    pub arrays: Vec<Vec<f32>>,
+    /// A newer one was damaged.
+    pub fell_back: bool,
+}
+
+/// Hands arrays to a sink, one after the other.
+pub(crate) type Arrays<'a> = &'a mut dyn FnMut(&mut dyn FnMut(&[f32]) -> Result<()>) -> Result<()>;
+
+impl Checkpoints {
+    /// The checkpoints in `folder`, which is made where it is missing.
+    pub fn open(folder: &Path, key: &Key) -> Result<Self> {
+        fs::create_dir_all(folder).map_err(|cause| Error::io(folder, &cause))?;
+        Ok(Self { folder: folder.to_owned(), key: key.clone(), sequence: 0 })
+    }
+
+    /// Writes a checkpoint, durably; on an error the ones before are untouched.
+    pub fn save(&mut self, note: &impl Serialize, arrays: Arrays<'_>) -> Result<()> {
+        let sequence = self.sequence + 1;
+        let name = SLOTS[(sequence % 2) as usize];
+        let path = self.folder.join(name);
+        let io = |cause| Error::io(&path, &cause);
+        let note = serde_json::to_vec(&(sequence, note))
+            .map_err(|_| Error::new(ErrorKind::BadData, "a checkpoint's note that cannot be written as JSON"))?;
+        whole_file(&path, |staging| {
+            let file = private_file(staging).map_err(io)?;
+            let mut writer = SealedWriter::begin(file, &path, &self.key, Purpose::Checkpoint, name)?;
+            writer.write_all(&(note.len() as u32).to_le_bytes()).and_then(|()| writer.write_all(&note)).map_err(io)?;
+            arrays(&mut |values| {
+                writer.write_all(&(values.len() as u64).to_le_bytes()).map_err(io)?;
+                let mut parts = values.chunks(CHUNK);
+                parts.try_for_each(|part| writer.write_all(bytemuck::cast_slice(part))).map_err(io)
+            })?;
+            writer.finish().map(drop).map_err(io)
+        })?;
+        self.sequence = sequence;
+        Ok(())
+    }
+
+    /// The newest checkpoint that opens, if there is any.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WrongKey`] under another key.
+    pub fn latest<N: DeserializeOwned>(&mut self) -> Result<Option<Saved<N>>> {
+        let mut damaged = false;
+        let mut found: Option<(u64, Saved<N>)> = None;
+        for name in SLOTS.into_iter().filter(|name| self.folder.join(name).exists()) {
+            match self.read::<N>(name) {
+                Ok((sequence, saved)) => {
+                    if found.as_ref().is_none_or(|(newest, _)| *newest < sequence) {
+                        found = Some((sequence, saved));
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::BadFile => damaged = true,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found.map(|(sequence, mut saved)| {
+            self.sequence = sequence;
+            saved.fell_back = damaged;
+            saved
+        }))
+    }
+
+    fn read<N: DeserializeOwned>(&self, name: &str) -> Result<(u64, Saved<N>)> {
+        let path = self.folder.join(name);
+        let bad = |what: &str| Error::bad_file(&path, "checkpoint", what);
+        let broken = |cause: std::io::Error| match cause.kind() {
+            IoKind::InvalidData | IoKind::UnexpectedEof => bad("damaged or cut off"),
+            _ => Error::io(&path, &cause),
+        };
+        let file = fs::File::open(&path).map_err(|cause| Error::io(&path, &cause))?;
+        let mut reader = SealedReader::open(file, &path, &self.key, Purpose::Checkpoint, name)?;
+        let mut len = [0; 4];
+        reader.read_exact(&mut len).map_err(broken)?;
+        let mut note = Vec::new();
+        reader.by_ref().take(u64::from(u32::from_le_bytes(len))).read_to_end(&mut note).map_err(broken)?;
+        let (sequence, note) = serde_json::from_slice(&note).map_err(|_| bad("of another version"))?;
+        let mut arrays = Vec::new();
+        let mut len = [0; 8];
+        while reader.read(&mut len[..1]).map_err(broken)? == 1 {
+            reader.read_exact(&mut len[1..]).map_err(broken)?;
+            arrays.push(read_values(&mut reader, u64::from_le_bytes(len)).map_err(broken)?);
+        }
+        Ok((sequence, Saved { note, arrays, fell_back: false }))
+    }
+
+    /// Whether there is any.
+    pub fn exist(&self) -> bool {
+        SLOTS.iter().any(|name| self.folder.join(name).exists())
+    }
+
+    /// Removes all of them.
+    pub fn clear(&self) -> Result<()> {
+        for path in SLOTS.iter().map(|name| self.folder.join(name)) {
+            match fs::remove_file(&path) {
+                Err(cause) if cause.kind() != IoKind::NotFound => return Err(Error::io(&path, &cause)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Memory grows with what is really there, not with what the length claims.
+fn read_values(reader: &mut impl Read, count: u64) -> std::io::Result<Vec<f32>> {
+    let mut values: Vec<f32> = Vec::new();
+    while (values.len() as u64) < count {
+        let start = values.len();
+        values.resize(start + CHUNK.min((count - start as u64) as usize), 0.0);
+        reader.read_exact(bytemuck::cast_slice_mut(&mut values[start..]))?;
+    }
+    Ok(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn save(checkpoints: &mut Checkpoints, step: u32, arrays: &[Vec<f32>]) {
+        checkpoints.save(&step, &mut |sink| arrays.iter().try_for_each(|values| sink(values))).unwrap();
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_falls_back_to_the_one_before() {
+        let home = tempfile::tempdir().unwrap();
+        let key = Key::random().unwrap();
+        let mut checkpoints = Checkpoints::open(home.path(), &key).unwrap();
+        assert!(checkpoints.latest::<u32>().unwrap().is_none());
+        let arrays = |step: u32| vec![vec![step as f32; 40_000], Vec::new(), vec![-1.5]];
+        (1..=3).for_each(|step| save(&mut checkpoints, step, &arrays(step)));
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 2);
+
+        let latest = |key: &Key| Checkpoints::open(home.path(), key)?.latest::<u32>();
+        let read = latest(&key).unwrap().unwrap();
+        assert_eq!((read.note, &read.arrays, read.fell_back), (3, &arrays(3), false));
+        assert!(matches!(latest(&Key::random().unwrap()), Err(error) if error.kind() == ErrorKind::WrongKey));
+
+        let newest = home.path().join(SLOTS[1]);
+        let whole = fs::read(&newest).unwrap();
+        let flipped = |at: usize| {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 4;
+            bytes
+        };
+        for (what, bytes) in [
+            ("cut", whole[..whole.len() - 1].to_vec()),
+            ("halved", whole[..whole.len() / 2].to_vec()),
+            ("empty", Vec::new()),
+            ("header", flipped(14)),
+            ("middle", flipped(whole.len() / 2)),
+            ("end", flipped(whole.len() - 3)),
+        ] {
+            fs::write(&newest, bytes).unwrap();
+            let read = latest(&key).unwrap().unwrap();
+            assert_eq!((read.note, &read.arrays, read.fell_back), (2, &arrays(2), true), "{what}");
+        }
+        // The next one takes the damaged one's place.
+        let mut checkpoints = Checkpoints::open(home.path(), &key).unwrap();
+        checkpoints.latest::<u32>().unwrap();
+        save(&mut checkpoints, 4, &arrays(4));
+        assert_eq!(latest(&key).unwrap().unwrap().note, 4);
+        checkpoints.clear().unwrap();
+        assert!(latest(&key).unwrap().is_none());
+    }
+}

@@ -1,0 +1,198 @@
+//! The history as samples, and which of it a training learns from.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+use super::settings::LearnSettings;
+use crate::error::Result;
+use crate::gate::{Fitness, Learnability, Screen, Tally, Written};
+use crate::history::{History, LearnableSample, SampleId, Split};
+use crate::model::Model;
+use crate::privacy::Filter;
+use crate::train::{Sample, TextRow, sample_of_text};
+
+/// Which rows of the history a training uses, by number alone: what a resumed training reads again, so that rows that
+/// were added or repeated meanwhile do not change it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Selection {
+    /// The history's revision when it was made.
+    pub revision: u64,
+    /// Sample and how often it stands in an epoch.
+    training: BTreeMap<i64, u32>,
+    validation: BTreeMap<i64, u32>,
+    /// Sample and its cluster of near-duplicates.
+    held_out: BTreeMap<i64, i64>,
+}
+
+/// The samples of a training.
+pub(crate) struct Corpus {
+    pub training: Vec<Sample>,
+    /// Whether a training sample began with the document-start token.
+    pub plain: bool,
+    pub validation: Vec<Sample>,
+    pub held_out: Vec<Sample>,
+    /// The cluster of each held-out sample.
+    pub clusters: Vec<u64>,
+}
+
+impl Selection {
+    /// Chooses from the history as it is now, and says whether it is fit to be learned from.
+    pub fn new(history: &History, settings: &LearnSettings) -> Result<(Self, Fitness)> {
+        loop {
+            // Where something is written between two reads, what was chosen is chosen again.
+            if let Some(chosen) = Self::choose(history, settings)? {
+                return Ok(chosen);
+            }
+        }
+    }
+
+    fn choose(history: &History, settings: &LearnSettings) -> Result<Option<(Self, Fitness)>> {
+        let revision = history.revision()?;
+        let mut screen = Screen::new();
+        each_row(history, revision, |_, row| screen.see(&written(row)))?;
+        let sieve = screen.finish();
+        let mut selection =
+            Self { revision, training: BTreeMap::new(), validation: BTreeMap::new(), held_out: BTreeMap::new() };
+        let mut tally = Tally::default();
+        // What each cluster still has a claim to: of many that count for little, some are taken.
+        let mut claims: HashMap<i64, f64> = HashMap::new();
+        let whole = each_row(history, revision, |split, row| {
+            let learnability = sieve.judge(&written(row));
+            tally.add(&written(row), learnability);
+            if learnability == Learnability::NotLanguage {
+                return;
+            }
+            let id = row.id.0;
+            match split {
+                Split::Training => {
+                    let claim = claims.entry(row.cluster.0).or_default();
+                    *claim += row.count as f64 * learnability.weight();
+                    let times = (*claim + 1e-9).floor();
+                    *claim -= times;
+                    if times > 0.0 {
+                        selection.training.insert(id, times as u32);
+                    }
+                }
+                Split::Validation => {
+                    selection.validation.insert(id, 1);
+                    if selection.validation.len() > settings.most_validation {
+                        selection.validation.pop_first();
+                    }
+                }
+                Split::HeldOut => {
+                    selection.held_out.insert(id, row.cluster.0);
+                    if selection.held_out.len() > settings.most_held_out {
+                        selection.held_out.pop_first();
+                    }
+                }
+            }
+        })?;
+        Ok(whole.then(|| (selection, tally.fitness())))
+    }
+
+    /// The samples that training learns from.
+    pub fn learned_from(&self) -> impl Iterator<Item = SampleId> {
+        self.training.keys().map(|&id| SampleId(id))
+    }
+
+    /// Whether every chosen row is still there.
+    pub fn is_whole(&self, history: &History) -> Result<bool> {
+        if history.revision()? == self.revision {
+            return Ok(true);
+        }
+        let mut found = 0;
+        for (split, chosen) in [(Split::Training, &self.training), (Split::Validation, &self.validation)] {
+            for row in history.learnable(split)? {
+                found += usize::from(chosen.contains_key(&row?.id.0));
+            }
+        }
+        for row in history.learnable(Split::HeldOut)? {
+            found += usize::from(self.held_out.contains_key(&row?.id.0));
+        }
+        Ok(found == self.len())
+    }
+
+    /// Rows chosen.
+    fn len(&self) -> usize {
+        self.training.len() + self.validation.len() + self.held_out.len()
+    }
+
+    /// Reads the chosen rows; `None` where one of them was removed meanwhile.
+    pub fn read(&self, history: &History, model: &Model, settings: &LearnSettings) -> Result<Option<Corpus>> {
+        let mut corpus = Corpus {
+            training: Vec::new(),
+            plain: false,
+            validation: Vec::new(),
+            held_out: Vec::new(),
+            clusters: Vec::new(),
+        };
+        let mut found = 0;
+        for split in Split::ALL {
+            for row in history.learnable(split)? {
+                let row = row?;
+                let id = row.id.0;
+                let Some(times) = (match split {
+                    Split::Training => self.training.get(&id).copied(),
+                    Split::Validation => self.validation.get(&id).copied(),
+                    Split::HeldOut => self.held_out.get(&id).map(|_| 1),
+                }) else {
+                    continue;
+                };
+                found += 1;
+                let text = masked_row(&row, &settings.filter, model);
+                let sample = sample_of_text(&text, model.tokenizer(), settings.train.seq_len)?;
+                if sample.supervised() == 0 {
+                    continue;
+                }
+                match split {
+                    Split::Training => {
+                        corpus.plain |= text.context.is_none();
+                        corpus.training.extend(std::iter::repeat_n(sample, times as usize));
+                    }
+                    Split::Validation => corpus.validation.push(sample),
+                    Split::HeldOut => {
+                        corpus.held_out.push(sample);
+                        corpus.clusters.push(self.held_out[&id].cast_unsigned());
+                    }
+                }
+            }
+        }
+        if found < self.len() {
+            return Ok(None);
+        }
+        Ok(Some(corpus))
+    }
+}
+
+/// Shows every row that training may use; whether all of them were of `revision`.
+fn each_row(history: &History, revision: u64, mut see: impl FnMut(Split, &LearnableSample)) -> Result<bool> {
+    for split in Split::ALL {
+        let rows = history.learnable(split)?;
+        if rows.revision() != revision {
+            return Ok(false);
+        }
+        for row in rows {
+            see(split, &row?);
+        }
+    }
+    Ok(true)
+}
+
+/// A row as the screen sees it.
+fn written(row: &LearnableSample) -> Written<'_> {
+    Written {
+        text: &row.text,
+        repeats: row.count,
+        cluster: row.cluster.0.cast_unsigned(),
+        cluster_size: row.cluster_size,
+    }
+}
+
+/// A row as training sees it: private places masked, and without its context where the model has no chat template.
+fn masked_row(row: &LearnableSample, filter: &Filter, model: &Model) -> TextRow {
+    let masked = filter.mask(row.text.trim());
+    let context = row.context.as_deref().filter(|_| model.tokenizer().chat_template().is_some());
+    let context = context.map(|context| filter.mask(context).text);
+    TextRow { text: masked.text, context, masked: masked.placeholders }
+}

@@ -1,0 +1,57 @@
+//! What a training tells while it goes on.
+
+use serde::Serialize;
+
+use crate::train::StepReport;
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum LearnEvent {
+    /// The training begins, or goes on from a checkpoint.
+    Started {
+        /// Optimizer steps in all.
+        steps: usize,
+        /// Steps that an earlier run has taken already.
+        resumed_at: usize,
+    },
+    /// There was a checkpoint, and it is of no use any more.
+    CheckpointDropped(DropReason),
+    /// The newest checkpoint was damaged; the one before it is used.
+    CheckpointDamaged,
+    /// A step was taken.
+    Step(StepReport),
+    /// A pass over all samples ended.
+    Epoch {
+        /// Passes so far.
+        epoch: usize,
+        /// Mean loss on the validation samples, nats a token.
+        validation_nll: f64,
+    },
+    /// The candidate is measured for the gate.
+    Measuring {
+        /// Samples measured, of all sets together.
+        done: usize,
+        /// Of how many, as far as it is known.
+        total: usize,
+    },
+}
+
+/// Why a checkpoint was dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DropReason {
+    /// Samples that it learned from were removed from the history.
+    HistoryRemoved,
+    /// Settings, base model or device are others.
+    SettingsChanged,
+}
+
+impl std::fmt::Display for DropReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::HistoryRemoved => "samples that it learned from were removed from the history",
+            Self::SettingsChanged => "settings, base model or device are others now",
+        })
+    }
+}

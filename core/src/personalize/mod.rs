@@ -1,0 +1,21 @@
+//! Learning from the history: from what the person wrote to an adapter in use, or the reason why not.
+//!
+//! A training reads its split of the history, masked by the privacy filter, trains a fresh adapter beside replayed generic
+//! text, measures it on held-out samples and on generic text, asks the gate, and enters what was promoted into the
+//! registry. It can be ended at every moment, by a caller, the system or a power loss, and goes on from a checkpoint to
+//! the same bits.
+
+mod checkpoint;
+mod corpus;
+mod course;
+mod events;
+mod records;
+mod report;
+mod settings;
+mod upkeep;
+
+pub(crate) use course::{Place, learn};
+pub use events::{DropReason, LearnEvent};
+pub use report::LearnReport;
+pub use settings::LearnSettings;
+pub use upkeep::{is_paused, last_report, remove_from_history};

@@ -1,0 +1,98 @@
+//! What a profile keeps of its trainings beside checkpoints: the last report, and which rows the present one reads.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::corpus::Selection;
+use super::report::LearnReport;
+use super::settings::LearnSettings;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::Model;
+use crate::seal::{Key, Purpose, read_sealed, write_sealed};
+
+const LAST: &str = "last-training";
+const SELECTION: &str = "selection";
+
+/// What two trainings have to have in common to come to the same on the same rows (on the same device; another one
+/// rounds otherwise).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct RunKey {
+    settings: String,
+    base_fingerprint: String,
+}
+
+impl RunKey {
+    pub fn new(model: &Model, settings: &LearnSettings) -> Self {
+        Self { settings: settings.digest(), base_fingerprint: model.fingerprint().to_owned() }
+    }
+}
+
+/// The last training that came to its end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct LastTraining {
+    pub run: RunKey,
+    /// The history's revision that it learned from.
+    pub revision: u64,
+    /// How often the gate was asked since it last promoted.
+    pub asked: u32,
+    pub report: LearnReport,
+}
+
+/// The sealed files.
+pub(super) struct Records {
+    folder: PathBuf,
+    key: Key,
+}
+
+impl Records {
+    pub fn open(folder: &Path, key: &Key) -> Result<Self> {
+        fs::create_dir_all(folder).map_err(|cause| Error::io(folder, &cause))?;
+        Ok(Self { folder: folder.to_owned(), key: key.clone() })
+    }
+
+    pub fn last(&self) -> Result<Option<LastTraining>> {
+        self.read(LAST)
+    }
+
+    pub fn write_last(&self, last: &LastTraining) -> Result<()> {
+        self.write(LAST, last)
+    }
+
+    pub fn selection(&self) -> Result<Option<Selection>> {
+        self.read(SELECTION)
+    }
+
+    pub fn write_selection(&self, selection: &Selection) -> Result<()> {
+        self.write(SELECTION, selection)
+    }
+
+    pub fn clear_selection(&self) -> Result<()> {
+        let path = self.folder.join(SELECTION);
+        match fs::remove_file(&path) {
+            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(Error::io(&path, &cause)),
+            _ => Ok(()),
+        }
+    }
+
+    /// `None` where there is none, or it is damaged or of another version: it can be made again.
+    fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        let path = self.folder.join(name);
+        if !path.exists() {
+            return Ok(None);
+        }
+        match read_sealed(&path, &self.key, Purpose::Checkpoint, name) {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+            Err(error) if error.kind() == ErrorKind::BadFile => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn write(&self, name: &str, value: &impl Serialize) -> Result<()> {
+        let bytes = serde_json::to_vec(value)
+            .map_err(|_| Error::new(ErrorKind::BadData, "a record that cannot be written as JSON"))?;
+        write_sealed(&self.folder.join(name), &self.key, Purpose::Checkpoint, name, &bytes)
+    }
+}

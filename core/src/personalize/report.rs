@@ -1,0 +1,56 @@
+//! What a training on the history came to.
+
+use serde::{Deserialize, Serialize};
+
+use crate::device::DeviceInfo;
+use crate::gate::Verdict;
+use crate::train::TrainingSummary;
+
+/// The report of a training that went through the gate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LearnReport {
+    /// What became of the candidate, and why, in numbers.
+    pub verdict: Verdict,
+    /// The version that it became, if it was promoted.
+    pub version: Option<u32>,
+    /// SHA-256 of the candidate's parameters, promoted or not.
+    pub candidate_sha256: Option<String>,
+    /// The share of its effect that it is used with.
+    pub strength: f32,
+    /// Samples learned from, repeats counted; validation samples; held-out samples.
+    pub samples: [usize; 3],
+    /// The training's steps, losses, tokens and seconds.
+    pub summary: TrainingSummary,
+    /// Mean validation loss after every epoch, nats a token.
+    pub validation: Vec<f64>,
+    /// The epoch whose parameters the candidate has, from 1; none where nothing was validated.
+    pub best_epoch: Option<usize>,
+    /// Whether it went on from a checkpoint.
+    pub resumed: bool,
+    /// Whether nothing had changed since the last training, so that this is its report.
+    pub unchanged: bool,
+    /// How often the gate was asked since it last promoted, this time included.
+    pub asked: u32,
+    /// The device, in words.
+    pub device: String,
+}
+
+impl LearnReport {
+    /// The report on a history that was not learned from.
+    pub(super) fn unfit(verdict: Verdict, device: &DeviceInfo) -> Self {
+        Self {
+            verdict,
+            version: None,
+            candidate_sha256: None,
+            strength: 1.0,
+            samples: [0; 3],
+            summary: TrainingSummary::default(),
+            validation: Vec::new(),
+            best_epoch: None,
+            resumed: false,
+            unchanged: false,
+            asked: 0,
+            device: device.name.clone(),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What a caller may choose about learning from the history.
+
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use crate::adapter::LoraOptions;
+use crate::gate::GateSettings;
+use crate::privacy::Filter;
+use crate::train::TrainOptions;
+
+/// The settings of a training on the history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LearnSettings {
+    /// Steps, batches, rate, seed, budget.
+    pub train: TrainOptions,
+    /// The adapter's shape.
+    pub lora: LoraOptions,
+    /// What is hidden from training.
+    pub filter: Filter,
+    /// What the candidate has to show.
+    pub gate: GateSettings,
+    /// The share of tokens that generic text has in training, so that the model forgets less.
+    pub replay_share: f64,
+    /// Validation samples at most: they are measured after every epoch.
+    pub most_validation: usize,
+    /// Held-out samples at most.
+    pub most_held_out: usize,
+    /// Time between two checkpoints. Flash wears with writes, so they come by time, not by step.
+    pub checkpoint_every: Duration,
+}
+
+impl Default for LearnSettings {
+    fn default() -> Self {
+        Self {
+            train: TrainOptions::default(),
+            lora: LoraOptions::default(),
+            filter: Filter::default(),
+            gate: GateSettings::default(),
+            replay_share: 0.2,
+            most_validation: 200,
+            most_held_out: 1000,
+            checkpoint_every: Duration::from_millis(1900),
+        }
+    }
+}
+
+impl LearnSettings {
+    /// What makes two trainings on the same history come to the same, as hexadecimal digits: all settings but the memory
+    /// budget and the time between checkpoints, which change no bit.
+    pub(super) fn digest(&self) -> String {
+        let train = TrainOptions { budget_bytes: None, ..self.train.clone() };
+        let text = format!("{:?}", Self { train, checkpoint_every: Duration::ZERO, ..self.clone() });
+        Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_follows_what_changes_the_result() {
+        let settings = LearnSettings::default();
+        let with_train = |train| LearnSettings { train, ..settings.clone() };
+        for (other, same) in [
+            (settings.clone(), true),
+            (with_train(TrainOptions { budget_bytes: Some(1), ..TrainOptions::default() }), true),
+            (with_train(TrainOptions { seed: 1, ..TrainOptions::default() }), false),
+            (LearnSettings { checkpoint_every: Duration::from_secs(1), ..settings.clone() }, true),
+            (LearnSettings { replay_share: 0.1, ..settings.clone() }, false),
+            (
+                LearnSettings { lora: LoraOptions { rank: Some(4), ..LoraOptions::default() }, ..settings.clone() },
+                false,
+            ),
+        ] {
+            assert_eq!(other.digest() == settings.digest(), same, "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! An adapter's folder in one `.tar` file.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use crate::adapter::Adapter;
+use crate::error::{Error, Result};
+use crate::format::peft;
+use crate::format::staged::{StagedFolder, whole_file};
+use crate::model::Model;
+
+/// Bytes that a file in an archive may have.
+const LARGEST: u64 = 4 << 30;
+
+pub(super) fn is_archive(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tar"))
+}
+
+/// Writes an adapter's folder as one file, which appears whole or not at all.
+pub(super) fn write(adapter: &Adapter, model: &Model, report: Map<String, Value>, destination: &Path) -> Result<()> {
+    let io = |cause| Error::io(destination, &cause);
+    let staged = StagedFolder::begin(&destination.with_extension("unpacked"))?;
+    let folder = staged.file("adapter");
+    adapter.save(&folder, model, report)?;
+    whole_file(destination, |path| {
+        let mut archive = tar::Builder::new(BufWriter::new(File::create_new(path).map_err(io)?));
+        archive.mode(tar::HeaderMode::Deterministic);
+        for name in peft::FILES {
+            archive.append_path_with_name(folder.join(name), name).map_err(io)?;
+        }
+        archive.into_inner().and_then(|mut file| file.flush()).map_err(io)
+    })
+}
+
+/// Reads what [`write`] wrote, unpacked meanwhile in a hidden folder within `scratch`. Only the files of an adapter, by
+/// their bare names, are taken; anything else is refused.
+pub(super) fn read(source: &Path, model: &Model, scratch: &Path) -> Result<Adapter> {
+    let io = |cause| Error::io(source, &cause);
+    let staged = StagedFolder::begin(&scratch.join("incoming"))?;
+    let mut archive = tar::Archive::new(File::open(source).map_err(io)?);
+    for entry in archive.entries().map_err(io)? {
+        let mut entry = entry.map_err(io)?;
+        let path = entry.path().map_err(io)?.into_owned();
+        let name = peft::FILES.into_iter().find(|&name| path == Path::new(name));
+        let regular = entry.header().entry_type().is_file();
+        let Some(name) = name.filter(|_| regular && entry.size() <= LARGEST) else {
+            let shown: String = path.display().to_string().chars().take(80).collect();
+            return Err(Error::bad_file(source, "entry", format!("{shown:?} is no file of an adapter")));
+        };
+        let mut file = File::create_new(staged.file(name)).map_err(io)?;
+        std::io::copy(&mut entry, &mut file).map_err(io)?;
+    }
+    Adapter::open(staged.path(), model)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    /// An archive of one entry, with a path that the crate itself would refuse to write.
+    fn archive(path: &str, kind: tar::EntryType) -> Vec<u8> {
+        let mut header = tar::Header::new_ustar();
+        header.as_mut_bytes()[..path.len()].copy_from_slice(path.as_bytes());
+        header.set_entry_type(kind);
+        header.set_size(2);
+        header.set_mode(0o644);
+        header.set_cksum();
+        let mut archive = tar::Builder::new(Vec::new());
+        archive.append(&header, &b"{}"[..]).unwrap();
+        archive.into_inner().unwrap()
+    }
+
+    #[test]
+    fn nothing_but_an_adapters_files_is_unpacked() {
+        let home = tempfile::tempdir().unwrap();
+        let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bindings/cli/assets/base");
+        let model = Model::open(&base).unwrap();
+        let source = home.path().join("a.tar");
+        let regular = tar::EntryType::Regular;
+        for (path, kind) in [
+            ("../adapter_config.json", regular),
+            ("/tmp/adapter_config.json", regular),
+            ("x/adapter_config.json", regular),
+            ("adapter_config.json", tar::EntryType::Symlink),
+            ("something", regular),
+        ] {
+            std::fs::write(&source, archive(path, kind)).unwrap();
+            let error = read(&source, &model, home.path()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::BadFile, "{path}: {error}");
+            assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1, "{path}: something was left");
+        }
+        std::fs::write(&source, &archive("adapter_config.json", regular)[..600]).unwrap();
+        assert!(read(&source, &model, home.path()).is_err(), "truncated");
+    }
+}

@@ -1,0 +1,113 @@
+//! What a registry holds.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Where a version came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// A training of this profile.
+    Trained,
+    /// A file from elsewhere.
+    Imported,
+}
+
+/// One adapter.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Version {
+    /// Its number; numbers are never given twice.
+    pub version: u32,
+    /// Seconds since 1970.
+    pub created: i64,
+    /// The base that it was made for.
+    pub base_fingerprint: String,
+    /// SHA-256 of its parameters.
+    pub sha256: String,
+    /// The version in use when it was made.
+    pub parent: Option<u32>,
+    /// Where it came from.
+    pub origin: Origin,
+    /// The share of its effect that it has when it is used, 0 to 1.
+    pub strength: f32,
+    /// It learned from samples that were removed since: train again.
+    pub learned_from_removed: bool,
+    /// What its training reported.
+    pub report: Map<String, Value>,
+}
+
+impl Version {
+    /// Whether it was made for another base than the one of this fingerprint.
+    pub fn is_stale(&self, base_fingerprint: &str) -> bool {
+        self.base_fingerprint != base_fingerprint
+    }
+}
+
+/// Every version, and the one in use.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RegistryState {
+    /// All versions, oldest first.
+    pub versions: Vec<Version>,
+    /// The one in use; `None` is the base alone.
+    pub active: Option<u32>,
+    /// What was in use before, latest last.
+    earlier: Vec<Option<u32>>,
+    /// The highest number given so far.
+    last_version: u32,
+}
+
+/// Steps that can be rolled back.
+const MOST_EARLIER: usize = 32;
+
+impl RegistryState {
+    /// A version by its number.
+    ///
+    /// # Errors
+    /// When there is none of this number.
+    pub fn version(&self, number: u32) -> Result<&Version> {
+        self.versions.iter().find(|version| version.version == number).ok_or_else(|| missing(number))
+    }
+
+    pub(super) fn version_mut(&mut self, number: u32) -> Result<&mut Version> {
+        self.versions.iter_mut().find(|version| version.version == number).ok_or_else(|| missing(number))
+    }
+
+    pub(super) fn next_version(&mut self) -> u32 {
+        self.last_version += 1;
+        self.last_version
+    }
+
+    pub(super) fn activate(&mut self, version: Option<u32>) -> Result<()> {
+        version.map(|number| self.version(number)).transpose()?;
+        if version != self.active {
+            self.earlier.push(self.active);
+            let excess = self.earlier.len().saturating_sub(MOST_EARLIER);
+            self.earlier.drain(..excess);
+            self.active = version;
+        }
+        Ok(())
+    }
+
+    pub(super) fn rollback(&mut self) -> Result<Option<u32>> {
+        let nothing = || Error::new(ErrorKind::BadOption, "nothing was in use before");
+        self.active = self.earlier.pop().ok_or_else(nothing)?;
+        Ok(self.active)
+    }
+
+    pub(super) fn remove(&mut self, number: u32) -> Result<()> {
+        self.version(number)?;
+        self.versions.retain(|version| version.version != number);
+        self.earlier.retain(|&earlier| earlier != Some(number));
+        if self.active == Some(number) {
+            self.active = None;
+        }
+        Ok(())
+    }
+}
+
+fn missing(number: u32) -> Error {
+    Error::new(ErrorKind::BadOption, format!("there is no adapter version {number}"))
+        .with_hint("list the adapters to see which there are")
+}

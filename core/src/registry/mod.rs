@@ -1,0 +1,282 @@
+//! The adapters of a profile: numbered versions, the one in use, how strongly it is used.
+//!
+//! Every version is sealed in a file of its own; one sealed index says what they are. The index changes under a lock, so
+//! that several processes may use one registry.
+
+mod archive;
+mod index;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Map, Value};
+
+pub use index::{Origin, RegistryState, Version};
+
+use crate::adapter::Adapter;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::Model;
+use crate::seal::{Key, Purpose, read_sealed, write_sealed};
+
+const INDEX: &str = "index";
+const LOCK: &str = "lock";
+
+/// The adapters of one profile.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    folder: PathBuf,
+    key: Key,
+}
+
+impl Registry {
+    /// The registry in `folder`, which is made where it is missing.
+    ///
+    /// # Errors
+    /// When the folder cannot be made, the key is another one, or the index is damaged.
+    pub fn open(folder: &Path, key: &Key) -> Result<Self> {
+        fs::create_dir_all(folder).map_err(|cause| Error::io(folder, &cause))?;
+        let registry = Self { folder: folder.to_owned(), key: key.clone() };
+        registry.state().map(|_| registry)
+    }
+
+    /// What it holds now.
+    ///
+    /// # Errors
+    /// When the index cannot be read, or the key is another one.
+    pub fn state(&self) -> Result<RegistryState> {
+        let path = self.folder.join(INDEX);
+        if !path.exists() {
+            return Ok(RegistryState::default());
+        }
+        let bytes = read_sealed(&path, &self.key, Purpose::Adapter, INDEX)?;
+        serde_json::from_slice(&bytes).map_err(|_| Error::bad_file(&path, "index", "of another kind"))
+    }
+
+    /// Adds a version; it is not in use yet.
+    ///
+    /// # Errors
+    /// When the disk refuses; the registry is then as it was.
+    pub fn add(&self, adapter: &Adapter, model: &Model, origin: Origin, report: Map<String, Value>) -> Result<u32> {
+        let content = adapter.to_bytes(model)?;
+        self.update(|state| {
+            let number = state.next_version();
+            let name = file_name(number);
+            write_sealed(&self.folder.join(&name), &self.key, Purpose::Adapter, &name, &content)?;
+            state.versions.push(Version {
+                version: number,
+                created: now(),
+                base_fingerprint: model.fingerprint().to_owned(),
+                sha256: adapter.sha256(),
+                parent: state.active,
+                origin,
+                strength: adapter.strength(),
+                learned_from_removed: false,
+                report,
+            });
+            Ok(number)
+        })
+    }
+
+    /// A version, with its strength.
+    ///
+    /// # Errors
+    /// When there is no such version, it is damaged, or it was made for another base.
+    pub fn load(&self, version: u32, model: &Model) -> Result<Adapter> {
+        let strength = self.state()?.version(version)?.strength;
+        let name = file_name(version);
+        let bytes = read_sealed(&self.folder.join(&name), &self.key, Purpose::Adapter, &name)?;
+        Adapter::from_bytes(&bytes, &format!("adapter version {version}"), model)?.with_strength(strength)
+    }
+
+    /// The version in use, where there is one that fits `model`.
+    ///
+    /// # Errors
+    /// As [`Registry::load`].
+    pub fn active(&self, model: &Model) -> Result<Option<(u32, Adapter)>> {
+        let active = self.state()?.active;
+        active.map(|version| Ok((version, self.load(version, model)?))).transpose()
+    }
+
+    /// Puts a version to use; `None` is the base alone.
+    ///
+    /// # Errors
+    /// When there is no such version, or the disk refuses.
+    pub fn activate(&self, version: Option<u32>) -> Result<()> {
+        self.update(|state| state.activate(version))
+    }
+
+    /// Goes back to what was in use before, and says what that is.
+    ///
+    /// # Errors
+    /// When nothing was, or the disk refuses.
+    pub fn rollback(&self) -> Result<Option<u32>> {
+        self.update(RegistryState::rollback)
+    }
+
+    /// Sets the share of its effect that a version has, 0 to 1.
+    ///
+    /// # Errors
+    /// When there is no such version, `strength` is out of range, or the disk refuses.
+    pub fn set_strength(&self, version: u32, strength: f32) -> Result<()> {
+        if !(0.0..=1.0).contains(&strength) {
+            return Err(Error::new(ErrorKind::BadOption, format!("strength {strength} is outside 0 to 1")));
+        }
+        self.update(|state| {
+            state.version_mut(version)?.strength = strength;
+            Ok(())
+        })
+    }
+
+    /// Marks versions that learned from samples which were removed since.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn mark_learned_from_removed(&self, versions: &[u32]) -> Result<()> {
+        if versions.is_empty() {
+            return Ok(());
+        }
+        self.update(|state| {
+            for version in state.versions.iter_mut().filter(|version| versions.contains(&version.version)) {
+                version.learned_from_removed = true;
+            }
+            Ok(())
+        })
+    }
+
+    /// Deletes a version; where it was in use, the base alone is.
+    ///
+    /// # Errors
+    /// When there is no such version, or the disk refuses.
+    pub fn delete(&self, version: u32) -> Result<()> {
+        self.update(|state| state.remove(version))?;
+        let path = self.folder.join(file_name(version));
+        fs::remove_file(&path).map_err(|cause| Error::io(&path, &cause))
+    }
+
+    /// Writes a version unsealed: a folder that PEFT loads, or one `.tar` file of it where `destination` ends so.
+    ///
+    /// # Errors
+    /// When there is no such version, or something else lies at `destination`.
+    pub fn export(&self, version: u32, model: &Model, destination: &Path) -> Result<()> {
+        let adapter = self.load(version, model)?;
+        let report = self.state()?.version(version)?.report.clone();
+        match archive::is_archive(destination) {
+            true => archive::write(&adapter, model, report, destination),
+            false => adapter.save(destination, model, report),
+        }
+    }
+
+    /// Takes in an adapter's folder, or a `.tar` file of one, as a new version.
+    ///
+    /// # Errors
+    /// When it is damaged, does not fit the model, or an archive holds anything but an adapter's files.
+    pub fn import(&self, source: &Path, model: &Model) -> Result<u32> {
+        let adapter = match archive::is_archive(source) {
+            true => archive::read(source, model, &self.folder)?,
+            false => Adapter::open(source, model)?,
+        };
+        self.add(&adapter, model, Origin::Imported, Map::new())
+    }
+
+    /// Changes the index under its lock.
+    fn update<T>(&self, change: impl FnOnce(&mut RegistryState) -> Result<T>) -> Result<T> {
+        let path = self.folder.join(LOCK);
+        let io = |cause| Error::io(&path, &cause);
+        let lock = File::options().create(true).truncate(false).write(true).open(&path).map_err(io)?;
+        lock.lock().map_err(io)?;
+        let mut state = self.state()?;
+        let changed = change(&mut state)?;
+        let bytes = serde_json::to_vec(&state)
+            .map_err(|_| Error::new(ErrorKind::BadData, "a report that cannot be written as JSON"))?;
+        write_sealed(&self.folder.join(INDEX), &self.key, Purpose::Adapter, INDEX, &bytes)?;
+        Ok(changed)
+    }
+}
+
+fn file_name(version: u32) -> String {
+    format!("v{version:05}")
+}
+
+/// Seconds since 1970.
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapter::LoraOptions;
+
+    fn model() -> Model {
+        let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bindings/cli/assets/base");
+        Model::open(&base).unwrap()
+    }
+
+    fn adapter(model: &Model, seed: u64) -> Adapter {
+        LoraOptions { rank: Some(2), ..LoraOptions::default() }.fresh(model, seed).unwrap()
+    }
+
+    #[test]
+    fn versions_live_in_sealed_files() {
+        let home = tempfile::tempdir().unwrap();
+        let (model, key) = (model(), Key::random().unwrap());
+        let registry = Registry::open(home.path(), &key).unwrap();
+        let report: Map<String, Value> = serde_json::from_str(r#"{ "why": "held-out" }"#).unwrap();
+        let made: Vec<Adapter> = (0..3).map(|seed| adapter(&model, seed)).collect();
+        for (seed, adapter) in made.iter().enumerate() {
+            let version = registry.add(adapter, &model, Origin::Trained, report.clone()).unwrap();
+            assert_eq!(version, seed as u32 + 1);
+        }
+        assert!(registry.active(&model).unwrap().is_none());
+
+        registry.activate(Some(1)).unwrap();
+        registry.activate(Some(3)).unwrap();
+        registry.set_strength(3, 0.25).unwrap();
+        let (version, loaded) = registry.active(&model).unwrap().unwrap();
+        assert_eq!((version, loaded.strength(), loaded.params()), (3, 0.25, made[2].params()));
+        assert_eq!(loaded.sha256(), registry.state().unwrap().version(3).unwrap().sha256);
+        assert_eq!(registry.rollback().unwrap(), Some(1));
+        registry.activate(None).unwrap();
+        assert_eq!(registry.rollback().unwrap(), Some(1));
+        registry.delete(1).unwrap();
+        assert_eq!(registry.state().unwrap().active, None);
+        let numbers: Vec<u32> = registry.state().unwrap().versions.iter().map(|version| version.version).collect();
+        assert_eq!(numbers, [2, 3]);
+        assert_eq!(registry.add(&made[0], &model, Origin::Trained, Map::new()).unwrap(), 4, "numbers come once");
+        registry.mark_learned_from_removed(&[2, 9]).unwrap();
+        assert!(registry.state().unwrap().version(2).unwrap().learned_from_removed);
+
+        for (what, error) in [
+            ("use", registry.activate(Some(9)).unwrap_err()),
+            ("delete", registry.delete(1).unwrap_err()),
+            ("strength", registry.set_strength(2, 1.5).unwrap_err()),
+            ("load", registry.load(1, &model).unwrap_err()),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::BadOption, "{what}: {error}");
+        }
+        assert_eq!(Registry::open(home.path(), &Key::random().unwrap()).unwrap_err().kind(), ErrorKind::WrongKey);
+        for file in fs::read_dir(home.path()).unwrap() {
+            let bytes = fs::read(file.unwrap().path()).unwrap();
+            assert!(!bytes.windows(8).any(|window| window == b"held-out"), "a report lies there unsealed");
+        }
+    }
+
+    #[test]
+    fn exports_come_back() {
+        let home = tempfile::tempdir().unwrap();
+        let (model, key) = (model(), Key::random().unwrap());
+        let registry = Registry::open(&home.path().join("adapters"), &key).unwrap();
+        let adapter = adapter(&model, 5);
+        let version = registry.add(&adapter, &model, Origin::Trained, Map::new()).unwrap();
+        for name in ["folder", "file.tar"] {
+            let place = home.path().join(name);
+            registry.export(version, &model, &place).unwrap();
+            let back = registry.import(&place, &model).unwrap();
+            assert_eq!(registry.load(back, &model).unwrap().params(), adapter.params(), "{name}");
+        }
+        let left: Vec<_> =
+            fs::read_dir(home.path().join("adapters")).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left.len(), 5, "three versions, index and lock: {left:?}");
+    }
+}

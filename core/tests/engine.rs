@@ -1,0 +1,207 @@
+//! The engine as an app uses it, on the embedded model: what is cancelled, closed, unloaded, switched and served meanwhile.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use idiolect::engine::{CancelToken, Engine, EngineOptions, EngineState, LearnOutcome, PauseReason, Prompt};
+use idiolect::generate::{FinishReason, GenerateOptions, SamplingOptions};
+use idiolect::history::{NewSample, read_jsonl};
+use idiolect::personalize::{LearnEvent, LearnReport, LearnSettings};
+use idiolect::train::{TextRow, TrainOptions};
+use idiolect::{DeviceChoice, ErrorKind};
+
+fn assets() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../bindings/cli/assets")
+}
+
+/// A profile with `messages` messages of the sample history.
+fn engine(home: &Path, messages: usize) -> Engine {
+    let options =
+        EngineOptions { device: DeviceChoice::Cpu, ..EngineOptions::new(home.join("profile"), assets().join("base")) };
+    let engine = Engine::open(options).unwrap();
+    let samples: Vec<NewSample> = read_jsonl(&assets().join("history.jsonl")).unwrap();
+    engine.history().add(&samples[..messages]).unwrap();
+    engine
+}
+
+fn settings(steps: usize) -> LearnSettings {
+    LearnSettings {
+        train: TrainOptions { steps: Some(steps), ..TrainOptions::default() },
+        checkpoint_every: Duration::from_millis(50),
+        ..LearnSettings::default()
+    }
+}
+
+fn finish(engine: &Engine, settings: &LearnSettings) -> LearnReport {
+    match engine.train(settings, &CancelToken::new(), &mut |_| {}).unwrap() {
+        LearnOutcome::Finished(report) => *report,
+        LearnOutcome::Paused(reason) => panic!("{reason:?}"),
+    }
+}
+
+fn greedy(max_tokens: usize) -> GenerateOptions {
+    GenerateOptions { max_tokens, sampling: SamplingOptions::greedy(), ..GenerateOptions::default() }
+}
+
+fn text(engine: &Engine, prompt: &str) -> String {
+    let prompt = Prompt::Text(prompt.into());
+    engine.generate(&prompt, &greedy(12), &CancelToken::new(), &mut |_| ControlFlow::Continue(())).unwrap().text
+}
+
+#[test]
+fn a_cancelled_training_goes_on_to_the_same_bits() {
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let whole = finish(&engine(one.path(), 200), &settings(20));
+    let engine = engine(other.path(), 200);
+    let mut resumed = Vec::new();
+    for stop_at in [3, 4, 11] {
+        let cancel = CancelToken::new();
+        let mut cancelled = None;
+        let outcome = engine.train(&settings(20), &cancel, &mut |event| match event {
+            LearnEvent::Started { resumed_at, .. } => resumed.push(resumed_at),
+            LearnEvent::Step(report) if report.step == stop_at => {
+                cancel.cancel();
+                cancelled = Some(Instant::now());
+            }
+            _ => {}
+        });
+        assert_eq!(outcome.unwrap(), LearnOutcome::Paused(PauseReason::Cancelled));
+        // Not a timed test of speed: a step of this training takes longer than what is allowed here.
+        assert!(cancelled.unwrap().elapsed() < Duration::from_secs(5));
+        assert_eq!(engine.state(), EngineState::Idle);
+    }
+    let report = finish(&engine, &settings(20));
+    assert_eq!(report.candidate_sha256, whole.candidate_sha256);
+    assert_eq!(report.verdict, whole.verdict);
+    assert!(report.resumed && resumed[1] > 0 && resumed[2] > resumed[1], "{resumed:?}");
+
+    let again = finish(&engine, &settings(20));
+    assert!(again.unchanged && again.candidate_sha256 == whole.candidate_sha256);
+    engine.history().add(&[NewSample::new("one message more, and it trains again")]).unwrap();
+    assert!(!finish(&engine, &settings(20)).unchanged);
+}
+
+#[test]
+fn what_was_removed_ends_a_paused_training() {
+    let home = tempfile::tempdir().unwrap();
+    let engine = engine(home.path(), 120);
+    let cancel = CancelToken::new();
+    let paused = engine.train(&settings(20), &cancel, &mut |event| {
+        if matches!(event, LearnEvent::Step(_)) {
+            cancel.cancel();
+        }
+    });
+    assert_eq!(paused.unwrap(), LearnOutcome::Paused(PauseReason::Cancelled));
+    let latest = engine.history().list(None, 1).unwrap()[0].id;
+    engine.remove_from_history(&idiolect::history::Selection::Samples(vec![latest])).unwrap();
+    let report = finish(&engine, &settings(4));
+    assert!(!report.resumed);
+    assert_eq!(report.samples.iter().sum::<usize>(), 119);
+}
+
+#[test]
+fn answers_come_while_it_trains_and_after_memory_was_given_back() {
+    let home = tempfile::tempdir().unwrap();
+    let engine = Arc::new(engine(home.path(), 200));
+    let alone = text(&engine, "The kettle");
+    let served = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        let asking = Arc::clone(&engine);
+        let served = &served;
+        let cancel = CancelToken::new();
+        let stop = cancel.clone();
+        scope.spawn(move || {
+            while !matches!(asking.state(), EngineState::Training { step: 2.., .. }) {
+                thread::sleep(Duration::from_millis(2));
+            }
+            for _ in 0..3 {
+                let answer = text(&asking, "The kettle");
+                served.lock().unwrap().push((asking.state(), answer));
+            }
+            stop.cancel();
+        });
+        let outcome = engine.train(&settings(400), &cancel, &mut |_| {}).unwrap();
+        assert_eq!(outcome, LearnOutcome::Paused(PauseReason::Cancelled));
+    });
+    for (state, answer) in served.into_inner().unwrap() {
+        assert!(matches!(state, EngineState::Training { .. }), "{state:?}");
+        assert_eq!(answer, alone);
+    }
+    engine.unload().unwrap();
+    assert_eq!(text(&engine, "The kettle"), alone);
+}
+
+#[test]
+fn adapters_switch_and_strength_zero_is_the_base() {
+    let home = tempfile::tempdir().unwrap();
+    let engine = engine(home.path(), 300);
+    let base = text(&engine, "Ay up");
+    let report = finish(&engine, &settings(40));
+    let version = report.version.expect("promoted");
+    let learned = text(&engine, "Ay up");
+    assert_ne!(learned, base);
+    for (change, expected) in [
+        (Box::new(|| engine.adapters().activate(None)) as Box<dyn Fn() -> idiolect::Result<()>>, &base),
+        (Box::new(|| engine.adapters().activate(Some(version))), &learned),
+        (Box::new(|| engine.adapters().set_strength(version, 0.0)), &base),
+        (Box::new(|| engine.adapters().set_strength(version, 1.0)), &learned),
+        (Box::new(|| engine.adapters().rollback().map(drop)), &base),
+    ] {
+        change().unwrap();
+        assert_eq!(text(&engine, "Ay up"), *expected);
+    }
+    let rows = [TextRow::new("ay up flower, kettle is on", None)];
+    engine.adapters().activate(Some(version)).unwrap();
+    let cancel = CancelToken::new();
+    let [with, without] = [true, false].map(|adapter| engine.evaluate(&rows, adapter, &cancel).unwrap().nll);
+    assert!(with < without, "{with} {without}");
+    let words = engine.suggest("kettle is", 3, &cancel).unwrap();
+    assert!(words.len() == 3 && words.is_sorted_by(|a, b| a.probability >= b.probability), "{words:?}");
+    assert!(words.iter().map(|word| word.probability).sum::<f64>() <= 1.0);
+}
+
+#[test]
+fn closing_is_safe_at_any_time() {
+    let home = tempfile::tempdir().unwrap();
+    let engine = Arc::new(engine(home.path(), 120));
+    let training = {
+        let engine = Arc::clone(&engine);
+        thread::spawn(move || engine.train(&settings(400), &CancelToken::new(), &mut |_| {}))
+    };
+    while !matches!(engine.state(), EngineState::Training { step: 1.., .. }) {
+        thread::sleep(Duration::from_millis(2));
+    }
+    let busy = engine.train(&settings(400), &CancelToken::new(), &mut |_| {});
+    assert_eq!(busy.unwrap_err().kind(), ErrorKind::TrainingBusy);
+    engine.close();
+    assert_eq!(training.join().unwrap().unwrap(), LearnOutcome::Paused(PauseReason::Closing));
+    assert_eq!(engine.state(), EngineState::Closed);
+    let refused = engine.suggest("hello", 1, &CancelToken::new());
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Closed);
+    engine.close();
+
+    let engine = Engine::open(EngineOptions::new(home.path().join("profile"), assets().join("base"))).unwrap();
+    let cancel = CancelToken::new();
+    cancel.cancel();
+    let prompt = Prompt::Text("hello".into());
+    let generation = engine.generate(&prompt, &greedy(5), &cancel, &mut |_| ControlFlow::Continue(())).unwrap();
+    assert_eq!(generation.finish_reason, FinishReason::Cancelled);
+    let erased = engine.erase().unwrap();
+    assert!(erased.total().files > 0);
+    assert!(!fs::exists(home.path().join("profile")).unwrap());
+}
+
+#[test]
+fn errors_say_what_is_wrong() {
+    let home = tempfile::tempdir().unwrap();
+    let missing = EngineOptions::new(home.path().join("profile"), home.path().join("nowhere"));
+    let engine = Engine::open(missing).unwrap();
+    let error = engine.check().unwrap_err();
+    assert!(error.kind() == ErrorKind::Io && error.message().contains("nowhere"), "{error}");
+    let nothing = engine.train(&LearnSettings::default(), &CancelToken::new(), &mut |_| {});
+    assert!(nothing.is_err());
+}

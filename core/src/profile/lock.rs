@@ -17,7 +17,7 @@ use crate::format::staged::private_file;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A lock that is held until it is dropped.
-pub(super) struct FileLock {
+pub(crate) struct FileLock {
     _connection: Connection,
 }
 
@@ -43,7 +43,7 @@ pub(super) fn take(path: &Path, patience: Duration) -> Result<Option<FileLock>> 
 }
 
 /// The lock on the file `path`, waited for.
-pub(super) fn wait(path: &Path) -> Result<FileLock> {
+pub(crate) fn wait(path: &Path) -> Result<FileLock> {
     take(path, PATIENCE)?.ok_or_else(|| {
         Error::new(ErrorKind::Io, format!("{}: another process holds it for too long", path.display()))
             .with_hint("try again")

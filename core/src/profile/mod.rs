@@ -18,7 +18,7 @@
 mod archive;
 mod erase;
 mod key_file;
-mod lock;
+pub(crate) mod lock;
 #[cfg(test)]
 mod tests;
 

@@ -6,7 +6,7 @@
 mod archive;
 mod index;
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -17,6 +17,7 @@ pub use index::{Origin, RegistryState, Version};
 use crate::adapter::Adapter;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Model;
+use crate::profile::lock;
 use crate::seal::{Key, Purpose, read_sealed, write_sealed};
 
 const INDEX: &str = "index";
@@ -181,10 +182,7 @@ impl Registry {
 
     /// Changes the index under its lock.
     fn update<T>(&self, change: impl FnOnce(&mut RegistryState) -> Result<T>) -> Result<T> {
-        let path = self.folder.join(LOCK);
-        let io = |cause| Error::io(&path, &cause);
-        let lock = File::options().create(true).truncate(false).write(true).open(&path).map_err(io)?;
-        lock.lock().map_err(io)?;
+        let _lock = lock::wait(&self.folder.join(LOCK))?;
         let mut state = self.state()?;
         let changed = change(&mut state)?;
         let bytes = serde_json::to_vec(&state)

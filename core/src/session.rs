@@ -58,6 +58,10 @@ impl Session {
         self.executor.set_between(between);
     }
 
+    pub(crate) fn lose_device_after(&mut self, submissions: u32) {
+        self.executor.lose_device_after(submissions);
+    }
+
     /// The model.
     pub fn model(&self) -> &Arc<Model> {
         &self.model

@@ -28,6 +28,17 @@ fn engine(home: &Path, messages: usize) -> Engine {
     engine
 }
 
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        match entry.file_type().unwrap().is_dir() {
+            true => copy_folder(&entry.path(), &to.join(entry.file_name())),
+            false => drop(fs::copy(entry.path(), to.join(entry.file_name())).unwrap()),
+        }
+    }
+}
+
 fn settings(steps: usize) -> LearnSettings {
     LearnSettings {
         train: TrainOptions { steps: Some(steps), ..TrainOptions::default() },
@@ -55,8 +66,11 @@ fn text(engine: &Engine, prompt: &str) -> String {
 #[test]
 fn a_cancelled_training_goes_on_to_the_same_bits() {
     let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let whole = finish(&engine(one.path(), 200), &settings(20));
-    let engine = engine(other.path(), 200);
+    engine(one.path(), 200).close();
+    // The same profile twice: another key would split the history otherwise.
+    copy_folder(&one.path().join("profile"), &other.path().join("profile"));
+    let whole = finish(&engine(one.path(), 0), &settings(20));
+    let engine = engine(other.path(), 0);
     let mut resumed = Vec::new();
     for stop_at in [3, 4, 11] {
         let cancel = CancelToken::new();

@@ -35,6 +35,11 @@ pub trait Executor: Send {
     /// Has `between` called within the runs that follow; `None` lets them run through.
     fn set_between(&mut self, between: Option<Between>);
 
+    /// Has the device be lost after `submissions` more, for tests of what happens then. A CPU is never lost.
+    fn lose_device_after(&mut self, submissions: u32) {
+        let _ = submissions;
+    }
+
     /// Frees all state tensors, programs and the arena.
     fn reset(&mut self);
 

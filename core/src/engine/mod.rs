@@ -50,6 +50,9 @@ pub struct EngineOptions {
     /// The share of one core that long work takes at most, over any minute: systems end background work that takes more.
     /// `None` for all there is.
     pub cpu_share: Option<f32>,
+    /// For tests: the GPU is lost after so many submissions of the first long work.
+    #[doc(hidden)]
+    pub lose_device_after: Option<u32>,
 }
 
 impl EngineOptions {
@@ -62,6 +65,7 @@ impl EngineOptions {
             device: DeviceChoice::default(),
             threads: 0,
             cpu_share: None,
+            lose_device_after: None,
         }
     }
 }

@@ -207,6 +207,7 @@ impl Worker {
         work: impl FnOnce(&mut Session) -> Result<T>,
     ) -> Result<T> {
         let (queue, duty) = (Arc::clone(&self.queue), self.duty.clone());
+        let losing = self.options.lose_device_after.take();
         let loaded = self.load()?;
         let (serving, queue_ends) = (Arc::clone(&loaded.serving), Arc::clone(&queue));
         let ends = move || ends() || queue_ends.is_closing() || queue_ends.wants_unload();
@@ -226,6 +227,9 @@ impl Worker {
             }
         };
         loaded.session.set_between(Some(Arc::new(between)));
+        if let Some(submissions) = losing {
+            loaded.session.lose_device_after(submissions);
+        }
         let done = work(&mut loaded.session);
         loaded.session.set_between(None);
         if done.as_ref().is_err_and(|error| error.kind() == ErrorKind::Device) {

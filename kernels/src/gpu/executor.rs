@@ -201,6 +201,10 @@ impl Executor for GpuExecutor {
         Ok(StateId(id))
     }
 
+    fn lose_device_after(&mut self, submissions: u32) {
+        self.inject(Fault::LoseDevice { after: submissions });
+    }
+
     fn sibling(&self) -> Result<Box<dyn Executor>> {
         let (weights, limit) = (Arc::clone(&self.memory.weights), self.memory.binding_limit);
         let (pipelines, pace) = (self.pipelines.clone(), self.flow.pace.clone());

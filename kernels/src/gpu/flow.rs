@@ -25,8 +25,11 @@ pub enum Fault {
         /// Submissions that go through before it.
         after: u32,
     },
-    /// The device is lost at once.
-    LoseDevice,
+    /// The device is lost.
+    LoseDevice {
+        /// Submissions that go through before it.
+        after: u32,
+    },
 }
 
 /// A submission that may not have ended.
@@ -49,6 +52,7 @@ pub(crate) struct Flow {
     guard_pipeline: PipelineId,
     guard_group: wgpu::BindGroup,
     dropping: Option<u32>,
+    losing: Option<u32>,
 }
 
 impl Flow {
@@ -71,6 +75,7 @@ impl Flow {
             guard_pipeline,
             guard_group,
             dropping: None,
+            losing: None,
         })
     }
 
@@ -87,7 +92,8 @@ impl Flow {
     pub fn inject(&mut self, device: &Device, fault: Fault) {
         match fault {
             Fault::DropSubmission { after } => self.dropping = Some(after),
-            Fault::LoseDevice => device.wgpu.destroy(),
+            Fault::LoseDevice { after: 0 } => device.wgpu.destroy(),
+            Fault::LoseDevice { after } => self.losing = Some(after),
         }
     }
 
@@ -203,6 +209,14 @@ impl Flow {
     }
 
     fn submit(&mut self, device: &Device, encoder: wgpu::CommandEncoder, work: Work) {
+        match self.losing {
+            Some(0) => {
+                self.losing = None;
+                device.wgpu.destroy();
+            }
+            Some(after) => self.losing = Some(after - 1),
+            None => {}
+        }
         match self.dropping {
             Some(0) => {
                 self.dropping = None;

@@ -86,7 +86,7 @@ pub fn lost_device(options: &Options) -> Test {
     let (weights, case) = samples();
     let mut gpu = GpuExecutor::new(&weights, options)?;
     case.run(&mut gpu, 1)?;
-    gpu.inject(Fault::LoseDevice);
+    gpu.inject(Fault::LoseDevice { after: 0 });
     let calls = [
         ("read_state", is_lost(gpu.read_state(StateId(0)))),
         ("run", is_lost(case.run_again(&mut gpu))),

@@ -1,0 +1,163 @@
+//! The engine on both devices: a lost device, cancellation, what a training adds to an answer's time.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use idiolect::DeviceChoice;
+use idiolect::engine::{CancelToken, Engine, EngineOptions, EngineState, LearnOutcome, PauseReason, Prompt};
+use idiolect::generate::{GenerateOptions, SamplingOptions};
+use idiolect::history::read_jsonl;
+use idiolect::personalize::{LearnEvent, LearnReport, LearnSettings};
+use idiolect::train::TrainOptions;
+use idiolect_tests::golden::{Result, published, repository};
+use libtest_mimic::{Arguments, Failed, Trial};
+use tempfile::TempDir;
+
+const MESSAGES: usize = 60;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // They measure time.
+    arguments.test_threads = Some(1);
+    let gpu = idiolect_kernels::gpu::choose(None, true).is_ok();
+    let trial = |name: &str, present: bool, run: fn(DeviceChoice) -> Result<()>, device| {
+        Trial::test(name, move || run(device).map_err(|error| Failed::from(error.to_string())))
+            .with_ignored_flag(!present)
+    };
+    let trials = vec![
+        trial("a lost device is opened anew, to the same bits/gpu", gpu, lost, DeviceChoice::Gpu),
+        trial("cancelled and taken up again, to the same bits/gpu", gpu, resumed, DeviceChoice::Gpu),
+        trial("cancel and answers on the published model/cpu", published().is_some(), latencies, DeviceChoice::Cpu),
+        trial(
+            "cancel and answers on the published model/gpu",
+            gpu && published().is_some(),
+            latencies,
+            DeviceChoice::Gpu,
+        ),
+    ];
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn options(home: &Path, device: DeviceChoice) -> EngineOptions {
+    EngineOptions { device, ..EngineOptions::new(home.join("profile"), repository().join("bindings/cli/assets/base")) }
+}
+
+fn open(options: EngineOptions) -> Result<Engine> {
+    let engine = Engine::open(options)?;
+    let samples = read_jsonl(&repository().join("bindings/cli/assets/history.jsonl"))?;
+    engine.history().add(&samples[..MESSAGES])?;
+    Ok(engine)
+}
+
+fn settings(steps: usize) -> LearnSettings {
+    LearnSettings {
+        train: TrainOptions { steps: Some(steps), batch_samples: 4, ..TrainOptions::default() },
+        checkpoint_every: Duration::from_millis(300),
+        ..LearnSettings::default()
+    }
+}
+
+fn finished(outcome: LearnOutcome) -> Result<LearnReport> {
+    match outcome {
+        LearnOutcome::Finished(report) => Ok(*report),
+        LearnOutcome::Paused(reason) => Err(format!("paused: {reason:?}").into()),
+    }
+}
+
+fn train(engine: &Engine, steps: usize) -> Result<LearnReport> {
+    finished(engine.train(&settings(steps), &CancelToken::new(), &mut |_| {})?)
+}
+
+fn same(report: &LearnReport, whole: &LearnReport) -> Result<()> {
+    match report.resumed && report.candidate_sha256 == whole.candidate_sha256 {
+        true => Ok(()),
+        false => Err(format!("resumed {}: {:?}, not {:?}", report.resumed, report.verdict, whole.verdict).into()),
+    }
+}
+
+/// The same untrained profile in two homes: another key would split the history otherwise.
+fn twins(device: DeviceChoice) -> Result<[TempDir; 2]> {
+    let homes = [tempfile::tempdir()?, tempfile::tempdir()?];
+    let [one, other] = homes.each_ref().map(|home| home.path().join("profile"));
+    open(options(homes[0].path(), device))?.close();
+    fs::create_dir(&other)?;
+    for entry in fs::read_dir(&one)?.collect::<std::io::Result<Vec<_>>>()? {
+        if entry.file_type()?.is_file() {
+            fs::copy(entry.path(), other.join(entry.file_name()))?;
+        }
+    }
+    Ok(homes)
+}
+
+fn lost(device: DeviceChoice) -> Result<()> {
+    let home = twins(device)?;
+    let whole = train(&Engine::open(options(home[0].path(), device))?, 6)?;
+    let engine = Engine::open(EngineOptions { lose_device_after: Some(160), ..options(home[1].path(), device) })?;
+    let mut starts = 0;
+    let outcome = engine.train(&settings(6), &CancelToken::new(), &mut |event| {
+        starts += usize::from(matches!(event, LearnEvent::Started { .. }));
+    })?;
+    if starts != 2 {
+        return Err(format!("it started {starts} times").into());
+    }
+    same(&finished(outcome)?, &whole)
+}
+
+fn resumed(device: DeviceChoice) -> Result<()> {
+    let home = twins(device)?;
+    let whole = train(&Engine::open(options(home[0].path(), device))?, 5)?;
+    let engine = Engine::open(options(home[1].path(), device))?;
+    let cancel = CancelToken::new();
+    engine.train(&settings(5), &cancel, &mut |event| {
+        if matches!(event, LearnEvent::Step(ref report) if report.step == 2) {
+            cancel.cancel();
+        }
+    })?;
+    same(&train(&engine, 5)?, &whole)
+}
+
+/// How long a cancelled training computes on, and how much longer the first word of an answer takes beside a training.
+/// Printed; only what would be a hang fails.
+fn latencies(device: DeviceChoice) -> Result<()> {
+    let home = tempfile::tempdir()?;
+    let model = published().ok_or("no published model")?;
+    let engine = Arc::new(open(EngineOptions { model, ..options(home.path(), device) })?);
+    let first_word = |engine: &Engine| -> Result<Duration> {
+        let options =
+            GenerateOptions { max_tokens: 4, sampling: SamplingOptions::greedy(), ..GenerateOptions::default() };
+        let began = Instant::now();
+        let mut first = None;
+        engine.generate(&Prompt::Text("The train was".into()), &options, &CancelToken::new(), &mut |_| {
+            first.get_or_insert(began.elapsed());
+            ControlFlow::Continue(())
+        })?;
+        first.ok_or_else(|| "no text came".into())
+    };
+    first_word(&engine)?;
+    let alone = first_word(&engine)?;
+    let cancel = CancelToken::new();
+    let (asking, stop) = (Arc::clone(&engine), cancel.clone());
+    let asked = thread::spawn(move || -> std::result::Result<(Duration, Instant), String> {
+        while !matches!(asking.state(), EngineState::Training { step: 1.., .. }) {
+            thread::sleep(Duration::from_millis(5));
+        }
+        let answers = (0..5).map(|_| first_word(&asking)).collect::<Result<Vec<_>>>();
+        let longest = answers.map_err(|error| error.to_string())?.into_iter().max().unwrap_or_default();
+        stop.cancel();
+        Ok((longest, Instant::now()))
+    });
+    let outcome = engine.train(&settings(400), &cancel, &mut |_| {})?;
+    let ended = Instant::now();
+    let (beside, cancelled) = asked.join().map_err(|_| "the asking thread panicked")??;
+    let cancel_took = ended - cancelled;
+    println!("first word alone {alone:.1?}, beside a training {beside:.1?} at most; cancel took {cancel_took:.1?}");
+    match outcome == LearnOutcome::Paused(PauseReason::Cancelled) && cancel_took < Duration::from_secs(5) {
+        true => Ok(()),
+        false => Err(format!("{outcome:?} after {cancel_took:?}").into()),
+    }
+}

@@ -64,6 +64,7 @@ fn run(messages: u64) -> Result<serde_json::Value, Box<dyn std::error::Error>> {
     let peak_after_reading = peak_memory();
     let file_bytes = std::fs::metadata(&file)?.len();
     let (removed, remove_took) = timed(|| history.remove(&Selection::Source("notes".into())))?;
+    let peak_after_removing = peak_memory();
     let (_, clear_took) = timed(|| history.clear())?;
 
     let tally = |split: Split| stats.splits.iter().find(|(of, _)| *of == split).map(|(_, tally)| tally.samples);
@@ -89,7 +90,8 @@ fn run(messages: u64) -> Result<serde_json::Value, Box<dyn std::error::Error>> {
         "file_bytes": file_bytes,
         "peak_bytes_after_adding": peak_after_adding,
         "peak_bytes_after_reading": peak_after_reading,
-        "peak_bytes": peak_memory(),
+        "peak_bytes_after_removing": peak_after_removing,
+        "peak_bytes_after_clearing": peak_memory(),
     }))
 }
 

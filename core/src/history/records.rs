@@ -105,11 +105,12 @@ pub(super) fn reclaim(connection: &Connection) -> Result<(), Fault> {
 }
 
 /// Keeps the records that meet a condition. The old pages are zeroed whole (`secure_delete`); the new ones are filled in
-/// order, like the old.
+/// order, like the old. (Emptied before it is dropped: SQLite keeps what a `DROP` frees in memory until it is done.)
 pub(super) fn rewrite(connection: &Connection, kept: &str) -> Result<(), Fault> {
     connection.execute_batch(&format!(
         "CREATE TABLE kept (id INTEGER PRIMARY KEY, uuid BLOB NOT NULL, format INTEGER NOT NULL, sealed BLOB NOT NULL);
          INSERT INTO kept SELECT id, uuid, format, sealed FROM records WHERE {kept} ORDER BY id;
+         DELETE FROM records;
          DROP TABLE records;
          ALTER TABLE kept RENAME TO records;"
     ))?;

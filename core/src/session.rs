@@ -39,7 +39,7 @@ impl Session {
             // Nothing but the weights is on the device yet.
             DeviceKind::Gpu => executor.device_bytes(),
         };
-        let memory = DeviceMemory { kind: device.kind, threads: device.threads, weight_bytes };
+        let memory = DeviceMemory { kind: device.kind, threads: device.threads, weight_bytes, data_bytes: 0 };
         Ok(Self { model, executor, device, memory })
     }
 
@@ -82,8 +82,22 @@ impl Session {
         row_tokens: usize,
         budget_bytes: Option<usize>,
     ) -> Result<TrainPlan> {
-        let dropout = adapter.config().dropout;
-        TrainPlan::new(&self.model, adapter.layout(), dropout, row_tokens, self.memory, budget_bytes)
+        self.plan_training_on(adapter, row_tokens, 0, budget_bytes)
+    }
+
+    /// The same with `data_bytes` of samples in the process's memory.
+    ///
+    /// # Errors
+    /// As [`TrainPlan::new`].
+    pub(crate) fn plan_training_on(
+        &self,
+        adapter: &Adapter,
+        row_tokens: usize,
+        data_bytes: usize,
+        budget_bytes: Option<usize>,
+    ) -> Result<TrainPlan> {
+        let (dropout, memory) = (adapter.config().dropout, DeviceMemory { data_bytes, ..self.memory });
+        TrainPlan::new(&self.model, adapter.layout(), dropout, row_tokens, memory, budget_bytes)
     }
 
     /// Bytes held on the device, weights included.

@@ -1,7 +1,7 @@
 //! What the program carries: a small base model and a person's messages, for the demo.
 
 use std::fs;
-use std::io::Write;
+use std::io;
 use std::path::Path;
 
 use idiolect::{Error, Result};
@@ -25,26 +25,25 @@ pub fn unpack_base(folder: &Path) -> Result<()> {
     if BASE.iter().all(|(name, bytes)| fs::read(folder.join(name)).is_ok_and(|present| present == *bytes)) {
         return Ok(());
     }
-    let parent = folder.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(parent).map_err(|e| Error::io(parent, &e))?;
-    let staging = tempfile::Builder::new().prefix(".unpack-").tempdir_in(parent).map_err(|e| Error::io(parent, &e))?;
-    let unpacked = staging.path().join("base");
-    fs::create_dir(&unpacked).map_err(|e| Error::io(&unpacked, &e))?;
-    for (name, bytes) in BASE {
-        let file = unpacked.join(name);
-        fs::write(&file, bytes).map_err(|e| Error::io(&file, &e))?;
-    }
-    fs::rename(&unpacked, folder).map_err(|e| Error::io(folder, &e).with_hint("give another folder with --out"))
+    appear(folder, |staging| {
+        fs::create_dir(staging)?;
+        BASE.iter().try_for_each(|(name, bytes)| fs::write(staging.join(name), bytes))
+    })
 }
 
 /// Writes the messages to `file`, whole or not at all.
 pub fn unpack_history(file: &Path) -> Result<()> {
-    let parent = file.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(parent).map_err(|e| Error::io(parent, &e))?;
-    let mut staging = tempfile::NamedTempFile::new_in(parent).map_err(|e| Error::io(parent, &e))?;
-    staging.write_all(HISTORY).map_err(|e| Error::io(file, &e))?;
-    staging.persist(file).map_err(|e| Error::io(file, &e.error))?;
-    Ok(())
+    appear(file, |staging| fs::write(staging, HISTORY))
+}
+
+/// Moves what `write` makes to `path`.
+fn appear(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
+    let parent = path.parent().unwrap_or(Path::new("."));
+    let io = |cause| Error::io(path, &cause).with_hint("give another folder with --out");
+    fs::create_dir_all(parent).map_err(io)?;
+    let staging = tempfile::Builder::new().prefix(".unpack-").tempdir_in(parent).map_err(io)?;
+    let whole = staging.path().join("whole");
+    write(&whole).and_then(|()| fs::rename(&whole, path)).map_err(io)
 }
 
 #[cfg(test)]

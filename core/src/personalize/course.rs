@@ -103,7 +103,7 @@ pub(crate) fn learn(
             None => course.drop_checkpoint(&records, DropReason::HistoryRemoved)?,
         }
     }
-    let (saved, selection, corpus) = match taken_up {
+    let (saved, selection, mut corpus) = match taken_up {
         Some((saved, selection, corpus)) => (Some(saved), selection, corpus),
         None => {
             let (selection, fitness, corpus) = fresh(place, session, settings)?;
@@ -122,7 +122,8 @@ pub(crate) fn learn(
             .with_hint("add what the person wrote, then train"));
     }
     let resumed = saved.is_some();
-    let mut candidate = course.candidate(session, &corpus, saved)?;
+    let samples = [corpus.training.len(), corpus.validation.len(), corpus.held_out.len()];
+    let mut candidate = course.candidate(session, &mut corpus, saved)?;
     let asked = records.last()?.map_or(0, |last| last.asked) + 1;
     // What a new version has to beat: the one in use, where it is one of this base.
     let before = match place.registry.active(session.model()) {
@@ -144,7 +145,7 @@ pub(crate) fn learn(
         version: None,
         candidate_sha256: Some(sha256.clone()),
         strength,
-        samples: [corpus.training.len(), corpus.validation.len(), corpus.held_out.len()],
+        samples,
         best_epoch: best_epoch(&candidate.validation),
         validation: candidate.validation,
         summary: candidate.summary,
@@ -237,7 +238,7 @@ impl Course<'_> {
     fn candidate(
         &mut self,
         session: &mut Session,
-        corpus: &Corpus,
+        corpus: &mut Corpus,
         saved: Option<Saved<Progress>>,
     ) -> Result<Candidate> {
         let mut adapter = self.settings.lora.fresh(session.model(), self.settings.train.seed)?;
@@ -258,14 +259,14 @@ impl Course<'_> {
     fn train(
         &mut self,
         session: &mut Session,
-        corpus: &Corpus,
+        corpus: &mut Corpus,
         adapter: Adapter,
         saved: Option<Saved<Progress>>,
     ) -> Result<Candidate> {
         let model = session.model().clone();
         let generic = generic_samples(&model, gate::generic::replay(), self.settings.train.seq_len)?;
         let replay = Replay::new(generic, self.settings.replay_share);
-        let data = TrainingData::from_samples(corpus.training.clone(), corpus.plain, &model)?;
+        let data = TrainingData::from_samples(std::mem::take(&mut corpus.training), corpus.plain, &model)?;
         let data = data.with_replay(replay, &model)?;
         let mut training = Training::new(session, adapter, data, &self.settings.train)?;
         let (mut validation, mut best) = (Vec::new(), Vec::new());

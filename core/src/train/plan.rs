@@ -33,6 +33,8 @@ pub struct DeviceMemory {
     pub threads: usize,
     /// The weights as the device holds them.
     pub weight_bytes: usize,
+    /// The samples that the process holds to learn from.
+    pub data_bytes: usize,
 }
 
 /// Bytes by purpose.
@@ -46,7 +48,7 @@ pub struct TrainPlan {
     pub arena_bytes: usize,
     /// Panels of the CPU's threads.
     pub scratch_bytes: usize,
-    /// The process itself with its tokenizer; 0 on a GPU, whose budget is the device's.
+    /// The process itself with its tokenizer and the samples; 0 on a GPU, whose budget is the device's.
     pub process_bytes: usize,
     /// Tokens a packed row holds.
     pub row_tokens: usize,
@@ -108,7 +110,11 @@ impl TrainPlan {
             state_bytes: 4 * layout.len() * 4,
             arena_bytes: Plan::new(&step).bytes().max(Plan::new(&finish).bytes()),
             scratch_bytes: if on_cpu { CpuExecutor::scratch_bytes(device.threads) } else { 0 },
-            process_bytes: if on_cpu { PROCESS_BYTES + TOKEN_BYTES * model.tokenizer().vocab_size() } else { 0 },
+            process_bytes: if on_cpu {
+                PROCESS_BYTES + TOKEN_BYTES * model.tokenizer().vocab_size() + device.data_bytes
+            } else {
+                0
+            },
             row_tokens: shape.capacity.tokens,
             recomputed_attention: count(&[Keep::Input]),
             recomputed_mlp: count(&[Keep::Input, Keep::Attention]),

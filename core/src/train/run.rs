@@ -91,6 +91,11 @@ impl TrainingData {
         &self.samples
     }
 
+    /// Bytes that the samples take.
+    fn bytes(&self) -> usize {
+        self.samples.iter().chain(self.replay.samples()).map(Sample::bytes).sum()
+    }
+
     /// Tokens that a packed row has to hold.
     pub fn row_tokens(&self, options: &TrainOptions) -> usize {
         match self.kind {
@@ -187,7 +192,7 @@ impl<'s> Training<'s> {
         options: &TrainOptions,
     ) -> Result<Self> {
         options.check()?;
-        let plan = session.plan_training(&adapter, data.row_tokens(options), options.budget_bytes)?;
+        let plan = session.plan_training_on(&adapter, data.row_tokens(options), data.bytes(), options.budget_bytes)?;
         if let DataKind::Texts { plain: true } = data.kind {
             adapter.set_document_start(true);
         }

@@ -24,7 +24,7 @@ use crate::progress::Progress;
 const HELD_OUT_EVERY: usize = 10;
 
 /// What is completed before and after.
-const PROMPTS: [&str; 3] = ["i was going to", "tomorrow we", "if you see"];
+const PROMPTS: [&str; 3] = ["good morning", "we had", "have you got"];
 
 /// New tokens of a completion.
 const COMPLETION_TOKENS: usize = 40;
@@ -194,12 +194,13 @@ fn learn(
     Ok((adapter, summary))
 }
 
-/// The prompts, completed as the person's own messages: the same ids and the same seed with and without an adapter.
+/// The prompts, completed as the person's own messages: the same ids with and without an adapter.
 fn completions(session: &mut Session, adapter: Option<&Adapter>) -> Result<Vec<String>> {
     let model = Arc::clone(session.model());
     let options = GenerateOptions {
         max_tokens: COMPLETION_TOKENS,
-        sampling: SamplingOptions { temperature: 0.7, ..SamplingOptions::default() },
+        // Greedily, so that nothing depends on luck; small models repeat themselves then unless they are kept from it.
+        sampling: SamplingOptions { repetition_penalty: 1.3, ..SamplingOptions::greedy() },
         stop: vec!["\n".into()],
         ..GenerateOptions::default()
     };
@@ -235,7 +236,10 @@ fn try_it(program: &Path, model: &Path, adapter: &Path) -> String {
         if plain { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
     };
     let [program, model, adapter] = [program, model, adapter].map(quoted);
-    format!("{program} generate {model} --adapter {adapter} --prompt '{}'", PROMPTS[0])
+    format!(
+        "{program} generate {model} --adapter {adapter} --temperature 0 --repetition-penalty 1.3 --prompt '{}'",
+        PROMPTS[0]
+    )
 }
 
 /// What the demo shows, line by line: labels on the left, wrapped text on the right.

@@ -57,7 +57,8 @@ fn open(options: EngineOptions) -> Result<Engine> {
 fn settings(steps: usize) -> LearnSettings {
     LearnSettings {
         train: TrainOptions { steps: Some(steps), batch_samples: 4, ..TrainOptions::default() },
-        checkpoint_every: Duration::from_millis(300),
+        // After every step, so that there is one wherever the device is lost.
+        checkpoint_every: Duration::ZERO,
         ..LearnSettings::default()
     }
 }
@@ -96,10 +97,10 @@ fn twins(device: DeviceChoice) -> Result<[TempDir; 2]> {
 
 fn lost(device: DeviceChoice) -> Result<()> {
     let home = twins(device)?;
-    let whole = train(&Engine::open(options(home[0].path(), device))?, 6)?;
-    let engine = Engine::open(EngineOptions { lose_device_after: Some(160), ..options(home[1].path(), device) })?;
+    let whole = train(&Engine::open(options(home[0].path(), device))?, 8)?;
+    let engine = Engine::open(EngineOptions { lose_device_after: Some(40), ..options(home[1].path(), device) })?;
     let mut starts = 0;
-    let outcome = engine.train(&settings(6), &CancelToken::new(), &mut |event| {
+    let outcome = engine.train(&settings(8), &CancelToken::new(), &mut |event| {
         starts += usize::from(matches!(event, LearnEvent::Started { .. }));
     })?;
     if starts != 2 {

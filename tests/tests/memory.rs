@@ -2,14 +2,19 @@
 
 use std::fs;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
 use idiolect::adapter::LoraOptions;
+use idiolect::engine::{CancelToken, EngineOptions};
 use idiolect::generate::{GenerateOptions, Generator, plain_prompt};
+use idiolect::history::NewSample;
+use idiolect::personalize::{LearnEvent, LearnSettings};
+use idiolect::profile::{KeySource, Profile};
 use idiolect::train::{TrainOptions, Training, TrainingData};
-use idiolect::{DeviceChoice, Model, Session};
-use idiolect_tests::golden::{Result, published};
+use idiolect::{DeviceChoice, Engine, Model, Session};
+use idiolect_tests::golden::{Result, published, repository};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// Budgets in MB: all kept, half of the feed-forward layers computed again, nearly everything computed again.
@@ -20,12 +25,19 @@ const PLAN_TOLERANCE: f64 = 0.1;
 const MOST_BYTES: usize = 400_000_000;
 /// Bytes that the process may grow by between the first steps (or tokens) and the last: the allocator's slack.
 const GROWTH: usize = 4 << 20;
+/// Messages of a long history.
+const MANY: usize = 100_000;
+/// In a child process: the profile to learn from.
+const PROFILE_VARIABLE: &str = "IDIOLECT_TEST_PROFILE";
 /// In a child process: the budget to train within.
 const BUDGET_VARIABLE: &str = "IDIOLECT_TEST_BUDGET_MB";
 
 fn main() -> ExitCode {
-    if let Ok(budget) = std::env::var(BUDGET_VARIABLE) {
-        return match budget.parse().map_err(Into::into).and_then(train_within) {
+    let budget =
+        std::env::var(BUDGET_VARIABLE).ok().map(|budget| budget.parse().map_err(Into::into).and_then(train_within));
+    let profile = std::env::var_os(PROFILE_VARIABLE).map(|profile| learn_from(Path::new(&profile)));
+    if let Some(done) = budget.or(profile) {
+        return match done {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("{error}");
@@ -41,6 +53,8 @@ fn main() -> ExitCode {
     let mut trials = vec![
         Trial::test("a training takes what its plan says", || plans().map_err(|e| Failed::from(e.to_string())))
             .with_ignored_flag(!model || !measured),
+        Trial::test("so does one on 100,000 messages", || many().map_err(|e| Failed::from(e.to_string())))
+            .with_ignored_flag(!measured),
     ];
     for (name, choice, present) in [("cpu", DeviceChoice::Cpu, true), ("gpu", DeviceChoice::Gpu, gpu)] {
         let run = move || level(choice).map_err(|e| Failed::from(e.to_string()));
@@ -77,6 +91,44 @@ fn train_within(budget_mb: usize) -> Result<()> {
     let mut training = training(&mut session, 256, &options)?;
     while training.step()?.is_some() {}
     println!("{} {}", training.plan().total_bytes(), status("VmHWM")?);
+    Ok(())
+}
+
+/// Few steps on a long history, in a process of its own, take no more than planned.
+fn many() -> Result<()> {
+    let home = tempfile::tempdir()?;
+    let profile = Profile::create(home.path(), &KeySource::Beside)?;
+    let word =
+        |n: usize| ["river", "kettle", "boat", "cows", "rain", "bread", "letter", "meadow", "train", "late"][n % 10];
+    let text = |n: usize| format!("{} {} {} by the {} {n}", word(n), word(n / 10), word(n / 100), word(n / 1000));
+    for start in (0..MANY).step_by(1000) {
+        let batch: Vec<NewSample> = (start..start + 1000).map(|n| NewSample::new(text(n * 7919 % 1_000_003))).collect();
+        profile.history().add(&batch)?;
+    }
+    drop(profile);
+    let child = Command::new(std::env::current_exe()?).env(PROFILE_VARIABLE, home.path()).output()?;
+    let (told, complaint) = (String::from_utf8(child.stdout)?, String::from_utf8_lossy(&child.stderr).into_owned());
+    let figures: Vec<usize> = told.split_whitespace().map(str::parse).collect::<std::result::Result<_, _>>()?;
+    let [planned, held] = figures[..] else { return Err(complaint.into()) };
+    println!("{MANY} messages: {planned} bytes planned, {held} held");
+    match held <= planned + planned / 10 {
+        true => Ok(()),
+        false => Err(format!("{planned} bytes planned, {held} held").into()),
+    }
+}
+
+/// Learns four steps from a profile; prints the plan's bytes and the most that the process held.
+fn learn_from(profile: &Path) -> Result<()> {
+    let base = repository().join("bindings/cli/assets/base");
+    let engine = Engine::open(EngineOptions { device: DeviceChoice::Cpu, ..EngineOptions::new(profile, base) })?;
+    let settings = LearnSettings { train: steps(4), ..LearnSettings::default() };
+    let mut planned = 0;
+    engine.train(&settings, &CancelToken::new(), &mut |event| {
+        if let LearnEvent::Started { planned_bytes, .. } = event {
+            planned = planned_bytes;
+        }
+    })?;
+    println!("{planned} {}", status("VmHWM")?);
     Ok(())
 }
 

@@ -356,7 +356,7 @@ fn learn(
     let tell = |event: LearnEvent| {
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
         *state = match (&event, *state) {
-            (LearnEvent::Started { steps, resumed_at }, _) => {
+            (LearnEvent::Started { steps, resumed_at, .. }, _) => {
                 EngineState::Training { step: *resumed_at, steps: *steps }
             }
             (LearnEvent::Step(report), EngineState::Training { steps, .. }) => {

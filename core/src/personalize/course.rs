@@ -278,7 +278,11 @@ impl Course<'_> {
             (best, validation) = (next(), note.validation);
             training.resume(&state, note.summary)?;
         }
-        (self.on_event)(LearnEvent::Started { steps: training.steps(), resumed_at: training.summary().steps });
+        (self.on_event)(LearnEvent::Started {
+            steps: training.steps(),
+            resumed_at: training.summary().steps,
+            planned_bytes: training.plan().total_bytes(),
+        });
         let ended = self.take_steps(&mut training, corpus, &mut validation, &mut best);
         if let Err(error) = ended {
             // What was cancelled can be read and kept; a lost device leaves the checkpoint before.

@@ -14,6 +14,8 @@ pub enum LearnEvent {
         steps: usize,
         /// Steps that an earlier run has taken already.
         resumed_at: usize,
+        /// Bytes that it takes at most, as [`TrainPlan::total_bytes`](crate::train::TrainPlan::total_bytes).
+        planned_bytes: usize,
     },
     /// There was a checkpoint, and it is of no use any more.
     CheckpointDropped(DropReason),

@@ -11,7 +11,7 @@ use idiolect::{DeviceChoice, Engine, Error, ErrorKind, Result};
 use serde::Serialize;
 
 use super::train::report_line;
-use crate::output::{Output, Table};
+use crate::output::{Output, Table, megabytes};
 use crate::progress::Progress;
 
 /// The object that `--json` ends with.
@@ -95,7 +95,8 @@ pub fn run(
     let mut measuring = Progress::new(output, "measuring");
     let mut total = 0;
     let outcome = engine.train(settings, &CancelToken::new(), &mut |event| match event {
-        LearnEvent::Started { steps, resumed_at } => {
+        LearnEvent::Started { steps, resumed_at, planned_bytes } => {
+            output.note(&format!("planned memory: {}", megabytes(planned_bytes)));
             total = steps;
             if resumed_at > 0 {
                 output.note(&format!("going on at step {resumed_at} of {steps}"));

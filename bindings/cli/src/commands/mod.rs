@@ -34,7 +34,7 @@ pub enum Command {
     /// State the memory of a training before it runs
     Plan(plan::Plan),
     /// Learn a LoRA adapter from a file of what someone wrote, or from a profile's history through the gate
-    Train(train::Train),
+    Train(Box<train::Train>),
     /// Measure the loss of a text under a model, with or without an adapter
     Eval(eval::Eval),
     /// Continue a prompt, with or without an adapter

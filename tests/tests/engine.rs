@@ -9,10 +9,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use idiolect::DeviceChoice;
+use idiolect::adapter::LoraOptions;
 use idiolect::engine::{CancelToken, Engine, EngineOptions, EngineState, LearnOutcome, PauseReason, Prompt};
 use idiolect::generate::{GenerateOptions, SamplingOptions};
 use idiolect::history::read_jsonl;
 use idiolect::personalize::{LearnEvent, LearnReport, LearnSettings};
+use idiolect::registry::Origin;
 use idiolect::train::TrainOptions;
 use idiolect_tests::golden::{Result, published, repository};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -122,6 +124,23 @@ fn resumed(device: DeviceChoice) -> Result<()> {
     same(&train(&engine, 5)?, &whole)
 }
 
+/// The shortest first word right after another adapter was put to use; both have been used before.
+fn switching(engine: &Engine, first_word: &impl Fn(&Engine) -> Result<Duration>) -> Result<Duration> {
+    let model = engine.model()?;
+    let mut versions = Vec::new();
+    for seed in [1, 2] {
+        let adapter = LoraOptions::default().fresh(&model, seed)?;
+        versions.push(engine.adapters().add(&adapter, &model, Origin::Imported, Default::default())?);
+    }
+    let mut shortest = Duration::MAX;
+    for &version in versions.iter().cycle().take(8) {
+        engine.adapters().activate(Some(version))?;
+        shortest = shortest.min(first_word(engine)?);
+    }
+    engine.adapters().activate(None)?;
+    Ok(shortest)
+}
+
 /// How long a cancelled training computes on, and how much longer the first word of an answer takes beside a training.
 /// Printed; only what would be a hang fails.
 fn latencies(device: DeviceChoice) -> Result<()> {
@@ -141,6 +160,7 @@ fn latencies(device: DeviceChoice) -> Result<()> {
     };
     first_word(&engine)?;
     let alone = first_word(&engine)?;
+    let switched = switching(&engine, &first_word)?;
     let cancel = CancelToken::new();
     let (asking, stop) = (Arc::clone(&engine), cancel.clone());
     let asked = thread::spawn(move || -> std::result::Result<(Duration, Instant), String> {
@@ -156,6 +176,7 @@ fn latencies(device: DeviceChoice) -> Result<()> {
     let ended = Instant::now();
     let (beside, cancelled) = asked.join().map_err(|_| "the asking thread panicked")??;
     let cancel_took = ended - cancelled;
+    println!("another adapter adds {:.1?} to a first word", switched.saturating_sub(alone));
     println!("first word alone {alone:.1?}, beside a training {beside:.1?} at most; cancel took {cancel_took:.1?}");
     match outcome == LearnOutcome::Paused(PauseReason::Cancelled) && cancel_took < Duration::from_secs(5) {
         true => Ok(()),

@@ -1,6 +1,7 @@
 //! LoRA adapters: what they adapt, their parameters, their files.
 
 mod layout;
+pub mod merge;
 mod options;
 mod stored;
 

@@ -14,6 +14,9 @@ use crate::model::config::{ModelConfig, RopeScaling};
 /// Our own file in a model folder that `import` wrote.
 pub(crate) const MANIFEST: &str = "idiolect.json";
 
+/// The manifest's field that says how plain prompts begin.
+pub(crate) const DOCUMENT_START: &str = "document_start";
+
 /// Bytes hashed by one thread at a time.
 const CHUNK: usize = 4 << 20;
 /// Bytes of a tensor in its sample.
@@ -30,6 +33,19 @@ impl ModelFiles {
         };
         let weights = weights.unwrap_or_else(|| of_weights(self.config(), self.stored()));
         hex(&Sha256::new().chain_update(weights).chain_update(tokenizer).finalize())
+    }
+
+    /// Whether plain prompts begin with the document-start token: in a folder with an adapter merged in that learned so.
+    pub(crate) fn document_start(&self) -> bool {
+        let ModelSource::Folder(folder) = self.source() else { return false };
+        // As with the noted hash, a manifest that cannot be read says nothing.
+        let manifest = JsonFields::read(&folder.join(MANIFEST));
+        manifest.is_ok_and(|manifest| manifest.bool(DOCUMENT_START).ok().flatten() == Some(true))
+    }
+
+    /// Bytes of all tensors.
+    pub(crate) fn weight_bytes(&self) -> u64 {
+        self.stored().iter().map(|tensor| tensor.bytes.len() as u64).sum()
     }
 }
 

@@ -6,7 +6,7 @@ pub(crate) mod blob;
 mod config_json;
 mod fingerprint;
 mod gguf;
-mod import;
+pub(crate) mod import;
 mod json;
 mod mapped;
 mod mlx_adapter;

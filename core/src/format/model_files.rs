@@ -6,12 +6,13 @@ use idiolect_kernels::matrix::{FloatType, Matrix};
 
 use super::assembly::{Assembly, Parts, is_rotated, is_tied, missing};
 use super::config_json::{self, Quantization};
-use super::gguf::GgufFile;
+use super::gguf::{GgufFile, vocabulary};
 use super::gguf::model::{self, ROPE_FACTORS};
 use super::safetensors;
 use super::tensor::{Storage, Tensor};
 use crate::error::{Error, Result};
 use crate::model::config::{Linear, ModelConfig};
+use crate::text::Tokenizer;
 
 /// A tensor by its place in the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -147,6 +148,17 @@ impl ModelFiles {
         match &self.source {
             ModelSource::Folder(folder) => folder,
             ModelSource::Gguf(file) => file.path(),
+        }
+    }
+
+    /// Its tokenizer.
+    ///
+    /// # Errors
+    /// When it is missing, damaged or of an unknown kind.
+    pub fn tokenizer(&self) -> Result<Tokenizer> {
+        match &self.source {
+            ModelSource::Folder(folder) => Tokenizer::from_folder(folder),
+            ModelSource::Gguf(file) => Tokenizer::from_gguf(&vocabulary(file)?, file.path()),
         }
     }
 

@@ -63,15 +63,15 @@ impl Generation {
     }
 }
 
-/// A prompt's token ids: `text` as it is, after the document-start token where it is empty or the adapter was trained
-/// so, after a BOS where the model's own settings add one.
+/// A prompt's token ids: `text` as it is, after the document-start token where it is empty or the adapter (also one that
+/// is merged in) was trained so, after a BOS where the model's own settings add one.
 ///
 /// # Errors
 /// When the text cannot be tokenized, or is empty and the model has no document-start token.
 pub fn plain_prompt(model: &Model, adapter: Option<&Adapter>, text: &str) -> Result<Vec<u32>> {
     let tokenizer = model.tokenizer();
     let mut ids = Vec::new();
-    if text.is_empty() || adapter.is_some_and(Adapter::document_start) {
+    if text.is_empty() || model.document_start() || adapter.is_some_and(Adapter::document_start) {
         ids.extend(tokenizer.document_start());
     } else if tokenizer.adds_bos() {
         ids.extend(tokenizer.bos());

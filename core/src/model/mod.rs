@@ -17,7 +17,7 @@ pub(crate) use graph::{LoraBinding, TokenInputs};
 pub use summary::{MatrixForm, MatrixKind};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::{ModelFiles, ModelSource, vocabulary};
+use crate::format::ModelFiles;
 use crate::text::Tokenizer;
 use crate::train::Sample;
 
@@ -30,6 +30,7 @@ pub struct Model {
     files: ModelFiles,
     base: BaseModel,
     tokenizer: Tokenizer,
+    document_start: bool,
     fingerprint: OnceLock<String>,
 }
 
@@ -41,11 +42,9 @@ impl Model {
     pub fn open(path: &Path) -> Result<Self> {
         let files = ModelFiles::open(path)?;
         let base = BaseModel::new(&files, DEFAULT_CONTEXT)?;
-        let tokenizer = match files.source() {
-            ModelSource::Folder(folder) => Tokenizer::from_folder(folder)?,
-            ModelSource::Gguf(file) => Tokenizer::from_gguf(&vocabulary(file)?, file.path())?,
-        };
-        Ok(Self { path: path.to_owned(), files, base, tokenizer, fingerprint: OnceLock::new() })
+        let tokenizer = files.tokenizer()?;
+        let document_start = files.document_start();
+        Ok(Self { path: path.to_owned(), files, base, tokenizer, document_start, fingerprint: OnceLock::new() })
     }
 
     /// Where it was opened from.
@@ -66,6 +65,11 @@ impl Model {
     /// Its tokenizer.
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer
+    }
+
+    /// Whether plain prompts begin with the document-start token: where an adapter is merged in that learned so.
+    pub fn document_start(&self) -> bool {
+        self.document_start
     }
 
     /// What distinguishes it from every other base: a hash over weights, tokenizer, template and quantization.

@@ -16,7 +16,7 @@ const REPLACED: [&str; 7] =
 
 /// What f32 becomes where 16 bits are asked for: the type that the model's own configuration names, as in mlx-lm; f16
 /// where it names none, which keeps more of a value than bf16.
-pub(super) fn half_type(files: &ModelFiles) -> Result<FloatType> {
+pub(crate) fn half_type(files: &ModelFiles) -> Result<FloatType> {
     let ModelSource::Folder(folder) = files.source() else { return Ok(FloatType::F16) };
     let fields = JsonFields::read(&folder.join("config.json"))?;
     let named = match fields.str("torch_dtype")? {
@@ -107,16 +107,17 @@ fn rope_scaling(files: &ModelFiles) -> Result<Value> {
     })
 }
 
-/// MLX's `quantization`: what most matrices have, and each one that differs by its path.
+/// MLX's `quantization`: what holds where nothing else is said, and each matrix that differs by its path; `false` is one
+/// of plain floats.
 fn quantization(forms: &Forms) -> Option<Value> {
-    let (bits, group) = forms.usual()?;
+    let (bits, group) = forms.usual?;
     let entry = |bits: u8, group: usize| json!({ "group_size": group, "bits": bits, "mode": "affine" });
     let mut quantization = entry(bits, group);
     for (name, form) in &forms.matrices {
-        if let Form::Affine { bits: b, group: g, .. } = *form
-            && (b, g) != (bits, group)
-        {
-            quantization[name.path()] = entry(b, g);
+        match *form {
+            Form::Affine { bits: b, group: g, .. } if (b, g) == (bits, group) => (),
+            Form::Affine { bits: b, group: g, .. } => quantization[name.path()] = entry(b, g),
+            Form::Float(_) => quantization[name.path()] = json!(false),
         }
     }
     Some(quantization)

@@ -11,7 +11,7 @@ use crate::model::config::Linear;
 
 /// The form that a matrix gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     /// Plain floats.
     Float(FloatType),
     /// MLX's group-affine form.
@@ -25,22 +25,39 @@ pub(super) enum Form {
     },
 }
 
+impl Form {
+    /// Bits a weight, scales left out.
+    pub const fn bits(self) -> u8 {
+        match self {
+            Self::Float(float) => 8 * float.size() as u8,
+            Self::Affine { bits, .. } => bits,
+        }
+    }
+
+    /// Bytes of a matrix `[rows, cols]` in this form.
+    pub const fn bytes(self, rows: usize, cols: usize) -> usize {
+        rows * match self {
+            Self::Float(float) => cols * float.size(),
+            Self::Affine { bits, group, scales, .. } => cols * bits as usize / 8 + cols / group * 2 * scales.size(),
+        }
+    }
+}
+
 /// The forms of a whole model.
 #[derive(Debug)]
-pub(super) struct Forms {
+pub(crate) struct Forms {
     /// Every matrix, in the order of the model.
     pub matrices: Vec<(TensorName, Form)>,
     /// The type of norms and biases; `None` keeps each one's own.
     pub vectors: Option<FloatType>,
+    /// Bits and group that hold for every quantized matrix that the settings do not name.
+    pub usual: Option<(u8, usize)>,
 }
 
 impl Forms {
     /// Chooses by the options, and by the source where they are silent. `half` is what f32 becomes at 16 bits.
-    pub fn choose(files: &ModelFiles, options: ImportOptions, half: FloatType) -> Result<Self> {
-        let mut sources = Vec::new();
-        for name in matrix_names(files) {
-            sources.push((name, files.matrix(name)?));
-        }
+    pub(super) fn choose(files: &ModelFiles, options: ImportOptions, half: FloatType) -> Result<Self> {
+        let sources = sources(files)?;
         let is_quantized = sources.iter().any(|(_, matrix)| !matches!(matrix.encoding(), Encoding::Float(_)));
         let bits = match options.bits {
             None if is_quantized && options.group_size.is_some() => {
@@ -59,14 +76,20 @@ impl Forms {
             Some(32) => Form::Float(FloatType::F32),
             Some(bits) => quantized(matrix, bits, group, half),
         };
-        let matrices = sources.iter().map(|(name, matrix)| (*name, form(matrix))).collect();
+        let matrices: Vec<_> = sources.iter().map(|(name, matrix)| (*name, form(matrix))).collect();
         let vectors = match bits {
             // One type throughout, as config.json has only one to name.
             Some(16) => Some(sources.first().map_or(half, |(_, matrix)| narrow(matrix, half))),
             Some(32) => Some(FloatType::F32),
             _ => None,
         };
-        Ok(Self { matrices, vectors })
+        Ok(Self { usual: usual(&matrices), matrices, vectors })
+    }
+
+    /// The same values as in the source, whatever they are: quantized and unquantized alike.
+    pub fn kept(files: &ModelFiles) -> Result<Self> {
+        let matrices: Vec<_> = sources(files)?.into_iter().map(|(name, matrix)| (name, kept(&matrix))).collect();
+        Ok(Self { usual: usual(&matrices), matrices, vectors: None })
     }
 
     /// The number of quantized matrices, and the modules of the others where there are any.
@@ -84,20 +107,24 @@ impl Forms {
             Form::Affine { scales, .. } => scales,
         })
     }
+}
 
-    /// Bits and group of most quantized matrices.
-    pub fn usual(&self) -> Option<(u8, usize)> {
-        let mut counts: HashMap<(u8, usize), usize> = HashMap::new();
-        for (_, form) in &self.matrices {
-            if let Form::Affine { bits, group, .. } = *form {
-                *counts.entry((bits, group)).or_default() += 1;
-            }
+/// Bits and group of most quantized matrices.
+fn usual(matrices: &[(TensorName, Form)]) -> Option<(u8, usize)> {
+    let mut counts: HashMap<(u8, usize), usize> = HashMap::new();
+    for (_, form) in matrices {
+        if let Form::Affine { bits, group, .. } = *form {
+            *counts.entry((bits, group)).or_default() += 1;
         }
-        counts.into_iter().max_by_key(|&(form, count)| (count, form)).map(|(form, _)| form)
     }
+    counts.into_iter().max_by_key(|&(form, count)| (count, form)).map(|(form, _)| form)
 }
 
 /// Every matrix that is stored, in the order of the model.
+fn sources(files: &ModelFiles) -> Result<Vec<(TensorName, Matrix)>> {
+    matrix_names(files).into_iter().map(|name| Ok((name, files.matrix(name)?))).collect()
+}
+
 fn matrix_names(files: &ModelFiles) -> Vec<TensorName> {
     let config = files.config();
     let mut names = vec![TensorName::Embedding];
@@ -134,7 +161,7 @@ fn quantized(matrix: &Matrix, bits: u8, group: usize, half: FloatType) -> Form {
 }
 
 /// The 16-bit type nearest to the matrix's own: that of its values or scales, else `half`.
-fn narrow(matrix: &Matrix, half: FloatType) -> FloatType {
+pub(crate) fn narrow(matrix: &Matrix, half: FloatType) -> FloatType {
     let own = match (matrix.encoding(), matrix.affine_form()) {
         (Encoding::Float(float), _) | (_, Some((.., float))) => float,
         (_, None) => half,

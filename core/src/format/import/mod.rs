@@ -1,20 +1,21 @@
 //! Conversion of any model that opens to a folder that opens here, in mlx-lm and (unquantized) in transformers.
 
 mod config;
+mod folder;
 mod forms;
+mod low_rank;
 mod weights;
 
 use std::path::Path;
 
-use serde_json::json;
-
-use self::forms::Forms;
-use super::fingerprint::{MANIFEST, manifest_entry};
-use super::gguf::vocabulary;
-use super::model_files::{ModelFiles, ModelSource};
-use super::staged::{StagedFolder, refuse_occupied};
+pub(crate) use self::config::half_type;
+pub(crate) use self::folder::NewFolder;
+pub(crate) use self::forms::{Form, Forms, narrow};
+pub(crate) use self::low_rank::{Added, LowRank};
+pub(crate) use self::weights::{NOT_FINITE, PANEL, encode};
+use super::model_files::ModelFiles;
+use super::staged::refuse_occupied;
 use crate::error::{Error, ErrorKind, Result};
-use crate::text::Tokenizer;
 
 /// What a model is converted to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -41,24 +42,6 @@ pub struct ImportReport {
     pub unquantized: Vec<String>,
 }
 
-/// Files beside the weights that go along with them.
-const COMPANIONS: [&str; 14] = [
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "tokenizer.model",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-    "chat_template.jinja",
-    "chat_template.json",
-    "generation_config.json",
-    "README.md",
-    "LICENSE",
-    "LICENSE.txt",
-    "NOTICE",
-];
-
 /// Converts the model at `source` to a folder at `destination`: quantized bit for bit as MLX does, GGUF blocks repacked
 /// exactly. `progress` is told of weights done and weights in all. The folder appears whole or not at all.
 ///
@@ -74,43 +57,18 @@ pub fn import(
     options.validate()?;
     refuse_occupied(destination)?;
     let files = ModelFiles::open(source)?;
-    let tokenizer = match files.source() {
-        ModelSource::Folder(folder) => Tokenizer::from_folder(folder)?,
-        ModelSource::Gguf(file) => Tokenizer::from_gguf(&vocabulary(file)?, file.path())?,
+    let tokenizer = files.tokenizer()?;
+    let forms = Forms::choose(&files, options, half_type(&files)?)?;
+    let folder = NewFolder {
+        files: &files,
+        tokenizer: &tokenizer,
+        forms: &forms,
+        added: &Added::new(),
+        document_start: files.document_start(),
     };
-    let half = config::half_type(&files)?;
-    let forms = Forms::choose(&files, options, half)?;
-    let config = config::config_json(&files, &tokenizer, &forms)?;
-
-    let staged = StagedFolder::begin(destination)?;
-    weights::write(&files, &forms, &staged, weights::SHARD_BYTES, &mut progress)?;
-    match files.source() {
-        ModelSource::Folder(folder) => {
-            for name in COMPANIONS.into_iter().filter(|name| folder.join(name).is_file()) {
-                staged.copy(&folder.join(name), name)?;
-            }
-        }
-        ModelSource::Gguf(_) => {
-            tokenizer.write_folder(staged.path())?;
-            let generation = json!({ "bos_token_id": tokenizer.bos(), "eos_token_id": config["eos_token_id"] });
-            staged.write("generation_config.json", format!("{generation:#}\n").as_bytes())?;
-        }
-    }
-    staged.write("config.json", format!("{config:#}\n").as_bytes())?;
-
-    // What was written has to open again, and its fingerprint is that of the new folder.
-    let written = ModelFiles::open(staged.path())?;
-    let fingerprint = written.fingerprint(&Tokenizer::from_folder(staged.path())?.fingerprint());
-    let manifest = json!({
-        "kind": "model",
-        "fingerprint": fingerprint,
-        "weights": manifest_entry(written.config(), written.stored()),
-        "source": files.path().file_name().map(|name| name.to_string_lossy()),
-    });
-    staged.write(MANIFEST, format!("{manifest:#}\n").as_bytes())?;
-    let bytes = written.stored().iter().map(|tensor| tensor.bytes.len() as u64).sum();
-    drop(written);
-    staged.publish(None)?;
+    let written = folder.stage(destination, &mut progress)?;
+    let (fingerprint, bytes) = (written.fingerprint.clone(), written.bytes);
+    written.publish()?;
     let (quantized, unquantized) = forms.quantized();
     let parameters = weights::parameters(files.config());
     Ok(ImportReport { fingerprint, parameters, bytes, quantized, unquantized })

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use serde_json::json;
 
 use super::forms::{Form, Forms};
+use super::low_rank::{Added, LowRank};
 use crate::error::{Error, Result};
 use crate::format::model_files::{ModelFiles, TensorName};
 use crate::format::safetensors::{INDEX, SINGLE};
@@ -20,7 +21,7 @@ use crate::model::config::{Linear, ModelConfig};
 pub(super) const SHARD_BYTES: usize = 5 << 30;
 
 /// Values that one thread converts at a time.
-const PANEL: usize = 1 << 18;
+pub(crate) const PANEL: usize = 1 << 18;
 
 /// Parameters of a model: matrices, norms and biases, a tied head counted once.
 pub(super) fn parameters(config: &ModelConfig) -> u64 {
@@ -43,13 +44,15 @@ struct Vector {
     values: Vec<f32>,
 }
 
-/// Writes `model.safetensors`, or shards of at most `shard_bytes` and their index.
+/// Writes `model.safetensors`, or shards of at most `shard_bytes` and their index. To the matrices that `added` names
+/// its product is added.
 pub(super) fn write(
     files: &ModelFiles,
     forms: &Forms,
+    added: &Added<'_>,
     staged: &StagedFolder,
     shard_bytes: usize,
-    progress: &mut impl FnMut(u64, u64),
+    progress: &mut dyn FnMut(u64, u64),
 ) -> Result<()> {
     let vectors = vectors(files, forms)?;
     let mut modules: Vec<Vec<TensorSpec>> = Vec::new();
@@ -80,7 +83,7 @@ pub(super) fn write(
             let panels: Vec<_> = rows.clone().step_by(panel_rows).collect();
             let converted: Vec<AffineRows> = panels
                 .into_par_iter()
-                .map(|first| convert(&matrix, first..rows.end.min(first + panel_rows), *form))
+                .map(|first| convert(&matrix, first..rows.end.min(first + panel_rows), *form, added.get(name)))
                 .collect::<Result<_, _>>()
                 .map_err(|what| bad(&path, what))?;
             for AffineRows { codes, scales, biases } in converted {
@@ -137,41 +140,64 @@ fn specs(name: TensorName, form: Form, matrix: &Matrix) -> Vec<TensorSpec> {
     }
 }
 
-/// Rows in their new form; floats stand as codes without scales.
-fn convert(matrix: &Matrix, rows: Range<usize>, form: Form) -> Result<AffineRows, &'static str> {
-    if let Form::Affine { scales, exact: true, .. } = form {
+/// Rows in their new form.
+fn convert(
+    matrix: &Matrix,
+    rows: Range<usize>,
+    form: Form,
+    added: Option<&LowRank<'_>>,
+) -> Result<AffineRows, &'static str> {
+    if let (Form::Affine { scales, exact: true, .. }, None) = (form, added) {
         let repacked = matrix.affine_rows(rows, scales);
         let finite = |bytes: &[u8]| (0..bytes.len() / scales.size()).all(|i| scales.read(bytes, i).is_finite());
         let sound = finite(&repacked.scales) && finite(&repacked.biases);
         return if sound { Ok(repacked) } else { Err(NOT_FINITE) };
     }
     let mut values = vec![0.0; rows.len() * matrix.cols()];
-    matrix.dequantize(rows, 0..matrix.cols(), &mut values);
-    match form {
-        Form::Float(float) => Ok(AffineRows { codes: floats(&values, float)?, ..AffineRows::default() }),
-        Form::Affine { bits, group, scales, .. } => {
+    matrix.dequantize(rows.clone(), 0..matrix.cols(), &mut values);
+    match (added, form) {
+        (Some(added), _) => values.iter_mut().zip(added.rows(rows)).for_each(|(value, added)| *value += added),
+        (None, Form::Affine { scales, .. }) => {
             // A quantized source becomes floats of that type first, as for MLX.
             let source = floats(&values, scales)?;
             values.iter_mut().enumerate().for_each(|(i, value)| *value = scales.read(&source, i));
-            Ok(quantize_affine(&values, bits, group, scales))
+        }
+        (None, Form::Float(_)) => (),
+    }
+    encode(&values, form)
+}
+
+/// Whole rows of values in a form; floats stand as codes without scales.
+pub(crate) fn encode(values: &[f32], form: Form) -> Result<AffineRows, &'static str> {
+    match form {
+        Form::Float(float) => Ok(AffineRows { codes: floats(values, float)?, ..AffineRows::default() }),
+        Form::Affine { bits, group, scales, .. } => {
+            check_range(values, scales)?;
+            Ok(quantize_affine(values, bits, group, scales))
         }
     }
 }
 
-const NOT_FINITE: &str = "holds NaN or infinite values";
+pub(crate) const NOT_FINITE: &str = "holds NaN or infinite values";
 
 /// Values as little-endian floats of a type.
 fn floats(values: &[f32], float: FloatType) -> Result<Vec<u8>, &'static str> {
+    check_range(values, float)?;
     let mut bytes = Vec::with_capacity(values.len() * float.size());
-    for &value in values {
-        float.write(value, &mut bytes);
-    }
+    values.iter().for_each(|&value| float.write(value, &mut bytes));
+    Ok(bytes)
+}
+
+/// Refuses what a float type cannot hold.
+fn check_range(values: &[f32], float: FloatType) -> Result<(), &'static str> {
     if !values.iter().all(|value| value.is_finite()) {
-        Err(NOT_FINITE)
-    } else if !(0..values.len()).all(|i| float.read(&bytes, i).is_finite()) {
-        Err("holds values beyond the range of 16-bit floats; import with 32 bits")
-    } else {
-        Ok(bytes)
+        return Err(NOT_FINITE);
+    }
+    let mut largest = Vec::new();
+    float.write(values.iter().fold(0.0, |largest, value| value.abs().max(largest)), &mut largest);
+    match float.read(&largest, 0).is_finite() {
+        true => Ok(()),
+        false => Err("holds values beyond the range of 16-bit floats; import with 32 bits"),
     }
 }
 

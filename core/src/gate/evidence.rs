@@ -1,5 +1,7 @@
 //! What the gate is shown.
 
+use super::screen::Fitness;
+
 /// The loss of one text before and after a training.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PairedLoss {
@@ -37,4 +39,6 @@ pub struct Evidence<'a> {
     pub generic: &'a [PairedLoss],
     /// How often the gate has been asked, this time included, since it last promoted: 1, 2, …
     pub asked: u32,
+    /// What the screen says of the history that the candidate learned from.
+    pub history: Fitness,
 }

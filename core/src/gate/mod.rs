@@ -11,6 +11,7 @@ mod screen;
 mod settings;
 #[cfg(test)]
 mod simulation;
+mod strength;
 mod student;
 mod verdict;
 
@@ -18,4 +19,5 @@ pub use evidence::{Evidence, PairedLoss};
 pub use interval::Estimate;
 pub use screen::{Fitness, Learnability, Screen, Sieve, Tally, Unfit, Written};
 pub use settings::GateSettings;
+pub use strength::{NextStrength, STRENGTHS, next_strength};
 pub use verdict::{Decision, Reason, Verdict, judge};

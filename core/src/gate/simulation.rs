@@ -1,6 +1,6 @@
 //! What the gate does in the long run: with noise, and with a real gain.
 
-use super::{Decision, Evidence, GateSettings, PairedLoss, judge};
+use super::{Decision, Evidence, Fitness, GateSettings, PairedLoss, judge};
 use crate::random::Random;
 
 const WEEKS: u32 = 52;
@@ -88,7 +88,7 @@ fn ever_promoted(noise: Noise, first: usize, weekly: usize, random: &mut Random)
         let held_out: Vec<PairedLoss> =
             texts.iter().enumerate().map(|(i, text)| text.pair(i, 0.0, noise, 0.4, random)).collect();
         texts.extend((0..weekly).map(|_| Text::draw(noise, random)));
-        let evidence = Evidence { held_out: &held_out, generic: &generic, asked };
+        let evidence = Evidence { held_out: &held_out, generic: &generic, asked, history: Fitness::Fit };
         judge(&evidence, &GateSettings::default()).decision == Decision::Promoted
     })
 }
@@ -121,7 +121,7 @@ fn a_real_gain_is_promoted() {
             let texts = (0..samples).map(|i| (i, Text::draw(noise, &mut random))).collect::<Vec<_>>();
             let held_out: Vec<PairedLoss> =
                 texts.iter().map(|(i, text)| text.pair(*i, gain, noise, 0.3, &mut random)).collect();
-            let evidence = Evidence { held_out: &held_out, generic: &generic, asked };
+            let evidence = Evidence { held_out: &held_out, generic: &generic, asked, history: Fitness::Fit };
             judge(&evidence, &GateSettings::default()).decision == Decision::Promoted
         });
         let share = promoted.count() as f64 / f64::from(repetitions);

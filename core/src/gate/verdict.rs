@@ -95,11 +95,11 @@ pub enum Reason {
         /// What is still allowed.
         allowed: f64,
     },
-    /// Rejected before any training: the history is not fit to learn from.
+    /// Rejected: the history cannot be learned from.
     UnfitHistory {
         /// Why not.
         why: Unfit,
-        /// Share of the messages that would have to be left out, 0 to 1.
+        /// Share of its messages that would have to be left out.
         left_out: f64,
     },
     /// Rejected: a loss is not a finite number, or there is no generic text to measure forgetting on.
@@ -204,7 +204,8 @@ impl Verdict {
 ///
 /// The gain is Σ (before − after) / Σ tokens over clusters of near-duplicates, each entering with the mean of its texts.
 /// It has to reach [`GateSettings::min_gain`], and its lower bound at [`GateSettings::level`] has to lie above 0.
-/// Forgetting is Σ (after − before) / Σ before over pieces of generic text; its upper bound counts.
+/// Forgetting is Σ (after − before) / Σ before over pieces of generic text; its upper bound counts. A history that is
+/// unfit is rejected without any losses.
 pub fn judge(evidence: &Evidence<'_>, settings: &GateSettings) -> Verdict {
     let clusters = by_cluster(evidence.held_out);
     let generic = by_cluster(evidence.generic);
@@ -216,7 +217,10 @@ pub fn judge(evidence: &Evidence<'_>, settings: &GateSettings) -> Verdict {
         let mean = clusters.iter().map(loss).sum::<f64>() / tokens;
         mean.is_finite().then_some(mean)
     };
-    let reason = reason(clusters.len(), gain, forgetting, settings);
+    let reason = match evidence.history {
+        Fitness::Unfit { why, left_out } => Reason::UnfitHistory { why, left_out },
+        Fitness::Fit | Fitness::Partly { .. } => reason(clusters.len(), gain, forgetting, settings),
+    };
     Verdict {
         decision: reason.decision(),
         reason,
@@ -309,7 +313,7 @@ mod tests {
     }
 
     fn verdict(held_out: &[PairedLoss], generic: &[PairedLoss], asked: u32) -> Verdict {
-        judge(&Evidence { held_out, generic, asked }, &GateSettings::default())
+        judge(&Evidence { held_out, generic, asked, history: Fitness::Fit }, &GateSettings::default())
     }
 
     #[test]
@@ -346,6 +350,17 @@ mod tests {
             assert_eq!(json["decision"], verdict.decision.to_string(), "{name}");
             assert_eq!(serde_json::from_value::<Verdict>(json).unwrap(), verdict, "{name}");
             assert!(!verdict.reason.to_string().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_history_that_is_no_language_is_rejected_whatever_the_numbers() {
+        let history = Fitness::Unfit { why: Unfit::NotLanguage, left_out: 0.9 };
+        for held_out in [texts(100, |_| 0.5), Vec::new()] {
+            let evidence = Evidence { held_out: &held_out, generic: &held_out, asked: 1, history };
+            let verdict = judge(&evidence, &GateSettings::default());
+            assert_eq!(verdict.reason, Reason::UnfitHistory { why: Unfit::NotLanguage, left_out: 0.9 });
+            assert_eq!(verdict.decision, Decision::Rejected);
         }
     }
 

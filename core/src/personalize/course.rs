@@ -16,7 +16,9 @@ use super::settings::LearnSettings;
 use crate::adapter::Adapter;
 use crate::error::{Error, ErrorKind, Result};
 use crate::eval::evaluate;
-use crate::gate::{self, Decision, Evidence, Fitness, PairedLoss, Verdict};
+use crate::gate::{
+    self, Decision, Evidence, Fitness, NextStrength, PairedLoss, STRENGTHS, Verdict, next_strength,
+};
 use crate::history::History;
 use crate::model::Model;
 use crate::registry::{Origin, Registry};
@@ -26,9 +28,6 @@ use crate::train::{Replay, Sample, TextRow, TrainerState, Training, TrainingData
 
 /// Samples that are measured between two looks at the clock.
 const PART: usize = 32;
-
-/// Strengths at which a candidate is judged, until one holds what the base knew.
-const STRENGTHS: [f32; 5] = [1.0, 0.85, 0.7, 0.5, 0.35];
 
 /// Losses that were measured, by what was measured: `(summed nats, tokens)` of each sample.
 type Losses = BTreeMap<String, Vec<(f64, usize)>>;
@@ -106,8 +105,8 @@ pub(crate) fn learn(
     let (saved, selection, mut corpus) = match taken_up {
         Some((saved, selection, corpus)) => (Some(saved), selection, corpus),
         None => {
-            let (selection, fitness, corpus) = fresh(place, session, settings)?;
-            if let Fitness::Unfit { why, left_out } = fitness {
+            let (selection, corpus) = fresh(place, session, settings)?;
+            if let Fitness::Unfit { why, left_out } = corpus.fitness {
                 let report = LearnReport::unfit(Verdict::unfit(why, left_out), session.device());
                 let (revision, asked) = (selection.revision, records.last()?.map_or(0, |last| last.asked));
                 records.write_last(&LastTraining { run: course.run, revision, asked, report: report.clone() })?;
@@ -194,12 +193,12 @@ pub(super) fn forget_progress(folder: &Path, key: &Key) -> Result<()> {
 }
 
 /// Chooses from the history as it is now, and reads it.
-fn fresh(place: &Place<'_>, session: &Session, settings: &LearnSettings) -> Result<(Selection, Fitness, Corpus)> {
+fn fresh(place: &Place<'_>, session: &Session, settings: &LearnSettings) -> Result<(Selection, Corpus)> {
     loop {
-        let (selection, fitness) = Selection::new(place.history, settings)?;
+        let selection = Selection::new(place.history, settings)?;
         // Where a row was removed between the two reads, the history is read again.
         if let Some(corpus) = selection.read(place.history, session.model(), settings)? {
-            return Ok((selection, fitness, corpus));
+            return Ok((selection, corpus));
         }
     }
 }
@@ -373,30 +372,24 @@ impl Course<'_> {
         let pieces: Vec<u64> = (0..generic.len() as u64).collect();
         let generic_before = self.measure(session, "generic before", None, &generic, candidate)?;
         let held_out_before = self.measure(session, "held-out before", before, &corpus.held_out, candidate)?;
-        let mut at_full = None;
-        for strength in STRENGTHS {
+        let mut verdicts = Vec::new();
+        loop {
+            let strength = match next_strength(&verdicts, &self.settings.gate) {
+                NextStrength::Judge(strength) => strength,
+                NextStrength::Settled(place) => return Ok((verdicts.swap_remove(place), STRENGTHS[place])),
+            };
             let adapter = candidate.adapter.clone().with_strength(strength)?;
             let of = |what: &str| format!("{what} at {strength}");
             let generic_after = self.measure(session, &of("generic"), Some(&adapter), &generic, candidate)?;
             let held_out_after = self.measure(session, &of("held-out"), Some(&adapter), &corpus.held_out, candidate)?;
-            let verdict = gate::judge(
-                &Evidence {
-                    held_out: &PairedLoss::pair(&corpus.clusters, &held_out_before, &held_out_after),
-                    generic: &PairedLoss::pair(&pieces, &generic_before, &generic_after),
-                    asked,
-                },
-                &self.settings.gate,
-            );
-            let holds = verdict.forgetting.is_some_and(|f| f.high <= self.settings.gate.held_forgetting);
-            if holds && (strength == STRENGTHS[0] || verdict.decision == Decision::Promoted) {
-                return Ok((verdict, strength));
-            }
-            let (full, _) = at_full.get_or_insert((verdict, strength));
-            if full.decision != Decision::Promoted {
-                break;
-            }
+            let evidence = Evidence {
+                held_out: &PairedLoss::pair(&corpus.clusters, &held_out_before, &held_out_after),
+                generic: &PairedLoss::pair(&pieces, &generic_before, &generic_after),
+                asked,
+                history: corpus.fitness,
+            };
+            verdicts.push(gate::judge(&evidence, &self.settings.gate));
         }
-        at_full.ok_or_else(|| Error::new(ErrorKind::BadData, "nothing was measured"))
     }
 
     /// Each sample's loss, from what was measured already and the rest; a checkpoint now and then.

@@ -32,9 +32,6 @@ fn main() {
     ];
     let mut writers = vec![("sample", root.join("../bindings/cli/assets/history.jsonl"))];
     writers.extend(shared.map(|name| (name, users.join(name).with_extension("jsonl"))));
-    if let Ok(p) = std::env::var("XW") {
-        writers.push(("xw", p.into()));
-    }
     let mut trials = Vec::new();
     for (name, path) in writers {
         let absent = !path.exists();
@@ -59,7 +56,7 @@ fn keeps_its_messages(path: &Path) -> Result<(), Failed> {
     let cases = [100, 300, 1000, texts.len()].map(|count| {
         let history = History::of(texts.iter().take(count));
         let lost = history.share_random(|_| true);
-        xcase(
+        case(
             few(lost, count) && history.fitness == Fitness::Fit,
             format!("{count}: {lost:.4} lost, {:?}", history.fitness),
         )
@@ -78,9 +75,11 @@ fn among_random_strings(path: &Path) -> Result<(), Failed> {
             let history = History::of(real.iter().chain(&poisons));
             let lost = history.share_random(|text| !poisonous.contains(text));
             let found = history.share_random(|text| poisonous.contains(text) && is_long(text));
+            // Of a hundred strings, chance may let three pass.
+            let required = if count < 1000 { 0.95 } else { 0.98 };
             let partly = matches!(history.fitness, Fitness::Partly { left_out } if (0.25..0.32).contains(&left_out));
             let told = format!("{name} in {count}: {lost:.4} lost, {found:.4} found, {:?}", history.fitness);
-            xcase(few(lost, real.len()) && found > 0.98 && partly, told)
+            case(few(lost, real.len()) && found > required && partly, told)
         })
     });
     all(cases)
@@ -101,7 +100,7 @@ fn among_repeated_messages(path: &Path) -> Result<(), Failed> {
         let partly = matches!(history.fitness, Fitness::Partly { left_out } if (0.2..0.3).contains(&left_out));
         let lost = history.share_random(|_| true);
         let holds = partly && left >= 1.0 && left < 0.05 * real.len() as f64 && few(lost, real.len());
-        xcase(holds, format!("varied {varied}: {left} of {count} left, {lost:.4} lost, {:?}", history.fitness))
+        case(holds, format!("varied {varied}: {left} of {count} left, {lost:.4} lost, {:?}", history.fitness))
     });
     all(cases)
 }
@@ -114,7 +113,10 @@ fn languages_pass(path: &Path) -> Result<(), Failed> {
         [0, others.len()].map(|among| {
             let history = History::of(lines.iter().chain(&others[..among]));
             let lost = history.share_random(|text| lines.iter().any(|line| line == text));
-            case(few(lost, lines.len()), format!("{name} among {among}: {lost:.4} lost of {}", lines.len()))
+            case(
+                lost <= [0.0, 0.2][usize::from(among > 0)],
+                format!("{name} among {among}: {lost:.4} lost of {}", lines.len()),
+            )
         })
     }))
 }
@@ -127,7 +129,7 @@ fn random_strings_alone() -> Result<(), Failed> {
             let history = History::of(strings.iter());
             let found = history.share_random(|_| true);
             let unfit = matches!(history.fitness, Fitness::Unfit { why: Unfit::NotLanguage, .. });
-            xcase(found > 0.98 && unfit, format!("{count} of {name}: {found} found, {:?}", history.fitness))
+            case(found > 0.98 && unfit, format!("{count} of {name}: {found} found, {:?}", history.fitness))
         })
     }))
 }
@@ -138,7 +140,7 @@ fn repeated_messages_alone() -> Result<(), Failed> {
         let copies = variations(1000, varied);
         let history = History::screened(of_one_cluster(&copies, 7).collect());
         let unfit = matches!(history.fitness, Fitness::Unfit { why: Unfit::Repetitive, .. });
-        xcase(unfit, format!("varied {varied}: {:?}", history.fitness))
+        case(unfit, format!("varied {varied}: {:?}", history.fitness))
     }))
 }
 
@@ -201,12 +203,6 @@ fn is_long(text: &str) -> bool {
     text.chars().filter(|c| !c.is_whitespace()).count() > SHORT
 }
 
-fn xcase(h: bool, o: String) -> Result<(), String> {
-    if std::env::var("XP").is_ok() {
-        println!("{h} {o}");
-    }
-    case(h, o)
-}
 fn case(holds: bool, otherwise: String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(otherwise) }
 }

@@ -16,14 +16,11 @@ use std::collections::BTreeMap;
 
 pub use self::fitness::{Fitness, Tally, Unfit};
 use self::ngrams::{Ngrams, Normalized};
-use self::randomness::looks_random;
+use self::randomness::{JUDGED_CHARACTERS, looks_random};
 use crate::random::Random;
 
 /// Clusters whose text the statistics rest on. A history of any length costs the memory of so many.
 const SAMPLED_CLUSTERS: usize = 2000;
-
-/// Characters below which chance may order any text, or disorder it.
-const JUDGED_CHARACTERS: usize = 9;
 
 /// One message of a history.
 #[derive(Debug, Clone, Copy)]

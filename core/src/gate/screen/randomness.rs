@@ -1,14 +1,20 @@
 //! Whether the characters of a text are in any order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::alphabet::Alphabet;
 use super::ngrams::{Counts, Ngrams, Normalized, Scored};
 use crate::random::Random;
 
+/// Characters below which chance may order any text, or disorder it.
+pub(super) const JUDGED_CHARACTERS: usize = 9;
+
+/// Different characters that a random string has at least: "hahaha" and "!!! :)" have fewer.
+const FEWEST_DIFFERENT: usize = 5;
+
 /// Characters of an alphabet in the rest of the history below which nothing can be said about a text in it: someone who
 /// writes a few lines of another language is no generator of random characters.
-const KNOWN_ALPHABET: usize = 1500;
+const KNOWN_ALPHABET: usize = 1000;
 
 /// Bits a character by which its neighbours have to make it more likely; any language gives 1 or more.
 const ORDERED: f64 = 0.15;
@@ -20,13 +26,16 @@ const CHOSEN: f64 = 1.0;
 const MOSTLY_LARGE: f64 = 0.3;
 
 /// Shuffled copies that a text is compared with.
-const SHUFFLES: usize = 24;
+const SHUFFLES: usize = 32;
 
 /// Characters of a text that are shuffled.
 const SHUFFLED_CHARACTERS: usize = 64;
 
-/// Standard deviations by which a text has to be likelier than its shuffled copies.
-const DISTINCT: f64 = 2.7;
+/// Bits that a sequence of two to four characters adds when it comes again in the same text.
+const REPEATED: f64 = 2.0;
+
+/// Standard deviations by which a text has to be better ordered than its shuffled copies.
+const DISTINCT: f64 = 3.0;
 
 /// The same for a text whose characters do not predict one another.
 const DISTINCT_IF_DOUBTFUL: f64 = 3.5;
@@ -48,15 +57,19 @@ const DISTINCT_IF_DOUBTFUL: f64 = 3.5;
 pub(super) fn looks_random(ngrams: &Ngrams, text: &Normalized, counted: bool, expected: bool) -> bool {
     let own = counted.then(|| Counts::of(text));
     let scored: Vec<Scored> = ngrams.score(text, own.as_ref());
-    let judged: Vec<&Scored> = scored.iter().filter(|scored| scored.alphabet != Alphabet::Symbols).collect();
+    let characters = &scored[..text.len()];
+    let judged: Vec<&Scored> = characters.iter().filter(|scored| scored.alphabet != Alphabet::Symbols).collect();
     let n = judged.len() as f64;
-    if judged.is_empty() {
+    if judged.len() < JUDGED_CHARACTERS {
         return false;
     }
     let in_context = judged.iter().map(|scored| scored.in_context).sum::<f64>() / n;
     let mut different: Vec<char> = judged.iter().map(|scored| scored.character).collect();
     different.sort_unstable();
     different.dedup();
+    if different.len() < FEWEST_DIFFERENT {
+        return false;
+    }
     if in_context + (different.len() as f64).log2() >= 0.0 || !is_known(ngrams, &judged, counted) {
         return false;
     }
@@ -93,20 +106,28 @@ fn is_known(ngrams: &Ngrams, judged: &[&Scored], counted: bool) -> bool {
     })
 }
 
-/// How much likelier a text is than its shuffled copies, in their standard deviations. A bit is added to the deviation,
-/// so that a string of nearly one character, whose copies are all alike, does not stand out by rounding.
+/// How much better ordered a text is than its shuffled copies, in their standard deviations. A bit is added to the
+/// deviation, so that a string of nearly one character, whose copies are all alike, does not stand out by rounding.
 fn beyond_shuffled(ngrams: &Ngrams, text: &Normalized, own: Option<&Counts>) -> f64 {
     let body = &text.body()[..text.len().min(SHUFFLED_CHARACTERS)];
-    let bits = |text: &Normalized, own| ngrams.score(text, own).iter().map(|scored| scored.in_context).sum::<f64>();
     let mut random = Random::new(body.len() as u64);
     let mut shuffled = body.to_vec();
     let copies: Vec<f64> = (0..SHUFFLES)
         .map(|_| {
             random.shuffle(&mut shuffled);
-            bits(&Normalized::of(&shuffled), None)
+            order(ngrams, &shuffled, None)
         })
         .collect();
     let mean = copies.iter().sum::<f64>() / SHUFFLES as f64;
     let variance = copies.iter().map(|copy| (copy - mean).powi(2)).sum::<f64>() / (SHUFFLES - 1) as f64;
-    (bits(&Normalized::of(body), own) - mean) / (variance.sqrt() + 1.0)
+    (order(ngrams, body, own) - mean) / (variance.sqrt() + 1.0)
+}
+
+/// How well ordered characters are, in bits: how likely the history makes them, and how much they repeat themselves,
+/// as "hahaha" does and code, whether the history knows it or not.
+fn order(ngrams: &Ngrams, body: &[char], own: Option<&Counts>) -> f64 {
+    let likelihood: f64 = ngrams.score(&Normalized::of(body), own).iter().map(|scored| scored.in_context).sum();
+    let mut seen = HashSet::new();
+    let repeated = (2..=4).flat_map(|length| body.windows(length)).filter(|sequence| !seen.insert(*sequence)).count();
+    likelihood + REPEATED * repeated as f64
 }

@@ -6,8 +6,8 @@ use idiolect_kernels::matrix::{FloatType, Matrix};
 
 use super::assembly::{Assembly, Parts, is_rotated, is_tied, missing};
 use super::config_json::{self, Quantization};
-use super::gguf::{GgufFile, vocabulary};
 use super::gguf::model::{self, ROPE_FACTORS};
+use super::gguf::{GgufFile, vocabulary};
 use super::safetensors;
 use super::tensor::{Storage, Tensor};
 use crate::error::{Error, Result};

@@ -18,6 +18,8 @@ use crate::train::{Sample, TextRow, sample_of_text};
 pub(crate) struct Selection {
     /// The history's revision when it was made.
     pub revision: u64,
+    /// What the screen says of the whole history.
+    fitness: Fitness,
     /// Sample and how often it stands in an epoch.
     training: BTreeMap<i64, u32>,
     validation: BTreeMap<i64, u32>,
@@ -34,11 +36,13 @@ pub(crate) struct Corpus {
     pub held_out: Vec<Sample>,
     /// The cluster of each held-out sample.
     pub clusters: Vec<u64>,
+    /// What the screen says of the history that they come from.
+    pub fitness: Fitness,
 }
 
 impl Selection {
-    /// Chooses from the history as it is now, and says whether it is fit to be learned from.
-    pub fn new(history: &History, settings: &LearnSettings) -> Result<(Self, Fitness)> {
+    /// Chooses from the history as it is now.
+    pub fn new(history: &History, settings: &LearnSettings) -> Result<Self> {
         loop {
             // Where something is written between two reads, what was chosen is chosen again.
             if let Some(chosen) = Self::choose(history, settings)? {
@@ -47,13 +51,18 @@ impl Selection {
         }
     }
 
-    fn choose(history: &History, settings: &LearnSettings) -> Result<Option<(Self, Fitness)>> {
+    fn choose(history: &History, settings: &LearnSettings) -> Result<Option<Self>> {
         let revision = history.revision()?;
         let mut screen = Screen::new();
         each_row(history, revision, |_, row| screen.see(&written(row)))?;
         let sieve = screen.finish();
-        let mut selection =
-            Self { revision, training: BTreeMap::new(), validation: BTreeMap::new(), held_out: BTreeMap::new() };
+        let mut selection = Self {
+            revision,
+            fitness: Fitness::Fit,
+            training: BTreeMap::new(),
+            validation: BTreeMap::new(),
+            held_out: BTreeMap::new(),
+        };
         let mut tally = Tally::default();
         // What each cluster still has a claim to: of many that count for little, some are taken.
         let mut claims: HashMap<i64, f64> = HashMap::new();
@@ -88,7 +97,8 @@ impl Selection {
                 }
             }
         })?;
-        Ok(whole.then(|| (selection, tally.fitness())))
+        selection.fitness = tally.fitness();
+        Ok(whole.then_some(selection))
     }
 
     /// The samples that training learns from.
@@ -126,6 +136,7 @@ impl Selection {
             validation: Vec::new(),
             held_out: Vec::new(),
             clusters: Vec::new(),
+            fitness: self.fitness,
         };
         let mut found = 0;
         for split in Split::ALL {

@@ -16,9 +16,7 @@ use super::settings::LearnSettings;
 use crate::adapter::Adapter;
 use crate::error::{Error, ErrorKind, Result};
 use crate::eval::evaluate;
-use crate::gate::{
-    self, Decision, Evidence, Fitness, NextStrength, PairedLoss, STRENGTHS, Verdict, next_strength,
-};
+use crate::gate::{self, Decision, Evidence, Fitness, NextStrength, PairedLoss, STRENGTHS, Verdict, next_strength};
 use crate::history::History;
 use crate::model::Model;
 use crate::registry::{Origin, Registry};

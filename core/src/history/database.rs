@@ -1,7 +1,7 @@
 //! The connection to SQLite: how it is opened, and what its errors mean.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
@@ -82,7 +82,7 @@ pub(super) fn connect(path: &Path) -> Result<Connection, Fault> {
 /// Settings of every connection. Acknowledged transactions survive a power loss (`FULL`, and `fullfsync` where fsync alone
 /// does not reach the disk), deleted content is overwritten, and memory stays small.
 pub(super) fn configure(connection: &Connection, path: &Path) -> Result<(), Fault> {
-    let journal: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    let journal = write_ahead(connection)?;
     if journal != "wal" {
         let message =
             format!("{}: its file system has no shared memory, which a write-ahead log needs", path.display());
@@ -98,4 +98,18 @@ pub(super) fn configure(connection: &Connection, path: &Path) -> Result<(), Faul
          PRAGMA trusted_schema = OFF;",
     )?;
     Ok(())
+}
+
+/// Turns the write-ahead log on; the mode that it is in then. Of several processes that open a new database at once,
+/// SQLite lets one do so and sends the others away without waiting, lest they wait for each other.
+fn write_ahead(connection: &Connection) -> Result<String, Fault> {
+    let begun = Instant::now();
+    loop {
+        match connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)) {
+            Err(cause) if cause.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && begun.elapsed() < BUSY => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            journal => return Ok(journal?),
+        }
+    }
 }

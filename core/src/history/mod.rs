@@ -156,12 +156,17 @@ fn write<T>(connection: &mut Connection, work: impl FnOnce(&Transaction<'_>) -> 
     Ok(result)
 }
 
+/// The schema's version, read in one transaction: another process may be making the tables.
+fn version(connection: &Connection, path: &Path) -> Result<usize, Fault> {
+    schema::version(&*connection.unchecked_transaction()?, path)
+}
+
 /// Brings the tables up to date and holds the key against the database's.
 fn prepare(connection: &mut Connection, path: &Path, secrets: &Secrets) -> Result<(), Fault> {
     // A foreign or newer database is refused before anything in it changes.
-    schema::version(connection, path)?;
+    version(connection, path)?;
     database::configure(connection, path)?;
-    if schema::version(connection, path)? < schema::VERSION {
+    if version(connection, path)? < schema::VERSION {
         write(connection, |transaction| {
             // Another process may have been faster.
             let version = schema::version(transaction, path)?;

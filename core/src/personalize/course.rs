@@ -15,8 +15,7 @@ use super::report::LearnReport;
 use super::settings::LearnSettings;
 use crate::adapter::Adapter;
 use crate::error::{Error, ErrorKind, Result};
-use crate::eval::evaluate;
-use crate::gate::{self, Decision, Evidence, Fitness, NextStrength, PairedLoss, STRENGTHS, Verdict, next_strength};
+use crate::gate::{self, Decision, Fitness, Verdict};
 use crate::history::History;
 use crate::model::Model;
 use crate::registry::{Origin, Registry};
@@ -24,11 +23,8 @@ use crate::seal::Key;
 use crate::session::Session;
 use crate::train::{Replay, Sample, TextRow, TrainerState, Training, TrainingData, TrainingSummary, sample_of_text};
 
-/// Samples that are measured between two looks at the clock.
-const PART: usize = 32;
-
 /// Losses that were measured, by what was measured: `(summed nats, tokens)` of each sample.
-type Losses = BTreeMap<String, Vec<(f64, usize)>>;
+pub(super) type Losses = BTreeMap<String, Vec<(f64, usize)>>;
 
 /// Where a training reads from and writes to.
 pub(crate) struct Place<'a> {
@@ -59,11 +55,11 @@ enum Stage {
 }
 
 /// A candidate that is trained.
-struct Candidate {
-    adapter: Adapter,
+pub(super) struct Candidate {
+    pub adapter: Adapter,
     summary: TrainingSummary,
     validation: Vec<f64>,
-    losses: Losses,
+    pub losses: Losses,
 }
 
 /// Trains on the history and asks the gate; goes on from a checkpoint where there is one.
@@ -124,7 +120,7 @@ pub(crate) fn learn(
     let asked = records.last()?.map_or(0, |last| last.asked) + 1;
     // What a new version has to beat: the one in use, where it is one of this base.
     let before = match place.registry.active(session.model()) {
-        Ok(active) => active.map(|(_, adapter)| adapter),
+        Ok(active) => active,
         Err(error) if error.kind() == ErrorKind::AdapterMismatch => None,
         Err(error) => return Err(error),
     };
@@ -202,12 +198,12 @@ fn fresh(place: &Place<'_>, session: &Session, settings: &LearnSettings) -> Resu
 }
 
 /// One training under way.
-struct Course<'a> {
+pub(super) struct Course<'a> {
     checkpoints: Checkpoints,
-    saved_at: Instant,
+    pub saved_at: Instant,
     run: RunKey,
-    settings: &'a LearnSettings,
-    on_event: &'a mut dyn FnMut(LearnEvent),
+    pub settings: &'a LearnSettings,
+    pub on_event: &'a mut dyn FnMut(LearnEvent),
 }
 
 impl Course<'_> {
@@ -344,7 +340,7 @@ impl Course<'_> {
         Ok(())
     }
 
-    fn save_measuring(&mut self, candidate: &Candidate) -> Result<()> {
+    pub fn save_measuring(&mut self, candidate: &Candidate) -> Result<()> {
         let progress = Progress {
             run: self.run.clone(),
             summary: candidate.summary.clone(),
@@ -355,71 +351,6 @@ impl Course<'_> {
         self.saved_at = Instant::now();
         Ok(())
     }
-
-    /// Measures the candidate and asks the gate: the verdict, and the strength that it is given for.
-    fn judge(
-        &mut self,
-        session: &mut Session,
-        before: Option<&Adapter>,
-        corpus: &Corpus,
-        candidate: &mut Candidate,
-        asked: u32,
-    ) -> Result<(Verdict, f32)> {
-        let model = session.model().clone();
-        let generic = generic_samples(&model, gate::generic::measuring(), self.settings.train.seq_len)?;
-        let pieces: Vec<u64> = (0..generic.len() as u64).collect();
-        let generic_before = self.measure(session, "generic before", None, &generic, candidate)?;
-        let held_out_before = self.measure(session, "held-out before", before, &corpus.held_out, candidate)?;
-        let mut verdicts = Vec::new();
-        loop {
-            let strength = match next_strength(&verdicts, &self.settings.gate) {
-                NextStrength::Judge(strength) => strength,
-                NextStrength::Settled(place) => return Ok((verdicts.swap_remove(place), STRENGTHS[place])),
-            };
-            let adapter = candidate.adapter.clone().with_strength(strength)?;
-            let of = |what: &str| format!("{what} at {strength}");
-            let generic_after = self.measure(session, &of("generic"), Some(&adapter), &generic, candidate)?;
-            let held_out_after = self.measure(session, &of("held-out"), Some(&adapter), &corpus.held_out, candidate)?;
-            let evidence = Evidence {
-                held_out: &PairedLoss::pair(&corpus.clusters, &held_out_before, &held_out_after),
-                generic: &PairedLoss::pair(&pieces, &generic_before, &generic_after),
-                asked,
-                history: corpus.fitness,
-            };
-            verdicts.push(gate::judge(&evidence, &self.settings.gate));
-        }
-    }
-
-    /// Each sample's loss, from what was measured already and the rest; a checkpoint now and then.
-    fn measure(
-        &mut self,
-        session: &mut Session,
-        what: &str,
-        adapter: Option<&Adapter>,
-        samples: &[Sample],
-        candidate: &mut Candidate,
-    ) -> Result<Vec<(f64, usize)>> {
-        let mut done = candidate.losses.get(what).cloned().unwrap_or_default();
-        while done.len() < samples.len() {
-            let part = &samples[done.len()..samples.len().min(done.len() + PART)];
-            let measured = match evaluate(session, adapter, part) {
-                Ok(measured) => measured,
-                Err(error) => {
-                    if error.kind() == ErrorKind::Cancelled {
-                        self.save_measuring(candidate)?;
-                    }
-                    return Err(error);
-                }
-            };
-            done.extend(measured.samples);
-            candidate.losses.insert(what.to_owned(), done.clone());
-            (self.on_event)(LearnEvent::Measuring { done: done.len(), total: samples.len() });
-            if self.saved_at.elapsed() >= self.settings.checkpoint_every {
-                self.save_measuring(candidate)?;
-            }
-        }
-        Ok(done)
-    }
 }
 
 /// The epoch of the lowest validation loss, from 1.
@@ -429,6 +360,10 @@ fn best_epoch(validation: &[f64]) -> Option<usize> {
 }
 
 /// Pieces of generic text as samples.
-fn generic_samples(model: &Model, pieces: impl Iterator<Item = &'static str>, seq_len: usize) -> Result<Vec<Sample>> {
+pub(super) fn generic_samples(
+    model: &Model,
+    pieces: impl Iterator<Item = &'static str>,
+    seq_len: usize,
+) -> Result<Vec<Sample>> {
     pieces.map(|piece| sample_of_text(&TextRow::new(piece, None), model.tokenizer(), seq_len)).collect()
 }

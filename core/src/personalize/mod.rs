@@ -9,6 +9,7 @@ mod checkpoint;
 mod corpus;
 mod course;
 mod events;
+mod judging;
 mod records;
 mod report;
 mod settings;

@@ -1,0 +1,85 @@
+//! Measuring a candidate for the gate, in parts small enough to be checkpointed in between.
+
+use super::corpus::Corpus;
+use super::course::{Candidate, Course, generic_samples};
+use super::events::LearnEvent;
+use crate::adapter::Adapter;
+use crate::error::{ErrorKind, Result};
+use crate::eval::evaluate;
+use crate::gate::{self, Evidence, NextStrength, PairedLoss, STRENGTHS, Verdict, next_strength};
+use crate::session::Session;
+use crate::train::Sample;
+
+/// Samples that are measured between two looks at the clock.
+const PART: usize = 32;
+
+impl Course<'_> {
+    /// Measures the candidate and asks the gate: the verdict, and the strength that it is given for.
+    pub(super) fn judge(
+        &mut self,
+        session: &mut Session,
+        before: Option<&(u32, Adapter)>,
+        corpus: &Corpus,
+        candidate: &mut Candidate,
+        asked: u32,
+    ) -> Result<(Verdict, f32)> {
+        let model = session.model().clone();
+        let generic = generic_samples(&model, gate::generic::measuring(), self.settings.train.seq_len)?;
+        let pieces: Vec<u64> = (0..generic.len() as u64).collect();
+        let generic_before = self.measure(session, "generic before", None, &generic, candidate)?;
+        let (what, before) = match before {
+            Some((version, adapter)) => (format!("held-out of version {version}"), Some(adapter)),
+            None => ("held-out of the base".to_owned(), None),
+        };
+        let held_out_before = self.measure(session, &what, before, &corpus.held_out, candidate)?;
+        let mut verdicts = Vec::new();
+        loop {
+            let strength = match next_strength(&verdicts, &self.settings.gate) {
+                NextStrength::Judge(strength) => strength,
+                NextStrength::Settled(place) => return Ok((verdicts.swap_remove(place), STRENGTHS[place])),
+            };
+            let adapter = candidate.adapter.clone().with_strength(strength)?;
+            let of = |what: &str| format!("{what} at {strength}");
+            let generic_after = self.measure(session, &of("generic"), Some(&adapter), &generic, candidate)?;
+            let held_out_after = self.measure(session, &of("held-out"), Some(&adapter), &corpus.held_out, candidate)?;
+            let evidence = Evidence {
+                held_out: &PairedLoss::pair(&corpus.clusters, &held_out_before, &held_out_after),
+                generic: &PairedLoss::pair(&pieces, &generic_before, &generic_after),
+                asked,
+                history: corpus.fitness,
+            };
+            verdicts.push(gate::judge(&evidence, &self.settings.gate));
+        }
+    }
+
+    /// Each sample's loss, from what was measured already and the rest; a checkpoint now and then.
+    fn measure(
+        &mut self,
+        session: &mut Session,
+        what: &str,
+        adapter: Option<&Adapter>,
+        samples: &[Sample],
+        candidate: &mut Candidate,
+    ) -> Result<Vec<(f64, usize)>> {
+        let mut done = candidate.losses.get(what).cloned().unwrap_or_default();
+        while done.len() < samples.len() {
+            let part = &samples[done.len()..samples.len().min(done.len() + PART)];
+            let measured = match evaluate(session, adapter, part) {
+                Ok(measured) => measured,
+                Err(error) => {
+                    if error.kind() == ErrorKind::Cancelled {
+                        self.save_measuring(candidate)?;
+                    }
+                    return Err(error);
+                }
+            };
+            done.extend(measured.samples);
+            candidate.losses.insert(what.to_owned(), done.clone());
+            (self.on_event)(LearnEvent::Measuring { done: done.len(), total: samples.len() });
+            if self.saved_at.elapsed() >= self.settings.checkpoint_every {
+                self.save_measuring(candidate)?;
+            }
+        }
+        Ok(done)
+    }
+}

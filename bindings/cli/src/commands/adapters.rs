@@ -44,6 +44,7 @@ struct OneVersion {
     profile: ProfileArgs,
 
     /// The version's number
+    #[arg(id = "number", value_name = "VERSION")]
     version: u32,
 }
 
@@ -56,8 +57,8 @@ struct Strength {
     #[arg(allow_negative_numbers = true)]
     strength: f32,
 
-    /// The version [default: the one in use]
-    #[arg(long)]
+    /// The version's number [default: of the one in use]
+    #[arg(id = "number", long = "number", value_name = "VERSION")]
     version: Option<u32>,
 }
 
@@ -73,8 +74,8 @@ struct Export {
     #[arg(long)]
     model: PathBuf,
 
-    /// The version [default: the one in use]
-    #[arg(long)]
+    /// The version's number [default: of the one in use]
+    #[arg(id = "number", long = "number", value_name = "VERSION")]
     version: Option<u32>,
 }
 
@@ -206,7 +207,7 @@ fn version(profile: &ProfileArgs, named: Option<u32>) -> Result<u32> {
     match named {
         Some(version) => Ok(version),
         None => active()?.ok_or_else(|| {
-            Error::new(ErrorKind::BadOption, "no version is in use").with_hint("name one with --version")
+            Error::new(ErrorKind::BadOption, "no version is in use").with_hint("name one with --number")
         }),
     }
 }

@@ -1,0 +1,101 @@
+//! The profile's commands as a user runs them: what they print, and what they refuse.
+
+mod common;
+
+use common::{idiolect, listing, workspace};
+use serde_json::json;
+
+#[test]
+fn files_become_history() {
+    let home = workspace();
+    let home = home.path();
+    std::fs::write(home.join("a.txt"), "kettle is on\n\nkettle is on\nback by six\n").unwrap();
+    std::fs::write(
+        home.join("b.jsonl"),
+        "{\"text\":\"ta flower\",\"id\":\"m1\",\"timestamp\":\"2024-01-02T03:04:05\"}\n",
+    )
+    .unwrap();
+    let chat = "31/12/2023, 21:41 - Ben: u coming?\n31/12/2023, 21:43 - Ana: on my way\nbringing bread\n\
+                31/12/2023, 21:44 - Ben: <Media omitted>\n";
+    std::fs::write(home.join("chat.txt"), chat).unwrap();
+    let whatsapp = ["--format", "whatsapp", "--name", "Ana"];
+    for (file, options, new, repeated) in [
+        ("a.txt", &[][..], 2, 1),
+        ("b.jsonl", &["--source", "notes"], 1, 0),
+        ("b.jsonl", &[], 0, 0),
+        ("chat.txt", &whatsapp, 1, 0),
+    ] {
+        let run = idiolect(home, &[&["history", "add", "me", file, "--json"], options].concat());
+        let added = run.object();
+        assert_eq!((&added["new"], &added["repeated"]), (&json!(new), &json!(repeated)), "{file}: {added}");
+    }
+    let rows = idiolect(home, &["history", "list", "me", "--json"]).objects();
+    let texts: Vec<_> = rows.iter().map(|row| row["text"].as_str().unwrap()).collect();
+    assert_eq!(texts, ["on my way\nbringing bread", "ta flower", "back by six", "kettle is on"]);
+    assert_eq!((&rows[0]["context"], &rows[0]["contact"]), (&json!("u coming?"), &json!("Ben")));
+    assert_eq!((&rows[1]["source"], &rows[1]["timestamp"]), (&json!("notes"), &json!(1_704_164_645)));
+    assert_eq!(rows[3]["count"], 2);
+
+    let removed = idiolect(home, &["history", "remove", "me", "--source", "notes", "--json"]).object();
+    assert_eq!((&removed["messages"], &removed["pending"]), (&json!(1), &json!(false)));
+    let stats = idiolect(home, &["history", "stats", "me", "--json"]).object();
+    assert_eq!((&stats["messages"], &stats["samples"]), (&json!(4), &json!(3)));
+    let status = idiolect(home, &["status", "me", "--json"]).object();
+    assert_eq!((&status["messages"], &status["active"], &status["training"]), (&json!(4), &json!(null), &json!(false)));
+}
+
+#[test]
+fn what_cannot_be_is_refused_and_nothing_is_written() {
+    let home = workspace();
+    let home = home.path();
+    std::fs::write(home.join("bad.jsonl"), "{\"text\":\"ok\"}\nquixotic\n").unwrap();
+    std::fs::write(home.join("chat.txt"), "31/12/2023, 21:41 - Ben: u coming?\n").unwrap();
+    let before = listing(home);
+    for (args, code, part) in [
+        (&["history", "add", "me", "bad.jsonl"][..], 1, "line 2"),
+        (&["history", "add", "me", "chat.txt", "--format", "whatsapp", "--name", "Ana"], 2, "Ben"),
+        (&["history", "add", "me", "chat.txt", "--format", "whatsapp"], 2, "--name"),
+        (&["history", "stats", "me"], 1, "no profile"),
+        (&["history", "remove", "me"], 2, "required"),
+        (&["status", "me"], 1, "no profile"),
+        (&["train", "--profile", "me", "--model", "base"], 1, "no profile"),
+        (&["train", "--profile", "me"], 2, "--model"),
+        (&["train", "base", "--profile", "me", "--model", "base"], 2, "cannot be used with"),
+        (&["train", "base", "--text", "bad.jsonl"], 2, "--out"),
+        (&["adapters", "use", "me", "1"], 1, "no profile"),
+        (&["erase", "base", "--yes"], 1, "profile"),
+        (&["erase", "me"], 2, "--yes"),
+    ] {
+        let run = idiolect(home, args);
+        assert_eq!(run.code, Some(code), "{args:?}: {}", run.stderr);
+        assert!(run.stderr.contains(part) && !run.stderr.contains("quixotic"), "{args:?}: {}", run.stderr);
+        assert_eq!(listing(home), before, "{args:?}");
+    }
+    std::fs::write(home.join("a.txt"), "kettle is on\n").unwrap();
+    idiolect(home, &["history", "add", "me", "a.txt", "--json"]).object();
+    for (args, part) in [
+        (&["adapters", "use", "me", "1"][..], "no adapter version 1"),
+        (&["adapters", "rollback", "me"], "before"),
+        (&["adapters", "strength", "me", "0.5"], "no version is in use"),
+    ] {
+        let run = idiolect(home, args);
+        assert_eq!(run.code, Some(2), "{args:?}: {}", run.stderr);
+        assert!(run.stderr.contains(part), "{args:?}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn the_policy_explains_itself() {
+    let home = workspace();
+    for (signals, verdict) in [
+        (&["--charging", "true", "--idle", "true", "--battery", "0.8", "--low-power", "false"][..], "run"),
+        (&["--charging", "false", "--idle", "true"], "wait"),
+        (&["--charging", "false", "--running"], "pause"),
+    ] {
+        let lines = idiolect(home.path(), &[&["policy", "explain", "--json"], signals].concat()).objects();
+        let (decision, rules) = lines.split_last().unwrap();
+        assert_eq!(decision["verdict"], verdict, "{signals:?}");
+        assert!(rules.len() >= 8 && rules.iter().all(|rule| rule["words"].is_string()), "{rules:?}");
+        assert_eq!(decision["reasons"].as_array().unwrap().is_empty(), verdict == "run");
+    }
+}

@@ -6,11 +6,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use idiolect::eval::evaluate;
 use idiolect::generate::{GenerateOptions, Generator, SamplingOptions, chat_prompt, plain_prompt};
+use idiolect::train::{TrainingData, read_texts, sample_of_text};
 use idiolect::{DeviceChoice, Model, Session};
 use idiolect_tests::golden::{Result, published, repository, shared};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 /// `tests/goldens/published/greedy.json`: what transformers answers.
 #[derive(Deserialize)]
@@ -41,10 +44,11 @@ fn main() -> ExitCode {
     let mut trials = Vec::new();
     for (name, choice, present) in devices {
         type Check = fn(DeviceChoice) -> Result<()>;
-        let checks: [(&str, Check, bool); 4] = [
+        let checks: [(&str, Check, bool); 5] = [
             ("an answer does not depend on what was asked before", reused, true),
             ("stories260K continues as llama2.c does", story, shared().is_some()),
             ("the published model answers as transformers does", answers, published().is_some()),
+            ("a person's messages lose what transformers says", loss, published().is_some() && shared().is_some()),
             ("the published model knows the capital of France", paris, published().is_some()),
         ];
         for (what, check, has_model) in checks {
@@ -99,6 +103,39 @@ fn answers(choice: DeviceChoice) -> Result<()> {
         same(&ids, &answer.ids, &format!("the answer to {:?}", answer.prompt))?;
     }
     Ok(())
+}
+
+/// `tests/goldens/published/loss.json`: the loss on the first messages of a person, 2,000 predictions.
+#[derive(Deserialize)]
+struct Loss {
+    rows: usize,
+    rows_sha256: String,
+    tokens: usize,
+    nll: f64,
+}
+
+fn loss(choice: DeviceChoice) -> Result<()> {
+    let golden = repository().join("tests/goldens/published/loss.json");
+    let golden: Loss = serde_json::from_slice(&fs::read(golden)?)?;
+    let texts = read_texts(&shared().ok_or("no shared data")?.join("users/nus_sms_a.jsonl"))?;
+    let mut session = open(published().ok_or("no published model")?, choice)?;
+    let model = Arc::clone(session.model());
+    let samples = texts[..golden.rows].iter().map(|row| sample_of_text(row, model.tokenizer(), 256));
+    let mut rows: Vec<Vec<u32>> = samples.map(|sample| Ok(sample?.ids)).collect::<Result<_>>()?;
+    // The last message is cut where the predictions are as many as wanted.
+    let excess = rows.iter().map(|row| row.len() - 1).sum::<usize>() - golden.tokens;
+    if let Some(last) = rows.last_mut() {
+        last.truncate(last.len() - excess);
+    }
+    let digest = Sha256::digest(serde_json::to_string(&rows)?);
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    if digest != golden.rows_sha256 {
+        return Err("the messages are tokenized otherwise".into());
+    }
+    let data = TrainingData::from_ids(&rows, &model)?;
+    let nll = evaluate(&mut session, None, data.samples())?.nll;
+    println!("{nll} nats a token, {} in transformers", golden.nll);
+    if (nll / golden.nll - 1.0).abs() <= 2e-4 { Ok(()) } else { Err(format!("{nll}, not {}", golden.nll).into()) }
 }
 
 fn paris(choice: DeviceChoice) -> Result<()> {

@@ -1,0 +1,252 @@
+//! Generation, suggestions and evaluation.
+
+use std::fmt;
+
+use idiolect::generate::{self, SamplingOptions};
+use idiolect::train::TextRow;
+use idiolect::{engine, eval};
+
+use crate::samples::hidden;
+
+/// What to generate from.
+#[derive(Clone, PartialEq, Eq, uniffi::Enum)]
+#[uniffi::export(Debug)]
+pub enum Prompt {
+    /// Text to go on with.
+    Text {
+        /// The text.
+        text: String,
+    },
+    /// A message to answer, by the model's chat template.
+    Chat {
+        /// The message.
+        message: String,
+    },
+}
+
+impl From<Prompt> for engine::Prompt {
+    fn from(prompt: Prompt) -> Self {
+        match prompt {
+            Prompt::Text { text } => Self::Text(text),
+            Prompt::Chat { message } => Self::Chat(message),
+        }
+    }
+}
+
+impl fmt::Debug for Prompt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        engine::Prompt::from(self.clone()).fmt(f)
+    }
+}
+
+/// How to generate. What is left open takes the engine's default.
+#[derive(Clone, Default, PartialEq, uniffi::Record)]
+#[uniffi::export(Debug)]
+pub struct GenerateOptions {
+    /// New tokens at most.
+    #[uniffi(default = None)]
+    pub max_tokens: Option<u32>,
+    /// Divides the logits; 0 always takes the likeliest token.
+    #[uniffi(default = None)]
+    pub temperature: Option<f32>,
+    /// Only this many of the likeliest tokens; 0 for all of them.
+    #[uniffi(default = None)]
+    pub top_k: Option<u32>,
+    /// Only the likeliest tokens that together reach this probability, in (0, 1].
+    #[uniffi(default = None)]
+    pub top_p: Option<f32>,
+    /// Only tokens at least this many times as likely as the likeliest, in [0, 1].
+    #[uniffi(default = None)]
+    pub min_p: Option<f32>,
+    /// Divides the positive logits of tokens that came before, and multiplies the negative ones; 1 for none.
+    #[uniffi(default = None)]
+    pub repetition_penalty: Option<f32>,
+    /// The same seed draws the same tokens.
+    #[uniffi(default = None)]
+    pub seed: Option<u64>,
+    /// Strings that end the text; they are not part of it.
+    #[uniffi(default)]
+    pub stop: Vec<String>,
+}
+
+impl fmt::Debug for GenerateOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GenerateOptions")
+            .field("max_tokens", &self.max_tokens)
+            .field("temperature", &self.temperature)
+            .field("top_k", &self.top_k)
+            .field("top_p", &self.top_p)
+            .field("min_p", &self.min_p)
+            .field("repetition_penalty", &self.repetition_penalty)
+            .field("seed", &self.seed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl From<GenerateOptions> for generate::GenerateOptions {
+    fn from(options: GenerateOptions) -> Self {
+        let defaults = Self::default();
+        let sampling = defaults.sampling;
+        Self {
+            max_tokens: options.max_tokens.map_or(defaults.max_tokens, |most| most as usize),
+            sampling: SamplingOptions {
+                temperature: options.temperature.unwrap_or(sampling.temperature),
+                top_k: options.top_k.map_or(sampling.top_k, |top_k| top_k as usize),
+                top_p: options.top_p.unwrap_or(sampling.top_p),
+                min_p: options.min_p.unwrap_or(sampling.min_p),
+                repetition_penalty: options.repetition_penalty.unwrap_or(sampling.repetition_penalty),
+                seed: options.seed.unwrap_or(sampling.seed),
+            },
+            stop: options.stop,
+            ignore_eos: defaults.ignore_eos,
+        }
+    }
+}
+
+/// Why a generation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+pub enum FinishReason {
+    /// The model gave an end-of-turn token.
+    EndOfTurn,
+    /// As many tokens came as were asked for.
+    MaxTokens,
+    /// A stop string came.
+    Stop,
+    /// The caller cancelled.
+    Cancelled,
+}
+
+impl From<generate::FinishReason> for FinishReason {
+    fn from(reason: generate::FinishReason) -> Self {
+        match reason {
+            generate::FinishReason::EndOfTurn => Self::EndOfTurn,
+            generate::FinishReason::MaxTokens => Self::MaxTokens,
+            generate::FinishReason::Stop => Self::Stop,
+            generate::FinishReason::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+/// What was generated.
+#[derive(Clone, PartialEq, uniffi::Record)]
+#[uniffi::export(Debug)]
+pub struct Generation {
+    /// The text, without the prompt.
+    pub text: String,
+    /// New tokens, an end-of-turn token included.
+    pub tokens: u64,
+    /// Why it ended.
+    pub finish_reason: FinishReason,
+    /// Tokens of the prompt.
+    pub prompt_tokens: u64,
+    /// Seconds for the prompt.
+    pub prefill_seconds: f64,
+    /// Seconds for all tokens after the first.
+    pub decode_seconds: f64,
+}
+
+impl fmt::Debug for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        hidden("Generation", &self.text, f)
+            .field("tokens", &self.tokens)
+            .field("finish_reason", &self.finish_reason)
+            .field("prompt_tokens", &self.prompt_tokens)
+            .finish_non_exhaustive()
+    }
+}
+
+impl From<generate::Generation> for Generation {
+    fn from(generation: generate::Generation) -> Self {
+        Self {
+            text: generation.text,
+            tokens: generation.ids.len() as u64,
+            finish_reason: generation.finish_reason.into(),
+            prompt_tokens: generation.prompt_tokens as u64,
+            prefill_seconds: generation.prefill_seconds,
+            decode_seconds: generation.decode_seconds,
+        }
+    }
+}
+
+/// A word that may come next.
+#[derive(Clone, PartialEq, uniffi::Record)]
+#[uniffi::export(Debug)]
+pub struct Suggestion {
+    /// The word as it continues the prompt: with the space before it where there is one.
+    pub text: String,
+    /// How likely the model finds that exactly this word comes next.
+    pub probability: f64,
+}
+
+impl fmt::Debug for Suggestion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        hidden("Suggestion", &self.text, f).field("probability", &self.probability).finish()
+    }
+}
+
+impl From<generate::Suggestion> for Suggestion {
+    fn from(suggestion: generate::Suggestion) -> Self {
+        Self { text: suggestion.text, probability: suggestion.probability }
+    }
+}
+
+/// A text to measure.
+#[derive(Clone, PartialEq, Eq, uniffi::Record)]
+#[uniffi::export(Debug)]
+pub struct EvaluationText {
+    /// The text.
+    pub text: String,
+    /// What it answers.
+    #[uniffi(default = None)]
+    pub context: Option<String>,
+}
+
+impl fmt::Debug for EvaluationText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        hidden("EvaluationText", &self.text, f).finish_non_exhaustive()
+    }
+}
+
+impl From<EvaluationText> for TextRow {
+    fn from(text: EvaluationText) -> Self {
+        Self::new(text.text, text.context)
+    }
+}
+
+/// The loss of a set of texts.
+#[derive(Debug, Clone, Copy, PartialEq, uniffi::Record)]
+pub struct Evaluation {
+    /// Tokens that carry loss.
+    pub tokens: u64,
+    /// Bytes of text behind them.
+    pub bytes: u64,
+    /// Mean loss in nats a token.
+    pub nll: f64,
+    /// `e^nll`.
+    pub perplexity: f64,
+    /// Total loss in bits over the text's bytes, if the bytes are known.
+    pub bits_per_byte: Option<f64>,
+}
+
+impl From<eval::Evaluation> for Evaluation {
+    fn from(evaluation: eval::Evaluation) -> Self {
+        Self {
+            tokens: evaluation.tokens as u64,
+            bytes: evaluation.bytes as u64,
+            nll: evaluation.nll,
+            perplexity: evaluation.perplexity(),
+            bits_per_byte: evaluation.bits_per_byte(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_open_is_the_engines_default() {
+        let options = generate::GenerateOptions::from(GenerateOptions::default());
+        assert_eq!(options, generate::GenerateOptions::default());
+    }
+}

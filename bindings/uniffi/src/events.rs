@@ -1,0 +1,88 @@
+//! What a training tells while it goes on.
+
+use idiolect::personalize;
+
+/// Why a checkpoint was dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+pub enum DropReason {
+    /// Samples that it learned from were removed from the history.
+    HistoryRemoved,
+    /// Settings, base model or device are others.
+    SettingsChanged,
+}
+
+impl From<personalize::DropReason> for DropReason {
+    fn from(reason: personalize::DropReason) -> Self {
+        match reason {
+            personalize::DropReason::HistoryRemoved => Self::HistoryRemoved,
+            personalize::DropReason::SettingsChanged => Self::SettingsChanged,
+        }
+    }
+}
+
+/// Something that happened in a training.
+#[derive(Debug, Clone, PartialEq, uniffi::Enum)]
+pub enum LearnEvent {
+    /// The training begins, or goes on from a checkpoint.
+    Started {
+        /// Optimizer steps in all.
+        steps: u64,
+        /// Steps that an earlier run has taken already.
+        resumed_at: u64,
+    },
+    /// There was a checkpoint, and it is of no use any more.
+    CheckpointDropped {
+        /// Why.
+        reason: DropReason,
+    },
+    /// The newest checkpoint was damaged; the one before it is used.
+    CheckpointDamaged,
+    /// A step was taken.
+    Step {
+        /// The step, from 1.
+        step: u64,
+        /// Mean loss of the step's tokens before the update, nats a token.
+        loss: f32,
+        /// Tokens a second.
+        tokens_per_second: f64,
+        /// Bytes on the device.
+        device_bytes: u64,
+    },
+    /// A pass over all samples ended.
+    Epoch {
+        /// Passes so far.
+        epoch: u64,
+        /// Mean loss on the validation samples, nats a token.
+        validation_nll: f64,
+    },
+    /// The candidate is measured for the gate.
+    Measuring {
+        /// Samples measured, of all sets together.
+        done: u64,
+        /// Of how many, as far as it is known.
+        total: u64,
+    },
+}
+
+impl LearnEvent {
+    /// None for an event that this surface does not know yet.
+    pub(crate) fn of(event: personalize::LearnEvent) -> Option<Self> {
+        use personalize::LearnEvent as Event;
+        Some(match event {
+            Event::Started { steps, resumed_at } => {
+                Self::Started { steps: steps as u64, resumed_at: resumed_at as u64 }
+            }
+            Event::CheckpointDropped(reason) => Self::CheckpointDropped { reason: reason.into() },
+            Event::CheckpointDamaged => Self::CheckpointDamaged,
+            Event::Step(report) => Self::Step {
+                step: report.step as u64,
+                loss: report.loss,
+                tokens_per_second: report.tokens_per_second,
+                device_bytes: report.device_bytes as u64,
+            },
+            Event::Epoch { epoch, validation_nll } => Self::Epoch { epoch: epoch as u64, validation_nll },
+            Event::Measuring { done, total } => Self::Measuring { done: done as u64, total: total as u64 },
+            _ => return None,
+        })
+    }
+}

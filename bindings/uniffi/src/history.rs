@@ -1,0 +1,334 @@
+//! What the person wrote.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use idiolect::history::{self, SampleId};
+
+use crate::error::Result;
+use crate::samples::{Added, NewSample, Origin, Split, StoredSample, Tally};
+use crate::shared::Shared;
+
+/// The history of an engine's profile.
+#[derive(uniffi::Object)]
+pub struct History {
+    shared: Arc<Shared>,
+}
+
+impl History {
+    pub(crate) fn of(shared: Arc<Shared>) -> Arc<Self> {
+        Arc::new(Self { shared })
+    }
+}
+
+#[uniffi::export]
+impl History {
+    /// Adds a batch, all of it or nothing; durable on return.
+    ///
+    /// # Errors
+    /// When the database cannot be written; nothing is added then.
+    pub fn add(&self, samples: Vec<NewSample>) -> Result<Added> {
+        let samples: Vec<history::NewSample> = samples.into_iter().map(Into::into).collect();
+        Ok(self.shared.engine()?.history().add(&samples)?.into())
+    }
+
+    /// Up to `limit` samples, latest added first; `before` is the number of the last of the page before, none for the
+    /// first page.
+    ///
+    /// # Errors
+    /// When the database cannot be read or is damaged.
+    pub fn list(&self, before: Option<i64>, limit: u32) -> Result<Vec<StoredSample>> {
+        let samples = self.shared.engine()?.history().list(before.map(SampleId), limit as usize)?;
+        Ok(samples.into_iter().map(Into::into).collect())
+    }
+
+    /// Figures of the whole history.
+    ///
+    /// # Errors
+    /// When the database cannot be read or is damaged.
+    pub fn stats(&self) -> Result<HistoryStats> {
+        Ok(self.shared.engine()?.history().stats()?.into())
+    }
+
+    /// Removes what is selected, for good, and with it all that a training under way has kept of it; adapters that
+    /// learned from it are marked.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn remove(&self, selection: Selection) -> Result<Removed> {
+        Ok(self.shared.engine()?.remove_from_history(&selection.into())?.into())
+    }
+
+    /// Cuts the write-ahead log after a removal that reported itself as pending; whether it is done.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn finish_removal(&self) -> Result<bool> {
+        Ok(self.shared.engine()?.history().finish_removal()?)
+    }
+
+    /// Keeps a source or contact out from now on.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn exclude(&self, exclusion: Exclusion) -> Result<()> {
+        Ok(self.shared.engine()?.history().exclude(&exclusion.into())?)
+    }
+
+    /// Lets a source or contact in again; whether it was excluded.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn include(&self, exclusion: Exclusion) -> Result<bool> {
+        Ok(self.shared.engine()?.history().include(&exclusion.into())?)
+    }
+
+    /// All that is excluded.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn exclusions(&self) -> Result<Vec<Exclusion>> {
+        Ok(self.shared.engine()?.history().exclusions()?.into_iter().map(Into::into).collect())
+    }
+
+    /// The cap in force; none at first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn retention(&self) -> Result<Retention> {
+        Ok(self.shared.engine()?.history().retention()?.into())
+    }
+
+    /// Sets the cap and applies it; how many messages went.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn set_retention(&self, retention: Retention) -> Result<u64> {
+        Ok(self.shared.engine()?.history().set_retention(retention.into())?)
+    }
+}
+
+/// What to remove. Of a text that was written several times, only the times that are meant go.
+#[derive(Clone, PartialEq, Eq, uniffi::Enum)]
+#[uniffi::export(Debug)]
+pub enum Selection {
+    /// Samples by their numbers, with all their repeats.
+    Samples {
+        /// The numbers.
+        ids: Vec<i64>,
+    },
+    /// Messages by the app's own ids.
+    AppIds {
+        /// The ids.
+        ids: Vec<String>,
+    },
+    /// What was written in an app or field.
+    Source {
+        /// Its name.
+        name: String,
+    },
+    /// What was written to somebody.
+    Contact {
+        /// Their name.
+        name: String,
+    },
+    /// What was written from `start` until before `end`, in seconds since 1970 (UTC).
+    Time {
+        /// The first second.
+        start: i64,
+        /// The first second that is not meant any more.
+        end: i64,
+    },
+}
+
+impl From<Selection> for history::Selection {
+    fn from(selection: Selection) -> Self {
+        match selection {
+            Selection::Samples { ids } => Self::Samples(ids.into_iter().map(SampleId).collect()),
+            Selection::AppIds { ids } => Self::AppIds(ids),
+            Selection::Source { name } => Self::Source(name),
+            Selection::Contact { name } => Self::Contact(name),
+            Selection::Time { start, end } => Self::Time(start..end),
+        }
+    }
+}
+
+impl fmt::Debug for Selection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        history::Selection::from(self.clone()).fmt(f)
+    }
+}
+
+/// What a removal did.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Removed {
+    /// Messages, repeats included.
+    pub messages: u64,
+    /// Texts of which no message is left.
+    pub samples: u64,
+    /// Adapter versions that learned from a text that has gone.
+    pub marked: Vec<String>,
+    /// Whether traces remain in the write-ahead log, because another process was reading: `finish_removal` cuts it.
+    pub pending: bool,
+}
+
+impl From<history::Removed> for Removed {
+    fn from(removed: history::Removed) -> Self {
+        Self {
+            messages: removed.messages,
+            samples: removed.samples,
+            marked: removed.marked,
+            pending: removed.pending,
+        }
+    }
+}
+
+/// Something of which nothing enters the history. What is there already stays until it is removed.
+#[derive(Clone, PartialEq, Eq, uniffi::Enum)]
+#[uniffi::export(Debug)]
+pub enum Exclusion {
+    /// An app or field.
+    Source {
+        /// Its name.
+        name: String,
+    },
+    /// A correspondent.
+    Contact {
+        /// Their name.
+        name: String,
+    },
+}
+
+impl From<Exclusion> for history::Exclusion {
+    fn from(exclusion: Exclusion) -> Self {
+        match exclusion {
+            Exclusion::Source { name } => Self::Source(name),
+            Exclusion::Contact { name } => Self::Contact(name),
+        }
+    }
+}
+
+impl From<history::Exclusion> for Exclusion {
+    fn from(exclusion: history::Exclusion) -> Self {
+        match exclusion {
+            history::Exclusion::Source(name) => Self::Source { name },
+            history::Exclusion::Contact(name) => Self::Contact { name },
+        }
+    }
+}
+
+impl fmt::Debug for Exclusion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        history::Exclusion::from(self.clone()).fmt(f)
+    }
+}
+
+/// A cap on the history. It holds after every batch that is added; the oldest messages go first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+pub struct Retention {
+    /// The most messages to keep, repeats included.
+    #[uniffi(default = None)]
+    pub max_messages: Option<u64>,
+    /// The greatest age of a message, in seconds.
+    #[uniffi(default = None)]
+    pub max_age_seconds: Option<u64>,
+}
+
+impl From<Retention> for history::Retention {
+    fn from(retention: Retention) -> Self {
+        Self {
+            max_messages: retention.max_messages,
+            max_age: retention.max_age_seconds.map(Duration::from_secs),
+        }
+    }
+}
+
+impl From<history::Retention> for Retention {
+    fn from(retention: history::Retention) -> Self {
+        Self {
+            max_messages: retention.max_messages,
+            max_age_seconds: retention.max_age.map(|age| age.as_secs()),
+        }
+    }
+}
+
+/// The texts of one part in training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+pub struct SplitTally {
+    /// The part.
+    pub split: Split,
+    /// Its texts.
+    pub tally: Tally,
+}
+
+/// The texts that came to be in one way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+pub struct OriginTally {
+    /// The way.
+    pub origin: Origin,
+    /// Its texts.
+    pub tally: Tally,
+}
+
+/// The messages of one app or field.
+#[derive(Clone, PartialEq, Eq, uniffi::Record)]
+#[uniffi::export(Debug)]
+pub struct SourceTally {
+    /// Its name; none stands for the messages without one.
+    pub source: Option<String>,
+    /// How many.
+    pub messages: u64,
+}
+
+impl fmt::Debug for SourceTally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceTally").field("messages", &self.messages).finish_non_exhaustive()
+    }
+}
+
+/// Figures of a history.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+#[uniffi::export(Debug)]
+pub struct HistoryStats {
+    /// All of it.
+    pub total: Tally,
+    /// By part in training, over texts that training may use.
+    pub splits: Vec<SplitTally>,
+    /// By how the texts came to be.
+    pub origins: Vec<OriginTally>,
+    /// By app or field, most messages first.
+    pub sources: Vec<SourceTally>,
+    /// Clusters of near-duplicates, single texts included.
+    pub clusters: u64,
+    /// Messages in the largest of them.
+    pub largest_cluster: u64,
+    /// The time of the first message, in seconds since 1970 (UTC).
+    pub first: Option<i64>,
+    /// The time of the last message.
+    pub last: Option<i64>,
+    /// Rises with every change of the samples.
+    pub revision: u64,
+    /// Whether removed rows may still lie in the write-ahead log.
+    pub removal_pending: bool,
+}
+
+impl From<history::Stats> for HistoryStats {
+    fn from(stats: history::Stats) -> Self {
+        let splits = stats.splits.into_iter();
+        let origins = stats.origins.into_iter();
+        let sources = stats.sources.into_iter();
+        Self {
+            total: stats.total.into(),
+            splits: splits.map(|(split, tally)| SplitTally { split: split.into(), tally: tally.into() }).collect(),
+            origins: origins.map(|(origin, tally)| OriginTally { origin: origin.into(), tally: tally.into() }).collect(),
+            sources: sources.map(|(source, messages)| SourceTally { source, messages }).collect(),
+            clusters: stats.clusters,
+            largest_cluster: stats.largest_cluster,
+            first: stats.period.map(|period| period.0),
+            last: stats.period.map(|period| period.1),
+            revision: stats.revision,
+            removal_pending: stats.removal_pending,
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What an engine is opened with.
+
+use std::fmt;
+
+use idiolect::profile::KeySource;
+use idiolect::seal::Key;
+
+use crate::error::EngineError;
+
+/// Where to compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+pub enum DeviceChoice {
+    /// A hardware GPU if there is one, else the CPU.
+    Auto,
+    /// A GPU, software adapters included.
+    Gpu,
+    /// The CPU.
+    Cpu,
+}
+
+impl From<DeviceChoice> for idiolect::DeviceChoice {
+    fn from(choice: DeviceChoice) -> Self {
+        match choice {
+            DeviceChoice::Auto => Self::Auto,
+            DeviceChoice::Gpu => Self::Gpu,
+            DeviceChoice::Cpu => Self::Cpu,
+        }
+    }
+}
+
+/// What an engine is opened with.
+#[derive(Clone, PartialEq, Eq, uniffi::Record)]
+#[uniffi::export(Debug)]
+pub struct EngineOptions {
+    /// The folder of the profile; made where it is missing.
+    pub profile: String,
+    /// The base model: a folder or a GGUF file.
+    pub model: String,
+    /// The app's own key, 32 bytes from the Android Keystore or the iOS Keychain: nothing in the folder opens without
+    /// it. None: the profile's key lies in the folder, which does not protect against somebody who holds the folder.
+    #[uniffi(default = None)]
+    pub key: Option<Vec<u8>>,
+    /// Where to compute; none means `Auto`.
+    #[uniffi(default = None)]
+    pub device: Option<DeviceChoice>,
+    /// Threads of the CPU; 0 means one a core.
+    #[uniffi(default = 0)]
+    pub threads: u32,
+}
+
+impl fmt::Debug for EngineOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineOptions")
+            .field("profile", &self.profile)
+            .field("model", &self.model)
+            .field("device", &self.device)
+            .field("threads", &self.threads)
+            .finish_non_exhaustive()
+    }
+}
+
+impl TryFrom<EngineOptions> for idiolect::engine::EngineOptions {
+    type Error = EngineError;
+
+    fn try_from(options: EngineOptions) -> Result<Self, EngineError> {
+        let defaults = Self::new(options.profile, options.model);
+        let key = options.key.map(|bytes| Key::from_bytes(&bytes)).transpose()?;
+        Ok(Self {
+            key: key.map_or(KeySource::Beside, KeySource::App),
+            device: options.device.map_or(defaults.device, Into::into),
+            threads: options.threads as usize,
+            ..defaults
+        })
+    }
+}

@@ -1,0 +1,66 @@
+//! Erasing a profile.
+
+use std::path::Path;
+
+use crate::error::Result;
+
+/// Files that went, and their bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+pub struct Erased {
+    /// How many.
+    pub files: u64,
+    /// How many bytes they had.
+    pub bytes: u64,
+}
+
+impl From<idiolect::profile::Erased> for Erased {
+    fn from(erased: idiolect::profile::Erased) -> Self {
+        Self { files: erased.files, bytes: erased.bytes }
+    }
+}
+
+/// What an erasure took.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct EraseReport {
+    /// The profile's key, overwritten before it went.
+    pub keys: Erased,
+    /// What the person wrote.
+    pub history: Erased,
+    /// What was learned.
+    pub adapters: Erased,
+    /// Unfinished trainings.
+    pub checkpoints: Erased,
+    /// What could be computed again.
+    pub caches: Erased,
+    /// Files in the making and locks.
+    pub temporary: Erased,
+    /// All of it together.
+    pub total: Erased,
+    /// What lies in the folder and is not the profile's: untouched. Without any, the folder went too.
+    pub left: Vec<String>,
+}
+
+impl From<idiolect::profile::EraseReport> for EraseReport {
+    fn from(report: idiolect::profile::EraseReport) -> Self {
+        Self {
+            total: report.total().into(),
+            keys: report.keys.into(),
+            history: report.history.into(),
+            adapters: report.adapters.into(),
+            checkpoints: report.checkpoints.into(),
+            caches: report.caches.into(),
+            temporary: report.temporary.into(),
+            left: report.left.iter().map(|path| path.to_string_lossy().into_owned()).collect(),
+        }
+    }
+}
+
+/// Erases the profile in a folder that no engine of this process has open: key, history, checkpoints, adapters. It needs
+/// neither key nor model, and takes damaged profiles.
+///
+/// # Errors
+/// `Io` when there is no profile or something cannot be removed; `TrainingBusy` while a training runs.
+#[uniffi::export]
+pub fn erase_profile(folder: String) -> Result<EraseReport> {
+    Ok(idiolect::profile::erase(Path::new(&folder))?.into())
+}

@@ -1,0 +1,236 @@
+//! What a training came to.
+
+use idiolect::engine::{self, LearnOutcome as Outcome};
+use idiolect::{gate, personalize};
+
+/// How a training ended.
+#[derive(Debug, Clone, PartialEq, uniffi::Enum)]
+pub enum LearnOutcome {
+    /// It went through the gate.
+    Finished {
+        /// What it came to.
+        report: LearnReport,
+    },
+    /// It left a checkpoint; the next call goes on from there.
+    Paused {
+        /// Why.
+        reason: PauseReason,
+    },
+}
+
+impl From<Outcome> for LearnOutcome {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Finished(report) => Self::Finished { report: (*report).into() },
+            Outcome::Paused(reason) => Self::Paused { reason: reason.into() },
+        }
+    }
+}
+
+/// Why a training paused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+pub enum PauseReason {
+    /// The caller cancelled it.
+    Cancelled,
+    /// Memory was asked back.
+    MemoryPressure,
+    /// The engine is shutting down.
+    Closing,
+    /// The device was lost, and again when it was opened anew.
+    DeviceLost,
+}
+
+impl From<engine::PauseReason> for PauseReason {
+    fn from(reason: engine::PauseReason) -> Self {
+        match reason {
+            engine::PauseReason::Cancelled => Self::Cancelled,
+            engine::PauseReason::MemoryPressure => Self::MemoryPressure,
+            engine::PauseReason::Closing => Self::Closing,
+            engine::PauseReason::DeviceLost => Self::DeviceLost,
+        }
+    }
+}
+
+/// The report of a training that went through the gate.
+#[derive(Debug, Clone, PartialEq, uniffi::Record)]
+pub struct LearnReport {
+    /// What became of the candidate, and why, in numbers.
+    pub verdict: Verdict,
+    /// The version that it became, if it was promoted.
+    pub version: Option<u32>,
+    /// SHA-256 of the candidate's parameters, promoted or not.
+    pub candidate_sha256: Option<String>,
+    /// The share of its effect that it is used with.
+    pub strength: f32,
+    /// Samples learned from, repeats counted.
+    pub training_samples: u64,
+    /// Validation samples.
+    pub validation_samples: u64,
+    /// Held-out samples.
+    pub held_out_samples: u64,
+    /// Optimizer steps.
+    pub steps: u64,
+    /// Loss of the first step, nats a token.
+    pub first_loss: Option<f32>,
+    /// Loss of the last step.
+    pub last_loss: Option<f32>,
+    /// Tokens that went through the model.
+    pub tokens: u64,
+    /// Seconds in steps.
+    pub seconds: f64,
+    /// Mean validation loss after every epoch, nats a token.
+    pub validation: Vec<f64>,
+    /// The epoch whose parameters the candidate has, from 1; none where nothing was validated.
+    pub best_epoch: Option<u64>,
+    /// Whether it went on from a checkpoint.
+    pub resumed: bool,
+    /// Whether nothing had changed since the last training, so that this is its report.
+    pub unchanged: bool,
+    /// How often the gate was asked since it last promoted, this time included.
+    pub asked: u32,
+    /// The device, in words.
+    pub device: String,
+}
+
+impl From<personalize::LearnReport> for LearnReport {
+    fn from(report: personalize::LearnReport) -> Self {
+        let [training, validation, held_out] = report.samples;
+        Self {
+            verdict: report.verdict.into(),
+            version: report.version,
+            candidate_sha256: report.candidate_sha256,
+            strength: report.strength,
+            training_samples: training as u64,
+            validation_samples: validation as u64,
+            held_out_samples: held_out as u64,
+            steps: report.summary.steps as u64,
+            first_loss: report.summary.first_loss,
+            last_loss: report.summary.last_loss,
+            tokens: report.summary.tokens as u64,
+            seconds: report.summary.seconds,
+            validation: report.validation,
+            best_epoch: report.best_epoch.map(|epoch| epoch as u64),
+            resumed: report.resumed,
+            unchanged: report.unchanged,
+            asked: report.asked,
+            device: report.device,
+        }
+    }
+}
+
+/// What becomes of a candidate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+pub enum Decision {
+    /// It becomes the active adapter.
+    Promoted,
+    /// What was active stays: nothing speaks against the candidate but that nothing was shown for it.
+    Kept,
+    /// What was active stays: the candidate does harm, or learned from what is no language.
+    Rejected,
+}
+
+impl From<gate::Decision> for Decision {
+    fn from(decision: gate::Decision) -> Self {
+        match decision {
+            gate::Decision::Promoted => Self::Promoted,
+            gate::Decision::Kept => Self::Kept,
+            gate::Decision::Rejected => Self::Rejected,
+        }
+    }
+}
+
+/// Why, for programs; the verdict has the numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+pub enum GateReason {
+    /// Promoted: the gain is real, and training held what the base knew.
+    RealGain,
+    /// Promoted: the gain is real, but more of generic text was forgotten than training should hold.
+    RealGainDespiteForgetting,
+    /// Kept: too little held-out text to tell.
+    TooFewHeldOut,
+    /// Kept: smaller than what is worth a change.
+    GainTooSmall,
+    /// Kept: chance explains the gain.
+    GainUnproven,
+    /// Rejected: held-out text got worse, beyond chance.
+    Worse,
+    /// Rejected: too much of generic text was forgotten.
+    Forgets,
+    /// Rejected: the losses cannot be compared.
+    NotMeasurable,
+    /// A reason that this surface does not know yet: the words say what it is.
+    Other,
+}
+
+impl From<gate::Reason> for GateReason {
+    fn from(reason: gate::Reason) -> Self {
+        use gate::Reason;
+        match reason {
+            Reason::RealGain { .. } => Self::RealGain,
+            Reason::RealGainDespiteForgetting { .. } => Self::RealGainDespiteForgetting,
+            Reason::TooFewHeldOut { .. } => Self::TooFewHeldOut,
+            Reason::GainTooSmall { .. } => Self::GainTooSmall,
+            Reason::GainUnproven { .. } => Self::GainUnproven,
+            Reason::Worse { .. } => Self::Worse,
+            Reason::Forgets { .. } => Self::Forgets,
+            Reason::NotMeasurable => Self::NotMeasurable,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// A measured value and the bounds of its interval.
+#[derive(Debug, Clone, Copy, PartialEq, uniffi::Record)]
+pub struct Estimate {
+    /// The estimate.
+    pub value: f64,
+    /// Its lower bound.
+    pub low: f64,
+    /// Its upper bound.
+    pub high: f64,
+}
+
+impl From<gate::Estimate> for Estimate {
+    fn from(estimate: gate::Estimate) -> Self {
+        Self { value: estimate.value, low: estimate.low, high: estimate.high }
+    }
+}
+
+/// The gate's answer. Numbers are none where too little was measured to compute them.
+#[derive(Debug, Clone, PartialEq, uniffi::Record)]
+pub struct Verdict {
+    /// What becomes of the candidate.
+    pub decision: Decision,
+    /// Why, for programs.
+    pub reason: GateReason,
+    /// Why, in words.
+    pub explanation: String,
+    /// Mean loss on held-out text before, nats a token.
+    pub held_out_before: Option<f64>,
+    /// The same after.
+    pub held_out_after: Option<f64>,
+    /// Before less after, nats a token.
+    pub gain: Option<Estimate>,
+    /// Relative rise of the loss on generic text, 0.05 for 5 %.
+    pub forgetting: Option<Estimate>,
+    /// Held-out texts that were compared.
+    pub samples: u64,
+    /// The same, near-duplicates counted once.
+    pub clusters: u64,
+}
+
+impl From<gate::Verdict> for Verdict {
+    fn from(verdict: gate::Verdict) -> Self {
+        Self {
+            decision: verdict.decision.into(),
+            reason: verdict.reason.into(),
+            explanation: verdict.reason.to_string(),
+            held_out_before: verdict.held_out_before,
+            held_out_after: verdict.held_out_after,
+            gain: verdict.gain.map(Into::into),
+            forgetting: verdict.forgetting.map(Into::into),
+            samples: verdict.samples as u64,
+            clusters: verdict.clusters as u64,
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! What goes into the history and what comes out.
+
+use std::fmt;
+use std::path::Path;
+
+use idiolect::history;
+
+use crate::error::Result;
+
+/// How a text came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+pub enum Origin {
+    /// The person wrote it.
+    Typed,
+    /// A suggestion, taken as it was.
+    SuggestionAccepted,
+    /// A suggestion that the person changed; the text is theirs.
+    SuggestionEdited,
+    /// A suggestion that was turned down; the text is the suggestion's. Kept, but never trained on.
+    SuggestionTurnedDown,
+    /// One that this surface does not know yet.
+    Other,
+}
+
+impl From<history::Origin> for Origin {
+    fn from(origin: history::Origin) -> Self {
+        match origin {
+            history::Origin::Typed => Self::Typed,
+            history::Origin::SuggestionAccepted => Self::SuggestionAccepted,
+            history::Origin::SuggestionEdited => Self::SuggestionEdited,
+            history::Origin::SuggestionTurnedDown => Self::SuggestionTurnedDown,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl From<Origin> for history::Origin {
+    fn from(origin: Origin) -> Self {
+        match origin {
+            Origin::Typed | Origin::Other => Self::Typed,
+            Origin::SuggestionAccepted => Self::SuggestionAccepted,
+            Origin::SuggestionEdited => Self::SuggestionEdited,
+            Origin::SuggestionTurnedDown => Self::SuggestionTurnedDown,
+        }
+    }
+}
+
+/// The part that a sample plays in training, for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+pub enum Split {
+    /// 80 %: what is learned from.
+    Training,
+    /// 10 %: early stopping and settings.
+    Validation,
+    /// 10 %: the gate alone.
+    HeldOut,
+}
+
+impl From<history::Split> for Split {
+    fn from(split: history::Split) -> Self {
+        match split {
+            history::Split::Training => Self::Training,
+            history::Split::Validation => Self::Validation,
+            history::Split::HeldOut => Self::HeldOut,
+        }
+    }
+}
+
+/// A text to add.
+#[derive(Clone, PartialEq, Eq, uniffi::Record)]
+#[uniffi::export(Debug)]
+pub struct NewSample {
+    /// What the person wrote.
+    pub text: String,
+    /// The app's own id. A text under an id that the history knows is not added again, so a batch can be repeated.
+    #[uniffi(default = None)]
+    pub id: Option<String>,
+    /// What they were answering.
+    #[uniffi(default = None)]
+    pub context: Option<String>,
+    /// The app or field that it was written in.
+    #[uniffi(default = None)]
+    pub source: Option<String>,
+    /// Whom it was written to.
+    #[uniffi(default = None)]
+    pub contact: Option<String>,
+    /// The conversation that it belongs to.
+    #[uniffi(default = None)]
+    pub conversation: Option<String>,
+    /// When it was written, in seconds since 1970 (UTC); none means now.
+    #[uniffi(default = None)]
+    pub timestamp: Option<i64>,
+    /// How it came to be; none means `Typed`.
+    #[uniffi(default = None)]
+    pub origin: Option<Origin>,
+    /// Whether the app marks the field as one that nothing may be kept of: it is dropped at once.
+    #[uniffi(default = false)]
+    pub incognito: bool,
+}
+
+impl fmt::Debug for NewSample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        hidden("NewSample", &self.text, f).field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+impl From<NewSample> for history::NewSample {
+    fn from(sample: NewSample) -> Self {
+        Self {
+            id: sample.id,
+            text: sample.text,
+            context: sample.context,
+            source: sample.source,
+            contact: sample.contact,
+            conversation: sample.conversation,
+            timestamp: sample.timestamp,
+            origin: sample.origin.map(Into::into).unwrap_or_default(),
+            incognito: sample.incognito,
+        }
+    }
+}
+
+impl From<history::NewSample> for NewSample {
+    fn from(sample: history::NewSample) -> Self {
+        Self {
+            text: sample.text,
+            id: sample.id,
+            context: sample.context,
+            source: sample.source,
+            contact: sample.contact,
+            conversation: sample.conversation,
+            timestamp: sample.timestamp,
+            origin: Some(sample.origin.into()),
+            incognito: sample.incognito,
+        }
+    }
+}
+
+/// What became of a batch; each message is counted once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+pub struct Added {
+    /// Texts that the history did not have.
+    pub new_texts: u64,
+    /// Exact repeats, counted at the text that was there.
+    pub repeated: u64,
+    /// Messages whose app's id the history has already: nothing was done.
+    pub known: u64,
+    /// Messages of an excluded source or contact: nothing of them was kept.
+    pub excluded: u64,
+    /// Messages marked incognito: nothing of them was kept.
+    pub incognito: u64,
+    /// Texts of white space only.
+    pub blank: u64,
+    /// Messages, these or older ones, that the retention cap removed.
+    pub expired: u64,
+}
+
+impl From<history::Added> for Added {
+    fn from(added: history::Added) -> Self {
+        Self {
+            new_texts: added.new,
+            repeated: added.repeated,
+            known: added.known,
+            excluded: added.excluded,
+            incognito: added.incognito,
+            blank: added.blank,
+            expired: added.expired,
+        }
+    }
+}
+
+/// A sample as it lies in the history.
+#[derive(Clone, PartialEq, Eq, uniffi::Record)]
+#[uniffi::export(Debug)]
+pub struct StoredSample {
+    /// Its number.
+    pub id: i64,
+    /// What the person wrote.
+    pub text: String,
+    /// What they were answering.
+    pub context: Option<String>,
+    /// How it came to be.
+    pub origin: Origin,
+    /// How often it was written.
+    pub count: u64,
+    /// When it was last written, in seconds since 1970 (UTC).
+    pub timestamp: i64,
+    /// The app's id of the last time.
+    pub app_id: Option<String>,
+    /// Where it was last written.
+    pub source: Option<String>,
+    /// To whom it was last written.
+    pub contact: Option<String>,
+    /// In which conversation it was last written.
+    pub conversation: Option<String>,
+    /// Its part in training.
+    pub split: Split,
+    /// Its cluster of near-duplicates.
+    pub cluster: i64,
+}
+
+impl fmt::Debug for StoredSample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        hidden("StoredSample", &self.text, f)
+            .field("id", &self.id)
+            .field("count", &self.count)
+            .field("split", &self.split)
+            .finish_non_exhaustive()
+    }
+}
+
+impl From<history::StoredSample> for StoredSample {
+    fn from(sample: history::StoredSample) -> Self {
+        Self {
+            id: sample.id.0,
+            text: sample.text,
+            context: sample.context,
+            origin: sample.origin.into(),
+            count: sample.count,
+            timestamp: sample.timestamp,
+            app_id: sample.app_id,
+            source: sample.source,
+            contact: sample.contact,
+            conversation: sample.conversation,
+            split: sample.split.into(),
+            cluster: sample.cluster.0,
+        }
+    }
+}
+
+/// A number of texts and how often they were written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+pub struct Tally {
+    /// Distinct texts.
+    pub samples: u64,
+    /// Messages, repeats included.
+    pub messages: u64,
+}
+
+impl From<history::Tally> for Tally {
+    fn from(tally: history::Tally) -> Self {
+        Self { samples: tally.samples, messages: tally.messages }
+    }
+}
+
+/// Reads JSON lines with `text` and optionally `context`, `id`, `timestamp` (seconds since 1970, or ISO 8601), `source`,
+/// `contact` and `conversation`.
+///
+/// # Errors
+/// When the file cannot be read, is not UTF-8, or a line is not such an object.
+#[uniffi::export]
+pub fn read_jsonl(path: String) -> Result<Vec<NewSample>> {
+    Ok(history::read_jsonl(Path::new(&path))?.into_iter().map(Into::into).collect())
+}
+
+/// Reads one text a line that is not empty.
+///
+/// # Errors
+/// When the file cannot be read or is not UTF-8.
+#[uniffi::export]
+pub fn read_lines(path: String) -> Result<Vec<NewSample>> {
+    Ok(history::read_lines(Path::new(&path))?.into_iter().map(Into::into).collect())
+}
+
+/// Begins a `Debug` that tells the length of a text alone.
+pub(crate) fn hidden<'a, 'b>(name: &str, text: &str, f: &'a mut fmt::Formatter<'b>) -> fmt::DebugStruct<'a, 'b> {
+    let mut shown = f.debug_struct(name);
+    shown.field("text", &format_args!("({} bytes)", text.len()));
+    shown
+}

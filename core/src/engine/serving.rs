@@ -70,9 +70,10 @@ impl Serving {
         let ids = self.ids(prompt, adapter.as_deref())?;
         let token = cancel.clone();
         let generator = self.generator(using, adapter.as_deref(), ids.len() + options.max_tokens, cancel)?;
-        generator.generate(&ids, options, &mut |text| match token.is_cancelled() {
-            true => ControlFlow::Break(()),
-            false => on_text(text),
+        generator.generate(&ids, options, &mut |text| {
+            // The last piece as well: what is streamed and what is returned are the same text.
+            on_text(text)?;
+            if token.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })
     }
 

@@ -250,8 +250,12 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
             if seen.len() - prompt.len() == options.max_tokens {
                 break FinishReason::MaxTokens;
             }
-            self.pass(self.decode, seen.len() - 1, &[id], true)?;
-            id = self.choose(self.decode, &mut sampler, options, &seen)?;
+            let passed = self.pass(self.decode, seen.len() - 1, &[id], true);
+            id = match passed.and_then(|()| self.choose(self.decode, &mut sampler, options, &seen)) {
+                // What was given so far stays given.
+                Err(error) if error.kind() == ErrorKind::Cancelled => break FinishReason::Cancelled,
+                chosen => chosen?,
+            };
         };
         let decode_seconds = started.elapsed().as_secs_f64();
         if matches!(finish_reason, FinishReason::EndOfTurn | FinishReason::MaxTokens) {

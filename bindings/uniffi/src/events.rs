@@ -29,6 +29,8 @@ pub enum LearnEvent {
         steps: u64,
         /// Steps that an earlier run has taken already.
         resumed_at: u64,
+        /// Bytes that it takes at most.
+        planned_bytes: u64,
     },
     /// There was a checkpoint, and it is of no use any more.
     CheckpointDropped {
@@ -69,9 +71,11 @@ impl LearnEvent {
     pub(crate) fn of(event: personalize::LearnEvent) -> Option<Self> {
         use personalize::LearnEvent as Event;
         Some(match event {
-            Event::Started { steps, resumed_at } => {
-                Self::Started { steps: steps as u64, resumed_at: resumed_at as u64 }
-            }
+            Event::Started { steps, resumed_at, planned_bytes } => Self::Started {
+                steps: steps as u64,
+                resumed_at: resumed_at as u64,
+                planned_bytes: planned_bytes as u64,
+            },
             Event::CheckpointDropped(reason) => Self::CheckpointDropped { reason: reason.into() },
             Event::CheckpointDamaged => Self::CheckpointDamaged,
             Event::Step(report) => Self::Step {

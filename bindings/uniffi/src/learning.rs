@@ -1,5 +1,7 @@
 //! How to learn. What is left open takes the engine's default.
 
+use std::time::Duration;
+
 use idiolect::adapter::LoraOptions;
 use idiolect::format::peft::Modules;
 use idiolect::privacy::{Filter, Rule};
@@ -221,6 +223,9 @@ pub struct LearnSettings {
     /// Held-out samples at most.
     #[uniffi(default = None)]
     pub most_held_out: Option<u32>,
+    /// Milliseconds between two checkpoints.
+    #[uniffi(default = None)]
+    pub checkpoint_every_ms: Option<u64>,
 }
 
 impl From<LearnSettings> for personalize::LearnSettings {
@@ -234,6 +239,7 @@ impl From<LearnSettings> for personalize::LearnSettings {
             replay_share: settings.replay_share.unwrap_or(defaults.replay_share),
             most_validation: settings.most_validation.map_or(defaults.most_validation, |most| most as usize),
             most_held_out: settings.most_held_out.map_or(defaults.most_held_out, |most| most as usize),
+            checkpoint_every: settings.checkpoint_every_ms.map_or(defaults.checkpoint_every, Duration::from_millis),
         }
     }
 }

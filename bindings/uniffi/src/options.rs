@@ -29,7 +29,7 @@ impl From<DeviceChoice> for idiolect::DeviceChoice {
 }
 
 /// What an engine is opened with.
-#[derive(Clone, PartialEq, Eq, uniffi::Record)]
+#[derive(Clone, PartialEq, uniffi::Record)]
 #[uniffi::export(Debug)]
 pub struct EngineOptions {
     /// The folder of the profile; made where it is missing.
@@ -46,6 +46,10 @@ pub struct EngineOptions {
     /// Threads of the CPU; 0 means one a core.
     #[uniffi(default = 0)]
     pub threads: u32,
+    /// The share of one core that long work takes at most, over any minute: systems end background work that takes more.
+    /// None for all there is.
+    #[uniffi(default = None)]
+    pub cpu_share: Option<f32>,
 }
 
 impl fmt::Debug for EngineOptions {
@@ -55,6 +59,7 @@ impl fmt::Debug for EngineOptions {
             .field("model", &self.model)
             .field("device", &self.device)
             .field("threads", &self.threads)
+            .field("cpu_share", &self.cpu_share)
             .finish_non_exhaustive()
     }
 }
@@ -69,6 +74,7 @@ impl TryFrom<EngineOptions> for idiolect::engine::EngineOptions {
             key: key.map_or(KeySource::Beside, KeySource::App),
             device: options.device.map_or(defaults.device, Into::into),
             threads: options.threads as usize,
+            cpu_share: options.cpu_share,
             ..defaults
         })
     }

@@ -156,6 +156,8 @@ pub enum GateReason {
     Worse,
     /// Rejected: too much of generic text was forgotten.
     Forgets,
+    /// Rejected: the history cannot be learned from.
+    UnfitHistory,
     /// Rejected: the losses cannot be compared.
     NotMeasurable,
     /// A reason that this surface does not know yet: the words say what it is.
@@ -173,6 +175,7 @@ impl From<gate::Reason> for GateReason {
             Reason::GainUnproven { .. } => Self::GainUnproven,
             Reason::Worse { .. } => Self::Worse,
             Reason::Forgets { .. } => Self::Forgets,
+            Reason::UnfitHistory { .. } => Self::UnfitHistory,
             Reason::NotMeasurable => Self::NotMeasurable,
             _ => Self::Other,
         }

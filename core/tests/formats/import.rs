@@ -32,7 +32,7 @@ fn affine(bits: u8, group: usize, scales: FloatType) -> Encoding {
 }
 
 /// A GGUF file whose matrices are random blocks of a type number, scales of both signs and moderate.
-fn blocks(path: &Path, kind: u32, size: usize) {
+pub fn blocks(path: &Path, kind: u32, size: usize) {
     let gguf = Gguf::tiny(|name, values| {
         let seed = name.bytes().fold(kind as u64, |seed, byte| seed.wrapping_mul(31) + u64::from(byte));
         let noise = samples::noise(values.len() / 32 * size, seed);

@@ -3,6 +3,7 @@
 mod gguf_bytes;
 mod hostile;
 mod import;
+mod merge;
 mod opening;
 mod samples;
 

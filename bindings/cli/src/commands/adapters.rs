@@ -9,6 +9,7 @@ use idiolect::registry::{Origin, Version};
 use idiolect::{Error, ErrorKind, Model, Result};
 use serde::Serialize;
 
+use super::merge::Merge;
 use crate::args::ProfileArgs;
 use crate::output::Output;
 
@@ -34,6 +35,8 @@ enum AdaptersCommand {
     Export(Export),
     /// Take in an adapter's folder, or a .tar file of one
     Import(Import),
+    /// Write a model folder with a version merged in, unsealed: it needs no adapter, here or in mlx-lm
+    Merge(Merge),
     /// Delete a version
     Delete(OneVersion),
 }
@@ -187,6 +190,7 @@ impl Adapters {
                 let model = Model::open(&import.model)?;
                 output.result(&Done { version: import.profile.adapters()?.import(&import.source, &model)? })
             }
+            AdaptersCommand::Merge(merge) => merge.run(output),
             AdaptersCommand::Delete(OneVersion { profile, version }) => {
                 let adapters = profile.adapters()?;
                 adapters.delete(*version)?;
@@ -202,7 +206,7 @@ fn activate(output: &Output, profile: &ProfileArgs, version: Option<u32>) -> Res
 }
 
 /// The version that is meant: the one in use where none is named.
-fn version(profile: &ProfileArgs, named: Option<u32>) -> Result<u32> {
+pub(super) fn version(profile: &ProfileArgs, named: Option<u32>) -> Result<u32> {
     let active = || profile.adapters()?.state().map(|state| state.active);
     match named {
         Some(version) => Ok(version),

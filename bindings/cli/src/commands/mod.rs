@@ -11,6 +11,7 @@ mod history;
 mod import;
 mod info;
 mod learn;
+mod merge;
 mod plan;
 mod policy;
 mod status;
@@ -43,7 +44,7 @@ pub enum Command {
     History(history::History),
     /// Say how a profile stands
     Status(status::Status),
-    /// List, switch, move or delete a profile's adapters
+    /// List, switch, move, merge or delete a profile's adapters
     Adapters(adapters::Adapters),
     /// Suggest the next words in the person's voice
     Suggest(suggest::Suggest),

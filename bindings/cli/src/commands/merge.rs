@@ -1,0 +1,178 @@
+//! `idiolect adapters merge`.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use clap::Args;
+use idiolect::adapter::merge::{Divergence, MergeOptions, MergeReport, MergeStage, merge};
+use idiolect::{Model, Result};
+use serde::Serialize;
+
+use super::adapters::version;
+use crate::args::{DeviceArgs, ProfileArgs};
+use crate::output::{Output, Table, megabytes};
+use crate::progress::Progress;
+
+#[derive(Debug, Args)]
+pub struct Merge {
+    #[command(flatten)]
+    profile: ProfileArgs,
+
+    /// The model folder to write
+    destination: PathBuf,
+
+    /// The base model that the version was trained on
+    #[arg(long)]
+    model: PathBuf,
+
+    /// The version, merged at its strength [default: the one in use]
+    #[arg(long)]
+    version: Option<u32>,
+
+    /// The largest share of its effect on a matrix that rounding may swallow before the matrix gets more bits
+    #[arg(long, value_name = "SHARE", default_value_t = MergeOptions::default().max_swallowed, allow_negative_numbers = true)]
+    max_swallowed: f64,
+
+    /// The most bits a weight that a matrix is raised to, 4, 8, 16 or 32; what would need more is refused
+    #[arg(long, value_name = "BITS", default_value_t = MergeOptions::default().max_bits)]
+    max_bits: u8,
+
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+/// What was written.
+#[derive(Serialize)]
+struct Report {
+    path: PathBuf,
+    version: u32,
+    fingerprint: String,
+    bytes_before: u64,
+    bytes: u64,
+    /// Adapted matrices by their bits in the merged model.
+    bits: BTreeMap<u8, Bits>,
+    copied: usize,
+    worst: Option<Worst>,
+    divergence: Figures,
+    seconds: f64,
+}
+
+/// The adapted matrices that got these bits.
+#[derive(Default, Serialize)]
+struct Bits {
+    matrices: usize,
+    /// Those that had fewer.
+    raised: usize,
+    bytes_before: u64,
+    bytes: u64,
+    /// The largest share that one of them lost.
+    swallowed: f64,
+}
+
+/// The matrix that lost the largest share.
+#[derive(Serialize)]
+struct Worst {
+    module: String,
+    swallowed: f64,
+    cosine: f64,
+    change: f64,
+}
+
+#[derive(Serialize)]
+struct Figures {
+    tokens: usize,
+    kl: f64,
+    kl_of_base: f64,
+    largest_logit_difference: f64,
+    loss_before: f64,
+    loss: f64,
+}
+
+impl Report {
+    fn new(merge: &Merge, version: u32, report: MergeReport, started: Instant) -> Self {
+        let worst = report.worst().map(|matrix| Worst {
+            module: matrix.module.clone(),
+            swallowed: matrix.fidelity.swallowed,
+            cosine: matrix.fidelity.cosine,
+            change: matrix.fidelity.change,
+        });
+        let mut bits: BTreeMap<u8, Bits> = BTreeMap::new();
+        for matrix in &report.matrices {
+            let entry = bits.entry(matrix.bits).or_default();
+            entry.matrices += 1;
+            entry.raised += usize::from(matrix.bits > matrix.bits_before);
+            entry.bytes_before += matrix.bytes_before;
+            entry.bytes += matrix.bytes;
+            entry.swallowed = entry.swallowed.max(matrix.fidelity.swallowed);
+        }
+        let Divergence { tokens, kl, kl_of_base, largest_logit_difference, loss_before, loss } = report.divergence;
+        Self {
+            path: merge.destination.clone(),
+            version,
+            fingerprint: report.fingerprint,
+            bytes_before: report.bytes_before,
+            bytes: report.bytes,
+            bits,
+            copied: report.copied,
+            worst,
+            divergence: Figures { tokens, kl, kl_of_base, largest_logit_difference, loss_before, loss },
+            seconds: started.elapsed().as_secs_f64(),
+        }
+    }
+}
+
+impl Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let grown =
+            |before: u64, after: u64| format!("{}, was {}", megabytes(after as usize), megabytes(before as usize));
+        let mut rows = vec![
+            ("merged".to_owned(), format!("version {} into {}", self.version, self.path.display())),
+            ("size".to_owned(), grown(self.bytes_before, self.bytes)),
+        ];
+        for (bits, of) in &self.bits {
+            let raised = if of.raised > 0 { format!(" ({} raised)", of.raised) } else { String::new() };
+            let lost = format!("at most {:.1} % swallowed", 100.0 * of.swallowed);
+            let what = format!("{} matrices{raised}, {}; {lost}", of.matrices, grown(of.bytes_before, of.bytes));
+            rows.push((format!("{bits} bits"), what));
+        }
+        rows.push(("as they were".into(), format!("{} matrices", self.copied)));
+        let Figures { tokens, kl, kl_of_base, largest_logit_difference, loss_before, loss } = self.divergence;
+        let far = format!("{kl:.6} nats a token, where the base alone is {kl_of_base:.6} away ({tokens} tokens)");
+        rows.extend([
+            ("divergence".to_owned(), far),
+            ("logits".to_owned(), format!("within {:.3} % of the largest", 100.0 * largest_logit_difference)),
+            ("loss".to_owned(), format!("{loss:.4}, with base and adapter {loss_before:.4}")),
+            ("fingerprint".to_owned(), self.fingerprint.clone()),
+            ("time".to_owned(), format!("{:.1} s", self.seconds)),
+        ]);
+        let rows: Vec<(&str, String)> = rows.iter().map(|(label, value)| (label.as_str(), value.clone())).collect();
+        Table(&rows).fmt(f)
+    }
+}
+
+impl Merge {
+    pub fn run(&self, output: &Output) -> Result<()> {
+        let started = Instant::now();
+        let version = version(&self.profile, self.version)?;
+        let model = Arc::new(Model::open(&self.model)?);
+        let adapter = self.profile.adapters()?.load(version, &model)?;
+        let mut session = self.device.open(output, model)?;
+        let options = MergeOptions { max_swallowed: self.max_swallowed, max_bits: self.max_bits };
+        let mut progress = Progress::new(output, "merging");
+        let report = merge(&mut session, &adapter, &self.destination, options, |stage, done, all| {
+            let (before, what) = match stage {
+                MergeStage::Choosing => (0, "percent: choosing bits"),
+                MergeStage::Writing => (100, "percent: writing"),
+                MergeStage::Comparing => (200, "percent: comparing"),
+            };
+            progress.reach((before + done * 100 / all.max(1)) as usize / 3, 100, what);
+        })?;
+        drop(progress);
+        output.result(&Report::new(self, version, report, started))?;
+        output.note("the folder holds what the adapter learned, unsealed");
+        Ok(())
+    }
+}

@@ -1,0 +1,70 @@
+//! What a merge writes of a GGUF file: the blocks that nothing touches repacked exactly, q and k in plain order.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use idiolect::adapter::LoraOptions;
+use idiolect::adapter::merge::{MergeOptions, merge};
+use idiolect::format::TensorName;
+use idiolect::model::Linear;
+use idiolect::{Adapter, DeviceChoice, Model, Session};
+use serde_json::Map;
+
+use crate::import::blocks;
+use crate::{matrices, samples};
+
+/// An adapter of all linear layers whose factors are noise, by way of a folder.
+fn adapter(folder: &Path, model: &Model, size: f32) -> Adapter {
+    let fresh = LoraOptions { rank: Some(2), ..LoraOptions::default() }.fresh(model, 1).unwrap();
+    let values: Vec<f32> = samples::noise(fresh.layout().len(), 5).iter().map(|value| size * value).collect();
+    fresh.save(folder, model, Map::new()).unwrap();
+    fresh.write_values(&folder.join("adapter_model.safetensors"), &values).unwrap();
+    Adapter::open(folder, model).unwrap()
+}
+
+/// `scale·B·A` of a matrix, plainly.
+fn added(adapter: &Adapter, layer: usize, linear: Linear) -> Vec<f64> {
+    let (layout, params) = (adapter.layout(), adapter.params());
+    let slot = layout.slot(layer, linear).unwrap();
+    let at = |index: usize| f64::from(params[index]);
+    let entry = |row: usize, col: usize| {
+        let terms = (0..layout.rank).map(|r| at(slot.b + row * layout.rank + r) * at(slot.a + r * slot.inputs + col));
+        f64::from(layout.scale) * terms.sum::<f64>()
+    };
+    (0..slot.outputs * slot.inputs).map(|i| entry(i / slot.inputs, i % slot.inputs)).collect()
+}
+
+#[test]
+fn blocks_merge_as_their_values_do() {
+    // (GGUF's type, bytes a block, share of the change that may be lost, bits that follow)
+    for (kind, size, max_swallowed, bits) in [(2, 18, 0.9, 4), (3, 20, 0.9, 4), (8, 34, 0.9, 8), (3, 20, 0.02, 16)] {
+        let home = tempfile::tempdir().unwrap();
+        let source = home.path().join("model.gguf");
+        blocks(&source, kind, size);
+        let model = Arc::new(Model::open(&source).unwrap());
+        let adapter = adapter(&home.path().join("adapter"), &model, 0.5);
+        let mut session = Session::new(Arc::clone(&model), DeviceChoice::Cpu).unwrap();
+        let options = MergeOptions { max_swallowed, ..MergeOptions::default() };
+        let folder = home.path().join("merged");
+        let report = merge(&mut session, &adapter, &folder, options, |_, _, _| ()).unwrap();
+        let case = format!("type {kind}, {max_swallowed}: {report:?}");
+        assert!(report.matrices.iter().all(|matrix| matrix.bits == bits), "{case}");
+
+        let merged = Model::open(&folder).unwrap();
+        assert_eq!((merged.fingerprint(), report.copied), (report.fingerprint.as_str(), 1), "{case}");
+        for ((name, old), (_, new)) in matrices(model.files()).into_iter().zip(matrices(merged.files())) {
+            let TensorName::Linear(layer, linear) = name else {
+                assert!(old == new, "{case}: {name:?}");
+                continue;
+            };
+            let (mut lost, mut change) = (0.0, 0.0);
+            for ((w, d), s) in old.into_iter().zip(added(&adapter, layer, linear)).zip(new) {
+                lost += (f64::from(s) - (f64::from(w) + d)).powi(2);
+                change += d * d;
+            }
+            let found = report.matrices.iter().find(|matrix| matrix.module == name.path()).unwrap().fidelity;
+            let expected = (lost / change).sqrt();
+            assert!((found.swallowed - expected).abs() < 1e-3 * expected + 1e-6, "{case}: {name:?} lost {expected}");
+        }
+    }
+}

@@ -49,9 +49,7 @@ impl From<engine::EngineState> for EngineState {
     fn from(state: engine::EngineState) -> Self {
         match state {
             engine::EngineState::Idle => Self::Idle,
-            engine::EngineState::Training { step, steps } => {
-                Self::Training { step: step as u64, steps: steps as u64 }
-            }
+            engine::EngineState::Training { step, steps } => Self::Training { step: step as u64, steps: steps as u64 },
             engine::EngineState::Closed => Self::Closed,
         }
     }

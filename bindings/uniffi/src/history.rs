@@ -175,12 +175,7 @@ pub struct Removed {
 
 impl From<history::Removed> for Removed {
     fn from(removed: history::Removed) -> Self {
-        Self {
-            messages: removed.messages,
-            samples: removed.samples,
-            marked: removed.marked,
-            pending: removed.pending,
-        }
+        Self { messages: removed.messages, samples: removed.samples, marked: removed.marked, pending: removed.pending }
     }
 }
 
@@ -237,19 +232,13 @@ pub struct Retention {
 
 impl From<Retention> for history::Retention {
     fn from(retention: Retention) -> Self {
-        Self {
-            max_messages: retention.max_messages,
-            max_age: retention.max_age_seconds.map(Duration::from_secs),
-        }
+        Self { max_messages: retention.max_messages, max_age: retention.max_age_seconds.map(Duration::from_secs) }
     }
 }
 
 impl From<history::Retention> for Retention {
     fn from(retention: history::Retention) -> Self {
-        Self {
-            max_messages: retention.max_messages,
-            max_age_seconds: retention.max_age.map(|age| age.as_secs()),
-        }
+        Self { max_messages: retention.max_messages, max_age_seconds: retention.max_age.map(|age| age.as_secs()) }
     }
 }
 
@@ -321,7 +310,9 @@ impl From<history::Stats> for HistoryStats {
         Self {
             total: stats.total.into(),
             splits: splits.map(|(split, tally)| SplitTally { split: split.into(), tally: tally.into() }).collect(),
-            origins: origins.map(|(origin, tally)| OriginTally { origin: origin.into(), tally: tally.into() }).collect(),
+            origins: origins
+                .map(|(origin, tally)| OriginTally { origin: origin.into(), tally: tally.into() })
+                .collect(),
             sources: sources.map(|(source, messages)| SourceTally { source, messages }).collect(),
             clusters: stats.clusters,
             largest_cluster: stats.largest_cluster,

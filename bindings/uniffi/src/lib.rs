@@ -27,7 +27,9 @@ pub use cancel::CancelToken;
 pub use engine::{Engine, EngineState};
 pub use error::{EngineError, ErrorKind};
 pub use events::{DropReason, LearnEvent};
-pub use history::{Exclusion, History, HistoryStats, OriginTally, Removed, Retention, Selection, SourceTally, SplitTally};
+pub use history::{
+    Exclusion, History, HistoryStats, OriginTally, Removed, Retention, Selection, SourceTally, SplitTally,
+};
 pub use learning::{Decay, GateSettings, LearnSettings, LoraSettings, PrivacyRule, TrainSettings};
 pub use listeners::{LearnListener, TextListener};
 pub use options::{DeviceChoice, EngineOptions};

@@ -5,6 +5,7 @@ use idiolect::{gate, personalize};
 
 /// How a training ended.
 #[derive(Debug, Clone, PartialEq, uniffi::Enum)]
+#[expect(clippy::large_enum_variant, reason = "uniffi knows no boxes, and there is one of it")]
 pub enum LearnOutcome {
     /// It went through the gate.
     Finished {

@@ -37,7 +37,9 @@ fn added(adapter: &Adapter, layer: usize, linear: Linear) -> Vec<f64> {
 #[test]
 fn blocks_merge_as_their_values_do() {
     // (GGUF's type, bytes a block, share of the change that may be lost, bits that follow)
-    for (kind, size, max_swallowed, bits) in [(2, 18, 0.9, 4), (3, 20, 0.9, 4), (8, 34, 0.9, 8), (3, 20, 0.02, 16)] {
+    for (kind, size, max_swallowed, bits) in
+        [(2, 18, 0.9, 4), (3, 20, 0.9, 4), (8, 34, 0.9, 8), (3, 20, 0.02, 8), (3, 20, 0.001, 16)]
+    {
         let home = tempfile::tempdir().unwrap();
         let source = home.path().join("model.gguf");
         blocks(&source, kind, size);

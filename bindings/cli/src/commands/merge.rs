@@ -28,8 +28,8 @@ pub struct Merge {
     #[arg(long)]
     model: PathBuf,
 
-    /// The version, merged at its strength [default: the one in use]
-    #[arg(long)]
+    /// The version's number; it is merged at its strength [default: of the one in use]
+    #[arg(id = "number", long = "number", value_name = "VERSION")]
     version: Option<u32>,
 
     /// The largest share of its effect on a matrix that rounding may swallow before the matrix gets more bits

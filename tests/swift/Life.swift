@@ -306,8 +306,8 @@ struct Life {
             return nil
         }
         try step("suggests whole words, likeliest first") {
-            let words = try engine.suggest(prompt: "i am going to ", count: 3, cancel: CancelToken())
-            try check((1...3).contains(words.count) && words.allSatisfy { (0...1).contains($0.probability) })
+            let words = try engine.suggest(prompt: "i am going to", count: 3, cancel: CancelToken())
+            try check((1...3).contains(words.count) && words.allSatisfy { (0...1).contains($0.probability) }, "\(words)")
             try same("order", words.map(\.probability).sorted(by: >), words.map(\.probability))
             return words.map { $0.text.trimmingCharacters(in: .whitespaces) }.joined(separator: ", ")
         }

@@ -82,7 +82,8 @@ fn raise(
     Err(refusal)
 }
 
-/// The matrix's own form, then those of more bits: 8 in its own groups, 16 and 32 as floats.
+/// The matrix's own form, then finer ones: 8 bits in its own groups; 16 as floats of the model's type, and where that is
+/// bf16, whose fraction has 8 bits, as f16 with its 11; 32.
 fn ladder(matrix: &Matrix, own: Form, half: FloatType) -> impl Iterator<Item = Form> {
     let (own, eight) = match own {
         Form::Affine { bits, group, scales, .. } => {
@@ -91,6 +92,11 @@ fn ladder(matrix: &Matrix, own: Form, half: FloatType) -> impl Iterator<Item = F
         }
         Form::Float(_) => (own, None),
     };
-    let wider = [eight, Some(Form::Float(narrow(matrix, half))), Some(Form::Float(FloatType::F32))];
-    [own].into_iter().chain(wider.into_iter().flatten().filter(move |form| form.bits() > own.bits()))
+    let half = narrow(matrix, half);
+    let fine = (half == FloatType::BF16).then_some(FloatType::F16);
+    let floats = [Some(half), fine, Some(FloatType::F32)].into_iter().flatten().map(Form::Float);
+    let finer = eight.into_iter().chain(floats).filter(move |&form| {
+        form.bits() > own.bits() || own == Form::Float(FloatType::BF16) && form == Form::Float(FloatType::F16)
+    });
+    [own].into_iter().chain(finer)
 }

@@ -12,7 +12,7 @@ use crate::format::peft::Modules;
 use crate::format::{ImportOptions, import};
 use crate::generate::plain_prompt;
 use crate::random::Random;
-use crate::train::{TrainOptions, Training, TrainingData, read_texts};
+use crate::train::{Schedule, TextRow, TrainOptions, Training, TrainingData, read_texts};
 
 /// Matrices of the embedded base: seven a layer and the embedding.
 const MATRICES: usize = 6 * 7 + 1;
@@ -54,12 +54,12 @@ fn bits_rise_as_far_as_the_change_needs() {
     // (size of what is added, share that may be lost, most bits, bits that it gets or those that would not do)
     for (size, max_swallowed, max_bits, expected) in [
         (2.0, 0.5, 16, kept(4)),
-        (0.05, 0.5, 16, kept(8)),
-        (0.05, 20.0, 16, kept(4)),
-        (0.05, 0.5, 4, Err(4)),
-        (0.05, 0.05, 16, kept(16)),
-        (0.005, 0.5, 16, kept(16)),
-        (0.005, 0.5, 8, Err(8)),
+        (0.1, 0.5, 16, kept(8)),
+        (0.1, 20.0, 16, kept(4)),
+        (0.1, 0.5, 4, Err(4)),
+        (0.1, 0.1, 16, kept(16)),
+        (0.01, 0.5, 16, kept(16)),
+        (0.01, 0.5, 8, Err(8)),
         (1e-4, 0.5, 16, Err(16)),
         (1e-4, 0.5, 32, kept(32)),
     ] {
@@ -74,7 +74,7 @@ fn bits_rise_as_far_as_the_change_needs() {
                     let found = format!("{case}: {matrix:?}");
                     let Fidelity { swallowed, cosine, change } = matrix.fidelity;
                     assert_eq!((matrix.bits_before, matrix.bits), (4, bits), "{found}");
-                    assert!(swallowed <= max_swallowed && change > 0.2 * f64::from(size), "{found}");
+                    assert!(swallowed <= max_swallowed && change > 0.1 * f64::from(size), "{found}");
                     // Noise that is not aligned with what was added.
                     assert!((cosine - 1.0 / (1.0 + swallowed * swallowed).sqrt()).abs() < 0.05, "{found}");
                     assert!(swallowed <= report.worst().unwrap().fidelity.swallowed, "{found}");
@@ -198,10 +198,11 @@ fn bases_of_floats_merge_within_their_rounding() {
 fn a_trained_adapter_keeps_its_effect() {
     let mut session = session(&assets().join("base"));
     let texts = read_texts(&assets().join("history.jsonl")).unwrap();
-    let plain: Vec<_> = texts.into_iter().take(64).map(|row| crate::train::TextRow { context: None, ..row }).collect();
+    let plain: Vec<_> = texts.into_iter().take(64).map(|row| TextRow { context: None, ..row }).collect();
     let data = TrainingData::from_texts(&plain, session.model(), 64).unwrap();
     let fresh = LoraOptions::default().fresh(session.model(), 0).unwrap();
-    let options = TrainOptions { steps: Some(6), seq_len: 64, ..TrainOptions::default() };
+    let schedule = Schedule { warmup: 1, ..TrainOptions::default().schedule };
+    let options = TrainOptions { steps: Some(8), seq_len: 64, schedule, ..TrainOptions::default() };
     let mut training = Training::new(&mut session, fresh, data, &options).unwrap();
     while training.step().unwrap().is_some() {}
     let adapter = training.finish().unwrap().0;

@@ -75,8 +75,9 @@ fn bits_rise_as_far_as_the_change_needs() {
                     let Fidelity { swallowed, cosine, change } = matrix.fidelity;
                     assert_eq!((matrix.bits_before, matrix.bits), (4, bits), "{found}");
                     assert!(swallowed <= max_swallowed && change > 0.1 * f64::from(size), "{found}");
-                    // Noise that is not aligned with what was added.
-                    assert!((cosine - 1.0 / (1.0 + swallowed * swallowed).sqrt()).abs() < 0.05, "{found}");
+                    // Noise that is not aligned with what was added, unless that is too small to move most codes.
+                    let unaligned = 1.0 / (1.0 + swallowed * swallowed).sqrt();
+                    assert!(swallowed > 0.5 || (cosine - unaligned).abs() < 0.05, "{found}");
                     assert!(swallowed <= report.worst().unwrap().fidelity.swallowed, "{found}");
                 }
                 let grown: u64 = report.matrices.iter().map(|matrix| matrix.bytes - matrix.bytes_before).sum();

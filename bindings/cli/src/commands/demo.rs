@@ -312,6 +312,8 @@ mod tests {
     #[test]
     fn the_command_survives_a_shell() {
         let command = try_it(Path::new("bin/idiolect"), Path::new("a b/it's"), Path::new("plain/adapter"));
-        assert_eq!(command, r"bin/idiolect generate 'a b/it'\''s' --adapter plain/adapter --prompt 'i was going to'");
+        let expected = r"bin/idiolect generate 'a b/it'\''s' --adapter plain/adapter --temperature 0 ".to_owned()
+            + "--repetition-penalty 1.3 --prompt 'good morning'";
+        assert_eq!(command, expected);
     }
 }

@@ -99,6 +99,11 @@ func refused(_ kind: ErrorKind, _ part: String, line: Int = #line, _ body: () th
     throw Failure(what: "line \(line): no error, where \(kind) is due")
 }
 
+/// Prints a line at once, also into a pipe.
+func say(_ line: String) {
+    FileHandle.standardOutput.write(Data((line + "\n").utf8))
+}
+
 func seconds<T>(_ body: () throws -> T) rethrows -> (T, Double) {
     let begin = DispatchTime.now().uptimeNanoseconds
     let made = try body()
@@ -122,7 +127,7 @@ extension Engine {
             defer { begun.signal() }
             return try self.learn(settings, Course { if case .step = $0 { begun.signal() } })
         }
-        begun.wait()
+        _ = begun.wait(timeout: .now() + 60)
         return training
     }
 
@@ -154,7 +159,7 @@ struct Life {
     mutating func step(_ what: String, _ body: () throws -> String?) throws {
         let (note, took) = try seconds(body)
         let padded = what.padding(toLength: 72, withPad: " ", startingAt: 0)
-        print("ok  \(padded) \(String(format: "%6.2f", took)) s  \(note ?? "")")
+        say("ok  \(padded) \(String(format: "%6.2f", took)) s  \(note ?? "")")
         passed += 1
     }
 
@@ -422,11 +427,11 @@ struct Program {
         do {
             try life.live()
         } catch {
-            print("failed: \(error)")
+            say("failed: \(error)")
             failed = 1
         }
         try? FileManager.default.removeItem(at: home)
-        print("swift: \(life.passed) passed, \(failed) failed")
+        say("swift: \(life.passed) passed, \(failed) failed")
         exit(failed)
     }
 }

@@ -1,31 +1,28 @@
 //! Text that belongs to nobody: what the model knew before, in many subjects and registers. A training that forgets it
 //! shows that in the loss.
 //!
-//! Two pieces of three are replayed beside the person's text while training, which holds what the base knew. The third
-//! is never trained on: forgetting is measured there. Pieces stand in groups by register, so that both parts have all.
+//! One part is replayed beside the person's text while training, which holds what the base knew; the other is never
+//! trained on: forgetting is measured there. The parts share no register. Where they did, replay taught the model the
+//! register itself, and the measure showed a gain of 7 % while the loss on a writer whom nobody replays still rose by 4 %.
 
-/// Short paragraphs, an empty line between two.
-const TEXT: &str = include_str!("generic.txt");
+/// Encyclopedic and technical text, dialogue, instructions, letters and notes; an empty line between two pieces.
+const REPLAY: &str = include_str!("generic/replay.txt");
 
-/// Of so many pieces, the last one is for measuring.
-const CYCLE: usize = 3;
+/// Stories, news, opinions and a mixture.
+const MEASURING: &str = include_str!("generic/measuring.txt");
 
 /// Pieces to mix into a training.
 pub fn replay() -> impl Iterator<Item = &'static str> {
-    pieces().filter(|(number, _)| !is_measured(*number)).map(|(_, piece)| piece)
+    pieces(REPLAY)
 }
 
 /// Pieces to measure forgetting on, never trained on.
 pub fn measuring() -> impl Iterator<Item = &'static str> {
-    pieces().filter(|(number, _)| is_measured(*number)).map(|(_, piece)| piece)
+    pieces(MEASURING)
 }
 
-fn pieces() -> impl Iterator<Item = (usize, &'static str)> {
-    TEXT.split("\n\n").map(str::trim).filter(|piece| !piece.is_empty()).enumerate()
-}
-
-fn is_measured(number: usize) -> bool {
-    number % CYCLE == CYCLE - 1
+fn pieces(text: &'static str) -> impl Iterator<Item = &'static str> {
+    text.split("\n\n").map(str::trim).filter(|piece| !piece.is_empty())
 }
 
 #[cfg(test)]
@@ -37,8 +34,8 @@ mod tests {
     fn the_parts_are_disjoint_and_large_enough() {
         let (replayed, measured): (BTreeSet<_>, BTreeSet<_>) = (replay().collect(), measuring().collect());
         assert!(replayed.is_disjoint(&measured));
-        assert_eq!(replayed.len() + measured.len(), pieces().count(), "every piece stands once");
-        assert!(measured.len() >= 80 && replayed.len() >= 160, "{} and {}", measured.len(), replayed.len());
+        assert_eq!(replayed.len() + measured.len(), replay().chain(measuring()).count(), "every piece stands once");
+        assert!(measured.len() >= 100 && replayed.len() >= 150, "{} and {}", measured.len(), replayed.len());
         for piece in replayed.iter().chain(&measured) {
             assert!(!piece.contains('\n') && (30..400).contains(&piece.len()), "{} bytes", piece.len());
         }

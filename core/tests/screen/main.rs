@@ -124,7 +124,7 @@ fn languages_pass(path: &Path) -> Result<(), Failed> {
 /// Nothing but random strings.
 fn random_strings_alone() -> Result<(), Failed> {
     all(POISONS.iter().flat_map(|(name, poison)| {
-        [60, 600, 3000].map(|count| {
+        [100, 600, 3000].map(|count| {
             let strings = poison.strings(count, 5);
             let history = History::of(strings.iter());
             let found = history.share_random(|_| true);

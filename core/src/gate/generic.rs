@@ -4,6 +4,19 @@
 //! One part is replayed beside the person's text while training, which holds what the base knew; the other is never
 //! trained on: forgetting is measured there. The parts share no register. Where they did, replay taught the model the
 //! register itself, and the measure showed a gain of 7 % while the loss on a writer whom nobody replays still rose by 4 %.
+//!
+//! On the embedded base and 400 messages of one writer (`nus_sms_a`), three epochs at the default settings; the last column
+//! is the loss on another writer (`pepys_diary`), who is in neither part:
+//!
+//! | replay, share of tokens | strength | held-out gain, nats a token | forgetting, upper bound | other writer's loss |
+//! |---|---|---|---|---|
+//! | none | 1 | 1.64 | 13.7 % | +10.0 % |
+//! | none | 0.85 | 1.61 | 8.8 % | +6.9 % |
+//! | none | 0.7 | 1.51 | 4.3 % | +4.2 % |
+//! | 10 % | 1 | 1.63 | 2.4 % | +4.0 % |
+//! | 20 % | 1 | 1.62 | −2.1 % | +2.4 % |
+//!
+//! A fifth costs 2 % of the gain, so that is the default; with 800 messages the other writer's loss rose by 3.9 %.
 
 /// Encyclopedic and technical text, dialogue, instructions, letters and notes; an empty line between two pieces.
 const REPLAY: &str = include_str!("generic/replay.txt");

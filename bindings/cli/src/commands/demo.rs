@@ -267,7 +267,7 @@ impl Page<'_> {
     }
 
     fn completions(&self, before: &[String], after: &[String]) -> Result<()> {
-        self.paragraph("The same three prompts and the same dice, before and after:")?;
+        self.paragraph("The same three prompts, before and after:")?;
         for (before, after) in before.iter().zip(after) {
             self.line("before", before)?;
             self.line("after", after)?;

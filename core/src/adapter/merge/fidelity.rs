@@ -13,8 +13,10 @@ use crate::format::import::{Form, LowRank, NOT_FINITE, PANEL, encode};
 /// The loss is measured against D, not against W: an error that is small beside the weights may be all there is of the
 /// adapter. In this norm it needs no data: it is the root of the mean squared error of the layer's output over inputs of
 /// equal weight in every direction. Such inputs are the worst case: D has few directions, and inputs that matter to the
-/// person lie along them, while rounding spreads over all. So a share of 0.5 loses much less than half of the effect;
-/// [`Divergence`](super::Divergence) says how much on text.
+/// person lie along them, while rounding spreads over all. Measured on text ([`Divergence`](super::Divergence)), a share
+/// of 0.5 at 8 or 16 bits costs less than 0.1 % of the KL divergence that the adapter makes, and noise of 4.5 at 8 bits
+/// 1 %. But values that stay on the steps that they were on lose D itself: at 4 bits, a share of 2.5 cost 80 %. The share
+/// alone does not tell the two apart above 1, so the default stays below.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fidelity {
     /// |S − (W + D)| / |D|: 0 keeps D whole, 1 is as much as leaving it out, and noise may be larger.

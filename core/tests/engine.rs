@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use idiolect::engine::{CancelToken, Engine, EngineOptions, EngineState, LearnOutcome, PauseReason, Prompt};
 use idiolect::generate::{FinishReason, GenerateOptions, SamplingOptions};
 use idiolect::history::{NewSample, read_jsonl};
-use idiolect::personalize::{LearnEvent, LearnReport, LearnSettings};
+use idiolect::personalize::{DropReason, LearnEvent, LearnReport, LearnSettings};
 use idiolect::train::{TextRow, TrainOptions};
 use idiolect::{DeviceChoice, ErrorKind};
 
@@ -112,9 +112,31 @@ fn what_was_removed_ends_a_paused_training() {
     assert_eq!(paused.unwrap(), LearnOutcome::Paused(PauseReason::Cancelled));
     let latest = engine.history().list(None, 1).unwrap()[0].id;
     engine.remove_from_history(&idiolect::history::Selection::Samples(vec![latest])).unwrap();
-    let report = finish(&engine, &settings(4));
+    let report = finish(&engine, &settings(20));
     assert!(!report.resumed);
     assert_eq!(report.samples.iter().sum::<usize>(), 119);
+}
+
+#[test]
+fn what_was_removed_while_it_trained_is_trained_without() {
+    let home = tempfile::tempdir().unwrap();
+    let engine = engine(home.path(), 120);
+    let cancel = CancelToken::new();
+    let mut dropped = 0;
+    // Removed in the midst of a training, which then goes on, saves itself and is cancelled.
+    let paused = engine.train(&settings(20), &cancel, &mut |event| {
+        if matches!(event, LearnEvent::Step(ref report) if report.step == 2) {
+            let latest = engine.history().list(None, 1).unwrap()[0].id;
+            engine.remove_from_history(&idiolect::history::Selection::Samples(vec![latest])).unwrap();
+            cancel.cancel();
+        }
+    });
+    assert_eq!(paused.unwrap(), LearnOutcome::Paused(PauseReason::Cancelled));
+    let outcome = engine.train(&settings(20), &CancelToken::new(), &mut |event| {
+        dropped += usize::from(event == LearnEvent::CheckpointDropped(DropReason::HistoryRemoved));
+    });
+    let LearnOutcome::Finished(report) = outcome.unwrap() else { panic!("paused") };
+    assert_eq!((dropped, report.resumed, report.samples.iter().sum::<usize>()), (1, false, 119));
 }
 
 #[test]
@@ -132,6 +154,10 @@ fn answers_come_while_it_trains_and_after_memory_was_given_back() {
             while !matches!(asking.state(), EngineState::Training { step: 2.., .. }) {
                 thread::sleep(Duration::from_millis(2));
             }
+            let prompt = Prompt::Text("The kettle".into());
+            let too_much = greedy(1 << 20);
+            let refused = asking.generate(&prompt, &too_much, &CancelToken::new(), &mut |_| ControlFlow::Continue(()));
+            assert_eq!(refused.unwrap_err().kind(), ErrorKind::BadOption);
             for _ in 0..3 {
                 let answer = text(&asking, "The kettle");
                 served.lock().unwrap().push((asking.state(), answer));

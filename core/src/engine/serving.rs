@@ -7,7 +7,8 @@ use super::cancel::CancelToken;
 use crate::adapter::Adapter;
 use crate::error::{Error, ErrorKind, Result};
 use crate::generate::{
-    FinishReason, GenerateOptions, Generation, Generator, Suggestion, WordTable, chat_prompt, plain_prompt,
+    FinishReason, GenerateOptions, Generation, Generator, Suggestion, WordTable, chat_prompt, check_capacity,
+    plain_prompt,
 };
 use crate::model::Model;
 use crate::registry::Registry;
@@ -134,7 +135,9 @@ impl Serving {
         let fits = |(key, generator): &(Using, Generator<_>)| *key == using && generator.capacity() >= tokens;
         if !self.generator.as_ref().is_some_and(fits) {
             let context = self.model()?.base().context;
-            let capacity = tokens.next_multiple_of(CAPACITY_STEP).min(context).max(tokens);
+            // Before the session is handed over: what a caller asked too much must not cost the next one's answer.
+            check_capacity(tokens, context)?;
+            let capacity = tokens.next_multiple_of(CAPACITY_STEP).min(context);
             let session = self.session.take().or(self.generator.take().map(|(_, generator)| generator.into_session()));
             let session = session.ok_or_else(lost)?;
             self.generator = Some((using, Generator::new(session, adapter, capacity)?));

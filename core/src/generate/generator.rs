@@ -91,6 +91,15 @@ pub fn chat_prompt(model: &Model, text: &str) -> Result<Vec<u32>> {
     model.tokenizer().encode_chat(&[ChatMessage::new(Role::User, text)], true)
 }
 
+/// Refuses a sequence longer than the model was made for.
+pub(crate) fn check_capacity(tokens: usize, context: usize) -> Result<()> {
+    if tokens <= context {
+        return Ok(());
+    }
+    let message = format!("{tokens} tokens of prompt and answer; the model holds {context}");
+    Err(Error::new(ErrorKind::BadOption, message).with_hint("shorten the prompt or ask for fewer tokens"))
+}
+
 /// A program that continues the cached sequence, loaded.
 #[derive(Debug, Clone, Copy)]
 struct Pass {
@@ -123,12 +132,7 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
     /// When the model was not made for so many, or the device cannot hold them.
     pub fn new(mut session: S, adapter: Option<&Adapter>, capacity: usize) -> Result<Self> {
         let model = Arc::clone(session.model());
-        if capacity > model.base().context {
-            let message = format!("{capacity} tokens of prompt and answer; the model holds {}", model.base().context);
-            return Err(
-                Error::new(ErrorKind::BadOption, message).with_hint("shorten the prompt or ask for fewer tokens")
-            );
-        }
+        check_capacity(capacity, model.base().context)?;
         session.start_job();
         let lora = session.bind(adapter)?;
         let executor = session.executor();

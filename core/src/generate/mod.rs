@@ -10,6 +10,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use generator::check_capacity;
 pub use generator::{GenerateOptions, Generation, Generator, chat_prompt, plain_prompt};
 pub use sampler::{Sampler, SamplingOptions};
 pub use stop::StopMatcher;

@@ -48,7 +48,7 @@ struct Progress {
 /// What the arrays of a checkpoint are.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 enum Stage {
-    /// Parameters and both moments, then the best epoch's parameters where they are not the last one's.
+    /// Parameters, both moments, and the best epoch's parameters so far (none before the first epoch's end).
     Training,
     /// The candidate; and what was measured of it.
     Measuring(Losses),
@@ -90,9 +90,13 @@ pub(crate) fn learn(
     };
     let saved = course.saved(&records)?;
     let mut taken_up = None;
-    if let (Some(saved), Some(selection)) = (saved, records.selection()?) {
-        match selection.read(place.history, session.model(), settings)? {
-            Some(corpus) => taken_up = Some((saved, selection, corpus)),
+    if let Some(saved) = saved {
+        // A removal clears the selection; a training that went on meanwhile may have written a checkpoint after that.
+        let selection = records.selection()?;
+        let corpus =
+            selection.as_ref().map(|chosen| chosen.read(place.history, session.model(), settings)).transpose()?;
+        match selection.zip(corpus.flatten()) {
+            Some((selection, corpus)) => taken_up = Some((saved, selection, corpus)),
             None => course.drop_checkpoint(&records, DropReason::HistoryRemoved)?,
         }
     }

@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use idiolect::adapter::merge::{MergeOptions, MergeStage};
 use idiolect::engine::{CancelToken, Engine, EngineOptions, EngineState, LearnOutcome, PauseReason, Prompt};
 use idiolect::generate::{FinishReason, GenerateOptions, SamplingOptions};
-use idiolect::history::{NewSample, read_jsonl};
-use idiolect::personalize::{DropReason, LearnEvent, LearnReport, LearnSettings};
+use idiolect::history::{NewSample, Retention, Selection, Split, read_jsonl};
+use idiolect::personalize::{DropReason, LearnEvent, LearnReport, LearnSettings, is_paused, last_report};
+use idiolect::profile::{KeySource, Profile};
 use idiolect::train::{TextRow, TrainOptions};
 use idiolect::{DeviceChoice, ErrorKind};
 
@@ -111,7 +113,7 @@ fn what_was_removed_ends_a_paused_training() {
     });
     assert_eq!(paused.unwrap(), LearnOutcome::Paused(PauseReason::Cancelled));
     let latest = engine.history().list(None, 1).unwrap()[0].id;
-    engine.remove_from_history(&idiolect::history::Selection::Samples(vec![latest])).unwrap();
+    engine.remove_from_history(&Selection::Samples(vec![latest])).unwrap();
     let report = finish(&engine, &settings(20));
     assert!(!report.resumed);
     assert_eq!(report.samples.iter().sum::<usize>(), 119);
@@ -127,7 +129,7 @@ fn what_was_removed_while_it_trained_is_trained_without() {
     let paused = engine.train(&settings(20), &cancel, &mut |event| {
         if matches!(event, LearnEvent::Step(ref report) if report.step == 2) {
             let latest = engine.history().list(None, 1).unwrap()[0].id;
-            engine.remove_from_history(&idiolect::history::Selection::Samples(vec![latest])).unwrap();
+            engine.remove_from_history(&Selection::Samples(vec![latest])).unwrap();
             cancel.cancel();
         }
     });
@@ -202,6 +204,44 @@ fn adapters_switch_and_strength_zero_is_the_base() {
     let words = engine.suggest("kettle is", 3, &cancel).unwrap();
     assert!(words.len() == 3 && words.is_sorted_by(|a, b| a.probability >= b.probability), "{words:?}");
     assert!(words.iter().map(|word| word.probability).sum::<f64>() <= 1.0);
+
+    // A version's report is that of its training.
+    let listed = engine.adapters().state().unwrap();
+    let kept = LearnReport::of(listed.version(version).unwrap()).expect("trained here");
+    assert_eq!(kept, report);
+
+    // Merged, it answers as base and adapter do, without either.
+    let merged = home.path().join("merged");
+    let mut stages = Vec::new();
+    let mut hear = |stage, done: u64, all: u64| {
+        assert!(done <= all);
+        if stages.last() != Some(&stage) {
+            stages.push(stage);
+        }
+    };
+    let made = engine.merge(version, &merged, MergeOptions::default(), &cancel, &mut hear).unwrap();
+    assert_eq!(stages, [MergeStage::Choosing, MergeStage::Writing, MergeStage::Comparing]);
+    assert!(made.divergence.kl < 0.1 * made.divergence.kl_of_base, "{:?}", made.divergence);
+    let alone = Engine::open(EngineOptions::new(home.path().join("other"), &merged)).unwrap();
+    assert_eq!(alone.model().unwrap().fingerprint(), made.fingerprint);
+    let without = alone.evaluate(&rows, false, &cancel).unwrap().nll;
+    assert!((without - with).abs() < 0.1, "{without} {with}");
+    for (what, error) in [
+        ("there already", engine.merge(version, &merged, MergeOptions::default(), &cancel, &mut |_, _, _| {})),
+        (
+            "no such version",
+            engine.merge(9, &home.path().join("x"), MergeOptions::default(), &cancel, &mut |_, _, _| {}),
+        ),
+    ] {
+        assert!(error.is_err(), "{what}");
+    }
+
+    // Deleted, it is not in the history's ledger either.
+    assert!(!engine.history().learned_from(version).unwrap().is_empty());
+    engine.delete_adapter(version).unwrap();
+    assert_eq!(engine.history().versions().unwrap(), []);
+    assert!(engine.adapters().state().unwrap().versions.is_empty());
+    assert_eq!(engine.delete_adapter(version).unwrap_err().kind(), ErrorKind::BadOption);
 }
 
 #[test]
@@ -230,9 +270,137 @@ fn closing_is_safe_at_any_time() {
     let prompt = Prompt::Text("hello".into());
     let generation = engine.generate(&prompt, &greedy(5), &cancel, &mut |_| ControlFlow::Continue(())).unwrap();
     assert_eq!(generation.finish_reason, FinishReason::Cancelled);
-    let erased = engine.erase().unwrap();
-    assert!(erased.total().files > 0);
-    assert!(!fs::exists(home.path().join("profile")).unwrap());
+}
+
+#[test]
+fn what_waits_when_it_closes_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let engine = engine(home.path(), 120);
+    thread::scope(|scope| {
+        let engine = &engine;
+        let training = scope.spawn(|| engine.train(&settings(400), &CancelToken::new(), &mut |_| {}));
+        while !matches!(engine.state(), EngineState::Training { step: 1.., .. }) {
+            thread::sleep(Duration::from_millis(2));
+        }
+        let rows = [TextRow::new("ay up flower", None)];
+        let waiting = scope.spawn(move || engine.evaluate(&rows, false, &CancelToken::new()));
+        thread::sleep(Duration::from_millis(100));
+        assert!(!waiting.is_finished(), "it waits for the training");
+        // Both return when the worker has ended, whoever came first.
+        let closing = scope.spawn(|| engine.close());
+        engine.close();
+        closing.join().unwrap();
+        assert_eq!(training.join().unwrap().unwrap(), LearnOutcome::Paused(PauseReason::Closing));
+        assert_eq!(waiting.join().unwrap().unwrap_err().kind(), ErrorKind::Closed);
+    });
+    // What needs no model goes on.
+    assert_eq!(engine.history().stats().unwrap().total.messages, 120);
+    engine.adapters().activate(None).unwrap();
+}
+
+#[test]
+fn after_an_erasure_every_call_is_refused_and_no_file_comes_back() {
+    let home = tempfile::tempdir().unwrap();
+    let engine = engine(home.path(), 60);
+    let registry = engine.adapters().clone();
+    let key = engine.profile().key().clone();
+    let everything = Selection::Time(0..i64::MAX);
+    engine.close();
+    let report = engine.erase().unwrap();
+    assert_eq!((report.keys.files, report.left.len()), (1, 0));
+    let (history, cancel) = (engine.history(), CancelToken::new());
+    type Call<'a> = (&'a str, Box<dyn Fn() -> idiolect::Result<()> + 'a>);
+    let calls: Vec<Call<'_>> = vec![
+        ("erase", Box::new(|| engine.erase().map(drop))),
+        ("check", Box::new(|| engine.check())),
+        ("train", Box::new(|| engine.train(&settings(2), &cancel, &mut |_| {}).map(drop))),
+        ("suggest", Box::new(|| engine.suggest("hello", 1, &cancel).map(drop))),
+        ("remove from history", Box::new(|| engine.remove_from_history(&everything).map(drop))),
+        ("clear history", Box::new(|| engine.clear_history().map(drop))),
+        ("delete adapter", Box::new(|| engine.delete_adapter(1))),
+        ("add", Box::new(|| history.add(&[NewSample::new("hello")]).map(drop))),
+        ("list", Box::new(|| history.list(None, 1).map(drop))),
+        ("stats", Box::new(|| history.stats().map(drop))),
+        ("clear", Box::new(|| history.clear().map(drop))),
+        ("learnable", Box::new(|| history.learnable(Split::Training).map(drop))),
+        ("copy", Box::new(|| history.copy_to(&home.path().join("copy")))),
+        ("state", Box::new(|| registry.state().map(drop))),
+        ("activate", Box::new(|| registry.activate(None))),
+        ("export", Box::new(|| engine.profile().export(&home.path().join("archive"), "a passphrase").map(drop))),
+        ("lock", Box::new(|| engine.profile().lock_training().map(drop))),
+        ("folders", Box::new(|| engine.profile().checkpoints().map(drop))),
+        ("registry", Box::new(|| engine.profile().registry().map(drop))),
+        ("last report", Box::new(|| last_report(engine.profile()).map(drop))),
+        ("paused", Box::new(|| is_paused(engine.profile()).map(drop))),
+    ];
+    for (what, call) in calls {
+        assert_eq!(call().unwrap_err().kind(), ErrorKind::Closed, "{what}");
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0, "{what} brought a file back");
+    }
+    // Another profile at the same place is none of the old engine's business.
+    let other = Engine::open(EngineOptions::new(home.path().join("profile"), assets().join("base"))).unwrap();
+    assert_ne!(other.profile().key().as_bytes(), key.as_bytes());
+    assert_eq!(engine.erase().unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(engine.history().stats().unwrap_err().kind(), ErrorKind::Closed);
+    other.history().add(&[NewSample::new("hello")]).unwrap();
+}
+
+#[test]
+fn an_erasure_is_safe_in_the_midst_of_everything() {
+    for round in 0..2 {
+        let home = tempfile::tempdir().unwrap();
+        let engine = engine(home.path(), 120);
+        let report = thread::scope(|scope| {
+            let engine = &engine;
+            // Each goes on until it is refused.
+            let busy: Vec<thread::ScopedJoinHandle<'_, ErrorKind>> = vec![
+                scope.spawn(|| until_refused(|| engine.history().set_retention(Retention::default()).map(drop))),
+                scope.spawn(|| until_refused(|| engine.adapters().activate(None))),
+                scope.spawn(|| until_refused(|| engine.remove_from_history(&Selection::Time(0..1)).map(drop))),
+                scope.spawn(|| {
+                    until_refused(|| engine.history().learnable(Split::Training).map(|rows| drop(rows.last())))
+                }),
+                scope.spawn(|| until_refused(|| engine.suggest("hello", 1, &CancelToken::new()).map(drop))),
+            ];
+            // Now from within its own callback, now from another thread.
+            let mut erased = None;
+            let outcome = engine.train(&settings(400), &CancelToken::new(), &mut |event| {
+                if matches!(event, LearnEvent::Step(_)) && erased.is_none() {
+                    let erase = || engine.erase().unwrap();
+                    erased = Some(if round == 0 { erase() } else { thread::scope(|s| s.spawn(erase).join().unwrap()) });
+                }
+            });
+            assert_eq!(outcome.unwrap(), LearnOutcome::Paused(PauseReason::Closing));
+            for thread in busy {
+                assert_eq!(thread.join().unwrap(), ErrorKind::Closed);
+            }
+            erased.unwrap()
+        });
+        assert!(report.history.files > 0 && report.left.is_empty(), "{report:?}");
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0, "round {round}");
+    }
+}
+
+fn until_refused(call: impl Fn() -> idiolect::Result<()>) -> ErrorKind {
+    loop {
+        match call() {
+            // The training has to come to its step meanwhile.
+            Ok(()) => thread::sleep(Duration::from_millis(5)),
+            Err(error) => return error.kind(),
+        }
+    }
+}
+
+#[test]
+fn a_training_elsewhere_stops_the_erasure_and_nothing_else() {
+    let home = tempfile::tempdir().unwrap();
+    let engine = engine(home.path(), 10);
+    let elsewhere = Profile::open(&home.path().join("profile"), &KeySource::Beside).unwrap();
+    let lock = elsewhere.lock_training().unwrap();
+    assert_eq!(engine.erase().unwrap_err().kind(), ErrorKind::TrainingBusy);
+    assert_eq!(engine.history().stats().unwrap().total.messages, 10);
+    drop((lock, elsewhere));
+    assert!(engine.erase().unwrap().total().files > 0);
 }
 
 #[test]
@@ -242,6 +410,7 @@ fn errors_say_what_is_wrong() {
     let engine = Engine::open(missing).unwrap();
     let error = engine.check().unwrap_err();
     assert!(error.kind() == ErrorKind::Io && error.message().contains("nowhere"), "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("GGUF")), "{error:?}");
     let nothing = engine.train(&LearnSettings::default(), &CancelToken::new(), &mut |_| {});
     assert!(nothing.is_err());
 }

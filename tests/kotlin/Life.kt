@@ -33,6 +33,17 @@ private class Pieces(private val react: (String) -> Unit = {}) : TextListener {
     }
 }
 
+/** Hears a merge; [react] may cancel or throw. */
+private class Stages(private val react: () -> Unit = {}) : MergeListener {
+    val stages = mutableListOf<MergeStage>()
+
+    override fun onProgress(stage: MergeStage, done: ULong, all: ULong) {
+        check(done <= all) { "$done of $all" }
+        if (stages.lastOrNull() != stage) stages += stage
+        react()
+    }
+}
+
 private var passed = 0
 
 /** One step of the life; what it returns is printed beside it. */
@@ -77,14 +88,84 @@ private class Life(private val model: String, private val messages: List<NewSamp
         Engine.open(EngineOptions(profile, model, key, DeviceChoice.CPU, 2u))
 
     fun live() {
+        policy()
+        chats()
         val engine = open()
         beginning(engine)
         history(engine)
         learning(engine)
         answering(engine)
         adapters(engine)
+        merging(engine)
+        moving(engine)
         forgetting(engine)
         ending(engine)
+    }
+
+    private fun policy() {
+        step("says when training may run, and why not") {
+            val calm = DeviceSignals(
+                charging = true, battery = 0.8f, idle = true, thermal = 0.2f, lowPower = false,
+                freeMemory = 2uL shl 30, foreground = false, localMinute = 120u, minutesToday = 3f,
+            )
+            val night = defaultPolicy().copy(window = TimeWindow(1320u, 360u))
+            val (start, run) = TrainingPhase.STARTING to TrainingPhase.RUNNING
+            val cases = listOf(
+                Triple(calm, start, listOf()),
+                Triple(calm.copy(charging = false), start, listOf(PolicyRule.CHARGING)),
+                Triple(calm.copy(charging = false, idle = false), run, listOf(PolicyRule.CHARGING, PolicyRule.IDLE)),
+                Triple(calm.copy(battery = 0.25f), start, listOf(PolicyRule.BATTERY)),
+                Triple(calm.copy(battery = 0.25f), run, listOf()),
+                Triple(calm.copy(thermal = 0.9f), run, listOf(PolicyRule.THERMAL)),
+                Triple(calm.copy(lowPower = true), start, listOf(PolicyRule.LOW_POWER)),
+                Triple(calm.copy(freeMemory = 1uL shl 20), start, listOf(PolicyRule.MEMORY)),
+                Triple(calm.copy(localMinute = 720u), start, listOf(PolicyRule.TIME_WINDOW)),
+                Triple(calm.copy(minutesToday = 30f), run, listOf(PolicyRule.DAILY_MINUTES)),
+                Triple(DeviceSignals(), start, listOf()),
+            )
+            for ((signals, phase, rules) in cases) {
+                val decision = decideTraining(signals, night, phase)
+                val verdict = when {
+                    rules.isEmpty() -> PolicyVerdict.RUN
+                    phase == run -> PolicyVerdict.PAUSE
+                    else -> PolicyVerdict.WAIT
+                }
+                same("decision on $signals", verdict to rules, decision.verdict to decision.reasons.map { it.rule })
+                check(decision.reasons.all { it.words.isNotBlank() })
+            }
+            val off = explainTraining(calm, alwaysPolicy(), start)
+            same("rules", PolicyRule.entries - PolicyRule.OTHER, off.map { it.rule })
+            check(off.all { it.standing == Standing.OFF && it.words.isNotBlank() }) { "$off" }
+            val strict = defaultPolicy().copy(allowUnknown = false)
+            same("unknown", PolicyVerdict.WAIT, decideTraining(DeviceSignals(), strict, start).verdict)
+            refused(ErrorKind.BAD_OPTION, "battery_to_start") {
+                decideTraining(calm, defaultPolicy().copy(batteryToStart = 30f), start)
+            }
+            decideTraining(calm.copy(charging = false), night, start).reasons.single().words
+        }
+    }
+
+    private fun chats() {
+        step("takes in an exported chat; history and erasure need no model") {
+            val file = File(home, "with Ben.txt").apply { writeText(chat) }.path
+            same("authors", mapOf("Ana" to 3uL, "Ben" to 2uL), chatAuthors(file).associate { it.name to it.messages })
+            val export = readChat(file, "Ana")
+            same("texts", listOf("on my way\nin ten minutes", "see you", "bye"), export.samples.map { it.text })
+            same("context", "are you coming", export.samples[0].context)
+            same("contact", "Ben", export.samples[0].contact)
+            same("read", Triple(DateOrder.DAY_FIRST, true, 1uL), Triple(export.dateOrder, export.orderIsSure, export.marks))
+            val hint = refused(ErrorKind.BAD_OPTION, "name") { readChat(file, "Cleo") }
+            check(hint != null && "Ana (3)" in hint) { "hint: $hint" }
+            val place = File(home, "chats")
+            val engine = Engine.open(EngineOptions(place.path, File(home, "nowhere").path))
+            same("added", 3uL, engine.history().add(export.samples).newTexts)
+            engine.shutDown()
+            same("after shutting down", 3uL, engine.history().stats().total.messages)
+            same("history files", true, engine.erase().history.files > 0uL)
+            check(!place.exists())
+            engine.close()
+            hint
+        }
     }
 
     private fun beginning(engine: Engine) {
@@ -96,6 +177,7 @@ private class Life(private val model: String, private val messages: List<NewSamp
             val nowhere = File(home, "nowhere").path
             val missing = open(model = nowhere)
             val hint = refused(ErrorKind.IO, nowhere) { missing.check() }
+            check(hint != null && "GGUF" in hint) { "hint: $hint" }
             missing.shutDown()
             missing.close()
             hint
@@ -152,6 +234,7 @@ private class Life(private val model: String, private val messages: List<NewSamp
             check(milliseconds < 1000) { "it took $milliseconds ms to end" }
             check(cancel.isCancelled())
             same("state", EngineState.Idle, engine.state())
+            check(engine.hasPausedTraining() && engine.lastReport() == null)
             "$milliseconds ms from cancelling to the end, a checkpoint written"
         }
         step("an error in the listener ends it, and arrives") {
@@ -167,6 +250,8 @@ private class Life(private val model: String, private val messages: List<NewSamp
             check(report.resumed && report.lastLoss!! < report.firstLoss!!) { "it did not learn" }
             same("decision: ${report.verdict.explanation}", Decision.PROMOTED, report.verdict.decision)
             same("version", 1u, report.version)
+            same("last report", report, engine.lastReport())
+            check(!engine.hasPausedTraining())
             report.verdict.explanation
         }
         step("nothing changed: the same report at once") {
@@ -229,6 +314,9 @@ private class Life(private val model: String, private val messages: List<NewSamp
             val listed = adapters.list()
             same("active", 1u, listed.active)
             same("origin", AdapterOrigin.TRAINED, listed.versions.single().origin)
+            same("report", engine.lastReport(), listed.versions.single().report)
+            same("base", engine.model().fingerprint, listed.versions.single().baseFingerprint)
+            same("stale", listOf(), adapters.stale())
             val adapted = engine.greedy(prompt)
             adapters.activate(null)
             plain = engine.greedy(prompt)
@@ -249,9 +337,55 @@ private class Life(private val model: String, private val messages: List<NewSamp
             val version = adapters.importFrom(archive)
             val (first, imported) = adapters.list().versions
             same("imported", AdapterOrigin.IMPORTED to first.sha256, imported.origin to imported.sha256)
+            check(imported.report == null)
             adapters.delete(version)
+            refused(ErrorKind.BAD_OPTION, "$version") { adapters.delete(version) }
             same("versions", listOf(1u), adapters.list().versions.map { it.version })
             refused(ErrorKind.IO, "nothing-here") { adapters.importFrom(File(home, "nothing-here").path) }
+        }
+    }
+
+    private fun merging(engine: Engine) {
+        val adapters = engine.adapters()
+        val merged = File(home, "merged")
+        fun merge(version: UInt, listener: Stages, cancel: CancelToken = CancelToken()) =
+            adapters.merge(version, merged.path, MergeOptions(), cancel, listener)
+        step("a merge that is cancelled, or whose listener fails, leaves nothing") {
+            val cancel = CancelToken()
+            refused(ErrorKind.CANCELLED, "") { merge(1u, Stages { cancel.cancel() }, cancel) }
+            refused(ErrorKind.LISTENER, "callback") { merge(1u, Stages { error("not for the engine") }) }
+            refused(ErrorKind.BAD_OPTION, "9") { merge(9u, Stages()) }
+            check(!merged.exists())
+        }
+        step("merges into a folder that opens and needs no adapter") {
+            val heard = Stages()
+            val report = merge(1u, heard)
+            same("stages", MergeStage.entries, heard.stages)
+            check(report.matrices.isNotEmpty() && report.divergence.run { kl < klOfBase }) { "$report" }
+            val texts = messages.take(40).map { EvaluationText(it.text) }
+            val alone = Engine.open(EngineOptions(File(home, "alone").path, merged.path, device = DeviceChoice.CPU))
+            same("fingerprint", report.fingerprint, alone.model().fingerprint)
+            val (with, without) = listOf(engine to true, alone to false)
+                .map { (of, adapter) -> of.evaluate(texts, adapter, CancelToken()).nll }
+            check(kotlin.math.abs(with - without) < 0.05) { "$with with the adapter, $without merged" }
+            alone.erase()
+            alone.close()
+            "${report.bytesBefore} to ${report.bytes} bytes; %.3f and %.3f nats a token".format(with, without)
+        }
+    }
+
+    private fun moving(engine: Engine) {
+        step("moves to another device under a passphrase") {
+            val archive = File(home, "profile.archive").path
+            check(engine.exportProfile(archive, "a long passphrase").files > 0uL)
+            val place = File(home, "moved").path
+            refused(ErrorKind.WRONG_KEY, "passphrase") { importProfile(archive, "another", place) }
+            importProfile(archive, "a long passphrase", place, key)
+            Engine.open(EngineOptions(place, model, key)).use { moved ->
+                same("stats", engine.history().stats().total, moved.history().stats().total)
+                same("adapters", engine.adapters().list(), moved.adapters().list())
+                moved.erase()
+            }
         }
     }
 
@@ -260,8 +394,17 @@ private class Life(private val model: String, private val messages: List<NewSamp
         step("removes messages; the adapter that learned from them is marked") {
             val removed = history.remove(Selection.Time(0, Long.MAX_VALUE / 2))
             same("messages", MESSAGES.toULong(), removed.messages)
+            same("marked", listOf(1u), removed.marked)
             check(engine.adapters().list().versions.single().learnedFromRemoved)
             same("left", 0uL, history.stats().total.messages)
+        }
+        step("a deleted adapter is forgotten by the history as well") {
+            val learned = history.learnedVersions().single()
+            check(learned.version == 1u && learned.samples == learned.removed && learned.samples > 0uL) { "$learned" }
+            same("samples left", listOf(), history.learnedFrom(1u))
+            engine.adapters().delete(1u)
+            same("versions", listOf(), history.learnedVersions())
+            same("adapters", AdapterList(listOf(), null), engine.adapters().list())
         }
         step("a cap holds") {
             history.setRetention(Retention(maxMessages = 300uL))
@@ -279,6 +422,7 @@ private class Life(private val model: String, private val messages: List<NewSamp
             same<LearnOutcome>("outcome", LearnOutcome.Paused(PauseReason.CLOSING), training.soon())
             same("state", EngineState.Closed, engine.state())
             refused(ErrorKind.CLOSED, "closed") { engine.check() }
+            same("history", 300uL, engine.history().stats().total.messages)
             engine.close()
         }
         step("erases during a training: nothing is left") {
@@ -289,9 +433,16 @@ private class Life(private val model: String, private val messages: List<NewSamp
             val report = again.erase()
             same<LearnOutcome>("outcome", LearnOutcome.Paused(PauseReason.CLOSING), training.soon())
             same("keys", 1uL, report.keys.files)
-            check(report.history.files > 0uL && report.adapters.files > 0uL && report.left.isEmpty()) { "$report" }
+            check(report.run { history.files > 0uL && adapters.files > 0uL && left.isEmpty() }) { "$report" }
             check(!File(profile).exists())
-            refused(ErrorKind.CLOSED, "erased") { again.history().stats() }
+            val (history, adapters) = again.history() to again.adapters()
+            val calls = listOf(
+                { again.erase() }, { again.check() }, { again.lastReport() }, { again.suggest(prompt, 1u, CancelToken()) },
+                { again.learn(settings, Course()) }, { history.stats() }, { history.add(messages) }, { history.clear() },
+                { adapters.list() }, { adapters.activate(null) }, { adapters.delete(1u) },
+            )
+            for (call in calls) refused(ErrorKind.CLOSED, "") { call() }
+            check(!File(profile).exists()) { "a file came back" }
             again.close()
             refused(ErrorKind.IO, profile) { eraseProfile(profile) }
             "${report.total.files} files, ${report.total.bytes} bytes"
@@ -300,6 +451,16 @@ private class Life(private val model: String, private val messages: List<NewSamp
 
     private companion object {
         val key = ByteArray(32) { (it + 1).toByte() }
+
+        val chat = """
+            [30/12/23, 21:40:01] Ben: are you coming
+            [30/12/23, 21:41:00] Ana: on my way
+            in ten minutes
+            [30/12/23, 21:42:00] Ana: <Media omitted>
+            [30/12/23, 21:43:00] Ben: great
+            [30/12/23, 21:44:00] Ana: see you
+            [31/12/23, 09:00:00] Ana: bye
+        """.trimIndent()
     }
 }
 

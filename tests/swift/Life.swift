@@ -52,6 +52,24 @@ final class Pieces: TextListener {
     var pieces: [String] { heard.withLock { $0 } }
 }
 
+/// Hears a merge; `react` may cancel or throw.
+final class Stages: MergeListener {
+    private let heard = Mutex<[MergeStage]>([])
+    private let react: @Sendable () throws -> Void
+
+    init(react: @escaping @Sendable () throws -> Void = {}) {
+        self.react = react
+    }
+
+    func onProgress(stage: MergeStage, done: UInt64, all: UInt64) throws {
+        try check(done <= all, "\(done) of \(all)")
+        heard.withLock { if $0.last != stage { $0.append(stage) } }
+        try react()
+    }
+
+    var stages: [MergeStage] { heard.withLock { $0 } }
+}
+
 /// Work on a thread of its own.
 final class Running<T: Sendable>: Sendable {
     private let result = Mutex<Result<T, Error>?>(nil)
@@ -73,6 +91,17 @@ final class Running<T: Sendable>: Sendable {
     }
 }
 
+/// An exported chat.
+let chat = """
+    [30/12/23, 21:40:01] Ben: are you coming
+    [30/12/23, 21:41:00] Ana: on my way
+    in ten minutes
+    [30/12/23, 21:42:00] Ana: <Media omitted>
+    [30/12/23, 21:43:00] Ben: great
+    [30/12/23, 21:44:00] Ana: see you
+    [31/12/23, 09:00:00] Ana: bye
+    """
+
 struct Failure: Error { let what: String }
 
 /// What a listener throws: nothing that the engine knows.
@@ -93,7 +122,7 @@ func refused(_ kind: ErrorKind, _ part: String, line: Int = #line, _ body: () th
         try body()
     } catch EngineError.Failed(let found, let detail, let hint) {
         try same("error's kind (\(detail))", kind, found, line: line)
-        try check(detail.contains(part), "the error does not name \(part): \(detail)", line: line)
+        try check(part.isEmpty || detail.contains(part), "the error does not name \(part): \(detail)", line: line)
         return hint
     }
     throw Failure(what: "line \(line): no error, where \(kind) is due")
@@ -169,14 +198,92 @@ struct Life {
     }
 
     mutating func live() throws {
+        try policy()
+        try chats()
         let engine = try open()
         try beginning(engine)
         try history(engine)
         try learning(engine)
         try answering(engine)
         try adapters(engine)
+        try merging(engine)
+        try moving(engine)
         try forgetting(engine)
         try ending(engine)
+    }
+
+    mutating func policy() throws {
+        try step("says when training may run, and why not") {
+            let calm = DeviceSignals(
+                charging: true, battery: 0.8, idle: true, thermal: 0.2, lowPower: false, freeMemory: 2 << 30,
+                foreground: false, localMinute: 120, minutesToday: 3)
+            func but(_ change: (inout DeviceSignals) -> Void) -> DeviceSignals {
+                var signals = calm
+                change(&signals)
+                return signals
+            }
+            var night = defaultPolicy()
+            night.window = TimeWindow(from: 1320, until: 360)
+            let cases: [(DeviceSignals, TrainingPhase, [PolicyRule])] = [
+                (calm, .starting, []),
+                (but { $0.charging = false }, .starting, [.charging]),
+                (but { ($0.charging, $0.idle) = (false, false) }, .running, [.charging, .idle]),
+                (but { $0.battery = 0.25 }, .starting, [.battery]),
+                (but { $0.battery = 0.25 }, .running, []),
+                (but { $0.thermal = 0.9 }, .running, [.thermal]),
+                (but { $0.lowPower = true }, .starting, [.lowPower]),
+                (but { $0.freeMemory = 1 << 20 }, .starting, [.memory]),
+                (but { $0.localMinute = 720 }, .starting, [.timeWindow]),
+                (but { $0.minutesToday = 30 }, .running, [.dailyMinutes]),
+                (DeviceSignals(), .starting, []),
+            ]
+            for (signals, phase, rules) in cases {
+                let decision = try decideTraining(signals: signals, settings: night, phase: phase)
+                let verdict: PolicyVerdict = rules.isEmpty ? .run : phase == .running ? .pause : .wait
+                try same("verdict on \(signals)", verdict, decision.verdict)
+                try same("reasons on \(signals)", rules, decision.reasons.map(\.rule))
+                try check(decision.reasons.allSatisfy { !$0.words.isEmpty })
+            }
+            let off = try explainTraining(signals: calm, settings: alwaysPolicy(), phase: .starting)
+            try check(off.count == 9 && off.allSatisfy { $0.standing == .off && !$0.words.isEmpty }, "\(off)")
+            var strict = defaultPolicy()
+            strict.allowUnknown = false
+            try same(
+                "unknown", .wait,
+                decideTraining(signals: DeviceSignals(), settings: strict, phase: .starting).verdict)
+            strict.batteryToStart = 30
+            try refused(.badOption, "battery_to_start") {
+                _ = try decideTraining(signals: calm, settings: strict, phase: .starting)
+            }
+            let reasons = try decideTraining(signals: cases[1].0, settings: night, phase: .starting).reasons
+            return reasons[0].words
+        }
+    }
+
+    mutating func chats() throws {
+        let home = home
+        try step("takes in an exported chat; history and erasure need no model") {
+            let file = home.appendingPathComponent("with Ben.txt")
+            try chat.write(to: file, atomically: true, encoding: .utf8)
+            let authors = try chatAuthors(path: file.path)
+            try same("authors", ["Ana 3", "Ben 2"], authors.map { "\($0.name) \($0.messages)" })
+            let export = try readChat(path: file.path, name: "Ana")
+            try same("texts", ["on my way\nin ten minutes", "see you", "bye"], export.samples.map(\.text))
+            try same("context", "are you coming", export.samples[0].context)
+            try same("contact", "Ben", export.samples[0].contact)
+            try check(export.dateOrder == .dayFirst && export.orderIsSure && export.marks == 1, "\(export)")
+            let hint = try refused(.badOption, "name") { _ = try readChat(path: file.path, name: "Cleo") }
+            try check(hint?.contains("Ana (3)") == true, "hint: \(hint ?? "none")")
+            let place = home.appendingPathComponent("chats").path
+            let options = EngineOptions(profile: place, model: home.appendingPathComponent("nowhere").path)
+            let engine = try Engine.open(options: options)
+            try same("added", 3, engine.history().add(samples: export.samples).newTexts)
+            engine.shutDown()
+            try same("after shutting down", 3, engine.history().stats().total.messages)
+            try check(engine.erase().history.files > 0)
+            try check(!FileManager.default.fileExists(atPath: place), "the folder is still there")
+            return hint
+        }
     }
 
     mutating func beginning(_ engine: Engine) throws {
@@ -190,6 +297,7 @@ struct Life {
             let nowhere = life.home.appendingPathComponent("nowhere").path
             let missing = try life.open(model: nowhere)
             let hint = try refused(.io, nowhere) { try missing.check() }
+            try check(hint?.contains("GGUF") == true, "hint: \(hint ?? "none")")
             missing.shutDown()
             return hint
         }
@@ -257,6 +365,7 @@ struct Life {
             try check(milliseconds < 1000, "it took \(milliseconds) ms to end")
             try check(cancel.isCancelled())
             try same("state", EngineState.idle, engine.state())
+            try check(engine.hasPausedTraining() && engine.lastReport() == nil)
             return "\(milliseconds) ms from cancelling to the end, a checkpoint written"
         }
         try step("an error in the listener ends it, and arrives") {
@@ -274,6 +383,8 @@ struct Life {
             try check(report.resumed && report.lastLoss! < report.firstLoss!, "it did not learn")
             try same("decision: \(report.verdict.explanation)", .promoted, report.verdict.decision)
             try same("version", 1, report.version)
+            try same("last report", report, engine.lastReport())
+            try check(!engine.hasPausedTraining())
             return report.verdict.explanation
         }
         try step("nothing changed: the same report at once") {
@@ -347,6 +458,9 @@ struct Life {
             let listed = try adapters.list()
             try same("active", 1, listed.active)
             try same("origins", [.trained], listed.versions.map(\.origin))
+            try same("report", engine.lastReport(), listed.versions[0].report)
+            try same("base", engine.model().fingerprint, listed.versions[0].baseFingerprint)
+            try same("stale", [], adapters.stale())
             return try refused(.badOption, "9") { try adapters.activate(version: 9) }
         }
         try step("strength 0 is the base itself") {
@@ -363,11 +477,66 @@ struct Life {
             let versions = try adapters.list().versions
             try same("origins", [.trained, .imported], versions.map(\.origin))
             try same("sums", 1, Set(versions.map(\.sha256)).count)
+            try check(versions[1].report == nil)
             try adapters.delete(version: version)
+            try refused(.badOption, "\(version)") { try adapters.delete(version: version) }
             try same("versions", [1], adapters.list().versions.map(\.version))
             try refused(.io, "nothing-here") {
                 _ = try adapters.importFrom(source: home.appendingPathComponent("nothing-here").path)
             }
+            return nil
+        }
+    }
+
+    mutating func merging(_ engine: Engine) throws {
+        let (home, messages) = (home, messages)
+        let adapters = engine.adapters()
+        let merged = home.appendingPathComponent("merged").path
+        func merge(_ version: UInt32, _ heard: Stages, _ cancel: CancelToken = CancelToken()) throws -> MergeReport {
+            try adapters.merge(
+                version: version, destination: merged, options: MergeOptions(), cancel: cancel, listener: heard)
+        }
+        try step("a merge that is cancelled, or whose listener fails, leaves nothing") {
+            let cancel = CancelToken()
+            try refused(.cancelled, "") { _ = try merge(1, Stages { cancel.cancel() }, cancel) }
+            try refused(.listener, "callback") { _ = try merge(1, Stages { throw NotForTheEngine() }) }
+            try refused(.badOption, "9") { _ = try merge(9, Stages()) }
+            try check(!FileManager.default.fileExists(atPath: merged), "a folder was left")
+            return nil
+        }
+        try step("merges into a folder that opens and needs no adapter") {
+            let heard = Stages()
+            let report = try merge(1, heard)
+            try same("stages", [.choosing, .writing, .comparing], heard.stages)
+            try check(!report.matrices.isEmpty && report.divergence.kl < report.divergence.klOfBase, "\(report)")
+            let texts = messages.prefix(40).map { EvaluationText(text: $0.text) }
+            let place = home.appendingPathComponent("alone").path
+            let alone = try Engine.open(options: EngineOptions(profile: place, model: merged, device: .cpu))
+            try same("fingerprint", report.fingerprint, alone.model().fingerprint)
+            let with = try engine.evaluate(texts: texts, withAdapter: true, cancel: CancelToken()).nll
+            let without = try alone.evaluate(texts: texts, withAdapter: false, cancel: CancelToken()).nll
+            try check(abs(with - without) < 0.05, "\(with) with the adapter, \(without) merged")
+            _ = try alone.erase()
+            let sizes = "\(report.bytesBefore) to \(report.bytes) bytes"
+            return sizes + String(format: "; %.3f and %.3f nats a token", with, without)
+        }
+    }
+
+    mutating func moving(_ engine: Engine) throws {
+        let life = self
+        try step("moves to another device under a passphrase") {
+            let archive = life.home.appendingPathComponent("profile.archive").path
+            try check(engine.exportProfile(archive: archive, passphrase: "a long passphrase").files > 0)
+            let place = life.home.appendingPathComponent("moved").path
+            try refused(.wrongKey, "passphrase") {
+                try importProfile(archive: archive, passphrase: "another", folder: place)
+            }
+            let key = Data(1...32)
+            try importProfile(archive: archive, passphrase: "a long passphrase", folder: place, key: key)
+            let moved = try Engine.open(options: EngineOptions(profile: place, model: life.model, key: key))
+            try same("stats", engine.history().stats().total, moved.history().stats().total)
+            try same("adapters", engine.adapters().list(), moved.adapters().list())
+            _ = try moved.erase()
             return nil
         }
     }
@@ -378,8 +547,18 @@ struct Life {
         try step("removes messages; the adapter that learned from them is marked") {
             let removed = try history.remove(selection: .time(start: 0, end: Int64.max / 2))
             try same("messages", all, removed.messages)
-            try same("marked", [true], engine.adapters().list().versions.map(\.learnedFromRemoved))
+            try same("marked", [1], removed.marked)
+            try same("marked in the list", [true], engine.adapters().list().versions.map(\.learnedFromRemoved))
             try same("left", 0, history.stats().total.messages)
+            return nil
+        }
+        try step("a deleted adapter is forgotten by the history as well") {
+            let learned = try history.learnedVersions()
+            try check(learned.count == 1 && learned[0].samples == learned[0].removed && learned[0].samples > 0)
+            try same("samples left", [], history.learnedFrom(version: 1))
+            try engine.adapters().delete(version: 1)
+            try same("versions", [], history.learnedVersions())
+            try same("adapters", AdapterList(versions: [], active: nil), engine.adapters().list())
             return nil
         }
         try step("a cap holds") {
@@ -398,6 +577,7 @@ struct Life {
             try same("outcome", .paused(reason: .closing), training.soon())
             try same("state", EngineState.closed, engine.state())
             try refused(.closed, "closed") { try engine.check() }
+            try same("history", 300, engine.history().stats().total.messages)
             return nil
         }
         try step("erases during a training: nothing is left") {
@@ -408,7 +588,17 @@ struct Life {
             try same("keys", 1, report.keys.files)
             try check(report.history.files > 0 && report.adapters.files > 0 && report.left.isEmpty, "\(report)")
             try check(!FileManager.default.fileExists(atPath: life.profile), "the folder is still there")
-            try refused(.closed, "erased") { _ = try again.history().stats() }
+            let (history, adapters) = (again.history(), again.adapters())
+            let calls: [() throws -> Void] = [
+                { _ = try again.erase() }, { try again.check() }, { _ = try again.lastReport() },
+                { _ = try again.suggest(prompt: "hello", count: 1, cancel: CancelToken()) },
+                { _ = try again.learn(life.settings, Course()) }, { _ = try history.stats() },
+                { _ = try history.add(samples: life.messages) }, { _ = try history.clear() },
+                { _ = try adapters.list() }, { try adapters.activate(version: nil) },
+                { try adapters.delete(version: 1) },
+            ]
+            for call in calls { try refused(.closed, "", call) }
+            try check(!FileManager.default.fileExists(atPath: life.profile), "a file came back")
             try refused(.io, life.profile) { _ = try eraseProfile(folder: life.profile) }
             return "\(report.total.files) files, \(report.total.bytes) bytes"
         }

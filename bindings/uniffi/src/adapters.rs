@@ -3,20 +3,24 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use idiolect::registry;
+use idiolect::{personalize, registry};
 
+use crate::cancel::CancelToken;
 use crate::error::Result;
-use crate::shared::Shared;
+use crate::listeners::MergeListener;
+use crate::merge::{MergeOptions, MergeReport};
+use crate::report::LearnReport;
 
-/// The adapters of an engine's profile.
+/// The adapters of an engine's profile: usable until that is erased. What needs the model ends when the engine is shut
+/// down.
 #[derive(uniffi::Object)]
 pub struct Adapters {
-    shared: Arc<Shared>,
+    engine: Arc<idiolect::Engine>,
 }
 
 impl Adapters {
-    pub(crate) fn of(shared: Arc<Shared>) -> Arc<Self> {
-        Arc::new(Self { shared })
+    pub(crate) fn of(engine: Arc<idiolect::Engine>) -> Arc<Self> {
+        Arc::new(Self { engine })
     }
 }
 
@@ -27,7 +31,7 @@ impl Adapters {
     /// # Errors
     /// When the index cannot be read.
     pub fn list(&self) -> Result<AdapterList> {
-        Ok(self.shared.engine()?.adapters().state()?.into())
+        Ok(self.engine.adapters().state()?.into())
     }
 
     /// Puts a version to use; none is the base alone.
@@ -35,7 +39,7 @@ impl Adapters {
     /// # Errors
     /// When there is no such version, or the disk refuses.
     pub fn activate(&self, version: Option<u32>) -> Result<()> {
-        Ok(self.shared.engine()?.adapters().activate(version)?)
+        Ok(self.engine.adapters().activate(version)?)
     }
 
     /// Goes back to what was in use before, and says what that is.
@@ -43,7 +47,7 @@ impl Adapters {
     /// # Errors
     /// When nothing was, or the disk refuses.
     pub fn rollback(&self) -> Result<Option<u32>> {
-        Ok(self.shared.engine()?.adapters().rollback()?)
+        Ok(self.engine.adapters().rollback()?)
     }
 
     /// Sets the share of its effect that a version has, from 0 (the base's own bits) to 1.
@@ -51,7 +55,7 @@ impl Adapters {
     /// # Errors
     /// When there is no such version, `strength` is out of range, or the disk refuses.
     pub fn set_strength(&self, version: u32, strength: f32) -> Result<()> {
-        Ok(self.shared.engine()?.adapters().set_strength(version, strength)?)
+        Ok(self.engine.adapters().set_strength(version, strength)?)
     }
 
     /// Writes a version unsealed: a folder that PEFT loads, or one file of it where `destination` ends in `.tar`.
@@ -59,9 +63,8 @@ impl Adapters {
     /// # Errors
     /// When there is no such version, something else lies at `destination`, or the model cannot be opened.
     pub fn export_to(&self, version: u32, destination: String) -> Result<()> {
-        let engine = self.shared.engine()?;
-        let model = engine.model()?;
-        Ok(engine.adapters().export(version, &model, Path::new(&destination))?)
+        let model = self.engine.model()?;
+        Ok(self.engine.adapters().export(version, &model, Path::new(&destination))?)
     }
 
     /// Takes in an adapter's folder, or a `.tar` file of one, as a new version; its number. It is not in use yet.
@@ -69,17 +72,52 @@ impl Adapters {
     /// # Errors
     /// When it is damaged, does not fit the model, or an archive holds anything but an adapter's files.
     pub fn import_from(&self, source: String) -> Result<u32> {
-        let engine = self.shared.engine()?;
-        let model = engine.model()?;
-        Ok(engine.adapters().import(Path::new(&source), &model)?)
+        let model = self.engine.model()?;
+        Ok(self.engine.adapters().import(Path::new(&source), &model)?)
     }
 
-    /// Deletes a version; where it was in use, the base alone is.
+    /// Writes the base with a version at its strength merged in as a model folder, unsealed: it needs no adapter, here or
+    /// in mlx-lm. It appears whole or not at all.
+    ///
+    /// # Errors
+    /// When there is no such version, rounding would swallow too much of it, something lies at `destination`, or the disk
+    /// refuses; `Cancelled` when it was cancelled; `Listener` when the listener failed.
+    pub fn merge(
+        &self,
+        version: u32,
+        destination: String,
+        options: MergeOptions,
+        cancel: Arc<CancelToken>,
+        listener: Arc<dyn MergeListener>,
+    ) -> Result<MergeReport> {
+        let mut heard = Ok(());
+        let destination = Path::new(&destination);
+        let merged = self.engine.merge(version, destination, options.into(), &cancel.inner, &mut |stage, done, all| {
+            if heard.is_ok() {
+                heard = listener.on_progress(stage.into(), done, all).inspect_err(|_| cancel.cancel());
+            }
+        });
+        heard?;
+        Ok(merged?.into())
+    }
+
+    /// The versions that were made for another base than the engine's model, so that they cannot be used with it: train
+    /// again.
+    ///
+    /// # Errors
+    /// When the index cannot be read, or the model cannot be opened.
+    pub fn stale(&self) -> Result<Vec<u32>> {
+        let model = self.engine.model()?;
+        let versions = self.engine.adapters().state()?.versions.into_iter();
+        Ok(versions.filter(|version| version.is_stale(model.fingerprint())).map(|version| version.version).collect())
+    }
+
+    /// Deletes a version, and what the history's ledger has of it; where it was in use, the base alone is.
     ///
     /// # Errors
     /// When there is no such version, or the disk refuses.
     pub fn delete(&self, version: u32) -> Result<()> {
-        Ok(self.shared.engine()?.adapters().delete(version)?)
+        Ok(self.engine.delete_adapter(version)?)
     }
 }
 
@@ -135,11 +173,14 @@ pub struct AdapterVersion {
     pub strength: f32,
     /// It learned from samples that were removed since: train again.
     pub learned_from_removed: bool,
+    /// What its training reported; none for one from elsewhere.
+    pub report: Option<LearnReport>,
 }
 
 impl From<registry::Version> for AdapterVersion {
     fn from(version: registry::Version) -> Self {
         Self {
+            report: personalize::LearnReport::of(&version).map(Into::into),
             version: version.version,
             created: version.created,
             base_fingerprint: version.base_fingerprint,

@@ -1,10 +1,11 @@
 //! The engine: one profile, one model.
 
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 
-use idiolect::engine;
 use idiolect::train::TextRow;
+use idiolect::{engine, personalize};
 
 use crate::adapters::Adapters;
 use crate::answers::{Evaluation, EvaluationText, GenerateOptions, Generation, Prompt, Suggestion};
@@ -14,10 +15,10 @@ use crate::events::LearnEvent;
 use crate::history::History;
 use crate::learning::LearnSettings;
 use crate::listeners::{LearnListener, TextListener};
+use crate::model::ModelInfo;
 use crate::options::EngineOptions;
-use crate::profile::EraseReport;
-use crate::report::LearnOutcome;
-use crate::shared::Shared;
+use crate::profile::{ArchivedProfile, EraseReport};
+use crate::report::{LearnOutcome, LearnReport};
 use crate::text_batches::TextBatches;
 
 /// A profile with its model, ready to learn and to answer.
@@ -26,7 +27,7 @@ use crate::text_batches::TextBatches;
 /// the object does not end a call that is under way: [`Engine::shut_down`] does.
 #[derive(uniffi::Object)]
 pub struct Engine {
-    shared: Arc<Shared>,
+    inner: Arc<idiolect::Engine>,
 }
 
 /// What an engine is doing.
@@ -63,8 +64,7 @@ impl Engine {
     /// When the profile cannot be opened, or not with this key.
     #[uniffi::constructor]
     pub fn open(options: EngineOptions) -> Result<Arc<Self>> {
-        let engine = idiolect::Engine::open(options.try_into()?)?;
-        Ok(Arc::new(Self { shared: Arc::new(Shared::new(engine)) }))
+        Ok(Arc::new(Self { inner: Arc::new(idiolect::Engine::open(options.try_into()?)?) }))
     }
 
     /// Opens the model now, so that the first answer need not wait for it.
@@ -72,22 +72,30 @@ impl Engine {
     /// # Errors
     /// When it cannot be opened, or the device cannot hold it.
     pub fn check(&self) -> Result<()> {
-        Ok(self.shared.engine()?.check()?)
+        Ok(self.inner.check()?)
+    }
+
+    /// The model, opened where it is not.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or the device cannot hold it.
+    pub fn model(&self) -> Result<ModelInfo> {
+        Ok(ModelInfo::of(&*self.inner.model()?))
     }
 
     /// What the engine is doing.
     pub fn state(&self) -> EngineState {
-        self.shared.engine().map_or(EngineState::Closed, |engine| engine.state().into())
+        self.inner.state().into()
     }
 
     /// What the person wrote.
     pub fn history(&self) -> Arc<History> {
-        History::of(Arc::clone(&self.shared))
+        History::of(Arc::clone(&self.inner))
     }
 
     /// The adapters.
     pub fn adapters(&self) -> Arc<Adapters> {
-        Adapters::of(Arc::clone(&self.shared))
+        Adapters::of(Arc::clone(&self.inner))
     }
 
     /// Learns from the history: trains, measures, asks the gate. Goes on where an earlier call was paused or killed.
@@ -102,15 +110,30 @@ impl Engine {
         cancel: Arc<CancelToken>,
         listener: Arc<dyn LearnListener>,
     ) -> Result<LearnOutcome> {
-        let engine = self.shared.engine()?;
         let mut heard = Ok(());
-        let outcome = engine.train(&settings.into(), &cancel.inner, &mut |event| {
+        let outcome = self.inner.train(&settings.into(), &cancel.inner, &mut |event| {
             if let (Ok(()), Some(event)) = (&heard, LearnEvent::of(event)) {
                 heard = listener.on_event(event).inspect_err(|_| cancel.cancel());
             }
         });
         heard?;
         Ok(outcome?.into())
+    }
+
+    /// The report of the last training that came to its end; none before the first.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn last_report(&self) -> Result<Option<LearnReport>> {
+        Ok(personalize::last_report(self.inner.profile())?.map(Into::into))
+    }
+
+    /// Whether a training was paused or killed, so that `train` goes on with it.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn has_paused_training(&self) -> Result<bool> {
+        Ok(personalize::is_paused(self.inner.profile())?)
     }
 
     /// Continues a prompt with the adapter in use. Cancelled, it gives what there is so far.
@@ -125,10 +148,9 @@ impl Engine {
         cancel: Arc<CancelToken>,
         listener: Arc<dyn TextListener>,
     ) -> Result<Generation> {
-        let engine = self.shared.engine()?;
         let mut batches = TextBatches::new(listener);
         let mut heard = Ok(());
-        let generation = engine.generate(&prompt.into(), &options.into(), &cancel.inner, &mut |text| {
+        let generation = self.inner.generate(&prompt.into(), &options.into(), &cancel.inner, &mut |text| {
             heard = batches.add(text);
             if heard.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
@@ -142,7 +164,7 @@ impl Engine {
     /// # Errors
     /// As for `generate`; `Cancelled` when it was cancelled.
     pub fn suggest(&self, prompt: String, count: u32, cancel: Arc<CancelToken>) -> Result<Vec<Suggestion>> {
-        let suggestions = self.shared.engine()?.suggest(&prompt, count as usize, &cancel.inner)?;
+        let suggestions = self.inner.suggest(&prompt, count as usize, &cancel.inner)?;
         Ok(suggestions.into_iter().map(Into::into).collect())
     }
 
@@ -157,7 +179,7 @@ impl Engine {
         cancel: Arc<CancelToken>,
     ) -> Result<Evaluation> {
         let rows: Vec<TextRow> = texts.into_iter().map(Into::into).collect();
-        Ok(self.shared.engine()?.evaluate(&rows, with_adapter, &cancel.inner)?.into())
+        Ok(self.inner.evaluate(&rows, with_adapter, &cancel.inner)?.into())
     }
 
     /// Gives the model's memory back; a training under way pauses. The next call opens the model again.
@@ -165,21 +187,31 @@ impl Engine {
     /// # Errors
     /// When the engine is shut down.
     pub fn unload(&self) -> Result<()> {
-        Ok(self.shared.engine()?.unload()?)
+        Ok(self.inner.unload()?)
     }
 
-    /// Ends all work, waits for it and frees the model. A training under way leaves a checkpoint. Later calls fail.
+    /// Ends all work, waits for it and frees the model. A training under way leaves a checkpoint. Later calls that need
+    /// the model fail; history and adapters need none, and stay usable.
     pub fn shut_down(&self) {
-        if let Ok(engine) = self.shared.engine() {
-            engine.close();
-        }
+        self.inner.close();
     }
 
-    /// Shuts the engine down and erases the profile: key, history, checkpoints, adapters.
+    /// Shuts the engine down and erases the profile: key, history, checkpoints, adapters. Every later call on engine,
+    /// history and adapters ends with `Closed`. It may be called while others are under way, from a callback too.
     ///
     /// # Errors
-    /// `Io` when a file cannot be removed; `TrainingBusy` when it is called from within a callback.
+    /// `TrainingBusy` while another process trains: nothing is erased then. `Io` when a file cannot be removed:
+    /// `erase_profile` takes what is left.
     pub fn erase(&self) -> Result<EraseReport> {
-        Ok(self.shared.erase()?.into())
+        Ok(self.inner.erase()?.into())
+    }
+
+    /// Writes the whole profile but the key to one file under a passphrase, in place of what lies there: for another
+    /// device, where `import_profile` takes it in.
+    ///
+    /// # Errors
+    /// `BadOption` for an empty passphrase, `TrainingBusy` while a training runs, `Io` when the file cannot be written.
+    pub fn export_profile(&self, archive: String, passphrase: String) -> Result<ArchivedProfile> {
+        Ok(self.inner.profile().export(Path::new(&archive), &passphrase)?.into())
     }
 }

@@ -76,22 +76,6 @@ pub enum EngineError {
 /// The result of every call that can fail.
 pub(crate) type Result<T> = std::result::Result<T, EngineError>;
 
-impl EngineError {
-    /// The engine behind this object was erased.
-    pub(crate) fn erased() -> Self {
-        Self::Failed { kind: ErrorKind::Closed, detail: "the profile was erased".into(), hint: None }
-    }
-
-    /// Calls on other threads hold the engine.
-    pub(crate) fn in_use() -> Self {
-        Self::Failed {
-            kind: ErrorKind::TrainingBusy,
-            detail: "calls on other threads, or the one that this comes from, still use the engine".into(),
-            hint: Some("the engine is shut down; erase again when they have returned".into()),
-        }
-    }
-}
-
 impl fmt::Display for EngineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self::Failed { detail, hint, .. } = self;

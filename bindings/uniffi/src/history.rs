@@ -8,17 +8,16 @@ use idiolect::history::{self, SampleId};
 
 use crate::error::Result;
 use crate::samples::{Added, NewSample, Origin, Split, StoredSample, Tally};
-use crate::shared::Shared;
 
-/// The history of an engine's profile.
+/// The history of an engine's profile: usable until that is erased, also when the engine is shut down.
 #[derive(uniffi::Object)]
 pub struct History {
-    shared: Arc<Shared>,
+    engine: Arc<idiolect::Engine>,
 }
 
 impl History {
-    pub(crate) fn of(shared: Arc<Shared>) -> Arc<Self> {
-        Arc::new(Self { shared })
+    pub(crate) fn of(engine: Arc<idiolect::Engine>) -> Arc<Self> {
+        Arc::new(Self { engine })
     }
 }
 
@@ -30,7 +29,7 @@ impl History {
     /// When the database cannot be written; nothing is added then.
     pub fn add(&self, samples: Vec<NewSample>) -> Result<Added> {
         let samples: Vec<history::NewSample> = samples.into_iter().map(Into::into).collect();
-        Ok(self.shared.engine()?.history().add(&samples)?.into())
+        Ok(self.engine.history().add(&samples)?.into())
     }
 
     /// Up to `limit` samples, latest added first; `before` is the number of the last of the page before, none for the
@@ -39,7 +38,7 @@ impl History {
     /// # Errors
     /// When the database cannot be read or is damaged.
     pub fn list(&self, before: Option<i64>, limit: u32) -> Result<Vec<StoredSample>> {
-        let samples = self.shared.engine()?.history().list(before.map(SampleId), limit as usize)?;
+        let samples = self.engine.history().list(before.map(SampleId), limit as usize)?;
         Ok(samples.into_iter().map(Into::into).collect())
     }
 
@@ -48,7 +47,7 @@ impl History {
     /// # Errors
     /// When the database cannot be read or is damaged.
     pub fn stats(&self) -> Result<HistoryStats> {
-        Ok(self.shared.engine()?.history().stats()?.into())
+        Ok(self.engine.history().stats()?.into())
     }
 
     /// Removes what is selected, for good, and with it all that a training under way has kept of it; adapters that
@@ -57,7 +56,16 @@ impl History {
     /// # Errors
     /// When the disk refuses.
     pub fn remove(&self, selection: Selection) -> Result<Removed> {
-        Ok(self.shared.engine()?.remove_from_history(&selection.into())?.into())
+        Ok(self.engine.remove_from_history(&selection.into())?.into())
+    }
+
+    /// Removes everything, and all that a training under way has kept of it; adapters that learned from it are marked.
+    /// Exclusions and the retention cap stay.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn clear(&self) -> Result<Removed> {
+        Ok(self.engine.clear_history()?.into())
     }
 
     /// Cuts the write-ahead log after a removal that reported itself as pending; whether it is done.
@@ -65,7 +73,7 @@ impl History {
     /// # Errors
     /// When the database cannot be written.
     pub fn finish_removal(&self) -> Result<bool> {
-        Ok(self.shared.engine()?.history().finish_removal()?)
+        Ok(self.engine.history().finish_removal()?)
     }
 
     /// Keeps a source or contact out from now on.
@@ -73,7 +81,7 @@ impl History {
     /// # Errors
     /// When the database cannot be written.
     pub fn exclude(&self, exclusion: Exclusion) -> Result<()> {
-        Ok(self.shared.engine()?.history().exclude(&exclusion.into())?)
+        Ok(self.engine.history().exclude(&exclusion.into())?)
     }
 
     /// Lets a source or contact in again; whether it was excluded.
@@ -81,7 +89,7 @@ impl History {
     /// # Errors
     /// When the database cannot be written.
     pub fn include(&self, exclusion: Exclusion) -> Result<bool> {
-        Ok(self.shared.engine()?.history().include(&exclusion.into())?)
+        Ok(self.engine.history().include(&exclusion.into())?)
     }
 
     /// All that is excluded.
@@ -89,7 +97,7 @@ impl History {
     /// # Errors
     /// When the database cannot be read.
     pub fn exclusions(&self) -> Result<Vec<Exclusion>> {
-        Ok(self.shared.engine()?.history().exclusions()?.into_iter().map(Into::into).collect())
+        Ok(self.engine.history().exclusions()?.into_iter().map(Into::into).collect())
     }
 
     /// The cap in force; none at first.
@@ -97,7 +105,7 @@ impl History {
     /// # Errors
     /// When the database cannot be read.
     pub fn retention(&self) -> Result<Retention> {
-        Ok(self.shared.engine()?.history().retention()?.into())
+        Ok(self.engine.history().retention()?.into())
     }
 
     /// Sets the cap and applies it; how many messages went.
@@ -105,7 +113,42 @@ impl History {
     /// # Errors
     /// When the database cannot be written.
     pub fn set_retention(&self, retention: Retention) -> Result<u64> {
-        Ok(self.shared.engine()?.history().set_retention(retention.into())?)
+        Ok(self.engine.history().set_retention(retention.into())?)
+    }
+
+    /// Which adapter versions learned from it, oldest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn learned_versions(&self) -> Result<Vec<LearnedVersion>> {
+        Ok(self.engine.history().versions()?.into_iter().map(Into::into).collect())
+    }
+
+    /// The numbers of the samples, still there, that an adapter version learned from.
+    ///
+    /// # Errors
+    /// `BadOption` for a version that did not learn here.
+    pub fn learned_from(&self, version: u32) -> Result<Vec<i64>> {
+        Ok(self.engine.history().learned_from(version)?.into_iter().map(|id| id.0).collect())
+    }
+}
+
+/// An adapter version and what became of the samples that it learned from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+pub struct LearnedVersion {
+    /// Its number.
+    pub version: u32,
+    /// How many samples it learned from.
+    pub samples: u64,
+    /// How many of them were removed since, because somebody asked: above zero, the version is marked.
+    pub removed: u64,
+    /// How many of them the retention cap took since.
+    pub expired: u64,
+}
+
+impl From<history::LearnedVersion> for LearnedVersion {
+    fn from(learned: history::LearnedVersion) -> Self {
+        Self { version: learned.version, samples: learned.samples, removed: learned.removed, expired: learned.expired }
     }
 }
 
@@ -168,7 +211,7 @@ pub struct Removed {
     /// Texts of which no message is left.
     pub samples: u64,
     /// Adapter versions that learned from a text that has gone.
-    pub marked: Vec<String>,
+    pub marked: Vec<u32>,
     /// Whether traces remain in the write-ahead log, because another process was reading: `finish_removal` cuts it.
     pub pending: bool,
 }

@@ -8,32 +8,43 @@
 mod adapters;
 mod answers;
 mod cancel;
+mod chats;
 mod engine;
 mod error;
 mod events;
 mod history;
 mod learning;
 mod listeners;
+mod merge;
+mod model;
 mod options;
+mod policy;
 mod profile;
 mod report;
 mod samples;
-mod shared;
 mod text_batches;
 
 pub use adapters::{AdapterList, AdapterOrigin, AdapterVersion, Adapters};
 pub use answers::{Evaluation, EvaluationText, FinishReason, GenerateOptions, Generation, Prompt, Suggestion};
 pub use cancel::CancelToken;
+pub use chats::{ChatAuthor, ChatExport, DateOrder, chat_authors, read_chat};
 pub use engine::{Engine, EngineState};
 pub use error::{EngineError, ErrorKind};
 pub use events::{DropReason, LearnEvent};
 pub use history::{
-    Exclusion, History, HistoryStats, OriginTally, Removed, Retention, Selection, SourceTally, SplitTally,
+    Exclusion, History, HistoryStats, LearnedVersion, OriginTally, Removed, Retention, Selection, SourceTally,
+    SplitTally,
 };
 pub use learning::{Decay, GateSettings, LearnSettings, LoraSettings, PrivacyRule, TrainSettings};
-pub use listeners::{LearnListener, TextListener};
+pub use listeners::{LearnListener, MergeListener, TextListener};
+pub use merge::{Divergence, MergeOptions, MergeReport, MergeStage, MergedMatrix};
+pub use model::ModelInfo;
 pub use options::{DeviceChoice, EngineOptions};
-pub use profile::{EraseReport, Erased, erase_profile};
+pub use policy::{
+    DeviceSignals, PolicyDecision, PolicyReason, PolicyRule, PolicySettings, PolicyVerdict, RuleState, Standing,
+    TimeWindow, TrainingPhase, always_policy, decide_training, default_policy, explain_training,
+};
+pub use profile::{ArchivedProfile, EraseReport, Erased, erase_profile, import_profile};
 pub use report::{Decision, Estimate, GateReason, LearnOutcome, LearnReport, PauseReason, Verdict};
 pub use samples::{Added, NewSample, Origin, Split, StoredSample, Tally, read_jsonl, read_lines};
 

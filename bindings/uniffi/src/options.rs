@@ -64,14 +64,19 @@ impl fmt::Debug for EngineOptions {
     }
 }
 
+/// What opens a profile's key.
+pub(crate) fn key_source(key: Option<Vec<u8>>) -> Result<KeySource, EngineError> {
+    let key = key.map(|bytes| Key::from_bytes(&bytes)).transpose()?;
+    Ok(key.map_or(KeySource::Beside, KeySource::App))
+}
+
 impl TryFrom<EngineOptions> for idiolect::engine::EngineOptions {
     type Error = EngineError;
 
     fn try_from(options: EngineOptions) -> Result<Self, EngineError> {
         let defaults = Self::new(options.profile, options.model);
-        let key = options.key.map(|bytes| Key::from_bytes(&bytes)).transpose()?;
         Ok(Self {
-            key: key.map_or(KeySource::Beside, KeySource::App),
+            key: key_source(options.key)?,
             device: options.device.map_or(defaults.device, Into::into),
             threads: options.threads as usize,
             cpu_share: options.cpu_share,

@@ -1,8 +1,11 @@
-//! Erasing a profile.
+//! A profile without an engine: erasing it, and taking one in.
 
 use std::path::Path;
 
+use idiolect::profile::Profile;
+
 use crate::error::Result;
+use crate::options::key_source;
 
 /// Files that went, and their bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
@@ -63,4 +66,31 @@ impl From<idiolect::profile::EraseReport> for EraseReport {
 #[uniffi::export]
 pub fn erase_profile(folder: String) -> Result<EraseReport> {
     Ok(idiolect::profile::erase(Path::new(&folder))?.into())
+}
+
+/// What an archive holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+pub struct ArchivedProfile {
+    /// Files, the history's included.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl From<idiolect::profile::Archived> for ArchivedProfile {
+    fn from(archived: idiolect::profile::Archived) -> Self {
+        Self { files: archived.files, bytes: archived.bytes }
+    }
+}
+
+/// Makes a profile in a folder that is not there yet of an archive, under a key of this device's (as in
+/// `EngineOptions`). It appears whole or not at all.
+///
+/// # Errors
+/// `WrongKey` for a wrong passphrase; `BadFile` when the archive is damaged or names a place outside a profile;
+/// `Unsupported` when a newer version wrote it; `Io` when the folder holds something or cannot be written.
+#[uniffi::export(default(key = None))]
+pub fn import_profile(archive: String, passphrase: String, folder: String, key: Option<Vec<u8>>) -> Result<()> {
+    Profile::import(Path::new(&archive), &passphrase, Path::new(&folder), &key_source(key)?)?;
+    Ok(())
 }

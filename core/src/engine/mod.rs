@@ -10,7 +10,7 @@ mod worker;
 
 use std::fmt;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -19,6 +19,7 @@ pub use cancel::CancelToken;
 pub use serving::Prompt;
 
 use crate::adapter::Adapter;
+use crate::adapter::merge::{MergeOptions, MergeReport, MergeStage, merge};
 use crate::device::DeviceChoice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::eval::{Evaluation, evaluate};
@@ -27,7 +28,7 @@ use crate::history::{History, Removed, Selection};
 use crate::model::Model;
 use crate::personalize::{self, LearnEvent, LearnReport, LearnSettings, Place};
 use crate::policy::DutyCycle;
-use crate::profile::{EraseReport, KeySource, Profile, erase};
+use crate::profile::{EraseReport, KeySource, Profile};
 use crate::registry::Registry;
 use crate::train::{TextRow, TrainingData};
 
@@ -135,7 +136,7 @@ impl Engine {
     /// When the profile cannot be opened, or not with this key.
     pub fn open(options: EngineOptions) -> Result<Self> {
         let profile = Arc::new(Profile::create(&options.profile, &options.key)?);
-        let registry = Registry::open(&profile.adapters()?, profile.key())?;
+        let registry = profile.registry()?;
         let duty = options.cpu_share.map(DutyCycle::new).transpose()?;
         let queue = Arc::new(Queue::default());
         let worker = Worker::new(options, duty, registry.clone(), Arc::clone(&queue));
@@ -169,12 +170,17 @@ impl Engine {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the person wrote.
+    /// The profile, with what needs no model: it outlives [`Engine::close`], but not [`Engine::erase`].
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// What the person wrote; usable for as long as the profile is.
     pub fn history(&self) -> &History {
         self.profile.history()
     }
 
-    /// The adapters.
+    /// The adapters; usable for as long as the profile is.
     pub fn adapters(&self) -> &Registry {
         &self.registry
     }
@@ -186,6 +192,22 @@ impl Engine {
     /// When the disk refuses.
     pub fn remove_from_history(&self, selection: &Selection) -> Result<Removed> {
         personalize::remove_from_history(&self.profile, selection)
+    }
+
+    /// The same for the whole history.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn clear_history(&self) -> Result<Removed> {
+        personalize::clear_history(&self.profile)
+    }
+
+    /// Deletes an adapter version and what the history's ledger has of it; where it was in use, the base alone is.
+    ///
+    /// # Errors
+    /// When there is no such version, or the disk refuses.
+    pub fn delete_adapter(&self, version: u32) -> Result<()> {
+        personalize::delete_adapter(&self.profile, version)
     }
 
     /// Learns from the history: trains, measures, asks the gate. Goes on where an earlier call was paused or killed.
@@ -200,7 +222,7 @@ impl Engine {
         cancel: &CancelToken,
         on_event: &mut dyn FnMut(LearnEvent),
     ) -> Result<LearnOutcome> {
-        let _lock = self.profile.lock_training()?;
+        let lock = self.profile.lock_training()?;
         let (profile, registry, folder) =
             (Arc::clone(&self.profile), self.registry.clone(), self.profile.checkpoints()?);
         let (settings, cancel, state) = (settings.clone(), cancel.clone(), Arc::clone(&self.state));
@@ -210,7 +232,8 @@ impl Engine {
             let place = Place { history: profile.history(), registry: &registry, folder: &folder, key: profile.key() };
             let outcome = learn(worker, &place, &settings, &cancel, &events, &state);
             *state.lock().unwrap_or_else(PoisonError::into_inner) = EngineState::Idle;
-            drop(events);
+            // Before the caller hears of the end: what they do then may train again, or erase.
+            drop((lock, events));
             drop(reply.send(outcome));
         }))?;
         heard.into_iter().for_each(on_event);
@@ -277,6 +300,43 @@ impl Engine {
         })
     }
 
+    /// Writes the base with a version at its strength merged in as a model folder, unsealed, which appears whole or not at
+    /// all; `on_progress` is told of what is done and of how much in all, on the calling thread.
+    ///
+    /// # Errors
+    /// When there is no such version, rounding would swallow too much of it, something lies at `destination`, the disk
+    /// refuses, or it was cancelled.
+    pub fn merge(
+        &self,
+        version: u32,
+        destination: &Path,
+        options: MergeOptions,
+        cancel: &CancelToken,
+        on_progress: &mut dyn FnMut(MergeStage, u64, u64),
+    ) -> Result<MergeReport> {
+        let (destination, cancel, registry) = (destination.to_owned(), cancel.clone(), self.registry.clone());
+        let (progress, heard) = channel();
+        let (reply, answer) = channel();
+        self.queue.add_task(Box::new(move |worker| {
+            let merged = worker.model().and_then(|model| {
+                let adapter = registry.load(version, &model)?;
+                worker.long_work(
+                    move || cancel.is_cancelled(),
+                    |session| {
+                        // A caller that has gone does not want to know.
+                        merge(session, &adapter, &destination, options, |stage, done, all| {
+                            let _ = progress.send((stage, done, all));
+                        })
+                    },
+                )
+            });
+            drop(progress);
+            drop(reply.send(merged));
+        }))?;
+        heard.into_iter().for_each(|(stage, done, all)| on_progress(stage, done, all));
+        received(&answer)
+    }
+
     /// Gives the model's memory back; a training under way pauses. The next call opens the model again.
     ///
     /// # Errors
@@ -285,25 +345,27 @@ impl Engine {
         self.queue.unload()
     }
 
-    /// Ends all work, waits for it and frees the model. A training under way leaves a checkpoint. Later calls fail.
+    /// Ends all work, waits for it and frees the model. A training under way leaves a checkpoint. Later calls that need
+    /// the model fail; history and adapters need none, and stay usable.
     pub fn close(&self) {
         self.queue.close();
-        let thread = self.worker.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread.filter(|thread| thread.thread().id() != thread::current().id()) {
+        // Locked until the worker has ended: whoever else closes waits for that too.
+        let mut worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = worker.take() {
             // A worker that panicked has nothing left to free.
             drop(thread.join());
         }
     }
 
-    /// Closes the engine and erases the profile: key, history, checkpoints, adapters.
+    /// Closes the engine and erases the profile: key, history, checkpoints, adapters. Every later call on engine,
+    /// history and adapters ends with [`ErrorKind::Closed`].
     ///
     /// # Errors
-    /// When a file cannot be removed.
-    pub fn erase(self) -> Result<EraseReport> {
+    /// As [`Profile::erase`]: [`ErrorKind::TrainingBusy`] while another process trains; the engine is closed then, and
+    /// nothing erased.
+    pub fn erase(&self) -> Result<EraseReport> {
         self.close();
-        let folder = self.profile.folder().to_owned();
-        drop(self);
-        erase(&folder)
+        self.profile.erase()
     }
 
     /// Has the worker do a task that sends its result, and waits for it.

@@ -4,6 +4,7 @@
 //! between two of its pieces.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -75,8 +76,13 @@ impl Queue {
 
     /// Ends all work; what still waits is refused.
     pub fn close(&self) {
-        self.lock().closing = true;
+        let mut waiting = self.lock();
+        waiting.closing = true;
+        // Dropped unlocked: a task's own drop may take its time. Whoever waits for one hears that it is gone.
+        let refused = (mem::take(&mut waiting.answers), mem::take(&mut waiting.tasks));
         self.changed.notify_all();
+        drop(waiting);
+        drop(refused);
     }
 
     pub fn is_closing(&self) -> bool {

@@ -81,6 +81,9 @@ pub struct ModelFiles {
     parts: Parts,
 }
 
+const WHAT_A_MODEL_IS: &str =
+    "check the path: a model is a folder with config.json, tokenizer.json and model.safetensors, or a GGUF file";
+
 impl ModelFiles {
     /// Opens a Hugging Face or MLX folder, a GGUF file, or a folder that holds one GGUF file. Nothing is copied: a
     /// model of a gigabyte opens at once.
@@ -88,7 +91,7 @@ impl ModelFiles {
     /// # Errors
     /// When a file is missing, broken or contradicts itself, or the model is of an unknown kind.
     pub fn open(path: &Path) -> Result<Self> {
-        let metadata = std::fs::metadata(path).map_err(|cause| Error::io(path, &cause))?;
+        let metadata = std::fs::metadata(path).map_err(|cause| Error::io(path, &cause).with_hint(WHAT_A_MODEL_IS))?;
         if !metadata.is_dir() {
             return Self::open_gguf(path);
         }
@@ -97,9 +100,10 @@ impl ModelFiles {
         }
         match gguf_in(path)?.as_slice() {
             [only] => Self::open_gguf(only),
-            [] => Err(Error::io(&path.join("config.json"), &std::io::ErrorKind::NotFound.into()).with_hint(
-                "a model is a folder with config.json, tokenizer.json and model.safetensors, or a GGUF file",
-            )),
+            [] => {
+                Err(Error::io(&path.join("config.json"), &std::io::ErrorKind::NotFound.into())
+                    .with_hint(WHAT_A_MODEL_IS))
+            }
             [first, ..] => Err(Error::bad_file(path, "folder", "holds several GGUF files")
                 .with_hint(format!("name one, such as {}", first.display()))),
         }

@@ -38,15 +38,15 @@ impl History {
     /// # Errors
     /// When the database cannot be read.
     pub fn learnable(&self, split: Split) -> Result<Learnable> {
-        let begin = || -> Result<_, Fault> {
+        // Under the history's own connection: once that is closed, none is opened any more.
+        let (connection, revision) = self.read(|_| {
             let connection = database::connect(&self.path)?;
             database::configure(&connection, &self.path)?;
             connection.execute_batch("BEGIN")?;
             // The first read fixes what the transaction sees.
             let revision = settings::number(&connection, settings::REVISION)?.unwrap_or(0).cast_unsigned();
             Ok((connection, revision))
-        };
-        let (connection, revision) = begin().map_err(|fault| fault.at(&self.path))?;
+        })?;
         Ok(Learnable {
             path: self.path.clone(),
             connection,

@@ -11,11 +11,14 @@ use super::remove::Reason;
 use super::sample::SampleId;
 use crate::error::{Error, ErrorKind, Result};
 
+/// A version's number, which its column keeps as text.
+const NUMBER: &str = "CAST(name AS INTEGER)";
+
 /// An adapter version and what became of the samples that it learned from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LearnedVersion {
-    /// The name that it was recorded under.
-    pub version: String,
+    /// Its number in the registry.
+    pub version: u32,
     /// How many samples it learned from.
     pub samples: u64,
     /// How many of them were removed since, because somebody asked: above zero, the version is marked.
@@ -30,7 +33,7 @@ impl History {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub fn record_learning(&self, version: &str, samples: impl IntoIterator<Item = SampleId>) -> Result<()> {
+    pub fn record_learning(&self, version: u32, samples: impl IntoIterator<Item = SampleId>) -> Result<()> {
         self.write(|transaction| {
             forget(transaction, version)?;
             let sql = "INSERT INTO versions (name, samples, removed, expired) VALUES (?1, 0, 0, 0)";
@@ -58,7 +61,7 @@ impl History {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub fn forget_version(&self, version: &str) -> Result<bool> {
+    pub fn forget_version(&self, version: u32) -> Result<bool> {
         self.write(|transaction| forget(transaction, version))
     }
 
@@ -66,10 +69,10 @@ impl History {
     ///
     /// # Errors
     /// `BadOption` for a version that was never recorded.
-    pub fn learned_from(&self, version: &str) -> Result<Vec<SampleId>> {
+    pub fn learned_from(&self, version: u32) -> Result<Vec<SampleId>> {
         self.read(|connection| {
             let id = id(connection, version)?.ok_or_else(|| {
-                Error::new(ErrorKind::BadOption, format!("the ledger knows no adapter version {version:?}"))
+                Error::new(ErrorKind::BadOption, format!("the ledger knows no adapter version {version}"))
             })?;
             let mut statement =
                 connection.prepare_cached("SELECT sample FROM learned WHERE version = ?1 ORDER BY sample")?;
@@ -96,7 +99,7 @@ impl History {
 }
 
 fn versions(connection: &Connection, condition: &str) -> Result<Vec<LearnedVersion>, Fault> {
-    let sql = format!("SELECT name, samples, removed, expired FROM versions WHERE {condition} ORDER BY id");
+    let sql = format!("SELECT {NUMBER}, samples, removed, expired FROM versions WHERE {condition} ORDER BY id");
     let mut statement = connection.prepare(&sql)?;
     let rows = statement.query_map([], |row| {
         let count = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
@@ -105,12 +108,12 @@ fn versions(connection: &Connection, condition: &str) -> Result<Vec<LearnedVersi
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn id(connection: &Connection, version: &str) -> Result<Option<i64>, Fault> {
+fn id(connection: &Connection, version: u32) -> Result<Option<i64>, Fault> {
     let mut statement = connection.prepare_cached("SELECT id FROM versions WHERE name = ?1")?;
     Ok(statement.query_row([version], |row| row.get(0)).optional()?)
 }
 
-fn forget(connection: &Connection, version: &str) -> Result<bool, Fault> {
+fn forget(connection: &Connection, version: u32) -> Result<bool, Fault> {
     let Some(id) = id(connection, version)? else { return Ok(false) };
     connection.execute("DELETE FROM learned WHERE version = ?1", [id])?;
     connection.execute("DELETE FROM versions WHERE id = ?1", [id])?;
@@ -118,26 +121,28 @@ fn forget(connection: &Connection, version: &str) -> Result<bool, Fault> {
 }
 
 /// Takes a sample that goes out of the ledger; the versions that learned from it, where somebody asked for its removal.
-pub(super) fn mark(connection: &Connection, sample: i64, reason: Reason) -> Result<Vec<String>, Fault> {
+pub(super) fn mark(connection: &Connection, sample: i64, reason: Reason) -> Result<Vec<u32>, Fault> {
     let mut statement = connection.prepare_cached("DELETE FROM learned WHERE sample = ?1 RETURNING version")?;
     let versions: Vec<i64> = statement.query_map([sample], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    let sql = match reason {
-        Reason::Request => "UPDATE versions SET removed = removed + 1 WHERE id = ?1 RETURNING name",
-        Reason::Retention => "UPDATE versions SET expired = expired + 1 WHERE id = ?1 RETURNING name",
+    let column = match reason {
+        Reason::Request => "removed",
+        Reason::Retention => "expired",
     };
-    let mut update = connection.prepare_cached(sql)?;
-    let names = versions.iter().map(|version| update.query_row([version], |row| row.get(0)));
-    let names = names.collect::<Result<Vec<String>, _>>()?;
-    Ok(if reason == Reason::Request { names } else { Vec::new() })
+    let sql = format!("UPDATE versions SET {column} = {column} + 1 WHERE id = ?1 RETURNING {NUMBER}");
+    let mut update = connection.prepare_cached(&sql)?;
+    let numbers = versions.iter().map(|version| update.query_row([version], |row| row.get(0)));
+    let numbers = numbers.collect::<Result<Vec<u32>, _>>()?;
+    Ok(if reason == Reason::Request { numbers } else { Vec::new() })
 }
 
 /// The same for all samples at once.
-pub(super) fn mark_all(connection: &Connection) -> Result<Vec<String>, Fault> {
+pub(super) fn mark_all(connection: &Connection) -> Result<Vec<u32>, Fault> {
     connection.execute_batch(
         "UPDATE versions SET removed = removed + (SELECT count(*) FROM learned WHERE version = versions.id);
          DELETE FROM learned;",
     )?;
-    let mut statement = connection.prepare("SELECT name FROM versions WHERE removed > 0 ORDER BY name")?;
-    let names = statement.query_map(params![], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    Ok(names)
+    let sql = format!("SELECT {NUMBER} AS number FROM versions WHERE removed > 0 ORDER BY number");
+    let mut statement = connection.prepare(&sql)?;
+    let numbers = statement.query_map(params![], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(numbers)
 }

@@ -43,6 +43,7 @@ pub use retention::Retention;
 pub use sample::{Added, ClusterId, LearnableSample, NewSample, Origin, SampleId, Split, StoredSample};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::profile::erased;
 use crate::seal::{Key, KeyedHash, Purpose, RecordCipher};
 use database::Fault;
 use near::Shingler;
@@ -50,7 +51,8 @@ use near::Shingler;
 /// The history of one person. Any number of threads may share one, and any number of processes may open the same file.
 pub struct History {
     path: PathBuf,
-    connection: Mutex<Connection>,
+    /// None once the profile is erased.
+    connection: Mutex<Option<Connection>>,
     secrets: Secrets,
     /// Whether this process left the write-ahead log uncut after a removal.
     pending: AtomicBool,
@@ -87,7 +89,7 @@ impl History {
         let pending = pending.map_err(|cause| Fault::from(cause).at(path))?.unwrap_or(0) != 0;
         let history = Self {
             path: path.to_owned(),
-            connection: Mutex::new(connection),
+            connection: Mutex::new(Some(connection)),
             secrets,
             pending: AtomicBool::new(pending),
         };
@@ -120,18 +122,23 @@ impl History {
         self.read(|connection| Ok(connection.execute("VACUUM INTO ?1", [name]).map(drop)?))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Connection> {
+    /// Closes the database, once a call under way on another thread has ended; later ones are refused.
+    pub(crate) fn close(&self) {
+        drop(self.lock().take());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Connection>> {
         // A panic elsewhere leaves no transaction behind: they roll back when dropped.
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T> {
-        work(&self.lock()).map_err(|fault| fault.at(&self.path))
+        work(self.lock().as_ref().ok_or_else(erased)?).map_err(|fault| fault.at(&self.path))
     }
 
     /// Runs `work` in a transaction that no other process writes beside; all of it is durable on return, or nothing.
     fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>) -> Result<T> {
-        write(&mut self.lock(), work).map_err(|fault| fault.at(&self.path))
+        write(self.lock().as_mut().ok_or_else(erased)?, work).map_err(|fault| fault.at(&self.path))
     }
 
     /// Cuts the write-ahead log if an earlier removal could not.

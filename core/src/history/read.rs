@@ -48,12 +48,7 @@ impl History {
     /// When the database cannot be read or is damaged.
     pub fn stats(&self) -> Result<Stats> {
         // One transaction, so that the figures belong together.
-        let connection = self.lock();
-        let figures = connection
-            .unchecked_transaction()
-            .map_err(Fault::from)
-            .and_then(|transaction| stats(&transaction, &self.secrets.cipher));
-        figures.map_err(|fault| fault.at(&self.path))
+        self.read(|connection| stats(&*connection.unchecked_transaction()?, &self.secrets.cipher))
     }
 
     /// Up to `limit` samples, latest added first; `before` is the last of the page before, none for the first page.

@@ -48,7 +48,7 @@ pub struct Removed {
     /// Texts of which no message is left.
     pub samples: u64,
     /// Adapter versions that learned from a text that has gone.
-    pub marked: Vec<String>,
+    pub marked: Vec<u32>,
     /// Whether traces remain in the write-ahead log, because another process was reading. It is cut with the next call
     /// that adds or removes, the next opening, or [`History::finish_removal`].
     pub pending: bool,
@@ -110,7 +110,7 @@ impl History {
         })?;
         if removed.messages > 0 {
             // Gives the file's room back; where a reader forbids it, the room is used again later.
-            let _ = self.lock().execute_batch("VACUUM");
+            let _ = self.read(|connection| Ok(connection.execute_batch("VACUUM")?));
         }
         self.finish(removed)
     }

@@ -161,7 +161,7 @@ pub(crate) fn learn(
             Some(known) => known.version,
             None => place.registry.add(&adapter, session.model(), Origin::Trained, as_json(&report)?)?,
         };
-        place.history.record_learning(&version.to_string(), selection.learned_from())?;
+        place.history.record_learning(version, selection.learned_from())?;
         place.registry.activate(Some(version))?;
         report.version = Some(version);
     }

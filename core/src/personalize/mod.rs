@@ -19,4 +19,4 @@ pub(crate) use course::{Place, learn};
 pub use events::{DropReason, LearnEvent};
 pub use report::LearnReport;
 pub use settings::LearnSettings;
-pub use upkeep::{is_paused, last_report, remove_from_history};
+pub use upkeep::{clear_history, delete_adapter, is_paused, last_report, remove_from_history};

@@ -1,9 +1,11 @@
 //! What a training on the history came to.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::device::DeviceInfo;
 use crate::gate::Verdict;
+use crate::registry::Version;
 use crate::train::TrainingSummary;
 
 /// The report of a training that went through the gate.
@@ -36,6 +38,13 @@ pub struct LearnReport {
 }
 
 impl LearnReport {
+    /// What the training that made a version reported; nothing for a version from elsewhere.
+    pub fn of(version: &Version) -> Option<Self> {
+        let report: Self = serde_json::from_value(Value::Object(version.report.clone())).ok()?;
+        // It was written before the version had its number.
+        Some(Self { version: Some(version.version), ..report })
+    }
+
     /// The report on a history that was not learned from.
     pub(super) fn unfit(verdict: Verdict, device: &DeviceInfo) -> Self {
         Self {

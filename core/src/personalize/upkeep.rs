@@ -5,9 +5,8 @@ use super::course::forget_progress;
 use super::records::Records;
 use super::report::LearnReport;
 use crate::error::Result;
-use crate::history::{Removed, Selection};
+use crate::history::{History, Removed, Selection};
 use crate::profile::Profile;
-use crate::registry::Registry;
 
 /// Removes from the history, and with it all that a training under way has kept of it; adapter versions that learned from
 /// what was removed are marked.
@@ -15,12 +14,35 @@ use crate::registry::Registry;
 /// # Errors
 /// When the disk refuses.
 pub fn remove_from_history(profile: &Profile, selection: &Selection) -> Result<Removed> {
-    let removed = profile.history().remove(selection)?;
+    forget_removed(profile, |history| history.remove(selection))
+}
+
+/// The same for the whole history. Exclusions, the retention cap and the ledger stay.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn clear_history(profile: &Profile) -> Result<Removed> {
+    forget_removed(profile, History::clear)
+}
+
+fn forget_removed(profile: &Profile, remove: impl FnOnce(&History) -> Result<Removed>) -> Result<Removed> {
+    let _inside = profile.enter()?;
+    let removed = remove(profile.history())?;
     forget_progress(&profile.checkpoints()?, profile.key())?;
     let touched = profile.history().versions_touched_by_removed()?;
-    let versions: Vec<u32> = touched.iter().filter_map(|learned| learned.version.parse().ok()).collect();
-    Registry::open(&profile.adapters()?, profile.key())?.mark_learned_from_removed(&versions)?;
+    let versions: Vec<u32> = touched.iter().map(|learned| learned.version).collect();
+    profile.registry()?.mark_learned_from_removed(&versions)?;
     Ok(removed)
+}
+
+/// Deletes an adapter version, and with it what the history's ledger has of it; where it was in use, the base alone is.
+///
+/// # Errors
+/// When there is no such version, or the disk refuses.
+pub fn delete_adapter(profile: &Profile, version: u32) -> Result<()> {
+    let _inside = profile.enter()?;
+    profile.registry()?.delete(version)?;
+    profile.history().forget_version(version).map(drop)
 }
 
 /// The report of the last training that came to its end.
@@ -28,6 +50,7 @@ pub fn remove_from_history(profile: &Profile, selection: &Selection) -> Result<R
 /// # Errors
 /// When it cannot be read.
 pub fn last_report(profile: &Profile) -> Result<Option<LearnReport>> {
+    let _inside = profile.enter()?;
     Ok(Records::open(&profile.checkpoints()?, profile.key())?.last()?.map(|last| last.report))
 }
 
@@ -36,5 +59,6 @@ pub fn last_report(profile: &Profile) -> Result<Option<LearnReport>> {
 /// # Errors
 /// When the folder cannot be read.
 pub fn is_paused(profile: &Profile) -> Result<bool> {
+    let _inside = profile.enter()?;
     Ok(Checkpoints::open(&profile.checkpoints()?, profile.key())?.exist())
 }

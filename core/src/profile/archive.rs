@@ -71,6 +71,7 @@ impl Profile {
     }
 
     pub(super) fn export_at(&self, archive: &Path, passphrase: &str, cost: Cost) -> Result<Archived> {
+        let _inside = self.enter()?;
         let salt = random_bytes()?;
         let key = derive(passphrase, salt, cost, archive)?;
         // Adapters and checkpoints stand still meanwhile.

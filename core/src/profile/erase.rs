@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{ADAPTERS, CACHE, CHECKPOINTS, HISTORY, KEY, MARK, TRAINING_LOCK, is_profile, lock};
+use super::lock::{self, FileLock};
+use super::{ADAPTERS, CACHE, CHECKPOINTS, HISTORY, KEY, MARK, Profile, TRAINING_LOCK, is_profile};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::staged::{parent_of, sync_folder};
 use crate::seal::random_bytes;
@@ -51,7 +52,7 @@ impl EraseReport {
 /// Erases the profile in `folder`. It needs neither key nor model, and takes damaged profiles and what an interrupted
 /// erasure left. The key is overwritten and removed first: from then on nothing of the profile opens, not even with the
 /// app's own key. (On flash memory the system may keep the old copy of an overwritten block; where the app's key is in
-/// a key store, destroy that too.) Close the profile in this process before.
+/// a key store, destroy that too.) A profile that is open in this process is erased by [`Profile::erase`] instead.
 ///
 /// # Errors
 /// `Io` when there is no profile or something cannot be removed (everything else is, and the message names it);
@@ -61,43 +62,77 @@ pub fn erase(folder: &Path) -> Result<EraseReport> {
         let message = format!("{}: no profile is here", folder.display());
         return Err(Error::new(ErrorKind::Io, message).with_hint("check the path; nothing was erased"));
     }
-    // Made where it is missing: it stays to the last, so that an interrupted erasure can be repeated.
-    let mark = lock::take(&folder.join(MARK), Duration::ZERO);
-    // A lock that cannot be taken for another reason than that it is held stops no erasure.
-    let training = lock::take(&folder.join(TRAINING_LOCK), Duration::ZERO);
-    if matches!(training, Ok(None)) {
-        let message = format!("{}: a training is running on this profile", folder.display());
-        return Err(Error::new(ErrorKind::TrainingBusy, message).with_hint("cancel it first"));
+    Locks::take(folder)?.erase(folder)
+}
+
+impl Profile {
+    /// Erases the profile as [`erase`] does. It waits for the calls under way on other threads, of the history and the
+    /// registry too; all later ones are refused, and no file comes back.
+    ///
+    /// # Errors
+    /// `TrainingBusy` while a training runs: nothing has happened then. `Closed` when it was erased already. `Io` when
+    /// something cannot be removed: the profile is closed all the same, and [`erase`] takes what is left.
+    pub fn erase(&self) -> Result<EraseReport> {
+        let locks = {
+            let _inside = self.enter()?;
+            Locks::take(&self.folder)?
+        };
+        self.door.shut()?;
+        self.history.close();
+        locks.erase(&self.folder)
     }
-    let mut erasure = Erasure { report: EraseReport::default(), failed: None };
-    let unfinished = unfinished_imports(folder)?;
-    for home in unfinished.iter().map(PathBuf::as_path).chain([folder]) {
-        erasure.key(&home.join(KEY));
+}
+
+/// What keeps other processes from making or training the profile meanwhile. A lock that cannot be taken for another
+/// reason than that it is held stops no erasure.
+struct Locks {
+    mark: Result<Option<FileLock>>,
+    training: Result<Option<FileLock>>,
+}
+
+impl Locks {
+    fn take(folder: &Path) -> Result<Self> {
+        // Made where it is missing: it stays to the last, so that an interrupted erasure can be repeated.
+        let mark = lock::take(&folder.join(MARK), Duration::ZERO);
+        let training = lock::take(&folder.join(TRAINING_LOCK), Duration::ZERO);
+        if matches!(training, Ok(None)) {
+            let message = format!("{}: a training is running on this profile", folder.display());
+            return Err(Error::new(ErrorKind::TrainingBusy, message).with_hint("cancel it first"));
+        }
+        Ok(Self { mark, training })
     }
-    for home in &unfinished {
-        erasure.remove(home, |report| &mut report.temporary);
+
+    fn erase(self, folder: &Path) -> Result<EraseReport> {
+        let mut erasure = Erasure { report: EraseReport::default(), failed: None };
+        let unfinished = unfinished_imports(folder)?;
+        for home in unfinished.iter().map(PathBuf::as_path).chain([folder]) {
+            erasure.key(&home.join(KEY));
+        }
+        for home in &unfinished {
+            erasure.remove(home, |report| &mut report.temporary);
+        }
+        erasure.content(folder)?;
+        drop(self.training);
+        erasure.remove(&folder.join(TRAINING_LOCK), |report| &mut report.temporary);
+        let Erasure { mut report, failed } = erasure;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        drop(self.mark);
+        let mut last = Erasure { report: EraseReport::default(), failed: None };
+        last.remove(&folder.join(MARK), |report| &mut report.temporary);
+        report.temporary.files += last.report.temporary.files;
+        if let Some(error) = last.failed {
+            return Err(error);
+        }
+        if report.left.is_empty() {
+            fs::remove_dir(folder).map_err(|cause| Error::io(folder, &cause))?;
+            sync_folder(parent_of(folder)?)?;
+        } else {
+            sync_folder(folder)?;
+        }
+        Ok(report)
     }
-    erasure.content(folder)?;
-    drop(training);
-    erasure.remove(&folder.join(TRAINING_LOCK), |report| &mut report.temporary);
-    let Erasure { mut report, failed } = erasure;
-    if let Some(error) = failed {
-        return Err(error);
-    }
-    drop(mark);
-    let mut last = Erasure { report: EraseReport::default(), failed: None };
-    last.remove(&folder.join(MARK), |report| &mut report.temporary);
-    report.temporary.files += last.report.temporary.files;
-    if let Some(error) = last.failed {
-        return Err(error);
-    }
-    if report.left.is_empty() {
-        fs::remove_dir(folder).map_err(|cause| Error::io(folder, &cause))?;
-        sync_folder(parent_of(folder)?)?;
-    } else {
-        sync_folder(folder)?;
-    }
-    Ok(report)
 }
 
 /// An erasure goes on after a failure and tells the first in the end.

@@ -16,6 +16,7 @@
 //! makes erasure certain, but **not against somebody who holds the folder**.
 
 mod archive;
+mod door;
 mod erase;
 mod key_file;
 pub(crate) mod lock;
@@ -26,6 +27,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use archive::Archived;
+pub(crate) use door::{Door, Inside, erased};
 pub use erase::{EraseReport, Erased, erase};
 pub use key_file::KeySource;
 pub use lock::TrainingLock;
@@ -33,6 +35,7 @@ pub use lock::TrainingLock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::staged::refuse_occupied;
 use crate::history::History;
+use crate::registry::Registry;
 use crate::seal::Key;
 
 const KEY: &str = "key";
@@ -43,12 +46,14 @@ const CACHE: &str = "cache";
 const MARK: &str = "idiolect.lock";
 const TRAINING_LOCK: &str = "training.lock";
 
-/// An open profile. Any number of threads and processes may have one open.
+/// An open profile. Any number of threads and processes may have one open. Once [`Profile::erase`] began, every call on
+/// it, its history and its registry ends with [`ErrorKind::Closed`].
 #[derive(Debug)]
 pub struct Profile {
     folder: PathBuf,
     key: Key,
     history: History,
+    door: Door,
 }
 
 impl Profile {
@@ -66,7 +71,7 @@ impl Profile {
             Error::bad_file(&folder.join(KEY), "key", "missing").with_hint("what it sealed cannot be read without it")
         })?;
         let history = History::open(&folder.join(HISTORY), &key)?;
-        Ok(Self { folder: folder.to_owned(), key, history })
+        Ok(Self { folder: folder.to_owned(), key, history, door: Door::default() })
     }
 
     /// Makes a profile in `folder` and opens it. Several processes may do so at once: they end up with the same one.
@@ -104,6 +109,14 @@ impl Profile {
         &self.history
     }
 
+    /// The adapters.
+    ///
+    /// # Errors
+    /// When their folder cannot be made, or their index is damaged.
+    pub fn registry(&self) -> Result<Registry> {
+        Registry::behind(self.door.clone(), &self.adapters()?, &self.key)
+    }
+
     /// The folder of the adapters, made if it is missing.
     ///
     /// # Errors
@@ -133,13 +146,23 @@ impl Profile {
     /// # Errors
     /// `TrainingBusy` when another process, or another part of this one, holds it.
     pub fn lock_training(&self) -> Result<TrainingLock> {
+        let _inside = self.door.enter()?;
         TrainingLock::take(&self.folder)
     }
 
+    /// For a piece of work in the folder: nothing is erased before it ends.
+    pub(crate) fn enter(&self) -> Result<Inside<'_>> {
+        self.door.enter()
+    }
+
     fn subfolder(&self, name: &str) -> Result<PathBuf> {
+        let _inside = self.door.enter()?;
         let path = self.folder.join(name);
-        make_private_folder(&path)?;
-        Ok(path)
+        // Not the profile's own folder: where another process erased that, it stays away.
+        match private_folders().create(&path) {
+            Err(cause) if !path.is_dir() => Err(Error::io(&path, &cause)),
+            _ => Ok(path),
+        }
     }
 }
 
@@ -162,9 +185,12 @@ fn make_private(folder: &Path) -> Result<()> {
 
 /// A folder, with those above it, that only its owner can enter.
 fn make_private_folder(path: &Path) -> Result<()> {
+    private_folders().recursive(true).create(path).map_err(|cause| Error::io(path, &cause))
+}
+
+fn private_folders() -> fs::DirBuilder {
     let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|cause| Error::io(path, &cause))
+    builder
 }

@@ -17,7 +17,7 @@ pub use index::{Origin, RegistryState, Version};
 use crate::adapter::Adapter;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Model;
-use crate::profile::lock;
+use crate::profile::{Door, lock};
 use crate::seal::{Key, Purpose, read_sealed, write_sealed};
 
 const INDEX: &str = "index";
@@ -28,16 +28,25 @@ const LOCK: &str = "lock";
 pub struct Registry {
     folder: PathBuf,
     key: Key,
+    door: Door,
 }
 
 impl Registry {
-    /// The registry in `folder`, which is made where it is missing.
+    /// The registry in `folder`, which is made where it is missing. That of a profile is [`Profile::registry`]: it is
+    /// closed when the profile is erased.
+    ///
+    /// [`Profile::registry`]: crate::profile::Profile::registry
     ///
     /// # Errors
     /// When the folder cannot be made, the key is another one, or the index is damaged.
     pub fn open(folder: &Path, key: &Key) -> Result<Self> {
         fs::create_dir_all(folder).map_err(|cause| Error::io(folder, &cause))?;
-        let registry = Self { folder: folder.to_owned(), key: key.clone() };
+        Self::behind(Door::default(), folder, key)
+    }
+
+    /// The registry in a folder of a profile that is entered through `door`.
+    pub(crate) fn behind(door: Door, folder: &Path, key: &Key) -> Result<Self> {
+        let registry = Self { folder: folder.to_owned(), key: key.clone(), door };
         registry.state().map(|_| registry)
     }
 
@@ -46,6 +55,7 @@ impl Registry {
     /// # Errors
     /// When the index cannot be read, or the key is another one.
     pub fn state(&self) -> Result<RegistryState> {
+        let _inside = self.door.enter()?;
         let path = self.folder.join(INDEX);
         if !path.exists() {
             return Ok(RegistryState::default());
@@ -84,6 +94,7 @@ impl Registry {
     /// # Errors
     /// When there is no such version, it is damaged, or it was made for another base.
     pub fn load(&self, version: u32, model: &Model) -> Result<Adapter> {
+        let _inside = self.door.enter()?;
         let strength = self.state()?.version(version)?.strength;
         let name = file_name(version);
         let bytes = read_sealed(&self.folder.join(&name), &self.key, Purpose::Adapter, &name)?;
@@ -145,11 +156,13 @@ impl Registry {
         })
     }
 
-    /// Deletes a version; where it was in use, the base alone is.
+    /// Deletes a version; where it was in use, the base alone is. What the history's ledger has of it stays: see
+    /// [`delete_adapter`](crate::personalize::delete_adapter).
     ///
     /// # Errors
     /// When there is no such version, or the disk refuses.
     pub fn delete(&self, version: u32) -> Result<()> {
+        let _inside = self.door.enter()?;
         self.update(|state| state.remove(version))?;
         let path = self.folder.join(file_name(version));
         fs::remove_file(&path).map_err(|cause| Error::io(&path, &cause))
@@ -160,6 +173,7 @@ impl Registry {
     /// # Errors
     /// When there is no such version, or something else lies at `destination`.
     pub fn export(&self, version: u32, model: &Model, destination: &Path) -> Result<()> {
+        let _inside = self.door.enter()?;
         let adapter = self.load(version, model)?;
         let report = self.state()?.version(version)?.report.clone();
         match archive::is_archive(destination) {
@@ -173,6 +187,7 @@ impl Registry {
     /// # Errors
     /// When it is damaged, does not fit the model, or an archive holds anything but an adapter's files.
     pub fn import(&self, source: &Path, model: &Model) -> Result<u32> {
+        let _inside = self.door.enter()?;
         let adapter = match archive::is_archive(source) {
             true => archive::read(source, model, &self.folder)?,
             false => Adapter::open(source, model)?,
@@ -182,6 +197,7 @@ impl Registry {
 
     /// Changes the index under its lock.
     fn update<T>(&self, change: impl FnOnce(&mut RegistryState) -> Result<T>) -> Result<T> {
+        let _inside = self.door.enter()?;
         let _lock = lock::wait(&self.folder.join(LOCK))?;
         let mut state = self.state()?;
         let changed = change(&mut state)?;

@@ -31,8 +31,7 @@ impl ProfileArgs {
 
     /// Its adapters.
     pub fn adapters(&self) -> Result<Registry> {
-        let profile = self.open()?;
-        Registry::open(&profile.adapters()?, profile.key())
+        self.open()?.registry()
     }
 }
 

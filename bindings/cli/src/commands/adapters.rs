@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
+use idiolect::personalize::delete_adapter;
 use idiolect::registry::{Origin, Version};
 use idiolect::{Error, ErrorKind, Model, Result};
 use serde::Serialize;
@@ -192,9 +193,9 @@ impl Adapters {
             }
             AdaptersCommand::Merge(merge) => merge.run(output),
             AdaptersCommand::Delete(OneVersion { profile, version }) => {
-                let adapters = profile.adapters()?;
-                adapters.delete(*version)?;
-                output.result(&InUse { active: adapters.state()?.active })
+                let profile = profile.open()?;
+                delete_adapter(&profile, *version)?;
+                output.result(&InUse { active: profile.registry()?.state()?.active })
             }
         }
     }

@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use idiolect::chat_export::{self, ExportedSample};
+use idiolect::chat_export;
 use idiolect::history::{NewSample, SampleId, Selection, read_jsonl, read_lines};
 use idiolect::personalize::remove_from_history;
 use idiolect::{Error, ErrorKind, Result};
@@ -179,7 +179,7 @@ struct RemovedReport {
     messages: u64,
     samples: u64,
     /// Adapter versions that learned from what was removed.
-    marked: Vec<String>,
+    marked: Vec<u32>,
     pending: bool,
 }
 
@@ -187,7 +187,8 @@ impl Display for RemovedReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} messages, {} different texts removed", self.messages, self.samples)?;
         if !self.marked.is_empty() {
-            write!(f, "; adapter versions {} learned from them: train again", self.marked.join(", "))?;
+            let versions = self.marked.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+            write!(f, "; adapter versions {versions} learned from them: train again")?;
         }
         if self.pending {
             write!(f, "; traces stay in the log until another process has stopped reading")?;
@@ -244,15 +245,7 @@ impl Add {
         let name = self.name.as_deref().ok_or_else(missing)?;
         let chat = self.file.file_stem().unwrap_or_default().to_string_lossy();
         let samples = chat_export::samples_of(&chat_export::read(&self.file)?, name, &chat)?;
-        let added = |sample: ExportedSample| NewSample {
-            text: sample.text,
-            context: sample.context,
-            contact: sample.contact,
-            conversation: sample.conversation,
-            timestamp: sample.timestamp,
-            ..NewSample::default()
-        };
-        Ok(samples.into_iter().map(added).collect())
+        Ok(samples.into_iter().map(NewSample::from).collect())
     }
 }
 

@@ -32,8 +32,11 @@ fn a_full_database_refuses_and_keeps_what_it_has() {
     let home = Home::new();
     let history = home.open();
     history.add(&distinct(100)).unwrap();
-    let pages: i64 = history.lock().pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
-    history.lock().pragma_update(None, "max_page_count", pages + 20).unwrap();
+    let held = history.lock();
+    let connection = held.as_ref().unwrap();
+    let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+    connection.pragma_update(None, "max_page_count", pages + 20).unwrap();
+    drop(held);
     let error = fill(&history);
     assert_eq!(error.kind(), ErrorKind::Io);
     assert!(error.message().contains("no room") && error.hint().is_some(), "{error}");

@@ -89,3 +89,18 @@ fn after_an_erasure_nothing_opens_with_the_keys_saved_aside() {
     let new = Profile::create(&folder, &app(1)).unwrap();
     assert_ne!(new.key().as_bytes(), saved.as_bytes());
 }
+
+#[test]
+fn no_other_that_has_it_open_brings_its_folder_back() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("profile");
+    let profile = filled(&folder, &KeySource::Beside);
+    let other = Profile::open(&folder, &KeySource::Beside).unwrap();
+    assert!(profile.erase().unwrap().left.is_empty());
+    for made in [other.adapters(), other.checkpoints(), other.cache()] {
+        assert_eq!(kind(made), Some(ErrorKind::Io));
+    }
+    assert_eq!(kind(other.lock_training()), Some(ErrorKind::Io));
+    assert_eq!(kind(profile.erase()), Some(ErrorKind::Closed));
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
+}

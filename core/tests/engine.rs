@@ -226,14 +226,23 @@ fn adapters_switch_and_strength_zero_is_the_base() {
     assert_eq!(alone.model().unwrap().fingerprint(), made.fingerprint);
     let without = alone.evaluate(&rows, false, &cancel).unwrap().nll;
     assert!((without - with).abs() < 0.1, "{without} {with}");
-    for (what, error) in [
-        ("there already", engine.merge(version, &merged, MergeOptions::default(), &cancel, &mut |_, _, _| {})),
-        (
-            "no such version",
-            engine.merge(9, &home.path().join("x"), MergeOptions::default(), &cancel, &mut |_, _, _| {}),
-        ),
-    ] {
-        assert!(error.is_err(), "{what}");
+    let entries = || fs::read_dir(home.path()).unwrap().count();
+    let before = entries();
+    for stage in stages {
+        let token = CancelToken::new();
+        let mut hear = |at, _, _| {
+            if at == stage {
+                token.cancel();
+            }
+        };
+        let ended = engine.merge(version, &home.path().join("x"), MergeOptions::default(), &token, &mut hear);
+        assert_eq!(ended.unwrap_err().kind(), ErrorKind::Cancelled, "{stage:?}");
+        assert_eq!(entries(), before, "{stage:?}: something was left");
+    }
+    for (version, place, kind) in [(version, "merged", ErrorKind::Io), (9, "x", ErrorKind::BadOption)] {
+        let place = home.path().join(place);
+        let refused = engine.merge(version, &place, MergeOptions::default(), &cancel, &mut |_, _, _| {});
+        assert_eq!(refused.unwrap_err().kind(), kind, "version {version}");
     }
 
     // Deleted, it is not in the history's ledger either.

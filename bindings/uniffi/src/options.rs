@@ -84,3 +84,28 @@ impl TryFrom<EngineOptions> for idiolect::engine::EngineOptions {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_open_is_the_engines_default() {
+        let options = |key| EngineOptions {
+            profile: "profile".into(),
+            model: "model".into(),
+            key,
+            device: None,
+            threads: 0,
+            cpu_share: None,
+        };
+        let defaults = idiolect::engine::EngineOptions::new("profile", "model");
+        let open = idiolect::engine::EngineOptions::try_from(options(None)).unwrap();
+        assert_eq!(format!("{open:?}"), format!("{defaults:?}"));
+        assert_eq!((open.cpu_share, open.lose_device_after), (defaults.cpu_share, defaults.lose_device_after));
+        assert!(matches!(open.key, KeySource::Beside));
+        let sealed = idiolect::engine::EngineOptions::try_from(options(Some(vec![7; 32]))).unwrap();
+        assert!(matches!(sealed.key, KeySource::App(_)));
+        assert!(idiolect::engine::EngineOptions::try_from(options(Some(vec![7; 31]))).is_err());
+    }
+}

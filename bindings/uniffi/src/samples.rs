@@ -268,3 +268,15 @@ pub(crate) fn hidden<'a, 'b>(name: &str, text: &str, f: &'a mut fmt::Formatter<'
     shown.field("text", &format_args!("({} bytes)", text.len()));
     shown
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_open_is_the_engines_default() {
+        let plain = history::NewSample::new("a text");
+        let open = NewSample { origin: None, ..NewSample::from(plain.clone()) };
+        assert_eq!(history::NewSample::from(open), plain);
+    }
+}

@@ -304,8 +304,8 @@ impl Engine {
     /// all; `on_progress` is told of what is done and of how much in all, on the calling thread.
     ///
     /// # Errors
-    /// When there is no such version, rounding would swallow too much of it, something lies at `destination`, the disk
-    /// refuses, or it was cancelled.
+    /// When there is no such version, rounding would swallow too much of it, something lies at `destination`, or the disk
+    /// refuses; [`ErrorKind::Cancelled`] when it was cancelled, memory asked back or the engine closed.
     pub fn merge(
         &self,
         version: u32,
@@ -320,17 +320,21 @@ impl Engine {
         self.queue.add_task(Box::new(move |worker| {
             let merged = worker.model().and_then(|model| {
                 let adapter = registry.load(version, &model)?;
+                let (token, queue) = (cancel.clone(), Arc::clone(&worker.queue));
+                // Most of it is no pass of the session, which would be ended between two pieces.
+                let mut tell = move |stage, done, all| {
+                    // A caller that has gone does not want to know.
+                    let _ = progress.send((stage, done, all));
+                    match token.is_cancelled() || queue.is_closing() || queue.wants_unload() {
+                        true => ControlFlow::Break(()),
+                        false => ControlFlow::Continue(()),
+                    }
+                };
                 worker.long_work(
                     move || cancel.is_cancelled(),
-                    |session| {
-                        // A caller that has gone does not want to know.
-                        merge(session, &adapter, &destination, options, |stage, done, all| {
-                            let _ = progress.send((stage, done, all));
-                        })
-                    },
+                    |session| merge(session, &adapter, &destination, options, &mut tell),
                 )
             });
-            drop(progress);
             drop(reply.send(merged));
         }))?;
         heard.into_iter().for_each(|(stage, done, all)| on_progress(stage, done, all));

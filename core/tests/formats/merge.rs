@@ -1,5 +1,6 @@
 //! What a merge writes of a GGUF file: the blocks that nothing touches repacked exactly, q and k in plain order.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -48,7 +49,7 @@ fn blocks_merge_as_their_values_do() {
         let mut session = Session::new(Arc::clone(&model), DeviceChoice::Cpu).unwrap();
         let options = MergeOptions { max_swallowed, ..MergeOptions::default() };
         let folder = home.path().join("merged");
-        let report = merge(&mut session, &adapter, &folder, options, |_, _, _| ()).unwrap();
+        let report = merge(&mut session, &adapter, &folder, options, |_, _, _| ControlFlow::Continue(())).unwrap();
         let case = format!("type {kind}, {max_swallowed}: {report:?}");
         assert!(report.matrices.iter().all(|matrix| matrix.bits == bits), "{case}");
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -169,6 +170,7 @@ impl Merge {
                 MergeStage::Comparing => (200, "percent: comparing"),
             };
             progress.reach((before + done * 100 / all.max(1)) as usize / 3, 100, what);
+            ControlFlow::Continue(())
         })?;
         drop(progress);
         output.result(&Report::new(self, version, report, started))?;

@@ -33,7 +33,7 @@ pub struct Divergence {
 }
 
 /// Compares `merged` with the session's model under `adapter`, on the same kind of device. `progress` is told of texts
-/// done and texts in all.
+/// done and texts in all; an error of its ends it.
 ///
 /// # Errors
 /// When the device fails.
@@ -41,7 +41,7 @@ pub(super) fn measure(
     session: &mut Session,
     adapter: &Adapter,
     merged: Model,
-    progress: &mut dyn FnMut(u64, u64),
+    progress: &mut dyn FnMut(u64, u64) -> Result<()>,
 ) -> Result<Divergence> {
     let choice = match session.device().kind {
         DeviceKind::Gpu => DeviceChoice::Gpu,
@@ -53,7 +53,7 @@ pub(super) fn measure(
     let mut tokens = Vec::new();
     // A text at a time: logits of a large vocabulary are many.
     for (done, ids) in texts.iter().enumerate() {
-        progress(done as u64, texts.len() as u64);
+        progress(done as u64, texts.len() as u64)?;
         let sequence = std::slice::from_ref(ids);
         let [meant, base, merged] = [
             logits(session, Some(adapter), sequence)?.concat(),
@@ -66,7 +66,7 @@ pub(super) fn measure(
             rows.map(|(at, ((meant, base), merged))| Token::of(meant, base, merged, ids.get(at + 1).copied())),
         );
     }
-    progress(texts.len() as u64, texts.len() as u64);
+    progress(texts.len() as u64, texts.len() as u64)?;
     Ok(summary(&tokens))
 }
 

@@ -8,7 +8,7 @@ use crate::format::ModelFiles;
 use crate::format::import::{Added, Form, Forms, LowRank, half_type, narrow};
 
 /// Chooses the form of every matrix that `added` changes; the others keep their own. `progress` is told of weights done
-/// and weights in all.
+/// and weights in all; an error of its ends it.
 ///
 /// # Errors
 /// When not even the most bits allowed keep what is added to one, or values are not finite.
@@ -16,7 +16,7 @@ pub(super) fn choose(
     files: &ModelFiles,
     added: &Added<'_>,
     options: MergeOptions,
-    progress: &mut dyn FnMut(u64, u64),
+    progress: &mut dyn FnMut(u64, u64) -> Result<()>,
 ) -> Result<(Forms, Vec<MergedMatrix>)> {
     let half = half_type(files)?;
     let mut forms = Forms::kept(files)?;
@@ -50,7 +50,7 @@ pub(super) fn choose(
             fidelity,
         });
         done += added.weights();
-        progress(done as u64, total as u64);
+        progress(done as u64, total as u64)?;
     }
     Ok((forms, merged))
 }

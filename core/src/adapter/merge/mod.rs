@@ -13,6 +13,7 @@ mod forms;
 #[cfg(test)]
 mod tests;
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -99,24 +100,29 @@ impl MergeReport {
 /// Writes the session's model with `adapter` at its strength merged in as a folder at `destination`: every matrix that it
 /// changes is `W + strength·scale·B·A`, in the fewest bits that keep the change; the others keep their own bits, GGUF
 /// blocks repacked exactly. The folder appears whole or not at all. `progress` is told of what is done and of how much in
-/// all.
+/// all, and may end it.
 ///
 /// # Errors
 /// When an option is out of its range, the adapter does not fit the model, not even `max_bits` keep its effect in some
-/// matrix, something lies at the destination, or the disk or the device fails.
+/// matrix, something lies at the destination, or the disk or the device fails; [`ErrorKind::Cancelled`] when `progress`
+/// ended it.
 pub fn merge(
     session: &mut Session,
     adapter: &Adapter,
     destination: &Path,
     options: MergeOptions,
-    mut progress: impl FnMut(MergeStage, u64, u64),
+    mut progress: impl FnMut(MergeStage, u64, u64) -> ControlFlow<()>,
 ) -> Result<MergeReport> {
     options.check()?;
     refuse_occupied(destination)?;
     let model = Arc::clone(session.model());
     adapter.check_fits(&model)?;
     let (files, added) = (model.files(), adapter.added());
-    let mut told = |done, all| progress(MergeStage::Choosing, done, all);
+    let mut tell = |stage, done, all| match progress(stage, done, all) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(Error::new(ErrorKind::Cancelled, "the merge was ended")),
+    };
+    let mut told = |done, all| tell(MergeStage::Choosing, done, all);
     let (forms, matrices) = forms::choose(files, &added, options, &mut told)?;
     let folder = NewFolder {
         files,
@@ -125,8 +131,8 @@ pub fn merge(
         added: &added,
         document_start: model.document_start() || adapter.document_start(),
     };
-    let written = folder.stage(destination, &mut |done, all| progress(MergeStage::Writing, done, all))?;
-    let mut told = |done, all| progress(MergeStage::Comparing, done, all);
+    let written = folder.stage(destination, &mut |done, all| tell(MergeStage::Writing, done, all))?;
+    let mut told = |done, all| tell(MergeStage::Comparing, done, all);
     let divergence = divergence::measure(session, adapter, Model::open(written.path())?, &mut told)?;
     let (fingerprint, bytes) = (written.fingerprint.clone(), written.bytes);
     written.publish()?;

@@ -39,7 +39,7 @@ fn adapter(session: &Session, size: f32) -> Adapter {
 
 fn merged(session: &mut Session, adapter: &Adapter, options: MergeOptions) -> (TempDir, Result<MergeReport>) {
     let home = tempfile::tempdir().unwrap();
-    let report = merge(session, adapter, &home.path().join("merged"), options, |_, _, _| ());
+    let report = merge(session, adapter, &home.path().join("merged"), options, |_, _, _| ControlFlow::Continue(()));
     (home, report)
 }
 
@@ -244,7 +244,7 @@ fn what_cannot_be_merged_leaves_nothing() {
     }
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("precious"), "1").unwrap();
-    let error = merge(&mut session, &sound, home.path(), options, |_, _, _| ()).unwrap_err();
+    let error = merge(&mut session, &sound, home.path(), options, |_, _, _| ControlFlow::Continue(())).unwrap_err();
     assert!(error.message().contains("already there"), "{error}");
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
 }

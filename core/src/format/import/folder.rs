@@ -54,11 +54,12 @@ pub(crate) struct WrittenFolder {
 }
 
 impl NewFolder<'_> {
-    /// Writes everything beside `destination`, and opens it again. `progress` is told of weights done and weights in all.
+    /// Writes everything beside `destination`, and opens it again. `progress` is told of weights done and weights in all;
+    /// an error of its ends it.
     ///
     /// # Errors
     /// When the weights hold NaN, the configuration cannot be said in a `config.json`, or the disk refuses.
-    pub fn stage(&self, destination: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<WrittenFolder> {
+    pub fn stage(&self, destination: &Path, progress: &mut dyn FnMut(u64, u64) -> Result<()>) -> Result<WrittenFolder> {
         let Self { files, tokenizer, forms, .. } = self;
         let config = config::config_json(files, tokenizer, forms)?;
         let staged = StagedFolder::begin(destination)?;

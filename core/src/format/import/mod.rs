@@ -66,7 +66,10 @@ pub fn import(
         added: &Added::new(),
         document_start: files.document_start(),
     };
-    let written = folder.stage(destination, &mut progress)?;
+    let written = folder.stage(destination, &mut |done, all| {
+        progress(done, all);
+        Ok(())
+    })?;
     let (fingerprint, bytes) = (written.fingerprint.clone(), written.bytes);
     written.publish()?;
     let (quantized, unquantized) = forms.quantized();

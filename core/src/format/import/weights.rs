@@ -45,14 +45,14 @@ struct Vector {
 }
 
 /// Writes `model.safetensors`, or shards of at most `shard_bytes` and their index. To the matrices that `added` names
-/// its product is added.
+/// its product is added. An error of `progress` ends it.
 pub(super) fn write(
     files: &ModelFiles,
     forms: &Forms,
     added: &Added<'_>,
     staged: &StagedFolder,
     shard_bytes: usize,
-    progress: &mut dyn FnMut(u64, u64),
+    progress: &mut dyn FnMut(u64, u64) -> Result<()>,
 ) -> Result<()> {
     let vectors = vectors(files, forms)?;
     let mut modules: Vec<Vec<TensorSpec>> = Vec::new();
@@ -94,7 +94,7 @@ pub(super) fn write(
                 }
             }
             done += (rows.len() * matrix.cols()) as u64;
-            progress(done, total);
+            progress(done, total)?;
         }
     }
     shards.finish()

@@ -142,6 +142,49 @@ fn what_was_removed_while_it_trained_is_trained_without() {
 }
 
 #[test]
+fn what_the_cap_takes_does_not_keep_a_training_from_ending() {
+    let cap = |engine: &Engine, messages| {
+        let cap = Retention { max_messages: Some(messages), max_age: None };
+        engine.history().set_retention(cap).unwrap();
+    };
+    // How many of 120 messages the cap leaves; whether the training was paused before; what becomes of its checkpoint.
+    for (left, pause, dropped) in [(30, false, None), (100, true, None), (30, true, Some(DropReason::HistoryExpired))] {
+        let home = tempfile::tempdir().unwrap();
+        let engine = engine(home.path(), 120);
+        let cancel = CancelToken::new();
+        let outcome = engine.train(&settings(8), &cancel, &mut |event| {
+            if matches!(event, LearnEvent::Step(ref report) if report.step == 2) {
+                cap(&engine, left);
+                if pause {
+                    cancel.cancel();
+                }
+            }
+        });
+        let mut drops = None;
+        let report = match outcome.unwrap() {
+            LearnOutcome::Finished(report) if !pause => report,
+            LearnOutcome::Paused(PauseReason::Cancelled) if pause => {
+                let outcome = engine.train(&settings(8), &CancelToken::new(), &mut |event| {
+                    if let LearnEvent::CheckpointDropped(reason) = event {
+                        drops = Some(reason);
+                    }
+                });
+                let LearnOutcome::Finished(report) = outcome.unwrap() else { panic!("paused") };
+                report
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((drops, report.resumed), (dropped, pause && dropped.is_none()), "{left} {pause}");
+        let read = report.samples.iter().sum::<usize>() as u64;
+        // Training's places are filled again; what is measured is what is left.
+        assert!(if dropped.is_some() { read == left } else { (left..=120).contains(&read) }, "{left} {pause}: {read}");
+        for version in engine.history().versions().unwrap() {
+            assert_eq!(version.removed, 0, "{left} {pause}: {version:?}");
+        }
+    }
+}
+
+#[test]
 fn answers_come_while_it_trains_and_after_memory_was_given_back() {
     let home = tempfile::tempdir().unwrap();
     let engine = Arc::new(engine(home.path(), 200));

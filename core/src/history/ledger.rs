@@ -5,10 +5,10 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::History;
 use super::database::Fault;
 use super::remove::Reason;
 use super::sample::SampleId;
+use super::{History, settings};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A version's number, which its column keeps as text.
@@ -28,12 +28,18 @@ pub struct LearnedVersion {
 }
 
 impl History {
-    /// Records that an adapter version learned from samples. A sample that is gone already counts as removed. Recording
-    /// a version again replaces what was recorded.
+    /// Records that an adapter version learned from samples, and says what became of them. `removals` is what
+    /// [`History::removals`] said when they were read: a sample that is gone by now counts as removed if somebody has
+    /// asked for a removal since, else as expired. Recording a version again replaces what was recorded.
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub fn record_learning(&self, version: u32, samples: impl IntoIterator<Item = SampleId>) -> Result<()> {
+    pub fn record_learning(
+        &self,
+        version: u32,
+        samples: impl IntoIterator<Item = SampleId>,
+        removals: u64,
+    ) -> Result<LearnedVersion> {
         self.write(|transaction| {
             forget(transaction, version)?;
             let sql = "INSERT INTO versions (name, samples, removed, expired) VALUES (?1, 0, 0, 0)";
@@ -51,9 +57,16 @@ impl History {
                     gone += 1;
                 }
             }
-            let sql = "UPDATE versions SET samples = ?2, removed = ?3 WHERE id = ?1";
-            transaction.execute(sql, [id, recorded + gone, gone])?;
-            Ok(())
+            let asked = settings::number(transaction, settings::REMOVALS)?.unwrap_or(0).cast_unsigned() != removals;
+            let (removed, expired) = if asked { (gone, 0) } else { (0, gone) };
+            let sql = "UPDATE versions SET samples = ?2, removed = ?3, expired = ?4 WHERE id = ?1";
+            transaction.execute(sql, [id, recorded + gone, removed, expired])?;
+            Ok(LearnedVersion {
+                version,
+                samples: (recorded + gone).cast_unsigned(),
+                removed: removed.cast_unsigned(),
+                expired: expired.cast_unsigned(),
+            })
         })
     }
 

@@ -110,6 +110,14 @@ impl History {
         self.read(|connection| Ok(settings::number(connection, settings::REVISION)?.unwrap_or(0).cast_unsigned()))
     }
 
+    /// A number that rises with every removal that somebody asked for, and not with what the retention cap takes.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn removals(&self) -> Result<u64> {
+        self.read(|connection| Ok(settings::number(connection, settings::REMOVALS)?.unwrap_or(0).cast_unsigned()))
+    }
+
     /// Writes a copy without the write-ahead log to a new file: what a backup takes. It is sealed like the original.
     ///
     /// # Errors

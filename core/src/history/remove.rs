@@ -105,6 +105,7 @@ impl History {
                 "id IN (SELECT record FROM exclusions UNION SELECT value FROM settings WHERE name = 'key check')",
             )?;
             changed(transaction)?;
+            settings::add(transaction, settings::REMOVALS, 1)?;
             let (messages, samples) = (messages.cast_unsigned(), samples.cast_unsigned());
             Ok(Removed { messages, samples, marked, pending: false })
         })?;
@@ -282,6 +283,9 @@ impl<'a> Removal<'a> {
         if self.removed.messages > 0 {
             records::reclaim(self.transaction)?;
             changed(self.transaction)?;
+            if self.reason == Reason::Request {
+                settings::add(self.transaction, settings::REMOVALS, 1)?;
+            }
         }
         self.removed.marked.sort();
         Ok(self.removed)

@@ -4,6 +4,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 /// Rises with every change of the samples.
 pub(super) const REVISION: &str = "revision";
+/// Rises with every removal that somebody asked for.
+pub(super) const REMOVALS: &str = "removals";
 /// How many records are overwritten and not yet reclaimed.
 pub(super) const OVERWRITTEN: &str = "overwritten records";
 /// 1 while removed rows may still lie in the write-ahead log.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
+use super::events::DropReason;
 use super::settings::LearnSettings;
 use crate::error::Result;
 use crate::gate::{Fitness, Learnability, Screen, Tally, Written};
@@ -18,6 +19,8 @@ use crate::train::{Sample, TextRow, sample_of_text};
 pub(crate) struct Selection {
     /// The history's revision when it was made.
     pub revision: u64,
+    /// The history's removals by then.
+    pub removals: u64,
     /// What the screen says of the whole history.
     fitness: Fitness,
     /// Sample and how often it stands in an epoch.
@@ -38,6 +41,8 @@ pub(crate) struct Corpus {
     pub clusters: Vec<u64>,
     /// What the screen says of the history that they come from.
     pub fitness: Fitness,
+    /// Whether all that was chosen is there.
+    pub whole: bool,
 }
 
 impl Selection {
@@ -52,12 +57,15 @@ impl Selection {
     }
 
     fn choose(history: &History, settings: &LearnSettings) -> Result<Option<Self>> {
+        // Before the revision: a removal in between is then seen as one that came later.
+        let removals = history.removals()?;
         let revision = history.revision()?;
         let mut screen = Screen::new();
         each_row(history, revision, |_, row| screen.see(&written(row)))?;
         let sieve = screen.finish();
         let mut selection = Self {
             revision,
+            removals,
             fitness: Fitness::Fit,
             training: BTreeMap::new(),
             validation: BTreeMap::new(),
@@ -106,30 +114,38 @@ impl Selection {
         self.training.keys().map(|&id| SampleId(id))
     }
 
-    /// Whether every chosen row is still there.
+    /// Whether nothing that was chosen was removed since because somebody asked. What the retention cap took is no matter.
     pub fn is_whole(&self, history: &History) -> Result<bool> {
-        if history.revision()? == self.revision {
+        if history.removals()? == self.removals {
             return Ok(true);
         }
         let mut found = 0;
-        for (split, chosen) in [(Split::Training, &self.training), (Split::Validation, &self.validation)] {
+        for split in Split::ALL {
             for row in history.learnable(split)? {
-                found += usize::from(chosen.contains_key(&row?.id.0));
+                found += usize::from(self.times(split, row?.id).is_some());
             }
         }
-        for row in history.learnable(Split::HeldOut)? {
-            found += usize::from(self.held_out.contains_key(&row?.id.0));
+        Ok(found == self.training.len() + self.validation.len() + self.held_out.len())
+    }
+
+    /// How often a row stands in an epoch, or among what is measured; `None` where it was not chosen.
+    fn times(&self, split: Split, id: SampleId) -> Option<u32> {
+        match split {
+            Split::Training => self.training.get(&id.0).copied(),
+            Split::Validation => self.validation.get(&id.0).copied(),
+            Split::HeldOut => self.held_out.get(&id.0).map(|_| 1),
         }
-        Ok(found == self.len())
     }
 
-    /// Rows chosen.
-    fn len(&self) -> usize {
-        self.training.len() + self.validation.len() + self.held_out.len()
-    }
-
-    /// Reads the chosen rows; `None` where one of them was removed meanwhile.
-    pub fn read(&self, history: &History, model: &Model, settings: &LearnSettings) -> Result<Option<Corpus>> {
+    /// Reads the chosen rows. In the place of what the retention cap took meanwhile there stand others, as long as most
+    /// are there: the order of training stays, and a history that is always at its cap does not keep it from ending.
+    /// Otherwise why the selection is of no use any more.
+    pub fn read(
+        &self,
+        history: &History,
+        model: &Model,
+        settings: &LearnSettings,
+    ) -> Result<Result<Corpus, DropReason>> {
         let mut corpus = Corpus {
             training: Vec::new(),
             plain: false,
@@ -137,42 +153,70 @@ impl Selection {
             held_out: Vec::new(),
             clusters: Vec::new(),
             fitness: self.fitness,
+            whole: true,
         };
-        let mut found = 0;
-        for split in Split::ALL {
+        let mut found = [0; Split::ALL.len()];
+        let mut gone = Gone::default();
+        let mut due = self.training.iter().peekable();
+        for (split, found) in Split::ALL.into_iter().zip(&mut found) {
             for row in history.learnable(split)? {
                 let row = row?;
-                let id = row.id.0;
-                let Some(times) = (match split {
-                    Split::Training => self.training.get(&id).copied(),
-                    Split::Validation => self.validation.get(&id).copied(),
-                    Split::HeldOut => self.held_out.get(&id).map(|_| 1),
-                }) else {
-                    continue;
-                };
-                found += 1;
+                let Some(times) = self.times(split, row.id) else { continue };
+                *found += 1;
                 let text = masked_row(&row, &settings.filter, model);
                 let sample = sample_of_text(&text, model.tokenizer(), settings.train.seq_len)?;
-                if sample.supervised() == 0 {
-                    continue;
-                }
                 match split {
                     Split::Training => {
-                        corpus.plain |= text.context.is_none();
-                        corpus.training.extend(std::iter::repeat_n(sample, times as usize));
+                        while let Some((_, times)) = due.next_if(|(id, _)| **id < row.id.0) {
+                            gone.leave(&mut corpus.training, *times);
+                        }
+                        due.next();
+                        if sample.supervised() > 0 {
+                            corpus.plain |= text.context.is_none();
+                            corpus.training.extend(std::iter::repeat_n(sample, times as usize));
+                        }
                     }
-                    Split::Validation => corpus.validation.push(sample),
-                    Split::HeldOut => {
+                    Split::Validation => corpus.validation.extend((sample.supervised() > 0).then_some(sample)),
+                    Split::HeldOut if sample.supervised() > 0 => {
                         corpus.held_out.push(sample);
-                        corpus.clusters.push(self.held_out[&id].cast_unsigned());
+                        corpus.clusters.push(self.held_out[&row.id.0].cast_unsigned());
                     }
+                    Split::HeldOut => {}
                 }
             }
         }
-        if found < self.len() {
-            return Ok(None);
+        due.for_each(|(_, times)| gone.leave(&mut corpus.training, *times));
+        let chosen = [self.training.len(), self.validation.len(), self.held_out.len()];
+        corpus.whole = found == chosen;
+        if !corpus.whole && history.removals()? != self.removals {
+            return Ok(Err(DropReason::HistoryRemoved));
         }
-        Ok(Some(corpus))
+        if found.iter().zip(&chosen).any(|(found, chosen)| found * 2 < *chosen) {
+            return Ok(Err(DropReason::HistoryExpired));
+        }
+        gone.fill(&mut corpus.training);
+        Ok(Ok(corpus))
+    }
+}
+
+/// Places among the training samples whose rows have gone.
+#[derive(Default)]
+struct Gone(Vec<usize>);
+
+impl Gone {
+    /// Leaves `times` places open.
+    fn leave(&mut self, samples: &mut Vec<Sample>, times: u32) {
+        let open = Sample { ids: Vec::new(), supervised_from: 1, masked: Vec::new(), text_bytes: 0 };
+        self.0.extend(samples.len()..samples.len() + times as usize);
+        samples.extend(std::iter::repeat_n(open, times as usize));
+    }
+
+    /// Fills them with what is there, from the first sample on, each once before any stands there again.
+    fn fill(self, samples: &mut [Sample]) {
+        let there: Vec<usize> = (0..samples.len()).filter(|&place| !samples[place].ids.is_empty()).collect();
+        for (place, from) in self.0.into_iter().zip(there.into_iter().cycle()) {
+            samples[place] = samples[from].clone();
+        }
     }
 }
 

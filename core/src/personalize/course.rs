@@ -39,6 +39,8 @@ pub(crate) struct Place<'a> {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Progress {
     run: RunKey,
+    /// The devices that have taken part, in words.
+    device: String,
     summary: TrainingSummary,
     /// Mean validation loss after every epoch.
     validation: Vec<f64>,
@@ -85,6 +87,7 @@ pub(crate) fn learn(
         checkpoints: Checkpoints::open(place.folder, place.key)?,
         saved_at: Instant::now(),
         run,
+        device: session.device().name.clone(),
         settings,
         on_event,
     };
@@ -92,12 +95,18 @@ pub(crate) fn learn(
     let mut taken_up = None;
     if let Some(saved) = saved {
         // A removal clears the selection; a training that went on meanwhile may have written a checkpoint after that.
-        let selection = records.selection()?;
-        let corpus =
-            selection.as_ref().map(|chosen| chosen.read(place.history, session.model(), settings)).transpose()?;
-        match selection.zip(corpus.flatten()) {
-            Some((selection, corpus)) => taken_up = Some((saved, selection, corpus)),
-            None => course.drop_checkpoint(&records, DropReason::HistoryRemoved)?,
+        let chosen = match records.selection()? {
+            Some(selection) => {
+                selection.read(place.history, session.model(), settings)?.map(|corpus| (selection, corpus))
+            }
+            None => Err(DropReason::HistoryRemoved),
+        };
+        match chosen {
+            Ok((selection, corpus)) => {
+                course.device = in_turn(&saved.note.device, &course.device);
+                taken_up = Some((saved, selection, corpus));
+            }
+            Err(reason) => course.drop_checkpoint(&records, reason)?,
         }
     }
     let (saved, selection, mut corpus) = match taken_up {
@@ -149,7 +158,7 @@ pub(crate) fn learn(
         resumed,
         unchanged: false,
         asked,
-        device: session.device().name.clone(),
+        device: course.device.clone(),
         verdict,
     };
     let promoted = report.verdict.decision == Decision::Promoted;
@@ -161,7 +170,11 @@ pub(crate) fn learn(
             Some(known) => known.version,
             None => place.registry.add(&adapter, session.model(), Origin::Trained, as_json(&report)?)?,
         };
-        place.history.record_learning(version, selection.learned_from())?;
+        let learned = place.history.record_learning(version, selection.learned_from(), selection.removals)?;
+        if learned.removed > 0 {
+            // Removed after the look above.
+            place.registry.mark_learned_from_removed(&[version])?;
+        }
         place.registry.activate(Some(version))?;
         report.version = Some(version);
     }
@@ -194,8 +207,8 @@ pub(super) fn forget_progress(folder: &Path, key: &Key) -> Result<()> {
 fn fresh(place: &Place<'_>, session: &Session, settings: &LearnSettings) -> Result<(Selection, Corpus)> {
     loop {
         let selection = Selection::new(place.history, settings)?;
-        // Where a row was removed between the two reads, the history is read again.
-        if let Some(corpus) = selection.read(place.history, session.model(), settings)? {
+        // Where rows went between the two reads, the history is read again.
+        if let Ok(corpus) = selection.read(place.history, session.model(), settings)? {
             return Ok((selection, corpus));
         }
     }
@@ -206,6 +219,8 @@ pub(super) struct Course<'a> {
     checkpoints: Checkpoints,
     pub saved_at: Instant,
     run: RunKey,
+    /// The devices that have taken part, in words.
+    device: String,
     pub settings: &'a LearnSettings,
     pub on_event: &'a mut dyn FnMut(LearnEvent),
 }
@@ -243,6 +258,8 @@ impl Course<'_> {
             Some(Saved {
                 note: Progress { summary, validation, stage: Stage::Measuring(losses), .. }, arrays, ..
             }) => {
+                // They are the losses of the samples that were there then.
+                let losses = if corpus.whole { losses } else { Losses::new() };
                 if corpus.plain {
                     adapter.set_document_start(true);
                 }
@@ -332,6 +349,7 @@ impl Course<'_> {
     fn save_training(&mut self, training: &mut Training<'_>, validation: &[f64], best: &[f32]) -> Result<()> {
         let progress = Progress {
             run: self.run.clone(),
+            device: self.device.clone(),
             summary: training.summary().clone(),
             validation: validation.to_vec(),
             stage: Stage::Training,
@@ -347,6 +365,7 @@ impl Course<'_> {
     pub fn save_measuring(&mut self, candidate: &Candidate) -> Result<()> {
         let progress = Progress {
             run: self.run.clone(),
+            device: self.device.clone(),
             summary: candidate.summary.clone(),
             validation: candidate.validation.clone(),
             stage: Stage::Measuring(candidate.losses.clone()),
@@ -355,6 +374,11 @@ impl Course<'_> {
         self.saved_at = Instant::now();
         Ok(())
     }
+}
+
+/// Devices in words, with the one that it goes on on.
+fn in_turn(before: &str, now: &str) -> String {
+    if before.ends_with(now) { before.to_owned() } else { format!("{before}, then {now}") }
 }
 
 /// The epoch of the lowest validation loss, from 1.

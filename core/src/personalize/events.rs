@@ -45,6 +45,8 @@ pub enum LearnEvent {
 pub enum DropReason {
     /// Samples that it learned from were removed from the history.
     HistoryRemoved,
+    /// The retention cap took most of the samples that it learned from.
+    HistoryExpired,
     /// Settings, base model or device are others.
     SettingsChanged,
 }
@@ -53,6 +55,7 @@ impl std::fmt::Display for DropReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::HistoryRemoved => "samples that it learned from were removed from the history",
+            Self::HistoryExpired => "the retention cap has taken most of the samples that it learned from",
             Self::SettingsChanged => "settings, base model or device are others now",
         })
     }

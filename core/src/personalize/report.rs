@@ -33,7 +33,7 @@ pub struct LearnReport {
     pub unchanged: bool,
     /// How often the gate was asked since it last promoted, this time included.
     pub asked: u32,
-    /// The device, in words.
+    /// The device, in words; one after the other where it went on on another.
     pub device: String,
 }
 

@@ -111,6 +111,10 @@ impl Flow {
         self.write_parameters(device, pipelines, dispatches, &submissions, slots)?;
         let mut slot = 0;
         for (number, pieces) in (0..).zip(submissions) {
+            // Before `between` is asked, not after: what ends the run then ends it with one submission less under way.
+            while self.under_way.len() >= DEPTH {
+                self.wait_for_oldest(device, true)?;
+            }
             if between.is_some_and(|between| between() == ControlFlow::Break(())) {
                 // The chain goes on from the last link that was submitted.
                 self.submission = before.wrapping_add(number);
@@ -133,9 +137,6 @@ impl Flow {
                 slot += 1;
             }
             drop(pass);
-            while self.under_way.len() >= DEPTH {
-                self.wait_for_oldest(device, true)?;
-            }
             self.submit(device, encoder, Work::of(dispatches, &pieces));
             device.check()?;
         }

@@ -31,7 +31,7 @@ fn a_database_of_the_first_version_is_brought_up_to_date() {
     let history = home.open();
     let [old] = all(&history).try_into().unwrap();
     assert_eq!((old.text.as_str(), old.context.as_deref(), old.timestamp), ("an old text", Some("an old context"), 7));
-    history.record_learning(1, [old.id]).unwrap();
+    history.record_learning(1, [old.id], 0).unwrap();
     assert_eq!(history.learned_from(1).unwrap(), [old.id]);
     let version = schema::version(&Connection::open(home.file()).unwrap(), &home.file()).unwrap();
     assert_eq!(version, schema::VERSION);

@@ -9,7 +9,7 @@ fn a_profile_moves_under_a_passphrase_to_another_key() {
     let home = tempfile::tempdir().unwrap();
     let [old, archive] = ["old", "archive"].map(|name| home.path().join(name));
     let profile = filled(&old, &app(1));
-    profile.history().record_learning(1, [crate::history::SampleId(3)]).unwrap();
+    profile.history().record_learning(1, [crate::history::SampleId(3)], 0).unwrap();
     let archived = profile.export_at(&archive, "correct horse", QUICK).unwrap();
     assert_eq!(archived.files, 3);
     assert_eq!(

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{idiolect, listing, workspace};
+use common::{base, idiolect, listing, workspace};
 use serde_json::json;
 
 #[test]
@@ -42,6 +42,81 @@ fn files_become_history() {
     assert_eq!((&stats["messages"], &stats["samples"]), (&json!(4), &json!(3)));
     let status = idiolect(home, &["status", "me", "--json"]).object();
     assert_eq!((&status["messages"], &status["active"], &status["training"]), (&json!(4), &json!(null), &json!(false)));
+}
+
+#[test]
+fn a_profile_moves_under_a_passphrase() {
+    let home = workspace();
+    let home = home.path();
+    std::fs::write(home.join("a.txt"), "kettle is on\nback by six\n").unwrap();
+    idiolect(home, &["history", "add", "me", "a.txt"]);
+    for (name, passphrase) in [("right", "correct horse\r\nignored\n"), ("wrong", "correct house"), ("none", "\n")] {
+        std::fs::write(home.join(name), passphrase).unwrap();
+    }
+    let moved = |args: &[&str], passphrase: &str| {
+        idiolect(home, &[&["profile"], args, &["--passphrase-file", passphrase, "--json"]].concat())
+    };
+    let archived = moved(&["export", "me", "me.archive"], "right").object();
+    assert_eq!(archived["files"], 1, "{archived}");
+    let whole = std::fs::read(home.join("me.archive")).unwrap();
+    std::fs::write(home.join("cut.archive"), &whole[..whole.len() / 2]).unwrap();
+    let before = listing(home);
+    for (args, passphrase, code, part) in [
+        (&["import", "me.archive", "new"][..], "wrong", 1, "passphrase"),
+        (&["import", "cut.archive", "new"], "right", 1, "cut.archive"),
+        (&["import", "a.txt", "new"], "right", 1, "a.txt"),
+        (&["import", "me.archive", "me"], "right", 1, "me"),
+        (&["import", "me.archive", "new"], "missing", 1, "missing"),
+        (&["export", "me", "other.archive"], "none", 2, "passphrase"),
+        (&["export", "nobody", "other.archive"], "right", 1, "no profile"),
+    ] {
+        let run = moved(args, passphrase);
+        assert_eq!(run.code, Some(code), "{args:?}: {}", run.stderr);
+        assert!(run.stderr.contains(part), "{args:?}: {}", run.stderr);
+        assert_eq!(listing(home), before, "{args:?}");
+    }
+    assert_eq!(std::fs::read(home.join("me.archive")).unwrap(), whole);
+    let imported = moved(&["import", "me.archive", "new"], "right").object();
+    assert_eq!((&imported["messages"], &imported["versions"]), (&json!(2), &json!(0)));
+    let texts = |profile: &str| {
+        let rows = idiolect(home, &["history", "list", profile, "--json"]).objects();
+        rows.into_iter().map(|row| row["text"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(texts("new"), texts("me"));
+}
+
+#[test]
+fn an_adapter_of_another_base_is_stale_until_it_trains_again() {
+    let home = workspace();
+    let home = home.path();
+    idiolect(home, &["import", "base", "other", "--bits", "8", "--group-size", "64"]);
+    std::fs::copy(base().join("../history.jsonl"), home.join("all.jsonl")).unwrap();
+    idiolect(home, &["history", "add", "me", "all.jsonl"]);
+    let train = |model: &str| {
+        let args = ["train", "--profile", "me", "--model", model, "--device", "cpu", "--steps", "40", "--json"];
+        idiolect(home, &args).objects().pop().unwrap()["version"].as_u64().expect("promoted")
+    };
+    let stale = |model: &str| idiolect(home, &["status", "me", "--model", model, "--json"]).object()["stale"].clone();
+    let words = |model: &str| {
+        let run =
+            idiolect(home, &["suggest", "me", "--model", model, "--device", "cpu", "--prompt", "ay up", "--json"]);
+        (run.objects(), run.stderr.contains("another model"))
+    };
+    let first = train("base");
+    assert_eq!([stale("base"), stale("other")], [json!(false), json!(true)]);
+    let (learned, noted) = words("base");
+    assert!(!noted);
+    // The new base answers alone, as it does where nothing was learned.
+    let (unlearned, noted) = words("other");
+    assert!(noted && unlearned != learned);
+    idiolect(home, &["adapters", "none", "me"]);
+    assert_eq!(words("other"), (unlearned.clone(), false));
+    idiolect(home, &["adapters", "use", "me", &first.to_string()]);
+
+    assert_ne!(train("other"), first);
+    assert_eq!([stale("base"), stale("other")], [json!(true), json!(false)]);
+    let (relearned, noted) = words("other");
+    assert!(!noted && relearned != unlearned);
 }
 
 #[test]

@@ -7,6 +7,8 @@ use idiolect::personalize;
 pub enum DropReason {
     /// Samples that it learned from were removed from the history.
     HistoryRemoved,
+    /// The retention cap took most of the samples that it learned from.
+    HistoryExpired,
     /// Settings, base model or device are others.
     SettingsChanged,
 }
@@ -15,6 +17,7 @@ impl From<personalize::DropReason> for DropReason {
     fn from(reason: personalize::DropReason) -> Self {
         match reason {
             personalize::DropReason::HistoryRemoved => Self::HistoryRemoved,
+            personalize::DropReason::HistoryExpired => Self::HistoryExpired,
             personalize::DropReason::SettingsChanged => Self::SettingsChanged,
         }
     }

@@ -185,6 +185,16 @@ impl Engine {
         &self.registry
     }
 
+    /// The version in use, where it was made for another base: then the base alone answers, until a training has made a
+    /// version of this one, or one is put to use.
+    ///
+    /// # Errors
+    /// When the model cannot be opened, or the registry not be read.
+    pub fn stale_version(&self) -> Result<Option<u32>> {
+        let model = self.model()?;
+        Ok(self.registry.state()?.stale(model.fingerprint()))
+    }
+
     /// Removes from the history, and with it all that a training under way has kept of it; adapters that learned from what
     /// was removed are marked.
     ///

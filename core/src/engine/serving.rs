@@ -103,13 +103,14 @@ impl Serving {
         Ok(Arc::clone(self.words.get_or_insert_with(|| Arc::new(WordTable::new(model.tokenizer())))))
     }
 
-    /// What the registry says now: another process may have switched.
+    /// What the registry says now: another process may have switched. Of another base's version, nothing is used.
     fn using(&mut self) -> Result<(Using, Option<Arc<Adapter>>)> {
         let state = self.registry.state()?;
         let Some(number) = state.active else { return Ok((None, None)) };
         let version = state.version(number)?;
+        let model = self.model()?;
         let key = (number, version.strength.to_bits());
-        if version.strength == 0.0 {
+        if version.strength == 0.0 || version.is_stale(model.fingerprint()) {
             return Ok((None, None));
         }
         if let Some(at) = self.opened.iter().position(|(opened, _)| *opened == key) {
@@ -117,7 +118,7 @@ impl Serving {
             self.opened.push(found.clone());
             return Ok((Some(key), Some(found.1)));
         }
-        let adapter = Arc::new(self.registry.load(number, &*self.model()?)?);
+        let adapter = Arc::new(self.registry.load(number, &model)?);
         self.opened.push((key, Arc::clone(&adapter)));
         let excess = self.opened.len().saturating_sub(MOST_OPENED);
         self.opened.drain(..excess);

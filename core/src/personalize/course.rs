@@ -132,11 +132,7 @@ pub(crate) fn learn(
     let mut candidate = course.candidate(session, &mut corpus, saved)?;
     let asked = records.last()?.map_or(0, |last| last.asked) + 1;
     // What a new version has to beat: the one in use, where it is one of this base.
-    let before = match place.registry.active(session.model()) {
-        Ok(active) => active,
-        Err(error) if error.kind() == ErrorKind::AdapterMismatch => None,
-        Err(error) => return Err(error),
-    };
+    let before = place.registry.active(session.model())?;
     let (verdict, strength) = course.judge(session, before.as_ref(), &corpus, &mut candidate, asked)?;
 
     if !selection.is_whole(place.history)? {

@@ -70,6 +70,13 @@ impl RegistryState {
         self.versions.iter().find(|version| version.version == number).ok_or_else(|| missing(number))
     }
 
+    /// The version in use, where it was made for another base than the one of this fingerprint: until one of this base is
+    /// in use, the base alone answers.
+    pub fn stale(&self, base_fingerprint: &str) -> Option<u32> {
+        let active = self.active.and_then(|number| self.version(number).ok())?;
+        active.is_stale(base_fingerprint).then_some(active.version)
+    }
+
     pub(super) fn version_mut(&mut self, number: u32) -> Result<&mut Version> {
         self.versions.iter_mut().find(|version| version.version == number).ok_or_else(|| missing(number))
     }

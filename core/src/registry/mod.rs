@@ -101,12 +101,13 @@ impl Registry {
         Adapter::from_bytes(&bytes, &format!("adapter version {version}"), model)?.with_strength(strength)
     }
 
-    /// The version in use, where there is one that fits `model`.
+    /// The version in use, where there is one and it was made for `model`.
     ///
     /// # Errors
     /// As [`Registry::load`].
     pub fn active(&self, model: &Model) -> Result<Option<(u32, Adapter)>> {
-        let active = self.state()?.active;
+        let state = self.state()?;
+        let active = state.active.filter(|_| state.stale(model.fingerprint()).is_none());
         active.map(|version| Ok((version, self.load(version, model)?))).transpose()
     }
 

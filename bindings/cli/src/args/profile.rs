@@ -9,6 +9,7 @@ use idiolect::registry::Registry;
 use idiolect::{Engine, Result};
 
 use super::DeviceArgs;
+use crate::output::Output;
 
 /// The profile of a command; its key is kept beside the data.
 #[derive(Debug, Args)]
@@ -57,5 +58,16 @@ impl EngineArgs {
             device: self.device.device,
             ..EngineOptions::new(&self.profile.profile, &self.model)
         })
+    }
+
+    /// The same for a command that answers; says where the adapter in use is of no use.
+    pub fn open_to_answer(&self, output: &Output) -> Result<Engine> {
+        let engine = self.open()?;
+        if let Some(version) = engine.stale_version()? {
+            output.note(&format!(
+                "version {version} was made for another model: the model alone answers until you train again"
+            ));
+        }
+        Ok(engine)
     }
 }

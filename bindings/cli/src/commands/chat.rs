@@ -31,8 +31,7 @@ struct Answer {
 
 impl Chat {
     pub fn run(&self, output: &Output) -> Result<()> {
-        let engine = self.engine.open()?;
-        engine.check()?;
+        let engine = self.engine.open_to_answer(output)?;
         output.note("a line is a message; an empty line or the end of input ends the chat");
         let options = GenerateOptions { max_tokens: self.max_tokens, ..GenerateOptions::default() };
         for line in stdin().lock().lines() {

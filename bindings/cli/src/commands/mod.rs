@@ -14,6 +14,7 @@ mod learn;
 mod merge;
 mod plan;
 mod policy;
+mod profile;
 mod status;
 mod suggest;
 mod train;
@@ -52,6 +53,8 @@ pub enum Command {
     Chat(chat::Chat),
     /// Explain when a device may train
     Policy(policy::Policy),
+    /// Move a profile to another device: one file under a passphrase
+    Profile(profile::Profile),
     /// Erase a profile: history, adapters, checkpoints, keys
     Erase(erase::Erase),
     /// Measure speed and memory on this machine
@@ -75,6 +78,7 @@ impl Command {
             Self::Suggest(suggest) => suggest.run(output),
             Self::Chat(chat) => chat.run(output),
             Self::Policy(policy) => policy.run(output),
+            Self::Profile(profile) => profile.run(output),
             Self::Erase(erase) => erase.run(output),
             Self::Bench(bench) => bench.run(output),
         }

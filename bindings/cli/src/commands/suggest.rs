@@ -39,7 +39,7 @@ impl Display for Word {
 
 impl Suggest {
     pub fn run(&self, output: &Output) -> Result<()> {
-        let suggestions = self.engine.open()?.suggest(&self.prompt, self.count, &CancelToken::new())?;
+        let suggestions = self.engine.open_to_answer(output)?.suggest(&self.prompt, self.count, &CancelToken::new())?;
         suggestions.into_iter().try_for_each(|suggestion| {
             output.result(&Word { text: suggestion.text, probability: suggestion.probability })
         })

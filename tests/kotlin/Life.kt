@@ -79,6 +79,7 @@ private fun Engine.greedy(prompt: String, tokens: Int = 24): String =
 /** The steps, in order: each goes on with what the ones before it left. */
 private class Life(private val model: String, private val messages: List<NewSample>, private val home: File) {
     private val profile = File(home, "profile").path
+    private val merged = File(home, "merged")
     private val settings = LearnSettings(train = TrainSettings(epochs = 2u, seed = 7uL))
     private val other = settings.copy(train = settings.train.copy(seed = 8uL))
     private val prompt = "see you"
@@ -316,7 +317,7 @@ private class Life(private val model: String, private val messages: List<NewSamp
             same("origin", AdapterOrigin.TRAINED, listed.versions.single().origin)
             same("report", engine.lastReport(), listed.versions.single().report)
             same("base", engine.model().fingerprint, listed.versions.single().baseFingerprint)
-            same("stale", listOf(), adapters.stale())
+            same("stale", null, engine.staleVersion())
             val adapted = engine.greedy(prompt)
             adapters.activate(null)
             plain = engine.greedy(prompt)
@@ -347,7 +348,6 @@ private class Life(private val model: String, private val messages: List<NewSamp
 
     private fun merging(engine: Engine) {
         val adapters = engine.adapters()
-        val merged = File(home, "merged")
         fun merge(version: UInt, listener: Stages, cancel: CancelToken = CancelToken()) =
             adapters.merge(version, merged.path, MergeOptions(), cancel, listener)
         step("a merge that is cancelled, or whose listener fails, leaves nothing") {
@@ -377,15 +377,24 @@ private class Life(private val model: String, private val messages: List<NewSamp
     private fun moving(engine: Engine) {
         step("moves to another device under a passphrase") {
             val archive = File(home, "profile.archive").path
-            check(engine.exportProfile(archive, "a long passphrase").files > 0uL)
+            val archived = engine.exportProfile(archive, "a long passphrase")
+            check(archived.files > 0uL)
             val place = File(home, "moved").path
             refused(ErrorKind.WRONG_KEY, "passphrase") { importProfile(archive, "another", place) }
             importProfile(archive, "a long passphrase", place, key)
             Engine.open(EngineOptions(place, model, key)).use { moved ->
                 same("stats", engine.history().stats().total, moved.history().stats().total)
                 same("adapters", engine.adapters().list(), moved.adapters().list())
-                moved.erase()
+                same("stale", null, moved.staleVersion())
+                moved.shutDown()
             }
+            // On another base, the adapter is of no use until it has learned again.
+            Engine.open(EngineOptions(place, merged.path, key, DeviceChoice.CPU)).use { other ->
+                same("stale", 1u, other.staleVersion())
+                check(other.greedy(prompt).isNotEmpty())
+                other.erase()
+            }
+            "${archived.files} files, ${archived.bytes} bytes"
         }
     }
 

@@ -179,6 +179,7 @@ struct Life {
     let all = UInt64(messageCount)
 
     var profile: String { home.appendingPathComponent("profile").path }
+    var merged: String { home.appendingPathComponent("merged").path }
 
     init(model: String, messages: [NewSample], home: URL) {
         (self.model, self.messages, self.home) = (model, messages, home)
@@ -460,7 +461,7 @@ struct Life {
             try same("origins", [.trained], listed.versions.map(\.origin))
             try same("report", engine.lastReport(), listed.versions[0].report)
             try same("base", engine.model().fingerprint, listed.versions[0].baseFingerprint)
-            try same("stale", [], adapters.stale())
+            try same("stale", nil, engine.staleVersion())
             return try refused(.badOption, "9") { try adapters.activate(version: 9) }
         }
         try step("strength 0 is the base itself") {
@@ -489,9 +490,8 @@ struct Life {
     }
 
     mutating func merging(_ engine: Engine) throws {
-        let (home, messages) = (home, messages)
+        let (home, messages, merged) = (home, messages, merged)
         let adapters = engine.adapters()
-        let merged = home.appendingPathComponent("merged").path
         func merge(_ version: UInt32, _ heard: Stages, _ cancel: CancelToken = CancelToken()) throws -> MergeReport {
             try adapters.merge(
                 version: version, destination: merged, options: MergeOptions(), cancel: cancel, listener: heard)
@@ -526,7 +526,8 @@ struct Life {
         let life = self
         try step("moves to another device under a passphrase") {
             let archive = life.home.appendingPathComponent("profile.archive").path
-            try check(engine.exportProfile(archive: archive, passphrase: "a long passphrase").files > 0)
+            let archived = try engine.exportProfile(archive: archive, passphrase: "a long passphrase")
+            try check(archived.files > 0)
             let place = life.home.appendingPathComponent("moved").path
             try refused(.wrongKey, "passphrase") {
                 try importProfile(archive: archive, passphrase: "another", folder: place)
@@ -536,8 +537,15 @@ struct Life {
             let moved = try Engine.open(options: EngineOptions(profile: place, model: life.model, key: key))
             try same("stats", engine.history().stats().total, moved.history().stats().total)
             try same("adapters", engine.adapters().list(), moved.adapters().list())
-            _ = try moved.erase()
-            return nil
+            try same("stale", nil, moved.staleVersion())
+            moved.shutDown()
+            // On another base, the adapter is of no use until it has learned again.
+            let options = EngineOptions(profile: place, model: life.merged, key: key, device: .cpu)
+            let other = try Engine.open(options: options)
+            try same("stale", 1, other.staleVersion())
+            try check(!other.greedy(life.prompt).isEmpty)
+            _ = try other.erase()
+            return "\(archived.files) files, \(archived.bytes) bytes"
         }
     }
 

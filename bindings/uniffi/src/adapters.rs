@@ -101,17 +101,6 @@ impl Adapters {
         Ok(merged?.into())
     }
 
-    /// The versions that were made for another base than the engine's model, so that they cannot be used with it: train
-    /// again.
-    ///
-    /// # Errors
-    /// When the index cannot be read, or the model cannot be opened.
-    pub fn stale(&self) -> Result<Vec<u32>> {
-        let model = self.engine.model()?;
-        let versions = self.engine.adapters().state()?.versions.into_iter();
-        Ok(versions.filter(|version| version.is_stale(model.fingerprint())).map(|version| version.version).collect())
-    }
-
     /// Deletes a version, and what the history's ledger has of it; where it was in use, the base alone is.
     ///
     /// # Errors
@@ -161,7 +150,7 @@ pub struct AdapterVersion {
     pub version: u32,
     /// Seconds since 1970.
     pub created: i64,
-    /// The base that it was made for.
+    /// The base that it was made for: it works with no other.
     pub base_fingerprint: String,
     /// SHA-256 of its parameters.
     pub sha256: String,

@@ -98,6 +98,15 @@ impl Engine {
         Adapters::of(Arc::clone(&self.inner))
     }
 
+    /// The version in use, where it was made for another base than the engine's model: then the base alone answers, until
+    /// a training has made a version of this one, or one is put to use.
+    ///
+    /// # Errors
+    /// When the model cannot be opened, or the registry not be read.
+    pub fn stale_version(&self) -> Result<Option<u32>> {
+        Ok(self.inner.stale_version()?)
+    }
+
     /// Learns from the history: trains, measures, asks the gate. Goes on where an earlier call was paused or killed.
     /// Nothing changed since the last training: its report again.
     ///

@@ -263,6 +263,8 @@ fn adapters_switch_and_strength_zero_is_the_base() {
         }
     };
     let made = engine.merge(version, &merged, MergeOptions::default(), &cancel, &mut hear).unwrap();
+    // Once, or again where matrices need more bits.
+    stages.truncate(3);
     assert_eq!(stages, [MergeStage::Choosing, MergeStage::Writing, MergeStage::Comparing]);
     assert!(made.divergence.kl < 0.1 * made.divergence.kl_of_base, "{:?}", made.divergence);
     let alone = Engine::open(EngineOptions::new(home.path().join("other"), &merged)).unwrap();

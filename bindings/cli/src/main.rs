@@ -16,9 +16,11 @@ use idiolect::{Error, ErrorKind};
 use commands::Command;
 use output::Output;
 
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed, or refused for what it would do; 2 options that make no sense";
+
 /// Learns how one person writes, on their own device: a LoRA adapter on a frozen, quantized language model.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, max_term_width = 100)]
+#[command(version, propagate_version = true, max_term_width = 100, after_help = EXIT_CODES)]
 struct Cli {
     /// Print results as compact JSON objects, one a line; text and progress go to standard error
     #[arg(long, global = true)]

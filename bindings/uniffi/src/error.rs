@@ -20,6 +20,8 @@ pub enum ErrorKind {
     BadData,
     /// An option out of its range, or one that contradicts another.
     BadOption,
+    /// What is asked for would lose more than the options allow.
+    TooLossy,
     /// The memory budget cannot hold the work.
     OverBudget,
     /// The device is missing, was lost, or ran out of memory.
@@ -47,6 +49,7 @@ impl From<Kind> for ErrorKind {
             Kind::AdapterMismatch => Self::AdapterMismatch,
             Kind::BadData => Self::BadData,
             Kind::BadOption => Self::BadOption,
+            Kind::TooLossy => Self::TooLossy,
             Kind::OverBudget => Self::OverBudget,
             Kind::Device => Self::Device,
             Kind::WrongKey => Self::WrongKey,

@@ -5,9 +5,10 @@ use idiolect::adapter::merge;
 /// How far a merge may go. What is left open takes the engine's default.
 #[derive(Debug, Clone, Default, PartialEq, uniffi::Record)]
 pub struct MergeOptions {
-    /// The largest share of its effect on a matrix that rounding may swallow.
+    /// The largest divergence of the merged model from base and adapter, as a share of what the adapter does; 0.05 by
+    /// default.
     #[uniffi(default = None)]
-    pub max_swallowed: Option<f64>,
+    pub max_divergence: Option<f64>,
     /// The most bits a weight that a matrix is raised to, 4, 8, 16 or 32; what would need more is refused.
     #[uniffi(default = None)]
     pub max_bits: Option<u8>,
@@ -17,13 +18,13 @@ impl From<MergeOptions> for merge::MergeOptions {
     fn from(options: MergeOptions) -> Self {
         let defaults = Self::default();
         Self {
-            max_swallowed: options.max_swallowed.unwrap_or(defaults.max_swallowed),
+            max_divergence: options.max_divergence.unwrap_or(defaults.max_divergence),
             max_bits: options.max_bits.unwrap_or(defaults.max_bits),
         }
     }
 }
 
-/// What a merge is at.
+/// What a merge is at. Where it turns out that matrices need more bits, it begins once more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
 pub enum MergeStage {
     /// Choosing each matrix's bits; counted in weights.
@@ -57,10 +58,10 @@ pub struct MergedMatrix {
     pub bytes_before: u64,
     /// Bytes in the merged model.
     pub bytes: u64,
-    /// The share of the change that rounding lost: 0 keeps it whole, 1 is as much as leaving it out.
-    pub swallowed: f64,
-    /// The cosine of the change that is stored with the change that was meant.
-    pub cosine: f64,
+    /// The share of the change that is kept: 1 keeps it whole, 0 loses it.
+    pub kept: f64,
+    /// What rounding adds beside it, as a share of the change; a trained change outweighs far larger noise.
+    pub noise: f64,
     /// The change beside the matrix, in Frobenius norms.
     pub change: f64,
 }
@@ -73,8 +74,8 @@ impl From<merge::MergedMatrix> for MergedMatrix {
             bits: matrix.bits,
             bytes_before: matrix.bytes_before,
             bytes: matrix.bytes,
-            swallowed: matrix.fidelity.swallowed,
-            cosine: matrix.fidelity.cosine,
+            kept: matrix.fidelity.kept,
+            noise: matrix.fidelity.noise,
             change: matrix.fidelity.change,
         }
     }

@@ -314,8 +314,9 @@ impl Engine {
     /// all; `on_progress` is told of what is done and of how much in all, on the calling thread.
     ///
     /// # Errors
-    /// When there is no such version, rounding would swallow too much of it, something lies at `destination`, or the disk
-    /// refuses; [`ErrorKind::Cancelled`] when it was cancelled, memory asked back or the engine closed.
+    /// When there is no such version, something lies at `destination`, or the disk refuses; [`ErrorKind::TooLossy`] when
+    /// rounding would lose too much of it; [`ErrorKind::Cancelled`] when it was cancelled, memory asked back or the engine
+    /// closed.
     pub fn merge(
         &self,
         version: u32,

@@ -37,9 +37,9 @@ fn added(adapter: &Adapter, layer: usize, linear: Linear) -> Vec<f64> {
 
 #[test]
 fn blocks_merge_as_their_values_do() {
-    // (GGUF's type, bytes a block, share of the change that may be lost, bits that follow)
-    for (kind, size, max_swallowed, bits) in
-        [(2, 18, 0.9, 4), (3, 20, 0.9, 4), (8, 34, 0.9, 8), (3, 20, 0.02, 8), (3, 20, 0.001, 16)]
+    // (GGUF's type, bytes a block, largest divergence, bits that follow)
+    for (kind, size, max_divergence, bits) in
+        [(2, 18, 1.0, 4), (3, 20, 1.0, 4), (8, 34, 1.0, 8), (3, 20, 1e-3, 8), (3, 20, 1e-6, 16)]
     {
         let home = tempfile::tempdir().unwrap();
         let source = home.path().join("model.gguf");
@@ -47,10 +47,10 @@ fn blocks_merge_as_their_values_do() {
         let model = Arc::new(Model::open(&source).unwrap());
         let adapter = adapter(&home.path().join("adapter"), &model, 0.5);
         let mut session = Session::new(Arc::clone(&model), DeviceChoice::Cpu).unwrap();
-        let options = MergeOptions { max_swallowed, ..MergeOptions::default() };
+        let options = MergeOptions { max_divergence, ..MergeOptions::default() };
         let folder = home.path().join("merged");
         let report = merge(&mut session, &adapter, &folder, options, |_, _, _| ControlFlow::Continue(())).unwrap();
-        let case = format!("type {kind}, {max_swallowed}: {report:?}");
+        let case = format!("type {kind}, {max_divergence}: {report:?}");
         assert!(report.matrices.iter().all(|matrix| matrix.bits == bits), "{case}");
 
         let merged = Model::open(&folder).unwrap();
@@ -60,14 +60,18 @@ fn blocks_merge_as_their_values_do() {
                 assert!(old == new, "{case}: {name:?}");
                 continue;
             };
-            let (mut lost, mut change) = (0.0, 0.0);
+            let (mut lost, mut change, mut product) = (0.0, 0.0, 0.0);
             for ((w, d), s) in old.into_iter().zip(added(&adapter, layer, linear)).zip(new) {
-                lost += (f64::from(s) - (f64::from(w) + d)).powi(2);
+                let stored = f64::from(s) - f64::from(w);
+                lost += (stored - d).powi(2);
                 change += d * d;
+                product += stored * d;
             }
             let found = report.matrices.iter().find(|matrix| matrix.module == name.path()).unwrap().fidelity;
-            let expected = (lost / change).sqrt();
-            assert!((found.swallowed - expected).abs() < 1e-3 * expected + 1e-6, "{case}: {name:?} lost {expected}");
+            let (kept, error) = (product / change, (lost / change).sqrt());
+            let near = |found: f64, expected: f64| (found - expected).abs() < 1e-3 * expected + 1e-6;
+            let same = near(found.kept, kept) && near((1.0 - found.kept).hypot(found.noise), error);
+            assert!(same, "{case}: {name:?} kept {kept}, off by {error}");
         }
     }
 }

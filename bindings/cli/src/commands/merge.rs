@@ -33,9 +33,10 @@ pub struct Merge {
     #[arg(id = "number", long = "number", value_name = "VERSION")]
     version: Option<u32>,
 
-    /// The largest share of its effect on a matrix that rounding may swallow before the matrix gets more bits
-    #[arg(long, value_name = "SHARE", default_value_t = MergeOptions::default().max_swallowed, allow_negative_numbers = true)]
-    max_swallowed: f64,
+    /// The largest divergence from base and adapter, as a share of what the adapter does; matrices get more bits until the
+    /// merged model is within it
+    #[arg(long, value_name = "SHARE", default_value_t = MergeOptions::default().max_divergence, allow_negative_numbers = true)]
+    max_divergence: f64,
 
     /// The most bits a weight that a matrix is raised to, 4, 8, 16 or 32; what would need more is refused
     #[arg(long, value_name = "BITS", default_value_t = MergeOptions::default().max_bits)]
@@ -62,23 +63,25 @@ struct Report {
 }
 
 /// The adapted matrices that got these bits.
-#[derive(Default, Serialize)]
+#[derive(Serialize)]
 struct Bits {
     matrices: usize,
     /// Those that had fewer.
     raised: usize,
     bytes_before: u64,
     bytes: u64,
-    /// The largest share that one of them lost.
-    swallowed: f64,
+    /// The least share of what is added that one of them keeps.
+    kept: f64,
+    /// The most noise in one of them, beside what is added.
+    noise: f64,
 }
 
-/// The matrix that lost the largest share.
+/// The matrix whose rounding does most.
 #[derive(Serialize)]
 struct Worst {
     module: String,
-    swallowed: f64,
-    cosine: f64,
+    kept: f64,
+    noise: f64,
     change: f64,
 }
 
@@ -87,28 +90,35 @@ struct Figures {
     tokens: usize,
     kl: f64,
     kl_of_base: f64,
+    share: f64,
     largest_logit_difference: f64,
     loss_before: f64,
     loss: f64,
+}
+
+impl Bits {
+    const NONE: Self = Self { matrices: 0, raised: 0, bytes_before: 0, bytes: 0, kept: f64::INFINITY, noise: 0.0 };
 }
 
 impl Report {
     fn new(merge: &Merge, version: u32, report: MergeReport, started: Instant) -> Self {
         let worst = report.worst().map(|matrix| Worst {
             module: matrix.module.clone(),
-            swallowed: matrix.fidelity.swallowed,
-            cosine: matrix.fidelity.cosine,
+            kept: matrix.fidelity.kept,
+            noise: matrix.fidelity.noise,
             change: matrix.fidelity.change,
         });
         let mut bits: BTreeMap<u8, Bits> = BTreeMap::new();
         for matrix in &report.matrices {
-            let entry = bits.entry(matrix.bits).or_default();
+            let entry = bits.entry(matrix.bits).or_insert(Bits::NONE);
             entry.matrices += 1;
             entry.raised += usize::from(matrix.bits > matrix.bits_before);
             entry.bytes_before += matrix.bytes_before;
             entry.bytes += matrix.bytes;
-            entry.swallowed = entry.swallowed.max(matrix.fidelity.swallowed);
+            entry.kept = entry.kept.min(matrix.fidelity.kept);
+            entry.noise = entry.noise.max(matrix.fidelity.noise);
         }
+        let share = report.divergence.share();
         let Divergence { tokens, kl, kl_of_base, largest_logit_difference, loss_before, loss } = report.divergence;
         Self {
             path: merge.destination.clone(),
@@ -119,7 +129,7 @@ impl Report {
             bits,
             copied: report.copied,
             worst,
-            divergence: Figures { tokens, kl, kl_of_base, largest_logit_difference, loss_before, loss },
+            divergence: Figures { tokens, kl, kl_of_base, share, largest_logit_difference, loss_before, loss },
             seconds: started.elapsed().as_secs_f64(),
         }
     }
@@ -135,13 +145,14 @@ impl Display for Report {
         ];
         for (bits, of) in &self.bits {
             let raised = if of.raised > 0 { format!(" ({} raised)", of.raised) } else { String::new() };
-            let lost = format!("at most {:.1} % swallowed", 100.0 * of.swallowed);
-            let what = format!("{} matrices{raised}, {}; {lost}", of.matrices, grown(of.bytes_before, of.bytes));
+            let kept = format!("at least {:.1} % kept, noise at most {:.2} times that", 100.0 * of.kept, of.noise);
+            let what = format!("{} matrices{raised}, {}; {kept}", of.matrices, grown(of.bytes_before, of.bytes));
             rows.push((format!("{bits} bits"), what));
         }
         rows.push(("as they were".into(), format!("{} matrices", self.copied)));
-        let Figures { tokens, kl, kl_of_base, largest_logit_difference, loss_before, loss } = self.divergence;
-        let far = format!("{kl:.6} nats a token, where the base alone is {kl_of_base:.6} away ({tokens} tokens)");
+        let Figures { tokens, kl, kl_of_base, share, largest_logit_difference, loss_before, loss } = self.divergence;
+        let share = 100.0 * share;
+        let far = format!("{kl:.6} nats a token, {share:.2} % of the base's own {kl_of_base:.6} ({tokens} tokens)");
         rows.extend([
             ("divergence".to_owned(), far),
             ("logits".to_owned(), format!("within {:.3} % of the largest", 100.0 * largest_logit_difference)),
@@ -161,15 +172,19 @@ impl Merge {
         let model = Arc::new(Model::open(&self.model)?);
         let adapter = self.profile.adapters()?.load(version, &model)?;
         let mut session = self.device.open(output, model)?;
-        let options = MergeOptions { max_swallowed: self.max_swallowed, max_bits: self.max_bits };
+        let options = MergeOptions { max_divergence: self.max_divergence, max_bits: self.max_bits };
         let mut progress = Progress::new(output, "merging");
+        let (mut round, mut last) = (1, MergeStage::Choosing);
         let report = merge(&mut session, &adapter, &self.destination, options, |stage, done, all| {
+            round += usize::from((last, stage) == (MergeStage::Comparing, MergeStage::Writing));
+            last = stage;
             let (before, what) = match stage {
-                MergeStage::Choosing => (0, "percent: choosing bits"),
-                MergeStage::Writing => (100, "percent: writing"),
-                MergeStage::Comparing => (200, "percent: comparing"),
+                MergeStage::Choosing => (0, "choosing bits"),
+                MergeStage::Writing => (100, "writing"),
+                MergeStage::Comparing => (200, "comparing"),
             };
-            progress.reach((before + done * 100 / all.max(1)) as usize / 3, 100, what);
+            let again = if round > 1 { format!(", round {round}") } else { String::new() };
+            progress.reach((before + done * 100 / all.max(1)) as usize / 3, 100, format!("percent: {what}{again}"));
             ControlFlow::Continue(())
         })?;
         drop(progress);

@@ -32,6 +32,13 @@ pub struct Divergence {
     pub loss: f64,
 }
 
+impl Divergence {
+    /// [`Divergence::kl`] as a share of what the adapter does.
+    pub fn share(&self) -> f64 {
+        if self.kl == 0.0 { 0.0 } else { self.kl / self.kl_of_base }
+    }
+}
+
 /// Compares `merged` with the session's model under `adapter`, on the same kind of device. `progress` is told of texts
 /// done and texts in all; an error of its ends it.
 ///

@@ -1,9 +1,10 @@
 //! Merging an adapter into its base: a model folder that needs no adapter, opens here and in mlx-lm, and answers as base
 //! and adapter do together.
 //!
-//! A quantized matrix has a grid, and what an adapter adds is often smaller than its steps: rounding `W + D` back to 4
-//! bits may lose D in noise. So each matrix is measured ([`Fidelity`]) and gets the fewest bits that keep what is added,
-//! its own where they do; and the merged model is compared with what it stands for ([`Divergence`]) before it appears.
+//! A quantized matrix has a grid, and what an adapter adds is often smaller than its steps. Rounded to the nearest code it
+//! would be lost, so codes are dithered: the adapter is kept on average, and rounding becomes noise that hardly matters
+//! ([`Fidelity`]). How much it does matter is measured before the folder appears: the merged model's logits are compared
+//! with those of base and adapter ([`Divergence`]). Where they are too far, the matrices with the most noise get more bits.
 //!
 //! A merged folder holds what the adapter learned from its person, unsealed.
 
@@ -20,6 +21,7 @@ use std::sync::Arc;
 pub use divergence::Divergence;
 pub use fidelity::Fidelity;
 
+use self::forms::Choice;
 use super::Adapter;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::TensorName;
@@ -31,9 +33,9 @@ use crate::session::Session;
 /// How far a merge may go.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MergeOptions {
-    /// The largest share of a matrix's change that may be lost, [`Fidelity::swallowed`]; 0.5 by default. It may be
-    /// above 1: noise that is not aligned with the change does not undo it.
-    pub max_swallowed: f64,
+    /// The largest divergence of the merged model from base and adapter, as a share of what the adapter does
+    /// ([`Divergence::share`]); 0.05 by default.
+    pub max_divergence: f64,
     /// The most bits a weight that a matrix is raised to: 4, 8, 16 or 32; 16 by default. A matrix that has more keeps
     /// them.
     pub max_bits: u8,
@@ -41,11 +43,11 @@ pub struct MergeOptions {
 
 impl Default for MergeOptions {
     fn default() -> Self {
-        Self { max_swallowed: 0.5, max_bits: 16 }
+        Self { max_divergence: 0.05, max_bits: 16 }
     }
 }
 
-/// What a merge is at.
+/// What a merge is at. Where it turns out that matrices need more bits, it begins once more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MergeStage {
     /// Choosing each matrix's bits; counted in weights.
@@ -91,21 +93,21 @@ pub struct MergeReport {
 }
 
 impl MergeReport {
-    /// The matrix whose change lost the largest share.
+    /// The matrix whose rounding does most.
     pub fn worst(&self) -> Option<&MergedMatrix> {
-        self.matrices.iter().max_by(|a, b| a.fidelity.swallowed.total_cmp(&b.fidelity.swallowed))
+        self.matrices.iter().max_by(|a, b| a.fidelity.cost().total_cmp(&b.fidelity.cost()))
     }
 }
 
 /// Writes the session's model with `adapter` at its strength merged in as a folder at `destination`: every matrix that it
-/// changes is `W + strength·scale·B·A`, in the fewest bits that keep the change; the others keep their own bits, GGUF
-/// blocks repacked exactly. The folder appears whole or not at all. `progress` is told of what is done and of how much in
-/// all, and may end it.
+/// changes is `W + strength·scale·B·A`, in its own bits where the model then answers as base and adapter do, else some in
+/// more; the others keep their own bits, GGUF blocks repacked exactly. The folder appears whole or not at all. `progress`
+/// is told of what is done and of how much in all, and may end it.
 ///
 /// # Errors
-/// When an option is out of its range, the adapter does not fit the model, not even `max_bits` keep its effect in some
-/// matrix, something lies at the destination, or the disk or the device fails; [`ErrorKind::Cancelled`] when `progress`
-/// ended it.
+/// When an option is out of its range, the adapter does not fit the model, the merged model is too far from base and
+/// adapter even with `max_bits` ([`ErrorKind::TooLossy`]), something lies at the destination, the disk or the device fails,
+/// or the session's `between` ends the comparison.
 pub fn merge(
     session: &mut Session,
     adapter: &Adapter,
@@ -122,34 +124,64 @@ pub fn merge(
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(()) => Err(Error::new(ErrorKind::Cancelled, "the merge was ended")),
     };
-    let mut told = |done, all| tell(MergeStage::Choosing, done, all);
-    let (forms, matrices) = forms::choose(files, &added, options, &mut told)?;
-    let folder = NewFolder {
-        files,
-        tokenizer: model.tokenizer(),
-        forms: &forms,
-        added: &added,
-        document_start: model.document_start() || adapter.document_start(),
-    };
-    let written = folder.stage(destination, &mut |done, all| tell(MergeStage::Writing, done, all))?;
-    let mut told = |done, all| tell(MergeStage::Comparing, done, all);
-    let divergence = divergence::measure(session, adapter, Model::open(written.path())?, &mut told)?;
-    let (fingerprint, bytes) = (written.fingerprint.clone(), written.bytes);
-    written.publish()?;
-    let copied = forms.matrices.len() - matrices.len();
-    Ok(MergeReport { fingerprint, bytes_before: files.weight_bytes(), bytes, matrices, copied, divergence })
+    let mut choice = Choice::new(files, &added, options, &mut |done, all| tell(MergeStage::Choosing, done, all))?;
+    loop {
+        let folder = NewFolder {
+            files,
+            tokenizer: model.tokenizer(),
+            forms: choice.forms(),
+            added: &added,
+            document_start: model.document_start() || adapter.document_start(),
+        };
+        let written = folder.stage(destination, &mut |done, all| tell(MergeStage::Writing, done, all))?;
+        let mut told = |done, all| tell(MergeStage::Comparing, done, all);
+        let divergence = divergence::measure(session, adapter, Model::open(written.path())?, &mut told)?;
+        if divergence.share() <= options.max_divergence {
+            let (fingerprint, bytes) = (written.fingerprint.clone(), written.bytes);
+            written.publish()?;
+            let (matrices, copied) = choice.merged()?;
+            return Ok(MergeReport {
+                fingerprint,
+                bytes_before: files.weight_bytes(),
+                bytes,
+                matrices,
+                copied,
+                divergence,
+            });
+        }
+        // Makes room on the disk.
+        drop(written);
+        let share = options.max_divergence / divergence.share();
+        if !choice.raise(share, &mut |done, all| tell(MergeStage::Choosing, done, all))? {
+            return Err(options.refusal(&divergence));
+        }
+    }
 }
 
 impl MergeOptions {
     fn check(self) -> Result<()> {
         let wrong = |message: String| Err(Error::new(ErrorKind::BadOption, message));
-        if !(self.max_swallowed > 0.0 && self.max_swallowed.is_finite()) {
-            return wrong(format!("max-swallowed {} is no share above 0", self.max_swallowed));
+        if !(self.max_divergence > 0.0 && self.max_divergence.is_finite()) {
+            return wrong(format!("max-divergence {} is no share above 0", self.max_divergence));
         }
         match self.max_bits {
             4 | 8 | 16 | 32 => Ok(()),
             other => wrong(format!("max-bits {other}, where 4, 8, 16 or 32 are known")),
         }
+    }
+
+    /// No matrix can get more bits.
+    fn refusal(self, divergence: &Divergence) -> Error {
+        let message = format!(
+            "merged within {} bits, the model would be {:.3e} nats a token from base and adapter, {:.1} % of what the \
+             adapter does, where {:.1} % are allowed",
+            self.max_bits,
+            divergence.kl,
+            100.0 * divergence.share(),
+            100.0 * self.max_divergence,
+        );
+        Error::new(ErrorKind::TooLossy, message)
+            .with_hint("allow more bits or a larger share, or keep the adapter beside its base")
     }
 }
 
@@ -157,9 +189,9 @@ impl Adapter {
     /// What it adds to which matrices, at its strength; nothing where that is zero throughout.
     fn added(&self) -> Added<'_> {
         let scale = self.layout.scale * self.strength;
-        let slots = self.layout.slots().map(|(layer, linear, slot)| {
+        let slots = self.layout.slots().zip(0..).map(|((layer, linear, slot), seed)| {
             let (a, b) = (&self.params[slot.a..slot.b], &self.params[slot.b..][..slot.outputs * self.layout.rank]);
-            (TensorName::Linear(layer, linear), LowRank { a, b, rank: self.layout.rank, scale })
+            (TensorName::Linear(layer, linear), LowRank { a, b, rank: self.layout.rank, scale, seed })
         });
         let changes = |factors: &[f32]| factors.iter().any(|&value| value != 0.0);
         slots.filter(|(_, added)| added.scale != 0.0 && changes(added.a) && changes(added.b)).collect()

@@ -19,8 +19,8 @@ pub(crate) enum Form {
         bits: u8,
         group: usize,
         scales: FloatType,
-        /// Whether the source's own codes, scales and biases are kept; else it is quantized from floats of the type
-        /// `scales`.
+        /// Whether the source's own scales and biases are kept, and where nothing is added its codes; else it is quantized
+        /// from floats of the type `scales`.
         exact: bool,
     },
 }

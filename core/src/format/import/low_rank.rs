@@ -14,6 +14,8 @@ pub(crate) struct LowRank<'a> {
     pub b: &'a [f32],
     pub rank: usize,
     pub scale: f32,
+    /// Of the noise by which sums are rounded to codes: another for each matrix of a model.
+    pub seed: u64,
 }
 
 /// The products by the matrices that they are added to.

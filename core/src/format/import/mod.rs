@@ -1,6 +1,7 @@
 //! Conversion of any model that opens to a folder that opens here, in mlx-lm and (unquantized) in transformers.
 
 mod config;
+mod dither;
 mod folder;
 mod forms;
 mod low_rank;
@@ -12,7 +13,7 @@ pub(crate) use self::config::half_type;
 pub(crate) use self::folder::NewFolder;
 pub(crate) use self::forms::{Form, Forms, narrow};
 pub(crate) use self::low_rank::{Added, LowRank};
-pub(crate) use self::weights::{NOT_FINITE, PANEL, encode};
+pub(crate) use self::weights::{NOT_FINITE, PANEL, convert};
 use super::model_files::ModelFiles;
 use super::staged::refuse_occupied;
 use crate::error::{Error, ErrorKind, Result};

@@ -7,6 +7,7 @@ use idiolect_kernels::matrix::{AffineRows, FloatType, Matrix, quantize_affine};
 use rayon::prelude::*;
 use serde_json::json;
 
+use super::dither::{Grid, dithered};
 use super::forms::{Form, Forms};
 use super::low_rank::{Added, LowRank};
 use crate::error::{Error, Result};
@@ -140,40 +141,41 @@ fn specs(name: TensorName, form: Form, matrix: &Matrix) -> Vec<TensorSpec> {
     }
 }
 
-/// Rows in their new form.
-fn convert(
+/// Rows in their new form, `added` added; floats stand as codes without scales.
+pub(crate) fn convert(
     matrix: &Matrix,
     rows: Range<usize>,
     form: Form,
     added: Option<&LowRank<'_>>,
 ) -> Result<AffineRows, &'static str> {
-    if let (Form::Affine { scales, exact: true, .. }, None) = (form, added) {
-        let repacked = matrix.affine_rows(rows, scales);
-        let finite = |bytes: &[u8]| (0..bytes.len() / scales.size()).all(|i| scales.read(bytes, i).is_finite());
-        let sound = finite(&repacked.scales) && finite(&repacked.biases);
-        return if sound { Ok(repacked) } else { Err(NOT_FINITE) };
-    }
-    let mut values = vec![0.0; rows.len() * matrix.cols()];
-    matrix.dequantize(rows.clone(), 0..matrix.cols(), &mut values);
-    match (added, form) {
-        (Some(added), _) => values.iter_mut().zip(added.rows(rows)).for_each(|(value, added)| *value += added),
-        (None, Form::Affine { scales, .. }) => {
+    let values = || {
+        let mut values = vec![0.0; rows.len() * matrix.cols()];
+        matrix.dequantize(rows.clone(), 0..matrix.cols(), &mut values);
+        values
+    };
+    match (form, added) {
+        (Form::Affine { bits, group, scales, exact: own }, Some(added)) => {
+            dithered(matrix, rows, Grid { bits, group, scales, own }, added)
+        }
+        (Form::Affine { scales, exact: true, .. }, None) => {
+            let repacked = matrix.affine_rows(rows, scales);
+            let finite = |bytes: &[u8]| (0..bytes.len() / scales.size()).all(|i| scales.read(bytes, i).is_finite());
+            let sound = finite(&repacked.scales) && finite(&repacked.biases);
+            if sound { Ok(repacked) } else { Err(NOT_FINITE) }
+        }
+        (Form::Affine { bits, group, scales, exact: false }, None) => {
+            let mut values = values();
             // A quantized source becomes floats of that type first, as for MLX.
             let source = floats(&values, scales)?;
             values.iter_mut().enumerate().for_each(|(i, value)| *value = scales.read(&source, i));
+            Ok(quantize_affine(&values, bits, group, scales))
         }
-        (None, Form::Float(_)) => (),
-    }
-    encode(&values, form)
-}
-
-/// Whole rows of values in a form; floats stand as codes without scales.
-pub(crate) fn encode(values: &[f32], form: Form) -> Result<AffineRows, &'static str> {
-    match form {
-        Form::Float(float) => Ok(AffineRows { codes: floats(values, float)?, ..AffineRows::default() }),
-        Form::Affine { bits, group, scales, .. } => {
-            check_range(values, scales)?;
-            Ok(quantize_affine(values, bits, group, scales))
+        (Form::Float(float), added) => {
+            let mut values = values();
+            if let Some(added) = added {
+                values.iter_mut().zip(added.rows(rows)).for_each(|(value, added)| *value += added);
+            }
+            Ok(AffineRows { codes: floats(&values, float)?, ..AffineRows::default() })
         }
     }
 }
@@ -189,7 +191,7 @@ fn floats(values: &[f32], float: FloatType) -> Result<Vec<u8>, &'static str> {
 }
 
 /// Refuses what a float type cannot hold.
-fn check_range(values: &[f32], float: FloatType) -> Result<(), &'static str> {
+pub(super) fn check_range(values: &[f32], float: FloatType) -> Result<(), &'static str> {
     if !values.iter().all(|value| value.is_finite()) {
         return Err(NOT_FINITE);
     }

@@ -45,7 +45,7 @@ fn devices_agree() -> Result<()> {
         }
         let (a, b) = (on_cpu.divergence, on_gpu.divergence);
         let pairs = [(a.kl, b.kl), (a.kl_of_base, b.kl_of_base), (a.loss, b.loss), (a.loss_before, b.loss_before)];
-        if a.tokens != b.tokens || pairs.iter().any(|(a, b)| !((a - b).abs() <= BOUND * a.abs())) {
+        if a.tokens != b.tokens || !pairs.iter().all(|(a, b)| (a - b).abs() <= BOUND * a.abs()) {
             return Err(case.into());
         }
         let weights = |home: &TempDir| std::fs::read(home.path().join("merged/model.safetensors"));

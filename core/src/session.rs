@@ -1,6 +1,7 @@
 //! A model on a device. Jobs (a training, an evaluation, a generation) borrow the session one at a time; each declares
 //! its state and programs anew, so that memory holds what the present job needs and nothing else.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use idiolect_kernels::{Between, Executor};
@@ -17,6 +18,7 @@ pub struct Session {
     executor: Box<dyn Executor>,
     device: DeviceInfo,
     memory: DeviceMemory,
+    between: Option<Between>,
 }
 
 impl Session {
@@ -40,7 +42,7 @@ impl Session {
             DeviceKind::Gpu => executor.device_bytes(),
         };
         let memory = DeviceMemory { kind: device.kind, threads: device.threads, weight_bytes, data_bytes: 0 };
-        Ok(Self { model, executor, device, memory })
+        Ok(Self { model, executor, device, memory, between: None })
     }
 
     /// Another session on the same device and weights, for a second job at the same time.
@@ -49,13 +51,25 @@ impl Session {
     /// When the device was lost or is full.
     pub fn sibling(&self) -> Result<Self> {
         let (model, executor, device) = (Arc::clone(&self.model), self.executor.sibling()?, self.device.clone());
-        Ok(Self { model, executor, device, memory: self.memory })
+        Ok(Self { model, executor, device, memory: self.memory, between: None })
     }
 
     /// Has `between` called every few tens of milliseconds while a job runs. `Break` ends the job's call with
     /// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled).
     pub fn set_between(&mut self, between: Option<Between>) {
-        self.executor.set_between(between);
+        self.executor.set_between(between.clone());
+        self.between = between;
+    }
+
+    /// Calls `between` where a job works for long without its device.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled) where it ends the job.
+    pub(crate) fn give_way(&self) -> Result<()> {
+        match self.between.as_ref().map(|between| between()) {
+            Some(ControlFlow::Break(())) => Err(idiolect_kernels::Error::Interrupted.into()),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn lose_device_after(&mut self, submissions: u32) {

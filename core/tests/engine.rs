@@ -3,6 +3,7 @@
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -182,6 +183,39 @@ fn what_the_cap_takes_does_not_keep_a_training_from_ending() {
             assert_eq!(version.removed, 0, "{left} {pause}: {version:?}");
         }
     }
+}
+
+#[test]
+fn a_training_begins_while_messages_keep_coming() {
+    let home = tempfile::tempdir().unwrap();
+    let engine = engine(home.path(), 120);
+    let ended = AtomicBool::new(false);
+    let outcome = thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut number = 0;
+            while !ended.load(Ordering::Relaxed) {
+                number += 1;
+                engine.history().add(&[NewSample::new(format!("message {number} of those that keep coming"))]).unwrap();
+            }
+        });
+        let cancel = CancelToken::new();
+        let outcome = engine.train(&settings(400), &cancel, &mut |event| {
+            if matches!(event, LearnEvent::Step(_)) {
+                cancel.cancel();
+            }
+        });
+        ended.store(true, Ordering::Relaxed);
+        outcome
+    });
+    assert_eq!(outcome.unwrap(), LearnOutcome::Paused(PauseReason::Cancelled));
+    // Cancelled while it reads, it has nothing to say of a step.
+    let cancel = CancelToken::new();
+    cancel.cancel();
+    let mut steps = 0;
+    let outcome = engine.train(&settings(401), &cancel, &mut |event| {
+        steps += usize::from(matches!(event, LearnEvent::Step(_) | LearnEvent::Started { .. }));
+    });
+    assert_eq!((outcome.unwrap(), steps), (LearnOutcome::Paused(PauseReason::Cancelled), 0));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! directly: they are safe to share.
 
 mod cancel;
+mod learning;
 mod serving;
 mod worker;
 
@@ -16,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 pub use cancel::CancelToken;
+pub use learning::{LearnOutcome, PauseReason};
 pub use serving::Prompt;
 
 use crate::adapter::Adapter;
@@ -26,12 +28,13 @@ use crate::eval::{Evaluation, evaluate};
 use crate::generate::{GenerateOptions, Generation, Suggestion};
 use crate::history::{History, Removed, Selection};
 use crate::model::Model;
-use crate::personalize::{self, LearnEvent, LearnReport, LearnSettings, Place};
+use crate::personalize::{self, LearnEvent, LearnSettings, Place};
 use crate::policy::DutyCycle;
 use crate::profile::{EraseReport, KeySource, Profile};
 use crate::registry::Registry;
 use crate::train::{TextRow, TrainingData};
 
+use learning::learn;
 use serving::{Serving, cancelled_early};
 use worker::{Queue, Worker};
 
@@ -96,28 +99,6 @@ pub enum EngineState {
     },
     /// It was closed or erased.
     Closed,
-}
-
-/// How a training ended.
-#[derive(Debug, Clone, PartialEq)]
-pub enum LearnOutcome {
-    /// It went through the gate.
-    Finished(Box<LearnReport>),
-    /// It left a checkpoint; the next call goes on from there.
-    Paused(PauseReason),
-}
-
-/// Why a training paused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PauseReason {
-    /// The caller cancelled it.
-    Cancelled,
-    /// Memory was asked back.
-    MemoryPressure,
-    /// The engine is closing.
-    Closing,
-    /// The device was lost, and again when it was opened anew.
-    DeviceLost,
 }
 
 /// A profile with its model, ready to learn and to answer.
@@ -419,54 +400,4 @@ impl fmt::Debug for Engine {
 /// What the worker sent. It sends nothing where it was closed first, or failed.
 fn received<T>(answer: &Receiver<Result<T>>) -> Result<T> {
     answer.recv().unwrap_or_else(|_| Err(Error::new(ErrorKind::Closed, "the engine was closed, or its worker failed")))
-}
-
-/// A training on the worker; where the device is lost, once more on a device opened anew.
-fn learn(
-    worker: &mut Worker,
-    place: &Place<'_>,
-    settings: &LearnSettings,
-    cancel: &CancelToken,
-    events: &Sender<LearnEvent>,
-    state: &Arc<Mutex<EngineState>>,
-) -> Result<LearnOutcome> {
-    let tell = |event: LearnEvent| {
-        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-        *state = match (&event, *state) {
-            (LearnEvent::Started { steps, resumed_at, .. }, _) => {
-                EngineState::Training { step: *resumed_at, steps: *steps }
-            }
-            (LearnEvent::Step(report), EngineState::Training { steps, .. }) => {
-                EngineState::Training { step: report.step, steps }
-            }
-            (_, state) => state,
-        };
-        drop(state);
-        // A caller that has gone does not want to know.
-        let _ = events.send(event);
-    };
-    *state.lock().unwrap_or_else(PoisonError::into_inner) = EngineState::Training { step: 0, steps: 0 };
-    let mut lost = false;
-    loop {
-        let token = cancel.clone();
-        let learned = worker.long_work(
-            move || token.is_cancelled(),
-            |session| personalize::learn(session, place, settings, &mut |event| tell(event)),
-        );
-        return match learned {
-            Ok(report) => Ok(LearnOutcome::Finished(Box::new(report))),
-            Err(error) if error.kind() == ErrorKind::Cancelled => Ok(LearnOutcome::Paused(match () {
-                () if cancel.is_cancelled() => PauseReason::Cancelled,
-                () if worker.queue.is_closing() => PauseReason::Closing,
-                () => PauseReason::MemoryPressure,
-            })),
-            Err(error) if error.kind() == ErrorKind::Device && !lost => {
-                lost = true;
-                worker.drop_model();
-                continue;
-            }
-            Err(error) if error.kind() == ErrorKind::Device => Ok(LearnOutcome::Paused(PauseReason::DeviceLost)),
-            Err(error) => Err(error),
-        };
-    }
 }

@@ -17,8 +17,8 @@ use crate::seal::RecordCipher;
 const PAGE: usize = 64;
 
 /// The samples of a split that training may use, in the order in which they were added. It reads the history as it was
-/// when it began, whatever is added or removed meanwhile, and holds a page of it in memory. A removal reports itself as
-/// pending while one is held.
+/// when it began, whatever is added or removed meanwhile, and holds a page of it in memory; [`Learnable::rewind`] reads
+/// the same state again. A removal reports itself as pending while one is held.
 pub struct Learnable {
     path: PathBuf,
     /// Its own, with a transaction that pins the history's state.
@@ -26,6 +26,7 @@ pub struct Learnable {
     cipher: RecordCipher,
     split: Split,
     revision: u64,
+    removals: u64,
     page: VecDeque<LearnableSample>,
     /// The last sample read.
     last: i64,
@@ -39,13 +40,14 @@ impl History {
     /// When the database cannot be read.
     pub fn learnable(&self, split: Split) -> Result<Learnable> {
         // Under the history's own connection: once that is closed, none is opened any more.
-        let (connection, revision) = self.read(|_| {
+        let (connection, revision, removals) = self.read(|_| {
             let connection = database::connect(&self.path)?;
             database::configure(&connection, &self.path)?;
             connection.execute_batch("BEGIN")?;
             // The first read fixes what the transaction sees.
-            let revision = settings::number(&connection, settings::REVISION)?.unwrap_or(0).cast_unsigned();
-            Ok((connection, revision))
+            let number = |name| settings::number(&connection, name).map(|value| value.unwrap_or(0).cast_unsigned());
+            let (revision, removals) = (number(settings::REVISION)?, number(settings::REMOVALS)?);
+            Ok((connection, revision, removals))
         })?;
         Ok(Learnable {
             path: self.path.clone(),
@@ -53,6 +55,7 @@ impl History {
             cipher: self.secrets.cipher.clone(),
             split,
             revision,
+            removals,
             page: VecDeque::new(),
             last: 0,
             ended: false,
@@ -64,6 +67,18 @@ impl Learnable {
     /// The revision of the history that is read.
     pub fn revision(&self) -> u64 {
         self.revision
+    }
+
+    /// The removals of the history that is read, as [`History::removals`].
+    pub fn removals(&self) -> u64 {
+        self.removals
+    }
+
+    /// Begins again with the first sample of a split, in the same state of the history.
+    pub fn rewind(&mut self, split: Split) {
+        self.split = split;
+        self.page.clear();
+        (self.last, self.ended) = (0, false);
     }
 
     fn next_page(&mut self) -> Result<(), Fault> {

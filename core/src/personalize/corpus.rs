@@ -8,7 +8,7 @@ use super::events::DropReason;
 use super::settings::LearnSettings;
 use crate::error::Result;
 use crate::gate::{Fitness, Learnability, Screen, Tally, Written};
-use crate::history::{History, LearnableSample, SampleId, Split};
+use crate::history::{History, Learnable, LearnableSample, SampleId, Split};
 use crate::model::Model;
 use crate::privacy::Filter;
 use crate::train::{Sample, TextRow, sample_of_text};
@@ -46,26 +46,21 @@ pub(crate) struct Corpus {
 }
 
 impl Selection {
-    /// Chooses from the history as it is now.
-    pub fn new(history: &History, settings: &LearnSettings) -> Result<Self> {
-        loop {
-            // Where something is written between two reads, what was chosen is chosen again.
-            if let Some(chosen) = Self::choose(history, settings)? {
-                return Ok(chosen);
-            }
-        }
-    }
-
-    fn choose(history: &History, settings: &LearnSettings) -> Result<Option<Self>> {
-        // Before the revision: a removal in between is then seen as one that came later.
-        let removals = history.removals()?;
-        let revision = history.revision()?;
+    /// Chooses from a state of the history. `give_way` is called now and then, and may end it.
+    pub fn new(
+        rows: &mut Learnable,
+        settings: &LearnSettings,
+        give_way: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Self> {
         let mut screen = Screen::new();
-        each_row(history, revision, |_, row| screen.see(&written(row)))?;
+        each_row(rows, give_way, |_, row| {
+            screen.see(&written(&row));
+            Ok(())
+        })?;
         let sieve = screen.finish();
         let mut selection = Self {
-            revision,
-            removals,
+            revision: rows.revision(),
+            removals: rows.removals(),
             fitness: Fitness::Fit,
             training: BTreeMap::new(),
             validation: BTreeMap::new(),
@@ -74,11 +69,11 @@ impl Selection {
         let mut tally = Tally::default();
         // What each cluster still has a claim to: of many that count for little, some are taken.
         let mut claims: HashMap<i64, f64> = HashMap::new();
-        let whole = each_row(history, revision, |split, row| {
-            let learnability = sieve.judge(&written(row));
-            tally.add(&written(row), learnability);
+        each_row(rows, give_way, |split, row| {
+            let learnability = sieve.judge(&written(&row));
+            tally.add(&written(&row), learnability);
             if learnability == Learnability::NotLanguage {
-                return;
+                return Ok(());
             }
             let id = row.id.0;
             match split {
@@ -104,9 +99,10 @@ impl Selection {
                     }
                 }
             }
+            Ok(())
         })?;
         selection.fitness = tally.fitness();
-        Ok(whole.then_some(selection))
+        Ok(selection)
     }
 
     /// The samples that training learns from.
@@ -137,14 +133,15 @@ impl Selection {
         }
     }
 
-    /// Reads the chosen rows. In the place of what the retention cap took meanwhile there stand others, as long as most
-    /// are there: the order of training stays, and a history that is always at its cap does not keep it from ending.
-    /// Otherwise why the selection is of no use any more.
+    /// Reads the chosen rows from a state of the history. In the place of what the retention cap took meanwhile there stand
+    /// others, as long as most are there: the order of training stays, and a history that is always at its cap does not
+    /// keep it from ending. Otherwise why the selection is of no use any more.
     pub fn read(
         &self,
-        history: &History,
+        rows: &mut Learnable,
         model: &Model,
         settings: &LearnSettings,
+        give_way: &mut dyn FnMut() -> Result<()>,
     ) -> Result<Result<Corpus, DropReason>> {
         let mut corpus = Corpus {
             training: Vec::new(),
@@ -158,37 +155,36 @@ impl Selection {
         let mut found = [0; Split::ALL.len()];
         let mut gone = Gone::default();
         let mut due = self.training.iter().peekable();
-        for (split, found) in Split::ALL.into_iter().zip(&mut found) {
-            for row in history.learnable(split)? {
-                let row = row?;
-                let Some(times) = self.times(split, row.id) else { continue };
-                *found += 1;
-                let text = masked_row(&row, &settings.filter, model);
-                let sample = sample_of_text(&text, model.tokenizer(), settings.train.seq_len)?;
-                match split {
-                    Split::Training => {
-                        while let Some((_, times)) = due.next_if(|(id, _)| **id < row.id.0) {
-                            gone.leave(&mut corpus.training, *times);
-                        }
-                        due.next();
-                        if sample.supervised() > 0 {
-                            corpus.plain |= text.context.is_none();
-                            corpus.training.extend(std::iter::repeat_n(sample, times as usize));
-                        }
+        each_row(rows, give_way, |split, row| {
+            let Some(times) = self.times(split, row.id) else { return Ok(()) };
+            found[split as usize] += 1;
+            let text = masked_row(&row, &settings.filter, model);
+            let sample = sample_of_text(&text, model.tokenizer(), settings.train.seq_len)?;
+            let supervised = sample.supervised() > 0;
+            match split {
+                Split::Training => {
+                    while let Some((_, times)) = due.next_if(|(id, _)| **id < row.id.0) {
+                        gone.leave(&mut corpus.training, *times);
                     }
-                    Split::Validation => corpus.validation.extend((sample.supervised() > 0).then_some(sample)),
-                    Split::HeldOut if sample.supervised() > 0 => {
-                        corpus.held_out.push(sample);
-                        corpus.clusters.push(self.held_out[&row.id.0].cast_unsigned());
+                    due.next();
+                    if supervised {
+                        corpus.plain |= text.context.is_none();
+                        corpus.training.extend(std::iter::repeat_n(sample, times as usize));
                     }
-                    Split::HeldOut => {}
                 }
+                Split::Validation => corpus.validation.extend(supervised.then_some(sample)),
+                Split::HeldOut if supervised => {
+                    corpus.held_out.push(sample);
+                    corpus.clusters.push(self.held_out[&row.id.0].cast_unsigned());
+                }
+                Split::HeldOut => {}
             }
-        }
+            Ok(())
+        })?;
         due.for_each(|(_, times)| gone.leave(&mut corpus.training, *times));
         let chosen = [self.training.len(), self.validation.len(), self.held_out.len()];
         corpus.whole = found == chosen;
-        if !corpus.whole && history.removals()? != self.removals {
+        if !corpus.whole && rows.removals() != self.removals {
             return Ok(Err(DropReason::HistoryRemoved));
         }
         if found.iter().zip(&chosen).any(|(found, chosen)| found * 2 < *chosen) {
@@ -220,18 +216,25 @@ impl Gone {
     }
 }
 
-/// Shows every row that training may use; whether all of them were of `revision`.
-fn each_row(history: &History, revision: u64, mut see: impl FnMut(Split, &LearnableSample)) -> Result<bool> {
+/// Rows between two times of giving way.
+const ROWS_AT_A_TIME: usize = 64;
+
+/// Shows every row that training may use.
+fn each_row(
+    rows: &mut Learnable,
+    give_way: &mut dyn FnMut() -> Result<()>,
+    mut see: impl FnMut(Split, LearnableSample) -> Result<()>,
+) -> Result<()> {
     for split in Split::ALL {
-        let rows = history.learnable(split)?;
-        if rows.revision() != revision {
-            return Ok(false);
-        }
-        for row in rows {
-            see(split, &row?);
+        rows.rewind(split);
+        for (number, row) in rows.enumerate() {
+            if number % ROWS_AT_A_TIME == 0 {
+                give_way()?;
+            }
+            see(split, row?)?;
         }
     }
-    Ok(true)
+    Ok(())
 }
 
 /// A row as the screen sees it.

@@ -16,7 +16,7 @@ use super::settings::LearnSettings;
 use crate::adapter::Adapter;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gate::{self, Decision, Fitness, Verdict};
-use crate::history::History;
+use crate::history::{History, Split};
 use crate::model::Model;
 use crate::registry::{Origin, Registry};
 use crate::seal::Key;
@@ -92,12 +92,16 @@ pub(crate) fn learn(
         on_event,
     };
     let saved = course.saved(&records)?;
+    // One state of the history, whatever is written meanwhile.
+    let mut rows = place.history.learnable(Split::Training)?;
+    let mut give_way = || session.give_way();
     let mut taken_up = None;
     if let Some(saved) = saved {
         // A removal clears the selection; a training that went on meanwhile may have written a checkpoint after that.
         let chosen = match records.selection()? {
             Some(selection) => {
-                selection.read(place.history, session.model(), settings)?.map(|corpus| (selection, corpus))
+                let read = selection.read(&mut rows, session.model(), settings, &mut give_way)?;
+                read.map(|corpus| (selection, corpus))
             }
             None => Err(DropReason::HistoryRemoved),
         };
@@ -112,7 +116,10 @@ pub(crate) fn learn(
     let (saved, selection, mut corpus) = match taken_up {
         Some((saved, selection, corpus)) => (Some(saved), selection, corpus),
         None => {
-            let (selection, corpus) = fresh(place, session, settings)?;
+            let selection = Selection::new(&mut rows, settings, &mut give_way)?;
+            let Ok(corpus) = selection.read(&mut rows, session.model(), settings, &mut give_way)? else {
+                return Err(Error::new(ErrorKind::BadData, "the history lost rows while they were read"));
+            };
             if let Fitness::Unfit { why, left_out } = corpus.fitness {
                 let report = LearnReport::unfit(Verdict::unfit(why, left_out), session.device());
                 let (revision, asked) = (selection.revision, records.last()?.map_or(0, |last| last.asked));
@@ -123,6 +130,7 @@ pub(crate) fn learn(
             (None, selection, corpus)
         }
     };
+    drop(rows);
     if corpus.training.is_empty() {
         return Err(Error::new(ErrorKind::BadData, "the history holds nothing to learn from yet")
             .with_hint("add what the person wrote, then train"));
@@ -197,17 +205,6 @@ fn as_json(report: &LearnReport) -> Result<Map<String, Value>> {
 pub(super) fn forget_progress(folder: &Path, key: &Key) -> Result<()> {
     Checkpoints::open(folder, key)?.clear()?;
     Records::open(folder, key)?.clear_selection()
-}
-
-/// Chooses from the history as it is now, and reads it.
-fn fresh(place: &Place<'_>, session: &Session, settings: &LearnSettings) -> Result<(Selection, Corpus)> {
-    loop {
-        let selection = Selection::new(place.history, settings)?;
-        // Where rows went between the two reads, the history is read again.
-        if let Ok(corpus) = selection.read(place.history, session.model(), settings)? {
-            return Ok((selection, corpus));
-        }
-    }
 }
 
 /// One training under way.

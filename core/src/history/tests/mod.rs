@@ -21,7 +21,8 @@ struct Home {
 
 impl Home {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), key: Key::random().unwrap() }
+        // Always the same: near-duplicates are found by keyed hashes, the likelier the more they have in common.
+        Self { folder: tempfile::tempdir().unwrap(), key: Key::from_bytes(&[3; 32]).unwrap() }
     }
 
     fn path(&self) -> &Path {

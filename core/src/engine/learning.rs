@@ -1,0 +1,81 @@
+//! A training on the worker's thread: how it ends, and what becomes of it where its device is lost.
+
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::worker::Worker;
+use super::{CancelToken, EngineState};
+use crate::error::{ErrorKind, Result};
+use crate::personalize::{self, LearnEvent, LearnReport, LearnSettings, Place};
+
+/// How a training ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LearnOutcome {
+    /// It went through the gate.
+    Finished(Box<LearnReport>),
+    /// It left a checkpoint; the next call goes on from there.
+    Paused(PauseReason),
+}
+
+/// Why a training paused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PauseReason {
+    /// The caller cancelled it.
+    Cancelled,
+    /// Memory was asked back.
+    MemoryPressure,
+    /// The engine is closing.
+    Closing,
+    /// The device was lost, and again when it was opened anew.
+    DeviceLost,
+}
+
+/// A training on the worker; where the device is lost, once more on a device opened anew.
+pub(super) fn learn(
+    worker: &mut Worker,
+    place: &Place<'_>,
+    settings: &LearnSettings,
+    cancel: &CancelToken,
+    events: &Sender<LearnEvent>,
+    state: &Arc<Mutex<EngineState>>,
+) -> Result<LearnOutcome> {
+    let tell = |event: LearnEvent| {
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        *state = match (&event, *state) {
+            (LearnEvent::Started { steps, resumed_at, .. }, _) => {
+                EngineState::Training { step: *resumed_at, steps: *steps }
+            }
+            (LearnEvent::Step(report), EngineState::Training { steps, .. }) => {
+                EngineState::Training { step: report.step, steps }
+            }
+            (_, state) => state,
+        };
+        drop(state);
+        // A caller that has gone does not want to know.
+        let _ = events.send(event);
+    };
+    *state.lock().unwrap_or_else(PoisonError::into_inner) = EngineState::Training { step: 0, steps: 0 };
+    let mut lost = false;
+    loop {
+        let token = cancel.clone();
+        let learned = worker.long_work(
+            move || token.is_cancelled(),
+            |session| personalize::learn(session, place, settings, &mut |event| tell(event)),
+        );
+        return match learned {
+            Ok(report) => Ok(LearnOutcome::Finished(Box::new(report))),
+            Err(error) if error.kind() == ErrorKind::Cancelled => Ok(LearnOutcome::Paused(match () {
+                () if cancel.is_cancelled() => PauseReason::Cancelled,
+                () if worker.queue.is_closing() => PauseReason::Closing,
+                () => PauseReason::MemoryPressure,
+            })),
+            Err(error) if error.kind() == ErrorKind::Device && !lost => {
+                lost = true;
+                worker.drop_model();
+                continue;
+            }
+            Err(error) if error.kind() == ErrorKind::Device => Ok(LearnOutcome::Paused(PauseReason::DeviceLost)),
+            Err(error) => Err(error),
+        };
+    }
+}

@@ -31,7 +31,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { backend: None, software: false, binding_limit: 128 << 20, submission: Duration::from_millis(30) }
+        Self { backend: None, software: false, binding_limit: 128 << 20, submission: Duration::from_millis(16) }
     }
 }
 

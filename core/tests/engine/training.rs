@@ -1,0 +1,163 @@
+//! Trainings that are cancelled, go on, and meet a history that changes.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use idiolect::engine::{CancelToken, Engine, EngineState, LearnOutcome, PauseReason};
+use idiolect::history::{NewSample, Retention, Selection};
+use idiolect::personalize::{DropReason, LearnEvent};
+
+use super::{copy_folder, engine, finish, settings};
+
+#[test]
+fn a_cancelled_training_goes_on_to_the_same_bits() {
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    engine(one.path(), 200).close();
+    // The same profile twice: another key would split the history otherwise.
+    copy_folder(&one.path().join("profile"), &other.path().join("profile"));
+    let whole = finish(&engine(one.path(), 0), &settings(20));
+    let engine = engine(other.path(), 0);
+    let mut resumed = Vec::new();
+    for stop_at in [3, 4, 11] {
+        let cancel = CancelToken::new();
+        let mut cancelled = None;
+        let outcome = engine.train(&settings(20), &cancel, &mut |event| match event {
+            LearnEvent::Started { resumed_at, .. } => resumed.push(resumed_at),
+            LearnEvent::Step(report) if report.step == stop_at => {
+                cancel.cancel();
+                cancelled = Some(Instant::now());
+            }
+            _ => {}
+        });
+        assert_eq!(outcome.unwrap(), LearnOutcome::Paused(PauseReason::Cancelled));
+        // Not a timed test of speed: a step of this training takes longer than what is allowed here.
+        assert!(cancelled.unwrap().elapsed() < Duration::from_secs(5));
+        assert_eq!(engine.state(), EngineState::Idle);
+    }
+    let report = finish(&engine, &settings(20));
+    assert_eq!(report.candidate_sha256, whole.candidate_sha256);
+    assert_eq!(report.verdict, whole.verdict);
+    assert!(report.resumed && resumed[1] > 0 && resumed[2] > resumed[1], "{resumed:?}");
+
+    let again = finish(&engine, &settings(20));
+    assert!(again.unchanged && again.candidate_sha256 == whole.candidate_sha256);
+    engine.history().add(&[NewSample::new("one message more, and it trains again")]).unwrap();
+    assert!(!finish(&engine, &settings(20)).unchanged);
+}
+
+#[test]
+fn what_was_removed_ends_a_paused_training() {
+    let home = tempfile::tempdir().unwrap();
+    let engine = engine(home.path(), 120);
+    let cancel = CancelToken::new();
+    let paused = engine.train(&settings(20), &cancel, &mut |event| {
+        if matches!(event, LearnEvent::Step(_)) {
+            cancel.cancel();
+        }
+    });
+    assert_eq!(paused.unwrap(), LearnOutcome::Paused(PauseReason::Cancelled));
+    let latest = engine.history().list(None, 1).unwrap()[0].id;
+    engine.remove_from_history(&Selection::Samples(vec![latest])).unwrap();
+    let report = finish(&engine, &settings(20));
+    assert!(!report.resumed);
+    assert_eq!(report.samples.iter().sum::<usize>(), 119);
+}
+
+#[test]
+fn what_was_removed_while_it_trained_is_trained_without() {
+    let home = tempfile::tempdir().unwrap();
+    let engine = engine(home.path(), 120);
+    let cancel = CancelToken::new();
+    let mut dropped = 0;
+    // Removed in the midst of a training, which then goes on, saves itself and is cancelled.
+    let paused = engine.train(&settings(20), &cancel, &mut |event| {
+        if matches!(event, LearnEvent::Step(ref report) if report.step == 2) {
+            let latest = engine.history().list(None, 1).unwrap()[0].id;
+            engine.remove_from_history(&Selection::Samples(vec![latest])).unwrap();
+            cancel.cancel();
+        }
+    });
+    assert_eq!(paused.unwrap(), LearnOutcome::Paused(PauseReason::Cancelled));
+    let outcome = engine.train(&settings(20), &CancelToken::new(), &mut |event| {
+        dropped += usize::from(event == LearnEvent::CheckpointDropped(DropReason::HistoryRemoved));
+    });
+    let LearnOutcome::Finished(report) = outcome.unwrap() else { panic!("paused") };
+    assert_eq!((dropped, report.resumed, report.samples.iter().sum::<usize>()), (1, false, 119));
+}
+
+#[test]
+fn what_the_cap_takes_does_not_keep_a_training_from_ending() {
+    let cap = |engine: &Engine, messages| {
+        let cap = Retention { max_messages: Some(messages), max_age: None };
+        engine.history().set_retention(cap).unwrap();
+    };
+    // How many of 120 messages the cap leaves; whether the training was paused before; what becomes of its checkpoint.
+    for (left, pause, dropped) in [(30, false, None), (100, true, None), (30, true, Some(DropReason::HistoryExpired))] {
+        let home = tempfile::tempdir().unwrap();
+        let engine = engine(home.path(), 120);
+        let cancel = CancelToken::new();
+        let outcome = engine.train(&settings(8), &cancel, &mut |event| {
+            if matches!(event, LearnEvent::Step(ref report) if report.step == 2) {
+                cap(&engine, left);
+                if pause {
+                    cancel.cancel();
+                }
+            }
+        });
+        let mut drops = None;
+        let report = match outcome.unwrap() {
+            LearnOutcome::Finished(report) if !pause => report,
+            LearnOutcome::Paused(PauseReason::Cancelled) if pause => {
+                let outcome = engine.train(&settings(8), &CancelToken::new(), &mut |event| {
+                    if let LearnEvent::CheckpointDropped(reason) = event {
+                        drops = Some(reason);
+                    }
+                });
+                let LearnOutcome::Finished(report) = outcome.unwrap() else { panic!("paused") };
+                report
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((drops, report.resumed), (dropped, pause && dropped.is_none()), "{left} {pause}");
+        let read = report.samples.iter().sum::<usize>() as u64;
+        // Training's places are filled again; what is measured is what is left.
+        assert!(if dropped.is_some() { read == left } else { (left..=120).contains(&read) }, "{left} {pause}: {read}");
+        for version in engine.history().versions().unwrap() {
+            assert_eq!(version.removed, 0, "{left} {pause}: {version:?}");
+        }
+    }
+}
+
+#[test]
+fn a_training_begins_while_messages_keep_coming() {
+    let home = tempfile::tempdir().unwrap();
+    let engine = engine(home.path(), 120);
+    let ended = AtomicBool::new(false);
+    let outcome = thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut number = 0;
+            while !ended.load(Ordering::Relaxed) {
+                number += 1;
+                engine.history().add(&[NewSample::new(format!("message {number} of those that keep coming"))]).unwrap();
+            }
+        });
+        let cancel = CancelToken::new();
+        let outcome = engine.train(&settings(400), &cancel, &mut |event| {
+            if matches!(event, LearnEvent::Step(_)) {
+                cancel.cancel();
+            }
+        });
+        ended.store(true, Ordering::Relaxed);
+        outcome
+    });
+    assert_eq!(outcome.unwrap(), LearnOutcome::Paused(PauseReason::Cancelled));
+    // Cancelled while it reads, it has nothing to say of a step.
+    let cancel = CancelToken::new();
+    cancel.cancel();
+    let mut steps = 0;
+    let outcome = engine.train(&settings(401), &cancel, &mut |event| {
+        steps += usize::from(matches!(event, LearnEvent::Step(_) | LearnEvent::Started { .. }));
+    });
+    assert_eq!((outcome.unwrap(), steps), (LearnOutcome::Paused(PauseReason::Cancelled), 0));
+}

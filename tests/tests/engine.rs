@@ -97,10 +97,25 @@ fn twins(device: DeviceChoice) -> Result<[TempDir; 2]> {
     Ok(homes)
 }
 
+fn pause_after_step_2(engine: &Engine, steps: usize) -> Result<()> {
+    let cancel = CancelToken::new();
+    let outcome = engine.train(&settings(steps), &cancel, &mut |event| {
+        if matches!(event, LearnEvent::Step(ref report) if report.step == 2) {
+            cancel.cancel();
+        }
+    })?;
+    match outcome {
+        LearnOutcome::Paused(PauseReason::Cancelled) => Ok(()),
+        other => Err(format!("{other:?}").into()),
+    }
+}
+
 fn lost(device: DeviceChoice) -> Result<()> {
     let home = twins(device)?;
     let whole = train(&Engine::open(options(home[0].path(), device))?, 8)?;
-    let engine = Engine::open(EngineOptions { lose_device_after: Some(40), ..options(home[1].path(), device) })?;
+    // A checkpoint first: how many submissions a step takes depends on the machine's speed.
+    pause_after_step_2(&Engine::open(options(home[1].path(), device))?, 8)?;
+    let engine = Engine::open(EngineOptions { lose_device_after: Some(5), ..options(home[1].path(), device) })?;
     let mut starts = 0;
     let outcome = engine.train(&settings(8), &CancelToken::new(), &mut |event| {
         starts += usize::from(matches!(event, LearnEvent::Started { .. }));
@@ -115,12 +130,7 @@ fn resumed(device: DeviceChoice) -> Result<()> {
     let home = twins(device)?;
     let whole = train(&Engine::open(options(home[0].path(), device))?, 5)?;
     let engine = Engine::open(options(home[1].path(), device))?;
-    let cancel = CancelToken::new();
-    engine.train(&settings(5), &cancel, &mut |event| {
-        if matches!(event, LearnEvent::Step(ref report) if report.step == 2) {
-            cancel.cancel();
-        }
-    })?;
+    pause_after_step_2(&engine, 5)?;
     same(&train(&engine, 5)?, &whole)
 }
 

@@ -144,6 +144,8 @@ def make(case: Case) -> None:
     trainable_parameters, all_parameters = model.get_nb_trainable_parameters()
     kept = [kept[row] if not on else Logits(case, row, True, reference.logits(model, rows[row])) for row, on in case.logits]
     nll = reference.evaluate(model, rows)
+    first_batch = [rows[i % len(rows)] for i in range(case.accumulate)]
+    gradients = reference.gradients(model, first_batch)
     course = reference.train(model, rows, steps=case.steps, accumulate=case.accumulate, rate=lambda _: case.lr,
                              weight_decay=case.weight_decay)  # fmt: skip
 
@@ -152,13 +154,13 @@ def make(case: Case) -> None:
         tensors[f"logits.{i}"] = entry.kept
         tensors[f"log_sum_exp.{i}"] = entry.log_sum_exp
     names = [name for name, *_ in adapter["tensors"]]
-    gradients = {name: course.gradients[name].numpy() for name in names}
+    gradients = {name: gradients[name].numpy() for name in names}
     if case.whole_gradients:
-        tensors |= {f"gradient.{name}": gradient for name, gradient in gradients.items()}
+        tensors |= {f"gradient.{name}": gradient.astype(np.float32) for name, gradient in gradients.items()}
     else:
         projected = [portable.project(f"projection/{name}", gradient) for name, gradient in gradients.items()]
         tensors["gradient_projections"] = np.stack(projected).astype(np.float32)
-        norms = [np.linalg.norm(gradient.astype(np.float64)) for gradient in gradients.values()]
+        norms = [np.linalg.norm(gradient) for gradient in gradients.values()]
         tensors["gradient_norms"] = np.array(norms, np.float32)
     golden = {
         "case": case.name,

@@ -1,5 +1,6 @@
-"""What transformers + PEFT compute in f32: logits, losses, LoRA gradients, AdamW steps."""
+"""What transformers + PEFT compute: logits, losses and AdamW steps in f32, LoRA gradients in f64."""
 
+import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def logits(model: torch.nn.Module, row: list[int]) -> torch.Tensor:
 
 def summed_nll(model: torch.nn.Module, row: list[int]) -> torch.Tensor:
     """Nats over the row's `len(row) - 1` predictions, summed."""
-    predictions = model(torch.tensor([row]), use_cache=False).logits[0, :-1].float()
+    predictions = model(torch.tensor([row]), use_cache=False).logits[0, :-1]
     return F.cross_entropy(predictions, torch.tensor(row[1:]), reduction="sum")
 
 
@@ -38,6 +39,25 @@ def summed_nll(model: torch.nn.Module, row: list[int]) -> torch.Tensor:
 def evaluate(model: torch.nn.Module, rows: list[list[int]]) -> float:
     """Mean nats a predicted token over all rows."""
     return sum(summed_nll(model, row).item() for row in rows) / sum(len(row) - 1 for row in rows)
+
+
+def accumulate_gradients(model: PeftModel, batch: list[list[int]]) -> float:
+    """Adds the gradient of the mean over all predictions of the batch, one row a forward pass, and returns that mean."""
+    predictions = sum(len(row) - 1 for row in batch)
+    loss = 0.0
+    for row in batch:
+        nll = summed_nll(model, row)
+        (nll / predictions).backward()
+        loss += nll.item() / predictions
+    return loss
+
+
+def gradients(model: PeftModel, batch: list[list[int]]) -> dict[str, torch.Tensor]:
+    """The adapter's gradients over the batch, computed in f64 (transformers keeps its norms and RoPE's tables in f32):
+    in f32, those of 30 layers and a row of 300 tokens are off by up to 5e-4 of their norm."""
+    model = copy.deepcopy(model).double()
+    accumulate_gradients(model, batch)
+    return {name: p.grad for name, p in trainable(model).items()}
 
 
 @dataclass
@@ -58,14 +78,8 @@ def train(model: PeftModel, rows: list[list[int]], *, steps: int, accumulate: in
     course = Training()
     for step in range(steps):
         batch = [rows[(step * accumulate + i) % len(rows)] for i in range(accumulate)]
-        predictions = sum(len(row) - 1 for row in batch)
         optimizer.zero_grad()
-        loss = 0.0
-        for row in batch:
-            nll = summed_nll(model, row)
-            (nll / predictions).backward()
-            loss += nll.item() / predictions
-        course.losses.append(loss)
+        course.losses.append(accumulate_gradients(model, batch))
         norm = torch.sqrt(sum(p.grad.double().square().sum() for p in parameters.values()))
         course.grad_norms.append(norm.item())
         if step == 0:

@@ -153,14 +153,12 @@ fn what_is_no_export_is_refused_without_its_text() {
 }
 
 #[test]
-fn an_unknown_name_lists_the_authors() {
+fn an_unknown_name_is_refused_and_nobody_named() {
     let error = samples_of(&chat(ANDROID).unwrap(), "Dee", "c").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::BadOption);
     assert_eq!(error.message(), "no message is by the given name; the export has 3 authors");
-    assert_eq!(error.hint(), Some("give one of the names in the export: Ana (3), Cy (2), Ben (1)"));
-    let crowd: String = (0..30).map(|i| format!("31/12/2023, 21:41 - A{i}: hi\n")).collect();
-    let error = samples_of(&chat(&crowd).unwrap(), "Dee", "c").unwrap_err();
-    assert!(error.hint().is_some_and(|hint| hint.ends_with(", …") && hint.len() < 200), "{error:?}");
+    let said = format!("{error:?} {error}");
+    assert!(["Ana", "Ben", "Dee"].iter().all(|name| !said.contains(name)), "{said}");
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A switch that ends the work it was given to, within a tenth of a second; clones are the same switch.
+/// A switch that ends the work it was given to, within a tenth of a second, and work that still waits at once; clones are
+/// the same switch. A training beside which an answer is given right then ends when the answer does.
 #[derive(Debug, Clone, Default)]
 pub struct CancelToken(Arc<AtomicBool>);
 

@@ -30,6 +30,15 @@ pub enum PauseReason {
     DeviceLost,
 }
 
+/// The engine is idle after a training, whether it ends or panics.
+struct IdleAtEnd<'a>(&'a Mutex<EngineState>);
+
+impl Drop for IdleAtEnd<'_> {
+    fn drop(&mut self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = EngineState::Idle;
+    }
+}
+
 /// A training on the worker; where the device is lost, once more on a device opened anew.
 pub(super) fn learn(
     worker: &mut Worker,
@@ -55,6 +64,7 @@ pub(super) fn learn(
         let _ = events.send(event);
     };
     *state.lock().unwrap_or_else(PoisonError::into_inner) = EngineState::Training { step: 0, steps: 0 };
+    let _idle = IdleAtEnd(state);
     let mut lost = false;
     loop {
         let token = cancel.clone();

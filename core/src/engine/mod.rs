@@ -12,7 +12,7 @@ mod worker;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -36,7 +36,7 @@ use crate::train::{TextRow, TrainingData};
 
 use learning::learn;
 use serving::{Serving, cancelled_early};
-use worker::{Queue, Worker};
+use worker::{Queue, Ticket, Worker};
 
 /// What an engine is opened with.
 #[derive(Clone)]
@@ -57,6 +57,9 @@ pub struct EngineOptions {
     /// For tests: the GPU is lost after so many submissions of the first long work.
     #[doc(hidden)]
     pub lose_device_after: Option<u32>,
+    /// For tests: the GPU is lost after so many submissions of the first answers.
+    #[doc(hidden)]
+    pub lose_answers_after: Option<u32>,
 }
 
 impl EngineOptions {
@@ -70,6 +73,7 @@ impl EngineOptions {
             threads: 0,
             cpu_share: None,
             lose_device_after: None,
+            lose_answers_after: None,
         }
     }
 }
@@ -140,7 +144,9 @@ impl Engine {
     /// # Errors
     /// When it cannot be opened, or the device cannot hold it.
     pub fn model(&self) -> Result<Arc<Model>> {
-        self.task(|worker, reply| drop(reply.send(worker.model())))
+        // Among the answers: a training under way has the model open.
+        let (_, model) = self.begin_answer(|serving| serving.model())?;
+        received(&model)
     }
 
     /// What the engine is doing.
@@ -216,23 +222,25 @@ impl Engine {
         let lock = self.profile.lock_training()?;
         let (profile, registry, folder) =
             (Arc::clone(&self.profile), self.registry.clone(), self.profile.checkpoints()?);
-        let (settings, cancel, state) = (settings.clone(), cancel.clone(), Arc::clone(&self.state));
+        let (settings, token, state) = (settings.clone(), cancel.clone(), Arc::clone(&self.state));
         let (events, heard) = channel();
         let (reply, answer) = channel();
-        self.queue.add_task(Box::new(move |worker| {
+        let ticket = self.queue.add_task(Box::new(move |worker| {
             let place = Place { history: profile.history(), registry: &registry, folder: &folder, key: profile.key() };
-            let outcome = learn(worker, &place, &settings, &cancel, &events, &state);
-            *state.lock().unwrap_or_else(PoisonError::into_inner) = EngineState::Idle;
+            let outcome = learn(worker, &place, &settings, &token, &events, &state);
             // Before the caller hears of the end: what they do then may train again, or erase.
             drop((lock, events));
             drop(reply.send(outcome));
         }))?;
+        if self.queue.wait_for(ticket, cancel).is_err() {
+            return Ok(LearnOutcome::Paused(PauseReason::Cancelled));
+        }
         heard.into_iter().for_each(on_event);
         received(&answer)
     }
 
     /// Continues a prompt with the adapter in use; `on_text` sees pieces of whole characters on the calling thread.
-    /// Cancelled, it gives what there is so far.
+    /// Cancelled, it gives what there is so far; so it does where the engine is closed or memory asked back meanwhile.
     ///
     /// # Errors
     /// When the prompt is too long, an option is out of range, or the model cannot be opened.
@@ -245,13 +253,16 @@ impl Engine {
     ) -> Result<Generation> {
         let (prompt, options, stop) = (prompt.clone(), options.clone(), cancel.clone());
         let (pieces, shown) = channel::<String>();
-        let generation = self.begin_answer(move |serving| {
+        let (ticket, generation) = self.begin_answer(move |serving| {
             let mut show = |text: &str| match pieces.send(text.to_owned()) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(_) => ControlFlow::Break(()),
             };
             cancelled_early(serving.generate(&prompt, &options, &stop, &mut show))
         })?;
+        if let Err(cancelled) = self.queue.wait_for(ticket, cancel) {
+            return cancelled_early(Err(cancelled));
+        }
         for piece in shown {
             if on_text(&piece).is_break() {
                 cancel.cancel();
@@ -266,8 +277,9 @@ impl Engine {
     /// # Errors
     /// As [`Engine::generate`].
     pub fn suggest(&self, prompt: &str, count: usize, cancel: &CancelToken) -> Result<Vec<Suggestion>> {
-        let (prompt, cancel) = (prompt.to_owned(), cancel.clone());
-        let suggestions = self.begin_answer(move |serving| serving.suggest(&prompt, count, &cancel))?;
+        let (prompt, token) = (prompt.to_owned(), cancel.clone());
+        let (ticket, suggestions) = self.begin_answer(move |serving| serving.suggest(&prompt, count, &token))?;
+        self.queue.wait_for(ticket, cancel)?;
         received(&suggestions)
     }
 
@@ -276,19 +288,22 @@ impl Engine {
     /// # Errors
     /// When no text carries loss, or it was cancelled.
     pub fn evaluate(&self, rows: &[TextRow], with_adapter: bool, cancel: &CancelToken) -> Result<Evaluation> {
-        let (rows, cancel, registry) = (rows.to_vec(), cancel.clone(), self.registry.clone());
-        self.task(move |worker, reply| {
+        let (rows, token, registry) = (rows.to_vec(), cancel.clone(), self.registry.clone());
+        let (reply, answer) = channel();
+        let ticket = self.queue.add_task(Box::new(move |worker| {
             let measured = worker.model().and_then(|model| {
                 let data = TrainingData::from_texts(&rows, &model, model.base().context.min(LONGEST_EVALUATED))?;
                 let active = if with_adapter { registry.active(&model)? } else { None };
                 let adapter: Option<Adapter> = active.map(|(_, adapter)| adapter);
                 worker.long_work(
-                    move || cancel.is_cancelled(),
+                    move || token.is_cancelled(),
                     |session| evaluate(session, adapter.as_ref(), data.samples()),
                 )
             });
             drop(reply.send(measured));
-        })
+        }))?;
+        self.queue.wait_for(ticket, cancel)?;
+        received(&answer)
     }
 
     /// Writes the base with a version at its strength merged in as a model folder, unsealed, which appears whole or not at
@@ -306,34 +321,35 @@ impl Engine {
         cancel: &CancelToken,
         on_progress: &mut dyn FnMut(MergeStage, u64, u64),
     ) -> Result<MergeReport> {
-        let (destination, cancel, registry) = (destination.to_owned(), cancel.clone(), self.registry.clone());
+        let (destination, token, registry) = (destination.to_owned(), cancel.clone(), self.registry.clone());
         let (progress, heard) = channel();
         let (reply, answer) = channel();
-        self.queue.add_task(Box::new(move |worker| {
+        let ticket = self.queue.add_task(Box::new(move |worker| {
             let merged = worker.model().and_then(|model| {
                 let adapter = registry.load(version, &model)?;
-                let (token, queue) = (cancel.clone(), Arc::clone(&worker.queue));
+                let (cancel, queue) = (token.clone(), Arc::clone(&worker.queue));
                 // Most of it is no pass of the session, which would be ended between two pieces.
                 let mut tell = move |stage, done, all| {
                     // A caller that has gone does not want to know.
                     let _ = progress.send((stage, done, all));
-                    match token.is_cancelled() || queue.is_closing() || queue.wants_unload() {
+                    match cancel.is_cancelled() || queue.ends_work() {
                         true => ControlFlow::Break(()),
                         false => ControlFlow::Continue(()),
                     }
                 };
                 worker.long_work(
-                    move || cancel.is_cancelled(),
+                    move || token.is_cancelled(),
                     |session| merge(session, &adapter, &destination, options, &mut tell),
                 )
             });
             drop(reply.send(merged));
         }))?;
+        self.queue.wait_for(ticket, cancel)?;
         heard.into_iter().for_each(|(stage, done, all)| on_progress(stage, done, all));
         received(&answer)
     }
 
-    /// Gives the model's memory back; a training under way pauses. The next call opens the model again.
+    /// Gives the model's memory back; a training under way pauses, an answer ends. The next call opens the model again.
     ///
     /// # Errors
     /// When the engine is closed.
@@ -364,21 +380,14 @@ impl Engine {
         self.profile.erase()
     }
 
-    /// Has the worker do a task that sends its result, and waits for it.
-    fn task<T: Send + 'static>(&self, work: impl FnOnce(&mut Worker, Sender<Result<T>>) + Send + 'static) -> Result<T> {
-        let (reply, answer) = channel();
-        self.queue.add_task(Box::new(move |worker| work(worker, reply)))?;
-        received(&answer)
-    }
-
     /// Has an answer made as soon as may be.
     fn begin_answer<T: Send + 'static>(
         &self,
         make: impl FnOnce(&mut Serving) -> Result<T> + Send + 'static,
-    ) -> Result<Receiver<Result<T>>> {
+    ) -> Result<(Ticket, Receiver<Result<T>>)> {
         let (reply, answer) = channel();
-        self.queue.add_answer(Box::new(move |serving| drop(reply.send(serving.and_then(make)))))?;
-        Ok(answer)
+        let ticket = self.queue.add_answer(Box::new(move |serving| drop(reply.send(serving.and_then(make)))))?;
+        Ok((ticket, answer))
     }
 }
 

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::cancel::CancelToken;
+use super::worker::Queue;
 use crate::adapter::Adapter;
 use crate::error::{Error, ErrorKind, Result};
 use crate::generate::{
@@ -51,12 +52,15 @@ pub(super) struct Serving {
     generator: Option<(Using, Generator<Box<Session>>)>,
     opened: Vec<((u32, u32), Arc<Adapter>)>,
     words: Option<Arc<WordTable>>,
+    queue: Arc<Queue>,
+    failed: bool,
 }
 
 impl Serving {
     /// Answers on `session`, a sibling of the one that trains.
-    pub fn new(session: Session, registry: Registry) -> Self {
-        Self { registry, session: Some(Box::new(session)), generator: None, opened: Vec::new(), words: None }
+    pub fn new(session: Session, registry: Registry, queue: Arc<Queue>) -> Self {
+        let session = Some(Box::new(session));
+        Self { registry, session, generator: None, opened: Vec::new(), words: None, queue, failed: false }
     }
 
     /// Continues a prompt; `on_text` sees pieces of whole characters.
@@ -67,26 +71,49 @@ impl Serving {
         cancel: &CancelToken,
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Generation> {
-        let (using, adapter) = self.using()?;
-        let ids = self.ids(prompt, adapter.as_deref())?;
-        let token = cancel.clone();
-        let generator = self.generator(using, adapter.as_deref(), ids.len() + options.max_tokens, cancel)?;
-        generator.generate(&ids, options, &mut |text| {
-            // The last piece as well: what is streamed and what is returned are the same text.
-            on_text(text)?;
-            if token.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })
+        let generated = self.try_generate(prompt, options, cancel, on_text);
+        self.heed(generated)
     }
 
     /// The likeliest next words.
     pub fn suggest(&mut self, prompt: &str, count: usize, cancel: &CancelToken) -> Result<Vec<Suggestion>> {
+        let suggested = self.try_suggest(prompt, count, cancel);
+        self.heed(suggested)
+    }
+
+    fn heed<T>(&mut self, answer: Result<T>) -> Result<T> {
+        self.failed = answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Device);
+        answer
+    }
+
+    fn try_generate(
+        &mut self,
+        prompt: &Prompt,
+        options: &GenerateOptions,
+        cancel: &CancelToken,
+        on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Generation> {
+        let (using, adapter) = self.using()?;
+        let ids = self.ids(prompt, adapter.as_deref())?;
+        let ends = self.ends(cancel);
+        let generator =
+            self.generator(using, adapter.as_deref(), ids.len().saturating_add(options.max_tokens), cancel)?;
+        generator.generate(&ids, options, &mut |text| {
+            // The last piece as well: what is streamed and what is returned are the same text.
+            on_text(text)?;
+            ends()
+        })
+    }
+
+    fn try_suggest(&mut self, prompt: &str, count: usize, cancel: &CancelToken) -> Result<Vec<Suggestion>> {
         let (using, adapter) = self.using()?;
         let ids = self.ids(&Prompt::Text(prompt.to_owned()), adapter.as_deref())?;
         let words = self.words()?;
         self.generator(using, adapter.as_deref(), ids.len() + 8, cancel)?.suggest(&ids, count, &words)
     }
 
-    fn model(&self) -> Result<Arc<Model>> {
+    /// The model.
+    pub fn model(&self) -> Result<Arc<Model>> {
         let session = self.session.as_deref().or(self.generator.as_ref().map(|(_, generator)| generator.session()));
         session.map(|session| Arc::clone(session.model())).ok_or_else(lost)
     }
@@ -140,21 +167,32 @@ impl Serving {
             check_capacity(tokens, context)?;
             let capacity = tokens.next_multiple_of(CAPACITY_STEP).min(context);
             let session = self.session.take().or(self.generator.take().map(|(_, generator)| generator.into_session()));
-            let session = session.ok_or_else(lost)?;
-            self.generator = Some((using, Generator::new(session, adapter, capacity)?));
+            match Generator::on(session.ok_or_else(lost)?, adapter, capacity) {
+                Ok(generator) => self.generator = Some((using, generator)),
+                Err((session, error)) => {
+                    self.session = Some(session);
+                    return Err(error);
+                }
+            }
         }
+        let ends = self.ends(cancel);
         let (_, generator) = self.generator.as_mut().ok_or_else(lost)?;
-        let token = cancel.clone();
-        generator.session_mut().set_between(Some(Arc::new(move || match token.is_cancelled() {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        })));
+        generator.session_mut().set_between(Some(Arc::new(ends)));
         Ok(generator)
     }
 
-    /// Whether the session went with a failed call, so that the model has to be opened anew.
-    pub fn is_lost(&self) -> bool {
-        self.session.is_none() && self.generator.is_none()
+    /// Breaks where an answer has to end: it was cancelled, the engine closes, or memory is asked back.
+    fn ends(&self, cancel: &CancelToken) -> impl Fn() -> ControlFlow<()> + Send + Sync + 'static {
+        let (cancel, queue) = (cancel.clone(), Arc::clone(&self.queue));
+        move || match cancel.is_cancelled() || queue.ends_work() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    }
+
+    /// Whether the device failed in the last answer, so that the model has to be opened anew.
+    pub fn has_failed(&self) -> bool {
+        self.failed
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use cpu_time::ProcessTime;
 
+use super::cancel::CancelToken;
 use super::EngineOptions;
 use super::serving::Serving;
 use crate::error::{Error, ErrorKind, Result};
@@ -36,10 +37,15 @@ pub(super) struct Queue {
     changed: Condvar,
 }
 
+/// The number that a piece of work waits under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Ticket(u64);
+
 #[derive(Default)]
 struct Waiting {
-    answers: VecDeque<Answer>,
-    tasks: VecDeque<Task>,
+    answers: VecDeque<(Ticket, Answer)>,
+    tasks: VecDeque<(Ticket, Task)>,
+    last: Ticket,
     closing: bool,
     /// The model shall be dropped as soon as may be.
     unload: bool,
@@ -51,27 +57,48 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, add: impl FnOnce(&mut Waiting)) -> Result<()> {
+    fn add(&self, add: impl FnOnce(&mut Waiting, Ticket)) -> Result<Ticket> {
         let mut waiting = self.lock();
         if waiting.closing {
             return Err(closed());
         }
-        add(&mut waiting);
+        let ticket = Ticket(waiting.last.0 + 1);
+        waiting.last = ticket;
+        add(&mut waiting, ticket);
         self.changed.notify_all();
+        Ok(ticket)
+    }
+
+    pub fn add_answer(&self, answer: Answer) -> Result<Ticket> {
+        self.add(|waiting, ticket| waiting.answers.push_back((ticket, answer)))
+    }
+
+    pub fn add_task(&self, task: Task) -> Result<Ticket> {
+        self.add(|waiting, ticket| waiting.tasks.push_back((ticket, task)))
+    }
+
+    /// Waits until work is taken up, or refused by a closing. Cancelled before that, it is withdrawn, and never done.
+    ///
+    /// # Errors
+    /// `Cancelled` where it was withdrawn.
+    pub fn wait_for(&self, ticket: Ticket, cancel: &CancelToken) -> Result<()> {
+        let mut waiting = self.lock();
+        while waiting.holds(ticket) {
+            if cancel.is_cancelled() {
+                let withdrawn = waiting.withdraw(ticket);
+                // Unlocked: its own drop may take its time.
+                drop(waiting);
+                drop(withdrawn);
+                return Err(idiolect_kernels::Error::Interrupted.into());
+            }
+            (waiting, _) = self.changed.wait_timeout(waiting, NAP).unwrap_or_else(PoisonError::into_inner);
+        }
         Ok(())
     }
 
-    pub fn add_answer(&self, answer: Answer) -> Result<()> {
-        self.add(|waiting| waiting.answers.push_back(answer))
-    }
-
-    pub fn add_task(&self, task: Task) -> Result<()> {
-        self.add(|waiting| waiting.tasks.push_back(task))
-    }
-
-    /// Has the model dropped: long work under way pauses.
+    /// Has the model dropped: long work under way pauses, an answer under way ends.
     pub fn unload(&self) -> Result<()> {
-        self.add(|waiting| waiting.unload = true)
+        self.add(|waiting, _| waiting.unload = true).map(drop)
     }
 
     /// Ends all work; what still waits is refused.
@@ -89,13 +116,29 @@ impl Queue {
         self.lock().closing
     }
 
-    /// Whether long work has to make way.
-    pub fn wants_unload(&self) -> bool {
-        self.lock().unload
+    /// Whether all work under way has to end: the engine closes, or memory is asked back.
+    pub fn ends_work(&self) -> bool {
+        let waiting = self.lock();
+        waiting.closing || waiting.unload
     }
 
     fn next_answer(&self) -> Option<Answer> {
-        self.lock().answers.pop_front()
+        let (_, answer) = self.lock().answers.pop_front()?;
+        self.changed.notify_all();
+        Some(answer)
+    }
+}
+
+impl Waiting {
+    fn holds(&self, ticket: Ticket) -> bool {
+        let answers = self.answers.iter().map(|(held, _)| *held);
+        answers.chain(self.tasks.iter().map(|(held, _)| *held)).any(|held| held == ticket)
+    }
+
+    fn withdraw(&mut self, ticket: Ticket) -> (Option<(Ticket, Answer)>, Option<(Ticket, Task)>) {
+        let answer = self.answers.iter().position(|(held, _)| *held == ticket);
+        let task = self.tasks.iter().position(|(held, _)| *held == ticket);
+        (answer.and_then(|at| self.answers.remove(at)), task.and_then(|at| self.tasks.remove(at)))
     }
 }
 
@@ -163,10 +206,12 @@ impl Worker {
             if waiting.unload {
                 return Next::Unload;
             }
-            if let Some(answer) = waiting.answers.pop_front() {
+            if let Some((_, answer)) = waiting.answers.pop_front() {
+                self.queue.changed.notify_all();
                 return Next::Answer(answer);
             }
-            if let Some(task) = waiting.tasks.pop_front() {
+            if let Some((_, task)) = waiting.tasks.pop_front() {
+                self.queue.changed.notify_all();
                 return Next::Task(task);
             }
             waiting = self.queue.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
@@ -178,7 +223,7 @@ impl Worker {
             Ok(loaded) => {
                 let serving = Arc::clone(&loaded.serving);
                 serve(&serving, answer);
-                if lock(&serving).is_lost() {
+                if lock(&serving).has_failed() {
                     self.loaded = None;
                 }
             }
@@ -190,7 +235,11 @@ impl Worker {
         if self.loaded.is_none() {
             let model = Arc::new(Model::open(&self.options.model)?);
             let session = Session::with_threads(model, self.options.device, self.options.threads)?;
-            let serving = Serving::new(session.sibling()?, self.registry.clone());
+            let mut answering = session.sibling()?;
+            if let Some(submissions) = self.options.lose_answers_after.take() {
+                answering.lose_device_after(submissions);
+            }
+            let serving = Serving::new(answering, self.registry.clone(), Arc::clone(&self.queue));
             self.loaded = Some(Loaded { session, serving: Arc::new(Mutex::new(serving)) });
         }
         self.loaded.as_mut().ok_or_else(closed)
@@ -215,15 +264,16 @@ impl Worker {
         let (queue, duty) = (Arc::clone(&self.queue), self.duty.clone());
         let losing = self.options.lose_device_after.take();
         let loaded = self.load()?;
-        let (serving, queue_ends) = (Arc::clone(&loaded.serving), Arc::clone(&queue));
-        let ends = move || ends() || queue_ends.is_closing() || queue_ends.wants_unload();
+        let serving = Arc::clone(&loaded.serving);
         let between = move || {
             loop {
-                if ends() {
+                // Between any two answers as well: however many wait, work that has to end does.
+                if ends() || queue.ends_work() {
                     return ControlFlow::Break(());
                 }
-                while let Some(answer) = queue.next_answer() {
+                if let Some(answer) = queue.next_answer() {
                     serve(&serving, answer);
+                    continue;
                 }
                 let rest = duty.as_ref().map_or(Duration::ZERO, |duty| owed_rest(duty));
                 if rest.is_zero() {

@@ -130,7 +130,26 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
     ///
     /// # Errors
     /// When the model was not made for so many, or the device cannot hold them.
-    pub fn new(mut session: S, adapter: Option<&Adapter>, capacity: usize) -> Result<Self> {
+    pub fn new(session: S, adapter: Option<&Adapter>, capacity: usize) -> Result<Self> {
+        Self::on(session, adapter, capacity).map_err(|(_, error)| error)
+    }
+
+    /// The same; where it fails, the session comes back.
+    pub(crate) fn on(mut session: S, adapter: Option<&Adapter>, capacity: usize) -> Result<Self, (S, Error)> {
+        let prefill_tokens = PREFILL_TOKENS.min(capacity);
+        match Self::load(&mut session, adapter, capacity, prefill_tokens) {
+            Ok((prefill, decode)) => Ok(Self { session, capacity, prefill, decode, prefill_tokens, cached: Vec::new() }),
+            Err(error) => Err((session, error)),
+        }
+    }
+
+    /// The passes for prompts and for single tokens, loaded.
+    fn load(
+        session: &mut S,
+        adapter: Option<&Adapter>,
+        capacity: usize,
+        prefill_tokens: usize,
+    ) -> Result<(Pass, Pass)> {
         let model = Arc::clone(session.model());
         check_capacity(capacity, model.base().context)?;
         session.start_job();
@@ -141,15 +160,13 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
             .map(|_| Ok((executor.add_state("key cache", len)?, executor.add_state("value cache", len)?)))
             .collect::<Result<_>>()?;
         let cache = CacheState { capacity, layers };
-        let prefill_tokens = PREFILL_TOKENS.min(capacity);
         let mut load = |tokens| -> Result<Pass> {
             let pass = continuation(model.base(), lora.as_ref(), &cache, tokens);
             let program = executor.load(Arc::new(pass.program))?;
             let (slots, selected) = (pass.slots, pass.selected);
             Ok(Pass { program, tokens: pass.tokens, slots, selected, logits: pass.logits, candidates: pass.candidates })
         };
-        let (prefill, decode) = (load(prefill_tokens)?, load(1)?);
-        Ok(Self { session, capacity, prefill, decode, prefill_tokens, cached: Vec::new() })
+        Ok((load(prefill_tokens)?, load(1)?))
     }
 
     /// Tokens of prompt and answer that there is room for.

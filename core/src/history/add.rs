@@ -48,9 +48,9 @@ impl History {
             Ok(added)
         })?;
         if added.expired > 0 {
-            self.truncate_log()?;
+            self.truncate_log();
         } else {
-            self.retry_truncation()?;
+            self.retry_truncation();
         }
         Ok(added)
     }

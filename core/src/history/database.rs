@@ -1,5 +1,6 @@
 //! The connection to SQLite: how it is opened, and what its errors mean.
 
+use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -64,12 +65,29 @@ impl Fault {
     }
 }
 
+/// What tells a file from another of its name.
+pub(super) type FileIdentity = (u64, u64);
+
+/// The identity of the file that has the name now.
+#[cfg(unix)]
+pub(super) fn identity(path: &Path) -> io::Result<FileIdentity> {
+    use std::os::unix::fs::MetadataExt;
+
+    path.metadata().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+/// The identity of the file that has the name now: elsewhere an open file keeps its name.
+#[cfg(not(unix))]
+pub(super) fn identity(path: &Path) -> io::Result<FileIdentity> {
+    path.metadata().map(|_| (0, 0))
+}
+
 /// Opens a database file, made if there is none, readable by its owner only.
 pub(super) fn connect(path: &Path) -> Result<Connection, Fault> {
     match private_file(path) {
         Ok(_) => {}
         // An existing file is left to SQLite alone: closing any other handle on it would drop this process's locks.
-        Err(cause) if cause.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
         Err(cause) => return Err(Error::io(path, &cause).into()),
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;

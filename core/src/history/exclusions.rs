@@ -6,7 +6,7 @@ use std::fmt;
 use rusqlite::{Connection, params};
 
 use super::database::Fault;
-use super::{History, Secrets, records};
+use super::{History, Secrets, records, remove};
 use crate::error::Result;
 
 /// Something of which nothing enters the history from now on. What is there already stays until it is removed.
@@ -91,11 +91,12 @@ impl History {
                 transaction.prepare(sql)?.query_map([hash], |row| row.get(0))?.collect::<Result<_, _>>()?;
             for &record in &removed {
                 records::overwrite(transaction, record)?;
+                remove::leaves_traces(transaction)?;
             }
             Ok(!removed.is_empty())
         })?;
         if included {
-            self.truncate_log()?;
+            self.truncate_log();
         }
         Ok(included)
     }

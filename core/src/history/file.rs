@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::sample::NewSample;
+use super::sample::{NewSample, Origin};
 use crate::chat_export::iso_seconds;
 use crate::error::{Error, Result};
 use crate::format::text_file::read_utf8;
@@ -26,10 +26,15 @@ struct Line {
     contact: Option<String>,
     #[serde(default)]
     conversation: Option<String>,
+    #[serde(default)]
+    origin: Option<String>,
+    #[serde(default)]
+    incognito: Option<bool>,
 }
 
 /// Reads JSON lines with `text` and optionally `context`, `id`, `timestamp` (seconds since 1970, or ISO 8601; UTC where
-/// it names no zone), `source`, `contact` and `conversation`.
+/// it names no zone), `source`, `contact`, `conversation`, `origin` (`typed`, `suggestion_accepted`, `suggestion_edited`,
+/// `suggestion_turned_down`) and `incognito` (`true`: nothing of the line is kept).
 ///
 /// # Errors
 /// When the file cannot be read, is not UTF-8, or a line is not such an object.
@@ -46,6 +51,9 @@ pub fn read_jsonl(path: &Path) -> Result<Vec<NewSample>> {
             let timestamp = line.timestamp.as_ref().filter(|value| !value.is_null()).map(|value| {
                 seconds(value).ok_or_else(|| bad("timestamp: neither seconds since 1970 nor ISO 8601".into()))
             });
+            let origin = line.origin.as_deref().map(|name| {
+                Origin::of_name(name).ok_or_else(|| bad("origin: not a way that a text comes to be".into()))
+            });
             let id = line.id.filter(|id| !id.is_null()).map(|id| match id {
                 Value::String(id) => id,
                 other => other.to_string(),
@@ -58,7 +66,8 @@ pub fn read_jsonl(path: &Path) -> Result<Vec<NewSample>> {
                 contact: line.contact,
                 conversation: line.conversation,
                 timestamp: timestamp.transpose()?,
-                ..NewSample::default()
+                origin: origin.transpose()?.unwrap_or_default(),
+                incognito: line.incognito.unwrap_or(false),
             })
         })
         .collect()
@@ -100,6 +109,8 @@ mod tests {
             (r#"{"text":"hi","timestamp":"1970-01-01T02:00:00+02:00","id":null}"#, Ok((None, Some(0)))),
             (r#"{"text":"hi","timestamp":null,"other":[1]}"#, Ok((None, None))),
             (r#"{"text":"hi","timestamp":"yesterday"}"#, Err("line 1: timestamp: ")),
+            (r#"{"text":"hi","origin":"secret"}"#, Err("line 1: origin: ")),
+            (r#"{"text":"secret","incognito":"yes"}"#, Err("line 1: not a JSON object")),
             (r#"{"text":7}"#, Err("line 1: not a JSON object")),
             ("secret", Err("line 1: not a JSON object")),
         ] {
@@ -113,6 +124,15 @@ mod tests {
                 }
                 (result, _) => panic!("{line}: {result:?}"),
             }
+        }
+        for (line, origin, incognito) in [
+            (r#"{"text":"hi"}"#, Origin::Typed, false),
+            (r#"{"text":"hi","origin":"suggestion_edited","incognito":false}"#, Origin::SuggestionEdited, false),
+            (r#"{"text":"hi","origin":null,"incognito":true}"#, Origin::Typed, true),
+        ] {
+            fs::write(&path, line).unwrap();
+            let sample = read_jsonl(&path).unwrap().remove(0);
+            assert_eq!((sample.origin, sample.incognito), (origin, incognito), "{line}");
         }
         fs::write(&path, " one \n\ntwo\n").unwrap();
         let texts: Vec<String> = read_lines(&path).unwrap().into_iter().map(|sample| sample.text).collect();

@@ -34,7 +34,7 @@ pub struct Learnable {
 }
 
 impl History {
-    /// The samples of a split that training may use: all but suggestions that were turned down.
+    /// The samples of a split that training may use: what the person typed ([`Origin::is_learned`]).
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -85,10 +85,10 @@ impl Learnable {
         let mut statement = self.connection.prepare_cached(
             "SELECT r.id, r.uuid, r.format, r.sealed, s.id, s.origin, s.count, s.cluster, c.size
              FROM samples s JOIN records r ON r.id = s.record JOIN clusters c ON c.id = s.cluster
-             WHERE s.id > ?1 AND s.split = ?2 AND s.origin <> ?3 ORDER BY s.id LIMIT ?4",
+             WHERE s.id > ?1 AND s.split = ?2 AND s.origin = ?3 ORDER BY s.id LIMIT ?4",
         )?;
-        let turned_down = Origin::SuggestionTurnedDown.code();
-        let mut rows = statement.query([self.last, self.split.code(), turned_down, PAGE as i64])?;
+        let typed = Origin::Typed.code();
+        let mut rows = statement.query([self.last, self.split.code(), typed, PAGE as i64])?;
         while let Some(row) = rows.next()? {
             let content: Content<String> = records::open_at(row, 0, &self.cipher)?;
             self.last = row.get(4)?;

@@ -45,12 +45,13 @@ pub use sample::{Added, ClusterId, LearnableSample, NewSample, Origin, SampleId,
 use crate::error::{Error, ErrorKind, Result};
 use crate::profile::erased;
 use crate::seal::{Key, KeyedHash, Purpose, RecordCipher};
-use database::Fault;
+use database::{Fault, FileIdentity};
 use near::Shingler;
 
 /// The history of one person. Any number of threads may share one, and any number of processes may open the same file.
 pub struct History {
     path: PathBuf,
+    file: FileIdentity,
     /// None once the profile is erased.
     connection: Mutex<Option<Connection>>,
     secrets: Secrets,
@@ -89,11 +90,12 @@ impl History {
         let pending = pending.map_err(|cause| Fault::from(cause).at(path))?.unwrap_or(0) != 0;
         let history = Self {
             path: path.to_owned(),
+            file: database::identity(path).map_err(|cause| Error::io(path, &cause))?,
             connection: Mutex::new(Some(connection)),
             secrets,
             pending: AtomicBool::new(pending),
         };
-        history.retry_truncation()?;
+        history.retry_truncation();
         Ok(history)
     }
 
@@ -141,20 +143,31 @@ impl History {
     }
 
     fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T> {
-        work(self.lock().as_ref().ok_or_else(erased)?).map_err(|fault| fault.at(&self.path))
+        let held = self.lock();
+        let connection = held.as_ref().ok_or_else(erased)?;
+        self.check_in_place()?;
+        work(connection).map_err(|fault| fault.at(&self.path))
     }
 
     /// Runs `work` in a transaction that no other process writes beside; all of it is durable on return, or nothing.
     fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>) -> Result<T> {
-        write(self.lock().as_mut().ok_or_else(erased)?, work).map_err(|fault| fault.at(&self.path))
+        let mut held = self.lock();
+        let done = write(held.as_mut().ok_or_else(erased)?, work).map_err(|fault| fault.at(&self.path))?;
+        // After the commit: what is acknowledged was in the file while it had its name.
+        self.check_in_place()?;
+        Ok(done)
+    }
+
+    /// Refuses a file that another process has erased: it is open here still, and in nobody's reach.
+    fn check_in_place(&self) -> Result<()> {
+        if database::identity(&self.path).is_ok_and(|found| found == self.file) { Ok(()) } else { Err(erased()) }
     }
 
     /// Cuts the write-ahead log if an earlier removal could not.
-    fn retry_truncation(&self) -> Result<()> {
+    fn retry_truncation(&self) {
         if self.pending.load(Ordering::Relaxed) {
-            self.finish_removal()?;
+            self.truncate_log();
         }
-        Ok(())
     }
 }
 

@@ -49,7 +49,7 @@ pub struct Removed {
     pub samples: u64,
     /// Adapter versions that learned from a text that has gone.
     pub marked: Vec<u32>,
-    /// Whether traces remain in the write-ahead log, because another process was reading. It is cut with the next call
+    /// Whether traces remain in the write-ahead log, because another process was reading or the disk refused. It is cut with the next call
     /// that adds or removes, the next opening, or [`History::finish_removal`].
     pub pending: bool,
 }
@@ -80,7 +80,7 @@ impl History {
             removal.select(selection, self)?;
             removal.finish()
         })?;
-        self.finish(removed)
+        Ok(self.finish(removed))
     }
 
     /// Removes all samples. Exclusions, the retention cap and the ledger stay.
@@ -113,7 +113,7 @@ impl History {
             // Gives the file's room back; where a reader forbids it, the room is used again later.
             let _ = self.read(|connection| Ok(connection.execute_batch("VACUUM")?));
         }
-        self.finish(removed)
+        Ok(self.finish(removed))
     }
 
     /// Cuts the write-ahead log after a removal; whether it is done. A removal tries by itself: this is for one that
@@ -125,16 +125,17 @@ impl History {
         self.truncate(Duration::ZERO)
     }
 
-    fn finish(&self, mut removed: Removed) -> Result<Removed> {
+    fn finish(&self, mut removed: Removed) -> Removed {
         if removed.messages > 0 {
-            removed.pending = !self.truncate(PATIENCE)?;
+            removed.pending = !self.truncate(PATIENCE).unwrap_or(false);
         }
-        Ok(removed)
+        removed
     }
 
-    /// Cuts the write-ahead log if nobody reads, and remembers if somebody does.
-    pub(super) fn truncate_log(&self) -> Result<()> {
-        self.truncate(Duration::ZERO).map(drop)
+    /// Cuts the write-ahead log after a commit, or leaves it pending where somebody reads or the disk refuses: what was
+    /// committed stays so, and is no failure.
+    pub(super) fn truncate_log(&self) {
+        let _ = self.truncate(Duration::ZERO);
     }
 
     fn truncate(&self, patience: Duration) -> Result<bool> {
@@ -146,8 +147,9 @@ impl History {
                     settings::set(connection, settings::TRUNCATION_PENDING, 0)?;
                 }
                 Ok(cut)
-            })?;
-            self.pending.store(!cut, Ordering::Relaxed);
+            });
+            self.pending.store(!*cut.as_ref().unwrap_or(&false), Ordering::Relaxed);
+            let cut = cut?;
             if cut || begun.elapsed() >= patience {
                 return Ok(cut);
             }
@@ -173,6 +175,11 @@ fn truncate(connection: &Connection) -> Result<bool, Fault> {
 /// Notes a change of the samples that left something in the write-ahead log.
 pub(super) fn changed(connection: &Connection) -> rusqlite::Result<()> {
     settings::add(connection, settings::REVISION, 1)?;
+    leaves_traces(connection)
+}
+
+/// Notes that something is left in the write-ahead log, until it is cut.
+pub(super) fn leaves_traces(connection: &Connection) -> rusqlite::Result<()> {
     settings::set(connection, settings::TRUNCATION_PENDING, 1)
 }
 

@@ -41,7 +41,7 @@ impl History {
             expire(transaction, now())
         })?;
         if expired > 0 {
-            self.truncate_log()?;
+            self.truncate_log();
         }
         Ok(expired)
     }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::privacy::Filter;
+
 /// How a text came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
@@ -11,9 +13,9 @@ pub enum Origin {
     Typed,
     /// A suggestion, taken as it was.
     SuggestionAccepted,
-    /// A suggestion that the person changed; the text is theirs.
+    /// A suggestion that the person changed.
     SuggestionEdited,
-    /// A suggestion that was turned down; the text is the suggestion's. Kept, but never trained on.
+    /// A suggestion that was turned down; the text is the suggestion's.
     SuggestionTurnedDown,
 }
 
@@ -31,13 +33,25 @@ impl Origin {
         }
     }
 
+    /// The origin of a name in a file.
+    pub(super) fn of_name(name: &str) -> Option<Self> {
+        match name {
+            "typed" => Some(Self::Typed),
+            "suggestion_accepted" => Some(Self::SuggestionAccepted),
+            "suggestion_edited" => Some(Self::SuggestionEdited),
+            "suggestion_turned_down" => Some(Self::SuggestionTurnedDown),
+            _ => None,
+        }
+    }
+
     pub(super) fn of_code(code: i64) -> Option<Self> {
         Self::ALL.into_iter().find(|origin| origin.code() == code)
     }
 
-    /// Whether training may use texts of this origin.
+    /// Whether training may use texts of this origin: suggestions are kept, but a model that learned from its own words
+    /// would grow ever surer of them.
     pub fn is_learned(self) -> bool {
-        self != Self::SuggestionTurnedDown
+        self == Self::Typed
     }
 }
 
@@ -111,6 +125,14 @@ impl NewSample {
     /// A text alone, typed now.
     pub fn new(text: impl Into<String>) -> Self {
         Self { text: text.into(), ..Self::default() }
+    }
+
+    /// The sample with text and context as the privacy filter leaves them, for an app that keeps no more than that. (What
+    /// training sees is masked anyway.)
+    #[must_use]
+    pub fn masked(self, filter: &Filter) -> Self {
+        let mask = |text: String| filter.mask(&text).text;
+        Self { text: mask(self.text), context: self.context.map(mask), ..self }
     }
 }
 

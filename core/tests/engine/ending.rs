@@ -3,18 +3,19 @@
 use std::fs;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use idiolect::ErrorKind;
 use idiolect::engine::{CancelToken, Engine, EngineOptions, EngineState, LearnOutcome, PauseReason, Prompt};
-use idiolect::generate::FinishReason;
+use idiolect::generate::{FinishReason, GenerateOptions};
 use idiolect::history::{NewSample, Retention, Selection, Split};
 use idiolect::personalize::{LearnEvent, LearnSettings, is_paused, last_report};
 use idiolect::profile::{KeySource, Profile};
 use idiolect::train::TextRow;
 
-use super::{assets, engine, greedy, settings};
+use super::{assets, engine, greedy, settings, text};
 
 #[test]
 fn closing_is_safe_at_any_time() {
@@ -153,6 +154,11 @@ fn an_erasure_is_safe_in_the_midst_of_everything() {
     }
 }
 
+/// An answer that goes on for long.
+fn endless() -> GenerateOptions {
+    GenerateOptions { ignore_eos: true, ..greedy(900) }
+}
+
 fn until_refused(call: impl Fn() -> idiolect::Result<()>) -> ErrorKind {
     loop {
         match call() {
@@ -185,4 +191,86 @@ fn errors_say_what_is_wrong() {
     assert!(error.hint().is_some_and(|hint| hint.contains("GGUF")), "{error:?}");
     let nothing = engine.train(&LearnSettings::default(), &CancelToken::new(), &mut |_| {});
     assert!(nothing.is_err());
+}
+
+#[test]
+fn an_answer_ends_with_the_engine_and_where_memory_is_asked_back() {
+    let home = tempfile::tempdir().unwrap();
+    let (opened, prompt) = (engine(home.path(), 10), Prompt::Text("The kettle".into()));
+    let again = || Engine::open(EngineOptions::new(home.path().join("profile"), assets().join("base"))).unwrap();
+    type End = fn(&Engine);
+    let cases: [(&str, Engine, End); 3] = [
+        ("unload", opened, |engine| engine.unload().unwrap()),
+        ("close", again(), Engine::close),
+        ("erase", again(), |engine| drop(engine.erase().unwrap())),
+    ];
+    for (what, engine, end) in cases {
+        let mut pieces = 0;
+        let mut on_text = |_: &str| {
+            pieces += 1;
+            if pieces == 1 {
+                end(&engine);
+            }
+            ControlFlow::Continue(())
+        };
+        let generation = engine.generate(&prompt, &endless(), &CancelToken::new(), &mut on_text).unwrap();
+        assert_eq!(generation.finish_reason, FinishReason::Cancelled, "{what}");
+        assert!(generation.ids.len() < endless().max_tokens, "{what}");
+    }
+}
+
+#[test]
+fn what_still_waits_is_cancelled_at_once() {
+    let home = tempfile::tempdir().unwrap();
+    let engine = engine(home.path(), 120);
+    let (end, cancelled) = (CancelToken::new(), CancelToken::new());
+    cancelled.cancel();
+    let mut checked = false;
+    let outcome = engine.train(&settings(400), &end, &mut |event| {
+        if !matches!(event, LearnEvent::Step(_)) || checked {
+            return;
+        }
+        checked = true;
+        let rows = [TextRow::new("ay up flower", None)];
+        let (prompt, merged) = (Prompt::Text("hello".into()), home.path().join("merged"));
+        let kinds = [
+            engine.evaluate(&rows, false, &cancelled).unwrap_err().kind(),
+            engine.merge(1, &merged, Default::default(), &cancelled, &mut |_, _, _| {}).unwrap_err().kind(),
+            engine.suggest("hello", 1, &cancelled).unwrap_err().kind(),
+        ];
+        assert_eq!(kinds, [ErrorKind::Cancelled; 3]);
+        let generation = engine.generate(&prompt, &greedy(5), &cancelled, &mut |_| ControlFlow::Continue(())).unwrap();
+        assert_eq!((generation.finish_reason, generation.ids.len()), (FinishReason::Cancelled, 0));
+        // What needs no turn of its own does not wait for the training.
+        engine.check().unwrap();
+        assert_eq!(engine.stale_version().unwrap(), None);
+        assert!(matches!(engine.state(), EngineState::Training { .. }));
+        end.cancel();
+    });
+    assert!(checked);
+    assert_eq!(outcome.unwrap(), LearnOutcome::Paused(PauseReason::Cancelled));
+}
+
+#[test]
+fn a_training_ends_however_many_answers_are_asked_for() {
+    let home = tempfile::tempdir().unwrap();
+    let engine = engine(home.path(), 120);
+    let (end, ended) = (CancelToken::new(), AtomicBool::new(false));
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !matches!(engine.state(), EngineState::Training { step: 1.., .. }) {
+                    thread::sleep(Duration::from_millis(2));
+                }
+                // At any time three more wait.
+                while !ended.load(Ordering::Relaxed) {
+                    text(&engine, "The kettle");
+                    end.cancel();
+                }
+            });
+        }
+        let outcome = engine.train(&settings(400), &end, &mut |_| {});
+        ended.store(true, Ordering::Relaxed);
+        assert_eq!(outcome.unwrap(), LearnOutcome::Paused(PauseReason::Cancelled));
+    });
 }

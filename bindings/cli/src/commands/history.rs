@@ -1,5 +1,6 @@
 //! `idiolect history`.
 
+use std::cmp::Reverse;
 use std::fmt::{self, Display};
 use std::path::PathBuf;
 
@@ -7,6 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use idiolect::chat_export;
 use idiolect::history::{NewSample, SampleId, Selection, read_jsonl, read_lines};
 use idiolect::personalize::remove_from_history;
+use idiolect::privacy::Filter;
 use idiolect::{Error, ErrorKind, Result};
 use serde::Serialize;
 
@@ -26,6 +28,8 @@ pub struct History {
 enum HistoryCommand {
     /// Add what the person wrote; the profile is made where it is missing
     Add(Add),
+    /// List who wrote in a chat export, most messages first
+    Authors(Authors),
     /// List what it holds, latest first
     List(List),
     /// Figures of what it holds
@@ -37,7 +41,8 @@ enum HistoryCommand {
 /// How a file is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// JSON lines with "text" and optionally "context", "id", "timestamp", "source", "contact", "conversation"
+    /// JSON lines with "text" and optionally "context", "id", "timestamp", "source", "contact", "conversation",
+    /// "origin", "incognito"
     Jsonl,
     /// One message a line
     Text,
@@ -64,6 +69,29 @@ struct Add {
     /// Where the messages were written, for all that do not say
     #[arg(long)]
     source: Option<String>,
+
+    /// Keep no card numbers, passwords, addresses …: what is stored is masked as well
+    #[arg(long)]
+    mask: bool,
+}
+
+#[derive(Debug, Args)]
+struct Authors {
+    /// The chat export
+    file: PathBuf,
+}
+
+/// Somebody who wrote in a chat export.
+#[derive(Serialize)]
+struct Author<'a> {
+    name: &'a str,
+    messages: usize,
+}
+
+impl Display for Author<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>7}  {}", self.messages, self.name)
+    }
 }
 
 #[derive(Debug, Args)]
@@ -110,6 +138,7 @@ struct AddedReport {
     repeated: u64,
     known: u64,
     excluded: u64,
+    incognito: u64,
     blank: u64,
     expired: u64,
 }
@@ -120,6 +149,7 @@ impl Display for AddedReport {
         for (count, what) in [
             (self.known, "known already"),
             (self.excluded, "excluded"),
+            (self.incognito, "incognito"),
             (self.blank, "blank"),
             (self.expired, "expired"),
         ] {
@@ -201,6 +231,7 @@ impl History {
     pub fn run(&self, output: &Output) -> Result<()> {
         match &self.command {
             HistoryCommand::Add(add) => add.run(output),
+            HistoryCommand::Authors(authors) => authors.run(output),
             HistoryCommand::List(list) => list.run(output),
             HistoryCommand::Stats(profile) => stats(profile, output),
             HistoryCommand::Remove(remove) => remove.run(output),
@@ -214,6 +245,10 @@ impl Add {
         for sample in &mut samples {
             sample.source = sample.source.take().or_else(|| self.source.clone());
         }
+        if self.mask {
+            let filter = Filter::default();
+            samples = samples.into_iter().map(|sample| sample.masked(&filter)).collect();
+        }
         let profile = self.profile.create()?;
         let mut report = AddedReport::default();
         for batch in samples.chunks(BATCH) {
@@ -222,6 +257,7 @@ impl Add {
             report.repeated += added.repeated;
             report.known += added.known;
             report.excluded += added.excluded;
+            report.incognito += added.incognito;
             report.blank += added.blank;
             report.expired += added.expired;
         }
@@ -246,6 +282,16 @@ impl Add {
         let chat = self.file.file_stem().unwrap_or_default().to_string_lossy();
         let samples = chat_export::samples_of(&chat_export::read(&self.file)?, name, &chat)?;
         Ok(samples.into_iter().map(NewSample::from).collect())
+    }
+}
+
+impl Authors {
+    fn run(&self, output: &Output) -> Result<()> {
+        let export = chat_export::read(&self.file)?;
+        let mut authors: Vec<Author<'_>> =
+            export.authors().into_iter().map(|(name, messages)| Author { name, messages }).collect();
+        authors.sort_by_key(|author| Reverse(author.messages));
+        authors.iter().try_for_each(|author| output.result(author))
     }
 }
 

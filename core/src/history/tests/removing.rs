@@ -1,5 +1,6 @@
 use super::*;
-use crate::history::{SampleId, Selection};
+use crate::error::ErrorKind;
+use crate::history::{Exclusion, SampleId, Selection};
 
 fn sample(id: &str, content: &str, source: &str, contact: &str, time: i64) -> NewSample {
     NewSample {
@@ -110,4 +111,39 @@ fn room_of_removed_records_is_reclaimed() {
     history.add(&distinct(3)).unwrap();
     history.clear().unwrap();
     assert!(size() < 200_000, "{}", size());
+}
+
+#[test]
+fn what_another_process_erased_is_refused() {
+    let home = Home::new();
+    let history = home.open();
+    history.add(&distinct(5)).unwrap();
+    for file in ["history.db", "history.db-wal", "history.db-shm"] {
+        std::fs::remove_file(home.path().join(file)).unwrap();
+    }
+    let refused = |history: &History| {
+        let kinds = [history.add(&distinct(6)).map(drop), history.stats().map(drop), history.revision().map(drop)];
+        kinds.map(|result| result.unwrap_err().kind())
+    };
+    assert_eq!(refused(&history), [ErrorKind::Closed; 3]);
+    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
+    // Nor does it mistake another history of the same name for its own.
+    let other = home.open();
+    assert_eq!(refused(&history), [ErrorKind::Closed; 3]);
+    assert_eq!(other.stats().unwrap().total.messages, 0);
+}
+
+#[test]
+fn a_name_let_in_again_leaves_no_trace_in_the_log() {
+    let home = Home::new();
+    let history = home.open();
+    history.add(&distinct(50)).unwrap();
+    let bank = Exclusion::Source("bank".into());
+    history.exclude(&bank).unwrap();
+    let mut reading = history.learnable(Split::Training).unwrap();
+    reading.next();
+    assert!(history.include(&bank).unwrap());
+    assert!(history.stats().unwrap().removal_pending);
+    drop((history, reading));
+    assert!(!home.open().stats().unwrap().removal_pending);
 }

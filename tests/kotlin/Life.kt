@@ -206,6 +206,7 @@ private class Life(private val model: String, private val messages: List<NewSamp
             same("kept out", listOf(1uL, 1uL, 1uL, 0uL), added.run { listOf(excluded, incognito, blank, newTexts) })
             same("exclusions", listOf<Exclusion>(Exclusion.Source("bank")), history.exclusions())
             check(history.include(Exclusion.Source("bank")))
+            same("masked", "write to ***", masked(listOf(NewSample("write to ana@example.com")), listOf())[0].text)
         }
         step("lists pages, and shows no text where nobody asked for it") {
             val first = history.list(null, 10u)

@@ -334,6 +334,8 @@ struct Life {
             try same("kept out", [1, 1, 1, 0], [added.excluded, added.incognito, added.blank, added.newTexts])
             try same("exclusions", [.source(name: "bank")], history.exclusions())
             try check(history.include(exclusion: .source(name: "bank")))
+            let sample = masked(samples: [NewSample(text: "write to ana@example.com")], unmasked: [])[0]
+            try same("masked", "write to ***", sample.text)
             return nil
         }
         try step("lists pages, and shows no text where nobody asked for it") {

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use idiolect::DeviceChoice;
 use idiolect::adapter::LoraOptions;
 use idiolect::engine::{CancelToken, Engine, EngineOptions, EngineState, LearnOutcome, PauseReason, Prompt};
 use idiolect::generate::{GenerateOptions, SamplingOptions};
@@ -16,6 +15,7 @@ use idiolect::history::read_jsonl;
 use idiolect::personalize::{LearnEvent, LearnReport, LearnSettings};
 use idiolect::registry::Origin;
 use idiolect::train::TrainOptions;
+use idiolect::{DeviceChoice, ErrorKind};
 use idiolect_tests::golden::{Result, published, repository};
 use libtest_mimic::{Arguments, Failed, Trial};
 use tempfile::TempDir;
@@ -33,6 +33,7 @@ fn main() -> ExitCode {
     };
     let trials = vec![
         trial("a lost device is opened anew, to the same bits/gpu", gpu, lost, DeviceChoice::Gpu),
+        trial("an answer that loses the device is the only one/gpu", gpu, answer_lost, DeviceChoice::Gpu),
         trial("cancelled and taken up again, to the same bits/gpu", gpu, resumed, DeviceChoice::Gpu),
         trial("cancel and answers on the published model/cpu", published().is_some(), latencies, DeviceChoice::Cpu),
         trial(
@@ -126,6 +127,28 @@ fn lost(device: DeviceChoice) -> Result<()> {
     same(&finished(outcome)?, &whole)
 }
 
+fn answer_lost(device: DeviceChoice) -> Result<()> {
+    let home = tempfile::tempdir()?;
+    let answer = |engine: &Engine| {
+        let options =
+            GenerateOptions { max_tokens: 4, sampling: SamplingOptions::greedy(), ..GenerateOptions::default() };
+        let prompt = Prompt::Text("The train was".into());
+        engine.generate(&prompt, &options, &CancelToken::new(), &mut |_| ControlFlow::Continue(()))
+    };
+    let whole = answer(&open(options(home.path(), device))?)?;
+    for after in [0, 2] {
+        let engine = Engine::open(EngineOptions { lose_answers_after: Some(after), ..options(home.path(), device) })?;
+        match answer(&engine) {
+            Err(error) if error.kind() == ErrorKind::Device => {}
+            other => return Err(format!("after {after} submissions: {other:?}").into()),
+        }
+        if answer(&engine)?.ids != whole.ids {
+            return Err("the answer after it is another".into());
+        }
+    }
+    Ok(())
+}
+
 fn resumed(device: DeviceChoice) -> Result<()> {
     let home = twins(device)?;
     let whole = train(&Engine::open(options(home[0].path(), device))?, 5)?;
@@ -134,7 +157,7 @@ fn resumed(device: DeviceChoice) -> Result<()> {
     same(&train(&engine, 5)?, &whole)
 }
 
-/// The shortest first word right after another adapter was put to use; both have been used before.
+/// The longest wait for a first word right after another adapter was put to use; both have been used before.
 fn switching(engine: &Engine, first_word: &impl Fn(&Engine) -> Result<Duration>) -> Result<Duration> {
     let model = engine.model()?;
     let mut versions = Vec::new();
@@ -142,13 +165,13 @@ fn switching(engine: &Engine, first_word: &impl Fn(&Engine) -> Result<Duration>)
         let adapter = LoraOptions::default().fresh(&model, seed)?;
         versions.push(engine.adapters().add(&adapter, &model, Origin::Imported, Default::default())?);
     }
-    let mut shortest = Duration::MAX;
+    let mut waits = Vec::new();
     for &version in versions.iter().cycle().take(8) {
         engine.adapters().activate(Some(version))?;
-        shortest = shortest.min(first_word(engine)?);
+        waits.push(first_word(engine)?);
     }
     engine.adapters().activate(None)?;
-    Ok(shortest)
+    Ok(waits.into_iter().skip(versions.len()).max().unwrap_or_default())
 }
 
 /// How long a cancelled training computes on, and how much longer the first word of an answer takes beside a training.

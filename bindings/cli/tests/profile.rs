@@ -12,29 +12,37 @@ fn files_become_history() {
     std::fs::write(home.join("a.txt"), "kettle is on\n\nkettle is on\nback by six\n").unwrap();
     std::fs::write(
         home.join("b.jsonl"),
-        "{\"text\":\"ta flower\",\"id\":\"m1\",\"timestamp\":\"2024-01-02T03:04:05\"}\n",
+        "{\"text\":\"ta flower\",\"id\":\"m1\",\"timestamp\":\"2024-01-02T03:04:05\"}\n\
+         {\"text\":\"a secret\",\"incognito\":true}\n",
     )
     .unwrap();
     let chat = "31/12/2023, 21:41 - Ben: u coming?\n31/12/2023, 21:43 - Ana: on my way\nbringing bread\n\
                 31/12/2023, 21:44 - Ben: <Media omitted>\n";
     std::fs::write(home.join("chat.txt"), chat).unwrap();
     let whatsapp = ["--format", "whatsapp", "--name", "Ana"];
-    for (file, options, new, repeated) in [
-        ("a.txt", &[][..], 2, 1),
-        ("b.jsonl", &["--source", "notes"], 1, 0),
-        ("b.jsonl", &[], 0, 0),
-        ("chat.txt", &whatsapp, 1, 0),
+    for (file, options, new, repeated, incognito) in [
+        ("a.txt", &[][..], 2, 1, 0),
+        ("b.jsonl", &["--source", "notes"], 1, 0, 1),
+        ("b.jsonl", &[], 0, 0, 1),
+        ("chat.txt", &whatsapp, 1, 0, 0),
     ] {
         let run = idiolect(home, &[&["history", "add", "me", file, "--json"], options].concat());
         let added = run.object();
-        assert_eq!((&added["new"], &added["repeated"]), (&json!(new), &json!(repeated)), "{file}: {added}");
+        let counts = ["new", "repeated", "incognito"].map(|count| &added[count]);
+        assert_eq!(counts, [&json!(new), &json!(repeated), &json!(incognito)], "{file}: {added}");
     }
+    let authors = idiolect(home, &["history", "authors", "chat.txt", "--json"]).objects();
+    assert_eq!(authors, [json!({"name": "Ana", "messages": 1}), json!({"name": "Ben", "messages": 1})]);
     let rows = idiolect(home, &["history", "list", "me", "--json"]).objects();
     let texts: Vec<_> = rows.iter().map(|row| row["text"].as_str().unwrap()).collect();
     assert_eq!(texts, ["on my way\nbringing bread", "ta flower", "back by six", "kettle is on"]);
     assert_eq!((&rows[0]["context"], &rows[0]["contact"]), (&json!("u coming?"), &json!("Ben")));
     assert_eq!((&rows[1]["source"], &rows[1]["timestamp"]), (&json!("notes"), &json!(1_704_164_645)));
     assert_eq!(rows[3]["count"], 2);
+
+    std::fs::write(home.join("c.txt"), "write to ana@example.com\n").unwrap();
+    idiolect(home, &["history", "add", "masked", "c.txt", "--mask"]);
+    assert_eq!(idiolect(home, &["history", "list", "masked", "--json"]).object()["text"], "write to ***");
 
     let removed = idiolect(home, &["history", "remove", "me", "--source", "notes", "--json"]).object();
     assert_eq!((&removed["messages"], &removed["pending"]), (&json!(1), &json!(false)));
@@ -128,7 +136,7 @@ fn what_cannot_be_is_refused_and_nothing_is_written() {
     let before = listing(home);
     for (args, code, part) in [
         (&["history", "add", "me", "bad.jsonl"][..], 1, "line 2"),
-        (&["history", "add", "me", "chat.txt", "--format", "whatsapp", "--name", "Ana"], 2, "Ben"),
+        (&["history", "add", "me", "chat.txt", "--format", "whatsapp", "--name", "Ana"], 2, "history authors"),
         (&["history", "add", "me", "chat.txt", "--format", "whatsapp"], 2, "--name"),
         (&["history", "stats", "me"], 1, "no profile"),
         (&["history", "remove", "me"], 2, "required"),
@@ -143,7 +151,8 @@ fn what_cannot_be_is_refused_and_nothing_is_written() {
     ] {
         let run = idiolect(home, args);
         assert_eq!(run.code, Some(code), "{args:?}: {}", run.stderr);
-        assert!(run.stderr.contains(part) && !run.stderr.contains("quixotic"), "{args:?}: {}", run.stderr);
+        assert!(run.stderr.contains(part), "{args:?}: {}", run.stderr);
+        assert!(!run.stderr.contains("quixotic") && !run.stderr.contains("Ben"), "{args:?}: {}", run.stderr);
         assert_eq!(listing(home), before, "{args:?}");
     }
     std::fs::write(home.join("a.txt"), "kettle is on\n").unwrap();

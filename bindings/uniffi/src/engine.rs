@@ -145,7 +145,8 @@ impl Engine {
         Ok(personalize::is_paused(self.inner.profile())?)
     }
 
-    /// Continues a prompt with the adapter in use. Cancelled, it gives what there is so far.
+    /// Continues a prompt with the adapter in use. Cancelled, it gives what there is so far; so it does where the engine is
+    /// shut down or memory asked back meanwhile.
     ///
     /// # Errors
     /// When the prompt is too long, an option is out of range, or the model cannot be opened; `Listener` when the
@@ -191,7 +192,7 @@ impl Engine {
         Ok(self.inner.evaluate(&rows, with_adapter, &cancel.inner)?.into())
     }
 
-    /// Gives the model's memory back; a training under way pauses. The next call opens the model again.
+    /// Gives the model's memory back; a training under way pauses, an answer ends. The next call opens the model again.
     ///
     /// # Errors
     /// When the engine is shut down.
@@ -215,8 +216,8 @@ impl Engine {
         Ok(self.inner.erase()?.into())
     }
 
-    /// Writes the whole profile but the key to one file under a passphrase, in place of what lies there: for another
-    /// device, where `import_profile` takes it in.
+    /// Writes the whole profile, its key included, to one file sealed under a passphrase, in place of what lies there: for
+    /// another device, where `import_profile` takes it in.
     ///
     /// # Errors
     /// `BadOption` for an empty passphrase, `TrainingBusy` while a training runs, `Io` when the file cannot be written.

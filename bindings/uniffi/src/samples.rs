@@ -4,19 +4,21 @@ use std::fmt;
 use std::path::Path;
 
 use idiolect::history;
+use idiolect::privacy::Filter;
 
 use crate::error::Result;
+use crate::learning::PrivacyRule;
 
-/// How a text came to be.
+/// How a text came to be. Training uses what was typed; suggestions are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
 pub enum Origin {
     /// The person wrote it.
     Typed,
     /// A suggestion, taken as it was.
     SuggestionAccepted,
-    /// A suggestion that the person changed; the text is theirs.
+    /// A suggestion that the person changed.
     SuggestionEdited,
-    /// A suggestion that was turned down; the text is the suggestion's. Kept, but never trained on.
+    /// A suggestion that was turned down; the text is the suggestion's.
     SuggestionTurnedDown,
     /// One that this surface does not know yet.
     Other,
@@ -244,7 +246,8 @@ impl From<history::Tally> for Tally {
 }
 
 /// Reads JSON lines with `text` and optionally `context`, `id`, `timestamp` (seconds since 1970, or ISO 8601), `source`,
-/// `contact` and `conversation`.
+/// `contact`, `conversation`, `origin` (`typed`, `suggestion_accepted`, `suggestion_edited`, `suggestion_turned_down`) and
+/// `incognito`.
 ///
 /// # Errors
 /// When the file cannot be read, is not UTF-8, or a line is not such an object.
@@ -260,6 +263,14 @@ pub fn read_jsonl(path: String) -> Result<Vec<NewSample>> {
 #[uniffi::export]
 pub fn read_lines(path: String) -> Result<Vec<NewSample>> {
     Ok(history::read_lines(Path::new(&path))?.into_iter().map(Into::into).collect())
+}
+
+/// The samples with texts and contexts as the privacy filter leaves them, for an app that keeps no more than that; all
+/// rules but those in `unmasked` apply. (What training sees is masked anyway.)
+#[uniffi::export]
+pub fn masked(samples: Vec<NewSample>, unmasked: Vec<PrivacyRule>) -> Vec<NewSample> {
+    let filter = Filter::without(unmasked.into_iter().map(Into::into));
+    samples.into_iter().map(|sample| history::NewSample::from(sample).masked(&filter).into()).collect()
 }
 
 /// Begins a `Debug` that tells the length of a text alone.
@@ -278,5 +289,13 @@ mod tests {
         let plain = history::NewSample::new("a text");
         let open = NewSample { origin: None, ..NewSample::from(plain.clone()) };
         assert_eq!(history::NewSample::from(open), plain);
+    }
+
+    #[test]
+    fn what_is_masked_is_masked_by_the_rules_that_are_on() {
+        let sample = || NewSample::from(history::NewSample::new("write to ana@example.com"));
+        let text = |unmasked| masked(vec![sample()], unmasked).remove(0).text;
+        assert_eq!(text(vec![]), "write to ***");
+        assert_eq!(text(vec![PrivacyRule::Email]), sample().text);
     }
 }

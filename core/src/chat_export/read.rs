@@ -163,7 +163,7 @@ impl ChatExport {
         if authors.contains_key(name) {
             return Ok(());
         }
-        let message = format!("no message is by the given name; the export has {} authors", authors.len());
+        let message = format!("no message is by the given name; authors in the export: {}", authors.len());
         Err(Error::new(ErrorKind::BadOption, message)
             .with_hint("give a name as the export spells it: `idiolect history authors FILE` lists them"))
     }

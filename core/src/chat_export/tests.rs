@@ -156,7 +156,7 @@ fn what_is_no_export_is_refused_without_its_text() {
 fn an_unknown_name_is_refused_and_nobody_named() {
     let error = samples_of(&chat(ANDROID).unwrap(), "Dee", "c").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::BadOption);
-    assert_eq!(error.message(), "no message is by the given name; the export has 3 authors");
+    assert_eq!(error.message(), "no message is by the given name; authors in the export: 3");
     let said = format!("{error:?} {error}");
     assert!(["Ana", "Ben", "Dee"].iter().all(|name| !said.contains(name)), "{said}");
 }

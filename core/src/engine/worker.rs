@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use cpu_time::ProcessTime;
 
-use super::cancel::CancelToken;
 use super::EngineOptions;
+use super::cancel::CancelToken;
 use super::serving::Serving;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Model;

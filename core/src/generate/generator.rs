@@ -1,5 +1,6 @@
 //! Generation over a key/value cache, streamed.
 
+use std::fmt;
 use std::ops::{ControlFlow, DerefMut};
 use std::sync::Arc;
 use std::time::Instant;
@@ -40,7 +41,7 @@ impl Default for GenerateOptions {
 }
 
 /// What was generated.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Generation {
     /// The text, without the prompt.
     pub text: String,
@@ -54,6 +55,17 @@ pub struct Generation {
     pub prefill_seconds: f64,
     /// Seconds for all tokens after the first.
     pub decode_seconds: f64,
+}
+
+/// Never the text: it goes on with what the person wrote, in their voice.
+impl fmt::Debug for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Generation")
+            .field("text", &format_args!("({} bytes)", self.text.len()))
+            .field("tokens", &self.ids.len())
+            .field("finish_reason", &self.finish_reason)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Generation {
@@ -138,7 +150,9 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
     pub(crate) fn on(mut session: S, adapter: Option<&Adapter>, capacity: usize) -> Result<Self, (S, Error)> {
         let prefill_tokens = PREFILL_TOKENS.min(capacity);
         match Self::load(&mut session, adapter, capacity, prefill_tokens) {
-            Ok((prefill, decode)) => Ok(Self { session, capacity, prefill, decode, prefill_tokens, cached: Vec::new() }),
+            Ok((prefill, decode)) => {
+                Ok(Self { session, capacity, prefill, decode, prefill_tokens, cached: Vec::new() })
+            }
             Err(error) => Err((session, error)),
         }
     }

@@ -1,5 +1,6 @@
 //! Whole next words with their probabilities.
 
+use std::fmt;
 use std::ops::DerefMut;
 use std::sync::Arc;
 
@@ -16,12 +17,19 @@ const LONGEST_WORD: usize = 6;
 const BRANCHES: usize = 2;
 
 /// A word that may come next.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Suggestion {
     /// The word as it continues the prompt: with the space before it where there is one.
     pub text: String,
     /// How likely the model finds that exactly this word comes next, greedily spelled.
     pub probability: f64,
+}
+
+/// Never the word: with the prompt it tells what the person writes.
+impl fmt::Debug for Suggestion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Suggestion({} bytes, {})", self.text.len(), self.probability)
+    }
 }
 
 /// Which tokens begin a new word, and which cannot be part of a text: a table of one vocabulary.

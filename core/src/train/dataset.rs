@@ -2,6 +2,7 @@
 //!
 //! Errors name the file and the line, never the text.
 
+use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
@@ -13,7 +14,7 @@ use crate::format::text_file::read_utf8;
 use crate::text::{Placed, Tokenizer};
 
 /// One row of a history file; keys it does not name are ignored.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 pub struct TextRow {
     /// What the person wrote.
     pub text: String,
@@ -23,6 +24,13 @@ pub struct TextRow {
     /// Bytes of `text`, in order, that are learned from by nobody: placeholders of a privacy filter.
     #[serde(skip)]
     pub masked: Vec<Range<usize>>,
+}
+
+/// Never what the person wrote.
+impl fmt::Debug for TextRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TextRow({} bytes)", self.text.len())
+    }
 }
 
 impl TextRow {

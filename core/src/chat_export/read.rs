@@ -165,6 +165,6 @@ impl ChatExport {
         }
         let message = format!("no message is by the given name; authors in the export: {}", authors.len());
         Err(Error::new(ErrorKind::BadOption, message)
-            .with_hint("give a name as the export spells it: `idiolect history authors FILE` lists them"))
+            .with_hint("give a name as the export spells it, from the list of its authors"))
     }
 }

@@ -280,7 +280,11 @@ impl Add {
         let missing = || Error::new(ErrorKind::BadOption, "whose messages a chat export is read for: give --name");
         let name = self.name.as_deref().ok_or_else(missing)?;
         let chat = self.file.file_stem().unwrap_or_default().to_string_lossy();
-        let samples = chat_export::samples_of(&chat_export::read(&self.file)?, name, &chat)?;
+        let export = chat_export::read(&self.file)?;
+        let samples = chat_export::samples_of(&export, name, &chat).map_err(|error| match error.kind() {
+            ErrorKind::BadOption => error.with_hint("`idiolect history authors FILE` lists the names"),
+            _ => error,
+        })?;
         Ok(samples.into_iter().map(NewSample::from).collect())
     }
 }

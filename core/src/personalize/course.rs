@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::gate::{self, Decision, Fitness, Verdict};
 use crate::history::{History, Split};
 use crate::model::Model;
-use crate::registry::{Origin, Registry};
+use crate::registry::Registry;
 use crate::seal::Key;
 use crate::session::Session;
 use crate::train::{Replay, Sample, TextRow, TrainerState, Training, TrainingData, TrainingSummary, sample_of_text};
@@ -77,6 +77,18 @@ pub(crate) fn learn(
 ) -> Result<LearnReport> {
     let records = Records::open(place.folder, place.key)?;
     let run = RunKey::new(session.model(), settings);
+    let mut checkpoints = Checkpoints::open(place.folder, place.key)?;
+    let mut found = checkpoints.latest::<Progress>()?;
+    if let Some(saved) = &found
+        && let Some(last) = ended(place, &records, &saved.note.run)?
+    {
+        checkpoints.clear()?;
+        records.clear_selection()?;
+        if last.run == run {
+            return Ok(LearnReport { resumed: true, ..last.report });
+        }
+        found = None;
+    }
     if let Some(last) = records.last()?
         && last.run == run
         && last.revision == place.history.revision()?
@@ -84,14 +96,14 @@ pub(crate) fn learn(
         return Ok(LearnReport { unchanged: true, ..last.report });
     }
     let mut course = Course {
-        checkpoints: Checkpoints::open(place.folder, place.key)?,
+        checkpoints,
         saved_at: Instant::now(),
         run,
         device: session.device().name.clone(),
         settings,
         on_event,
     };
-    let saved = course.saved(&records)?;
+    let saved = course.usable(found, &records)?;
     // One state of the history, whatever is written meanwhile.
     let mut rows = place.history.learnable(Split::Training)?;
     let mut give_way = || session.give_way();
@@ -122,8 +134,8 @@ pub(crate) fn learn(
             };
             if let Fitness::Unfit { why, left_out } = corpus.fitness {
                 let report = LearnReport::unfit(Verdict::unfit(why, left_out), session.device());
-                let (revision, asked) = (selection.revision, records.last()?.map_or(0, |last| last.asked));
-                records.write_last(&LastTraining { run: course.run, revision, asked, report: report.clone() })?;
+                let asked = records.last()?.map_or(0, |last| last.asked);
+                records.write_last(&LastTraining::new(course.run, &selection, asked, report.clone()))?;
                 return Ok(report);
             }
             records.write_selection(&selection)?;
@@ -150,10 +162,9 @@ pub(crate) fn learn(
     }
 
     let adapter = candidate.adapter.with_strength(strength)?;
-    let sha256 = adapter.sha256();
     let mut report = LearnReport {
         version: None,
-        candidate_sha256: Some(sha256.clone()),
+        candidate_sha256: Some(adapter.sha256()),
         strength,
         samples,
         best_epoch: best_epoch(&candidate.validation),
@@ -167,30 +178,34 @@ pub(crate) fn learn(
     };
     let promoted = report.verdict.decision == Decision::Promoted;
     if promoted {
-        // A process that was killed right here has added it already.
-        let state = place.registry.state()?;
-        let known = state.versions.iter().find(|v| v.sha256 == sha256 && v.origin == Origin::Trained);
-        let version = match known {
-            Some(known) => known.version,
-            None => place.registry.add(&adapter, session.model(), Origin::Trained, as_json(&report)?)?,
-        };
-        let learned = place.history.record_learning(version, selection.learned_from(), selection.removals)?;
-        if learned.removed > 0 {
+        let (training, written) = (&selection.training, as_json(&report)?);
+        let version = place.registry.promote(&adapter, session.model(), training, written, |version| {
+            let learned = place.history.record_learning(version, selection.learned_from(), selection.removals)?;
             // Removed after the look above.
-            place.registry.mark_learned_from_removed(&[version])?;
-        }
-        place.registry.activate(Some(version))?;
+            Ok(learned.removed > 0)
+        })?;
         report.version = Some(version);
     }
-    records.write_last(&LastTraining {
-        run: course.run.clone(),
-        revision: selection.revision,
-        asked: if promoted { 0 } else { asked },
-        report: report.clone(),
-    })?;
+    // From here on, as from the promotion on, a killed training has ended: see `ended`.
+    let asked = if promoted { 0 } else { asked };
+    records.write_last(&LastTraining::new(course.run.clone(), &selection, asked, report.clone()))?;
     course.checkpoints.clear()?;
     records.clear_selection()?;
     Ok(report)
+}
+
+/// How the training under way ended, if a process was killed after its verdict had taken effect and before it had put
+/// its things away: what is still to be written is written. Measured again, the candidate would have to beat itself.
+fn ended(place: &Place<'_>, records: &Records, run: &RunKey) -> Result<Option<LastTraining>> {
+    let Some(selection) = records.selection()? else { return Ok(None) };
+    if let Some(last) = records.last()?.filter(|last| last.training == selection.training) {
+        return Ok(Some(last));
+    }
+    let state = place.registry.state()?;
+    let Some(report) = state.made_by(&selection.training).and_then(LearnReport::of) else { return Ok(None) };
+    let last = LastTraining::new(run.clone(), &selection, 0, report);
+    records.write_last(&last)?;
+    Ok(Some(last))
 }
 
 /// The report beside the version that it led to.
@@ -219,9 +234,9 @@ pub(super) struct Course<'a> {
 }
 
 impl Course<'_> {
-    /// The checkpoint to go on from.
-    fn saved(&mut self, records: &Records) -> Result<Option<Saved<Progress>>> {
-        let Some(saved) = self.checkpoints.latest::<Progress>()? else { return Ok(None) };
+    /// The checkpoint that was found, where this training can go on from it.
+    fn usable(&mut self, found: Option<Saved<Progress>>, records: &Records) -> Result<Option<Saved<Progress>>> {
+        let Some(saved) = found else { return Ok(None) };
         if saved.note.run != self.run {
             self.drop_checkpoint(records, DropReason::SettingsChanged)?;
             return Ok(None);

@@ -11,6 +11,7 @@ use super::report::LearnReport;
 use super::settings::LearnSettings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Model;
+use crate::registry::TrainingId;
 use crate::seal::{Key, Purpose, read_sealed, write_sealed};
 
 const LAST: &str = "last-training";
@@ -33,12 +34,19 @@ impl RunKey {
 /// The last training that came to its end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct LastTraining {
+    pub training: TrainingId,
     pub run: RunKey,
     /// The history's revision that it learned from.
     pub revision: u64,
     /// How often the gate was asked since it last promoted.
     pub asked: u32,
     pub report: LearnReport,
+}
+
+impl LastTraining {
+    pub fn new(run: RunKey, selection: &Selection, asked: u32, report: LearnReport) -> Self {
+        Self { training: selection.training.clone(), run, revision: selection.revision, asked, report }
+    }
 }
 
 /// The sealed files.

@@ -12,6 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
 
+pub(crate) use index::TrainingId;
 pub use index::{Origin, RegistryState, Version};
 
 use crate::adapter::Adapter;
@@ -69,24 +70,57 @@ impl Registry {
     /// # Errors
     /// When the disk refuses; the registry is then as it was.
     pub fn add(&self, adapter: &Adapter, model: &Model, origin: Origin, report: Map<String, Value>) -> Result<u32> {
-        let content = adapter.to_bytes(model)?;
+        self.update(|state| self.enter(state, adapter, model, origin, report).map(|version| version.version))
+    }
+
+    /// Adds the version that a training made and puts it to use: both or neither, wherever the process ends. Before it can
+    /// be seen, `record` notes under its number what it learned from, and says whether some of that was removed since.
+    ///
+    /// # Errors
+    /// When the disk refuses, and what `record` returns; the registry is then as it was.
+    pub(crate) fn promote(
+        &self,
+        adapter: &Adapter,
+        model: &Model,
+        training: &TrainingId,
+        report: Map<String, Value>,
+        record: impl FnOnce(u32) -> Result<bool>,
+    ) -> Result<u32> {
         self.update(|state| {
-            let number = state.next_version();
-            let name = file_name(number);
-            write_sealed(&self.folder.join(&name), &self.key, Purpose::Adapter, &name, &content)?;
-            state.versions.push(Version {
-                version: number,
-                created: now(),
-                base_fingerprint: model.fingerprint().to_owned(),
-                sha256: adapter.sha256(),
-                parent: state.active,
-                origin,
-                strength: adapter.strength(),
-                learned_from_removed: false,
-                report,
-            });
+            let version = self.enter(state, adapter, model, Origin::Trained, report)?;
+            version.training = Some(training.clone());
+            let number = version.version;
+            version.learned_from_removed = record(number)?;
+            state.activate(Some(number))?;
             Ok(number)
         })
+    }
+
+    /// Writes a version's file and enters it into `state`.
+    fn enter<'s>(
+        &self,
+        state: &'s mut RegistryState,
+        adapter: &Adapter,
+        model: &Model,
+        origin: Origin,
+        report: Map<String, Value>,
+    ) -> Result<&'s mut Version> {
+        let number = state.next_version();
+        let name = file_name(number);
+        write_sealed(&self.folder.join(&name), &self.key, Purpose::Adapter, &name, &adapter.to_bytes(model)?)?;
+        state.versions.push(Version {
+            version: number,
+            created: now(),
+            base_fingerprint: model.fingerprint().to_owned(),
+            sha256: adapter.sha256(),
+            parent: state.active,
+            origin,
+            strength: adapter.strength(),
+            learned_from_removed: false,
+            training: None,
+            report,
+        });
+        state.version_mut(number)
     }
 
     /// A version, with its strength.

@@ -84,7 +84,7 @@ pub(crate) fn learn(
     {
         checkpoints.clear()?;
         records.clear_selection()?;
-        if last.run == run {
+        if last.run == run && last.stands(&place.registry.state()?) {
             return Ok(LearnReport { resumed: true, ..last.report });
         }
         found = None;
@@ -92,6 +92,7 @@ pub(crate) fn learn(
     if let Some(last) = records.last()?
         && last.run == run
         && last.revision == place.history.revision()?
+        && last.stands(&place.registry.state()?)
     {
         return Ok(LearnReport { unchanged: true, ..last.report });
     }
@@ -135,7 +136,7 @@ pub(crate) fn learn(
             if let Fitness::Unfit { why, left_out } = corpus.fitness {
                 let report = LearnReport::unfit(Verdict::unfit(why, left_out), session.device());
                 let asked = records.last()?.map_or(0, |last| last.asked);
-                records.write_last(&LastTraining::new(course.run, &selection, asked, report.clone()))?;
+                records.write_last(&LastTraining::new(course.run, &selection, asked, None, report.clone()))?;
                 return Ok(report);
             }
             records.write_selection(&selection)?;
@@ -186,9 +187,10 @@ pub(crate) fn learn(
         })?;
         report.version = Some(version);
     }
+    let before = before.map(|(version, _)| version);
     // From here on, as from the promotion on, a killed training has ended: see `ended`.
     let asked = if promoted { 0 } else { asked };
-    records.write_last(&LastTraining::new(course.run.clone(), &selection, asked, report.clone()))?;
+    records.write_last(&LastTraining::new(course.run.clone(), &selection, asked, before, report.clone()))?;
     course.checkpoints.clear()?;
     records.clear_selection()?;
     Ok(report)
@@ -203,7 +205,7 @@ fn ended(place: &Place<'_>, records: &Records, run: &RunKey) -> Result<Option<La
     }
     let state = place.registry.state()?;
     let Some(report) = state.made_by(&selection.training).and_then(LearnReport::of) else { return Ok(None) };
-    let last = LastTraining::new(run.clone(), &selection, 0, report);
+    let last = LastTraining::new(run.clone(), &selection, 0, None, report);
     records.write_last(&last)?;
     Ok(Some(last))
 }

@@ -11,7 +11,7 @@ use super::report::LearnReport;
 use super::settings::LearnSettings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Model;
-use crate::registry::TrainingId;
+use crate::registry::{RegistryState, TrainingId};
 use crate::seal::{Key, Purpose, read_sealed, write_sealed};
 
 const LAST: &str = "last-training";
@@ -40,12 +40,22 @@ pub(super) struct LastTraining {
     pub revision: u64,
     /// How often the gate was asked since it last promoted.
     pub asked: u32,
+    /// The version that the verdict is about: the one that was made, or the one that the candidate did not better.
+    pub about: Option<u32>,
     pub report: LearnReport,
 }
 
 impl LastTraining {
-    pub fn new(run: RunKey, selection: &Selection, asked: u32, report: LearnReport) -> Self {
-        Self { training: selection.training.clone(), run, revision: selection.revision, asked, report }
+    /// The end of the training on `selection`; `before` is the version that was in use when it was judged.
+    pub fn new(run: RunKey, selection: &Selection, asked: u32, before: Option<u32>, report: LearnReport) -> Self {
+        let about = report.version.or(before);
+        Self { training: selection.training.clone(), run, revision: selection.revision, asked, about, report }
+    }
+
+    /// Whether its verdict still stands: the version that it is about is there. Which one is in use is the person's
+    /// choice: another choice than the verdict's is no reason to train again, or training would undo it.
+    pub fn stands(&self, registry: &RegistryState) -> bool {
+        self.about.is_none_or(|version| registry.version(version).is_ok())
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::checkpoint::{Checkpoints, Saved};
+use super::checkpoint::{Checkpoints, Found, Saved};
 use super::corpus::{Corpus, Selection};
 use super::events::{DropReason, LearnEvent};
 use super::records::{LastTraining, Records, RunKey};
@@ -79,7 +79,7 @@ pub(crate) fn learn(
     let run = RunKey::new(session.model(), settings);
     let mut checkpoints = Checkpoints::open(place.folder, place.key)?;
     let mut found = checkpoints.latest::<Progress>()?;
-    if let Some(saved) = &found
+    if let Found::Saved(saved) = &found
         && let Some(last) = ended(place, &records, &saved.note.run)?
     {
         checkpoints.clear()?;
@@ -87,7 +87,7 @@ pub(crate) fn learn(
         if last.run == run && last.stands(&place.registry.state()?) {
             return Ok(LearnReport { resumed: true, ..last.report });
         }
-        found = None;
+        found = Found::Nothing;
     }
     if let Some(last) = records.last()?
         && last.run == run
@@ -110,13 +110,12 @@ pub(crate) fn learn(
     let mut give_way = || session.give_way();
     let mut taken_up = None;
     if let Some(saved) = saved {
-        // A removal clears the selection; a training that went on meanwhile may have written a checkpoint after that.
         let chosen = match records.selection()? {
-            Some(selection) => {
+            Ok(selection) => {
                 let read = selection.read(&mut rows, session.model(), settings, &mut give_way)?;
                 read.map(|corpus| (selection, corpus))
             }
-            None => Err(DropReason::HistoryRemoved),
+            Err(reason) => Err(reason),
         };
         match chosen {
             Ok((selection, corpus)) => {
@@ -199,7 +198,7 @@ pub(crate) fn learn(
 /// How the training under way ended, if a process was killed after its verdict had taken effect and before it had put
 /// its things away: what is still to be written is written. Measured again, the candidate would have to beat itself.
 fn ended(place: &Place<'_>, records: &Records, run: &RunKey) -> Result<Option<LastTraining>> {
-    let Some(selection) = records.selection()? else { return Ok(None) };
+    let Ok(selection) = records.selection()? else { return Ok(None) };
     if let Some(last) = records.last()?.filter(|last| last.training == selection.training) {
         return Ok(Some(last));
     }
@@ -237,16 +236,20 @@ pub(super) struct Course<'a> {
 
 impl Course<'_> {
     /// The checkpoint that was found, where this training can go on from it.
-    fn usable(&mut self, found: Option<Saved<Progress>>, records: &Records) -> Result<Option<Saved<Progress>>> {
-        let Some(saved) = found else { return Ok(None) };
-        if saved.note.run != self.run {
-            self.drop_checkpoint(records, DropReason::SettingsChanged)?;
-            return Ok(None);
-        }
-        if saved.fell_back {
-            (self.on_event)(LearnEvent::CheckpointDamaged);
-        }
-        Ok(Some(saved))
+    fn usable(&mut self, found: Found<Progress>, records: &Records) -> Result<Option<Saved<Progress>>> {
+        let useless = match found {
+            Found::Nothing => return Ok(None),
+            Found::Damaged => DropReason::Damaged,
+            Found::Saved(saved) if saved.note.run != self.run => DropReason::SettingsChanged,
+            Found::Saved(saved) => {
+                if saved.fell_back {
+                    (self.on_event)(LearnEvent::CheckpointDamaged);
+                }
+                return Ok(Some(saved));
+            }
+        };
+        self.drop_checkpoint(records, useless)?;
+        Ok(None)
     }
 
     fn drop_checkpoint(&mut self, records: &Records, reason: DropReason) -> Result<()> {

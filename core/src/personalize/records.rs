@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::corpus::Selection;
+use super::events::DropReason;
 use super::report::LearnReport;
 use super::settings::LearnSettings;
 use crate::error::{Error, ErrorKind, Result};
@@ -71,16 +72,19 @@ impl Records {
         Ok(Self { folder: folder.to_owned(), key: key.clone() })
     }
 
+    /// `None` where there is none, or it cannot be read: it is made again.
     pub fn last(&self) -> Result<Option<LastTraining>> {
-        self.read(LAST)
+        Ok(self.read(LAST)?.and_then(Result::ok))
     }
 
     pub fn write_last(&self, last: &LastTraining) -> Result<()> {
         self.write(LAST, last)
     }
 
-    pub fn selection(&self) -> Result<Option<Selection>> {
-        self.read(SELECTION)
+    /// What the training under way learns from; where that is not known any more, why.
+    pub fn selection(&self) -> Result<Result<Selection, DropReason>> {
+        // A removal takes it; a training that went on meanwhile may have written a checkpoint after that.
+        Ok(self.read(SELECTION)?.unwrap_or(Err(DropReason::HistoryRemoved)))
     }
 
     pub fn write_selection(&self, selection: &Selection) -> Result<()> {
@@ -95,15 +99,15 @@ impl Records {
         }
     }
 
-    /// `None` where there is none, or it is damaged or of another version: it can be made again.
-    fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+    /// `None` where there is none; [`DropReason::Damaged`] where it is damaged or of another version.
+    fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<Result<T, DropReason>>> {
         let path = self.folder.join(name);
         if !path.exists() {
             return Ok(None);
         }
         match read_sealed(&path, &self.key, Purpose::Checkpoint, name) {
-            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
-            Err(error) if error.kind() == ErrorKind::BadFile => Ok(None),
+            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).map_err(|_| DropReason::Damaged))),
+            Err(error) if error.kind() == ErrorKind::BadFile => Ok(Some(Err(DropReason::Damaged))),
             Err(error) => Err(error),
         }
     }

@@ -19,7 +19,7 @@ use crate::train::{Sample, TextRow, sample_of_text};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Selection {
     /// The training that it is for.
-    pub training: TrainingId,
+    pub id: TrainingId,
     /// The history's revision when it was made.
     pub revision: u64,
     /// The history's removals by then.
@@ -62,7 +62,7 @@ impl Selection {
         })?;
         let sieve = screen.finish();
         let mut selection = Self {
-            training: TrainingId::random()?,
+            id: TrainingId::random()?,
             revision: rows.revision(),
             removals: rows.removals(),
             fitness: Fitness::Fit,

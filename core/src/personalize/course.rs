@@ -178,7 +178,7 @@ pub(crate) fn learn(
     };
     let promoted = report.verdict.decision == Decision::Promoted;
     if promoted {
-        let (training, written) = (&selection.training, as_json(&report)?);
+        let (training, written) = (&selection.id, as_json(&report)?);
         let version = place.registry.promote(&adapter, session.model(), training, written, |version| {
             let learned = place.history.record_learning(version, selection.learned_from(), selection.removals)?;
             // Removed after the look above.
@@ -199,11 +199,11 @@ pub(crate) fn learn(
 /// its things away: what is still to be written is written. Measured again, the candidate would have to beat itself.
 fn ended(place: &Place<'_>, records: &Records, run: &RunKey) -> Result<Option<LastTraining>> {
     let Ok(selection) = records.selection()? else { return Ok(None) };
-    if let Some(last) = records.last()?.filter(|last| last.training == selection.training) {
+    if let Some(last) = records.last()?.filter(|last| last.training == selection.id) {
         return Ok(Some(last));
     }
     let state = place.registry.state()?;
-    let Some(report) = state.made_by(&selection.training).and_then(LearnReport::of) else { return Ok(None) };
+    let Some(report) = state.made_by(&selection.id).and_then(LearnReport::of) else { return Ok(None) };
     let last = LastTraining::new(run.clone(), &selection, 0, None, report);
     records.write_last(&last)?;
     Ok(Some(last))
@@ -217,10 +217,14 @@ fn as_json(report: &LearnReport) -> Result<Map<String, Value>> {
     }
 }
 
-/// Removes what a training under way has come to: after a removal from the history it may know what was removed.
-pub(super) fn forget_progress(folder: &Path, key: &Key) -> Result<()> {
-    Checkpoints::open(folder, key)?.clear()?;
-    Records::open(folder, key)?.clear_selection()
+/// Removes what a training under way has come to, for after a removal from the history it may know what was removed;
+/// whether it had come to anything.
+pub(super) fn forget_progress(folder: &Path, key: &Key) -> Result<bool> {
+    let checkpoints = Checkpoints::open(folder, key)?;
+    let there = checkpoints.exist();
+    checkpoints.clear()?;
+    Records::open(folder, key)?.clear_selection()?;
+    Ok(there)
 }
 
 /// One training under way.

@@ -50,7 +50,7 @@ impl LastTraining {
     /// The end of the training on `selection`; `before` is the version that was in use when it was judged.
     pub fn new(run: RunKey, selection: &Selection, asked: u32, before: Option<u32>, report: LearnReport) -> Self {
         let about = report.version.or(before);
-        Self { training: selection.training.clone(), run, revision: selection.revision, asked, about, report }
+        Self { training: selection.id.clone(), run, revision: selection.revision, asked, about, report }
     }
 
     /// Whether its verdict still stands: the version that it is about is there. Which one is in use is the person's

@@ -15,6 +15,7 @@ use super::report::LearnReport;
 use super::settings::LearnSettings;
 use crate::adapter::Adapter;
 use crate::error::{Error, ErrorKind, Result};
+use crate::eval::{Evaluation, Measured};
 use crate::gate::{self, Decision, Fitness, Verdict};
 use crate::history::{History, Split};
 use crate::model::Model;
@@ -23,8 +24,8 @@ use crate::seal::Key;
 use crate::session::Session;
 use crate::train::{Replay, Sample, TextRow, TrainerState, Training, TrainingData, TrainingSummary, sample_of_text};
 
-/// Losses that were measured, by what was measured: `(summed nats, tokens)` of each sample.
-pub(super) type Losses = BTreeMap<String, Vec<(f64, usize)>>;
+/// What was measured for the gate so far, by its name.
+pub(super) type Losses = BTreeMap<String, Measured>;
 
 /// Where a training reads from and writes to.
 pub(crate) struct Place<'a> {
@@ -50,10 +51,22 @@ struct Progress {
 /// What the arrays of a checkpoint are.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 enum Stage {
-    /// Parameters, both moments, and the best epoch's parameters so far (none before the first epoch's end).
-    Training,
+    /// Parameters, both moments, and the best epoch's parameters so far (none before the first epoch's end); and how far
+    /// the epoch that ended is validated.
+    Training(Measured),
     /// The candidate; and what was measured of it.
     Measuring(Losses),
+}
+
+/// What a training knows of its epochs beside the trainer's own state.
+#[derive(Default)]
+struct Epochs {
+    /// Mean validation loss after every epoch.
+    validation: Vec<f64>,
+    /// How far the epoch that ended last is validated.
+    measured: Measured,
+    /// The parameters of the best one; none before the first one's end.
+    best: Vec<f32>,
 }
 
 /// A candidate that is trained.
@@ -230,7 +243,7 @@ pub(super) fn forget_progress(folder: &Path, key: &Key) -> Result<bool> {
 /// One training under way.
 pub(super) struct Course<'a> {
     checkpoints: Checkpoints,
-    pub saved_at: Instant,
+    saved_at: Instant,
     run: RunKey,
     /// The devices that have taken part, in words.
     device: String,
@@ -300,13 +313,19 @@ impl Course<'_> {
         let data = TrainingData::from_samples(std::mem::take(&mut corpus.training), corpus.plain, &model)?;
         let data = data.with_replay(replay, &model)?;
         let mut training = Training::new(session, adapter, data, &self.settings.train)?;
-        let (mut validation, mut best) = (Vec::new(), Vec::new());
+        let mut epochs = Epochs::default();
         if let Some(Saved { note, arrays, .. }) = saved {
             let mut arrays = arrays.into_iter();
             let mut next = || arrays.next().unwrap_or_default();
             let steps = note.summary.steps;
             let state = TrainerState { steps, params: next(), first_moment: next(), second_moment: next() };
-            (best, validation) = (next(), note.validation);
+            epochs = Epochs { best: next(), validation: note.validation, measured: Measured::default() };
+            // It is of the samples that were there then.
+            if let Stage::Training(measured) = note.stage
+                && corpus.whole
+            {
+                epochs.measured = measured;
+            }
             training.resume(&state, note.summary)?;
         }
         (self.on_event)(LearnEvent::Started {
@@ -314,14 +333,15 @@ impl Course<'_> {
             resumed_at: training.summary().steps,
             planned_bytes: training.plan().total_bytes(),
         });
-        let ended = self.take_steps(&mut training, corpus, &mut validation, &mut best);
+        let ended = self.take_steps(&mut training, corpus, &mut epochs);
         if let Err(error) = ended {
             // What was cancelled can be read and kept; a lost device leaves the checkpoint before.
             if error.kind() == ErrorKind::Cancelled {
-                self.save_training(&mut training, &validation, &best)?;
+                self.save_training(&mut training, &epochs)?;
             }
             return Err(error);
         }
+        let Epochs { validation, best, .. } = epochs;
         let (adapter, summary) = training.finish()?;
         let adapter = match best_epoch(&validation) {
             Some(epoch) if epoch < validation.len() => adapter.with_params(best)?,
@@ -333,47 +353,50 @@ impl Course<'_> {
     }
 
     /// All steps; after every epoch the validation loss, and the best epoch's parameters.
-    fn take_steps(
-        &mut self,
-        training: &mut Training<'_>,
-        corpus: &Corpus,
-        validation: &mut Vec<f64>,
-        best: &mut Vec<f32>,
-    ) -> Result<()> {
+    fn take_steps(&mut self, training: &mut Training<'_>, corpus: &Corpus, epochs: &mut Epochs) -> Result<()> {
         loop {
             let (steps, per_epoch) = (training.summary().steps, training.steps_an_epoch());
             let epoch = steps.div_ceil(per_epoch);
             let ended = steps == training.steps() || steps == epoch * per_epoch;
-            if ended && validation.len() < epoch && !corpus.validation.is_empty() {
-                let nll = training.evaluate(&corpus.validation)?.nll;
-                (self.on_event)(LearnEvent::Epoch { epoch, validation_nll: nll });
-                validation.push(nll);
-                if best_epoch(validation) == Some(epoch) {
-                    *best = training.params()?;
+            if ended && epochs.validation.len() < epoch && !corpus.validation.is_empty() {
+                while !training.measure(&corpus.validation, &mut epochs.measured, &mut |_| self.is_save_due())? {
+                    self.save_training(training, epochs)?;
                 }
-                self.save_training(training, validation, best)?;
+                let sums = std::mem::take(&mut epochs.measured).sums().to_vec();
+                let nll = Evaluation::of(&corpus.validation, sums).nll;
+                (self.on_event)(LearnEvent::Epoch { epoch, validation_nll: nll });
+                epochs.validation.push(nll);
+                if best_epoch(&epochs.validation) == Some(epoch) {
+                    epochs.best = training.params()?;
+                }
+                self.save_training(training, epochs)?;
             }
             match training.step()? {
                 None => return Ok(()),
                 Some(report) => (self.on_event)(LearnEvent::Step(report)),
             }
-            if self.saved_at.elapsed() >= self.settings.checkpoint_every {
-                self.save_training(training, validation, best)?;
+            if self.is_save_due() {
+                self.save_training(training, epochs)?;
             }
         }
     }
 
-    fn save_training(&mut self, training: &mut Training<'_>, validation: &[f64], best: &[f32]) -> Result<()> {
+    /// Whether so much time has passed since the last checkpoint that the next is due.
+    pub fn is_save_due(&self) -> bool {
+        self.saved_at.elapsed() >= self.settings.checkpoint_every
+    }
+
+    fn save_training(&mut self, training: &mut Training<'_>, epochs: &Epochs) -> Result<()> {
         let progress = Progress {
             run: self.run.clone(),
             device: self.device.clone(),
             summary: training.summary().clone(),
-            validation: validation.to_vec(),
-            stage: Stage::Training,
+            validation: epochs.validation.clone(),
+            stage: Stage::Training(epochs.measured.clone()),
         };
         self.checkpoints.save(&progress, &mut |sink| {
             training.visit_state(sink)?;
-            sink(best)
+            sink(&epochs.best)
         })?;
         self.saved_at = Instant::now();
         Ok(())

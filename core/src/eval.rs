@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use idiolect_kernels::program::{BufferId, RowCounts, Run, Scalars};
 use idiolect_kernels::{Executor, ProgramId};
+use serde::{Deserialize, Serialize};
 
 use crate::adapter::Adapter;
 use crate::error::{Error, ErrorKind, Result};
@@ -47,6 +48,51 @@ impl Evaluation {
     }
 }
 
+/// How far a set of samples is measured. It can be left between any two of its packed rows and taken up again, in another
+/// process too, and comes to the same bits: how samples are packed does not depend on it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Measured {
+    /// Rows that are done.
+    rows: usize,
+    /// Each sample's summed loss in nats and its tokens, so far.
+    sums: Vec<(f64, usize)>,
+}
+
+impl Measured {
+    /// Measures the rest of the rows of `samples`, until `leave` says to leave it there; whether all of them are done.
+    /// What was done stays done after an error, too.
+    pub fn go_on(
+        &mut self,
+        rows: &[PackedRow],
+        samples: usize,
+        leave: &mut dyn FnMut(&Self) -> bool,
+        mut measure: impl FnMut(&PackedRow, &mut [(f64, usize)]) -> Result<()>,
+    ) -> Result<bool> {
+        // It is of other samples where their number has changed.
+        if self.sums.len() != samples || self.rows > rows.len() {
+            *self = Self { rows: 0, sums: vec![(0.0, 0); samples] };
+        }
+        while let Some(row) = rows.get(self.rows) {
+            measure(row, &mut self.sums)?;
+            self.rows += 1;
+            if self.rows < rows.len() && leave(self) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Samples of which something is measured.
+    pub fn samples(&self) -> usize {
+        self.sums.iter().filter(|(_, tokens)| *tokens > 0).count()
+    }
+
+    /// Each sample's summed loss in nats and its tokens.
+    pub fn sums(&self) -> &[(f64, usize)] {
+        &self.sums
+    }
+}
+
 /// The mean loss of `samples`.
 ///
 /// # Errors
@@ -65,16 +111,32 @@ pub fn evaluate_with_progress(
     samples: &[Sample],
     on_progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Evaluation> {
+    let mut measured = Measured::default();
+    measure_rows(session, adapter, samples, &mut measured, &mut |measured, rows| {
+        on_progress(measured.rows, rows);
+        false
+    })?;
+    Ok(Evaluation::of(samples, measured.sums))
+}
+
+/// Measures `samples` from where `measured` says on, until `leave` (told what is done, and of how many rows) says to
+/// leave it there; whether all of them are done.
+///
+/// # Errors
+/// As [`evaluate`]; `measured` then holds what was done.
+pub(crate) fn measure_rows(
+    session: &mut Session,
+    adapter: Option<&Adapter>,
+    samples: &[Sample],
+    measured: &mut Measured,
+    leave: &mut dyn FnMut(&Measured, usize) -> bool,
+) -> Result<bool> {
     let rows = packed_rows(session, samples)?;
     session.start_job();
     let lora = session.bind(adapter)?;
     let scorer = Scorer::load(session, lora.as_ref(), capacity(&rows))?;
-    let mut sums = vec![(0.0f64, 0usize); samples.len()];
-    for (done, row) in rows.iter().enumerate() {
-        on_progress(done, rows.len());
-        scorer.add(session.executor(), row, &mut sums)?;
-    }
-    Ok(Evaluation::of(samples, sums))
+    let mut leave = |measured: &Measured| leave(measured, rows.len());
+    measured.go_on(&rows, samples.len(), &mut leave, |row, sums| scorer.add(session.executor(), row, sums))
 }
 
 /// The scoring program, loaded.

@@ -11,6 +11,8 @@ pub enum DropReason {
     HistoryExpired,
     /// Settings, base model or device are others.
     SettingsChanged,
+    /// It, or the list of the samples that it learned from, is damaged or of another version of this library.
+    Damaged,
 }
 
 impl From<personalize::DropReason> for DropReason {
@@ -19,6 +21,7 @@ impl From<personalize::DropReason> for DropReason {
             personalize::DropReason::HistoryRemoved => Self::HistoryRemoved,
             personalize::DropReason::HistoryExpired => Self::HistoryExpired,
             personalize::DropReason::SettingsChanged => Self::SettingsChanged,
+            personalize::DropReason::Damaged => Self::Damaged,
         }
     }
 }

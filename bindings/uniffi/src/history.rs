@@ -214,11 +214,19 @@ pub struct Removed {
     pub marked: Vec<u32>,
     /// Whether traces remain in the write-ahead log, because another process was reading: `finish_removal` cuts it.
     pub pending: bool,
+    /// Whether a training under way lost its checkpoint, because it may know what was removed: the next one begins anew.
+    pub checkpoint_dropped: bool,
 }
 
 impl From<history::Removed> for Removed {
     fn from(removed: history::Removed) -> Self {
-        Self { messages: removed.messages, samples: removed.samples, marked: removed.marked, pending: removed.pending }
+        Self {
+            messages: removed.messages,
+            samples: removed.samples,
+            marked: removed.marked,
+            pending: removed.pending,
+            checkpoint_dropped: removed.checkpoint_dropped,
+        }
     }
 }
 

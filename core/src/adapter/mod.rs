@@ -49,7 +49,11 @@ impl Adapter {
     /// When a file is damaged or asks for something unknown, the adapter does not fit the model or was made for another
     /// one, or none of its tensors applies.
     pub fn open(path: &Path, model: &Model) -> Result<Self> {
-        let files = AdapterFiles::open(path)?;
+        Self::of_files(&AdapterFiles::open(path)?, path, model)
+    }
+
+    /// The adapter in `files`, which were found at `path`.
+    pub(crate) fn of_files(files: &AdapterFiles, path: &Path, model: &Model) -> Result<Self> {
         let base = files.record().and_then(|record| record.base_fingerprint.as_deref());
         if base.is_some_and(|base| base != model.fingerprint()) {
             let message =

@@ -220,8 +220,9 @@ impl Engine {
         on_event: &mut dyn FnMut(LearnEvent),
     ) -> Result<LearnOutcome> {
         let lock = self.profile.lock_training()?;
+        // Opened anew, the registry is in line with the history whatever became of other processes.
         let (profile, registry, folder) =
-            (Arc::clone(&self.profile), self.registry.clone(), self.profile.checkpoints()?);
+            (Arc::clone(&self.profile), self.profile.registry()?, self.profile.checkpoints()?);
         let (settings, token, state) = (settings.clone(), cancel.clone(), Arc::clone(&self.state));
         let (events, heard) = channel();
         let (reply, answer) = channel();

@@ -23,8 +23,11 @@ pub(crate) struct JsonFields {
 impl JsonFields {
     /// Reads a file that holds one object.
     pub fn read(path: &Path) -> Result<Self> {
-        let file = MappedFile::open(path)?;
-        let bytes: &[u8] = (*file).as_ref();
+        Self::read_bytes(path, (*MappedFile::open(path)?).as_ref())
+    }
+
+    /// The same of the bytes of a file that errors call `path`.
+    pub fn read_bytes(path: &Path, bytes: &[u8]) -> Result<Self> {
         if bytes.len() > LIMIT {
             return Err(Error::bad_file(path, "file", format!("{} bytes of JSON", bytes.len())));
         }

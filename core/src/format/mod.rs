@@ -8,7 +8,7 @@ mod fingerprint;
 mod gguf;
 pub(crate) mod import;
 mod json;
-mod mapped;
+pub(crate) mod mapped;
 mod mlx_adapter;
 mod model_files;
 pub mod peft;

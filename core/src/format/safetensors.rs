@@ -1,6 +1,7 @@
 //! Safetensors files, single or sharded, read without copying.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ops::Range;
 use std::path::{Component, Path};
 use std::sync::Arc;
 
@@ -79,15 +80,21 @@ fn missing_weights(folder: &Path, single: &Path) -> Error {
 /// Every tensor of one file.
 pub(crate) fn read(path: &Path) -> Result<Tensors> {
     let file = MappedFile::open(path)?;
-    let bytes: &[u8] = (*file).as_ref();
+    let whole = 0..(*file).as_ref().len();
+    read_part(&file, whole, path)
+}
+
+/// Every tensor of a file that lies within another one in one piece; errors call it `path`.
+pub(crate) fn read_part(file: &Arc<MappedFile>, part: Range<usize>, path: &Path) -> Result<Tensors> {
+    let bytes = (**file).as_ref().get(part.clone()).unwrap_or_default();
     let (header_len, metadata) = read_header(path, bytes)?;
+    let data = part.start + 8 + header_len;
     let shared: Arc<Path> = path.into();
     let mut tensors = Tensors::new();
     for (name, info) in metadata.tensors() {
         let (start, end) = info.data_offsets;
-        let start = start.checked_add(8 + header_len);
-        let end = end.checked_add(8 + header_len);
-        let range = start.zip(end).and_then(|(start, end)| file.bytes(start..end));
+        let range = start.checked_add(data).zip(end.checked_add(data));
+        let range = range.filter(|(_, end)| *end <= part.end).and_then(|(start, end)| file.bytes(start..end));
         let bytes = range.ok_or_else(|| Error::bad_file(path, &shown(&name), "lies outside the file"))?;
         let shape = info.shape.clone();
         let tensor = Tensor { file: shared.clone(), name: name.clone(), storage: storage(info.dtype), shape, bytes };

@@ -150,6 +150,42 @@ fn beside(path: &Path, purpose: &str) -> PathBuf {
     path.with_file_name(format!(".{name}.{purpose}-{}-{time:x}-{number}", std::process::id()))
 }
 
+/// What a hidden name that [`StagedFolder`] or [`whole_file`] gave is in the making of.
+pub(crate) fn in_the_making_of(name: &str) -> Option<&str> {
+    let name = name.strip_prefix('.')?;
+    [".partial-", ".old-"].iter().find_map(|purpose| name.rsplit_once(purpose)).map(|(name, _)| name)
+}
+
+/// What lies in `folder` in the making of something whose name `of` accepts.
+pub(crate) fn unfinished(folder: &Path, of: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.and_then(Iterator::collect::<io::Result<Vec<_>>>),
+    };
+    let entries = entries.map_err(|cause| Error::io(folder, &cause))?;
+    let unfinished = |name: &str| in_the_making_of(name).is_some_and(&of);
+    let entries = entries.into_iter().filter(|entry| unfinished(&entry.file_name().to_string_lossy()));
+    Ok(entries.map(|entry| entry.path()).collect())
+}
+
+/// Removes what [`unfinished`] finds: only where nobody can be making any of it, under a lock that makers hold.
+pub(crate) fn remove_unfinished(folder: &Path, of: impl Fn(&str) -> bool) -> Result<()> {
+    unfinished(folder, of)?.iter().try_for_each(|path| remove_if_there(path))
+}
+
+/// Removes a file, or a folder with what is in it, unless another was faster.
+pub(crate) fn remove_if_there(path: &Path) -> Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(cause) => Err(cause),
+    };
+    match removed {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(Error::io(path, &cause)),
+        _ => Ok(()),
+    }
+}
+
 /// Makes renames within a folder durable.
 pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
     if cfg!(unix) {
@@ -184,6 +220,24 @@ mod tests {
         staged.publish(None).unwrap();
         assert_eq!(names(&home.path().join("deep")), ["model"]);
         assert_eq!(names(&destination), ["a"]);
+    }
+
+    #[test]
+    fn what_is_in_the_making_is_told_by_its_name() {
+        for (name, of) in [
+            (".index.partial-12-18a-0", Some("index")),
+            (".history.db.partial-07ff-journal", Some("history.db")),
+            (".adapter.old-1-2-3", Some("adapter")),
+            (".a.partial-1.partial-2", Some("a.partial-1")),
+            ("index.partial-12-18a-0", None),
+            (".index", None),
+            ("index", None),
+        ] {
+            assert_eq!(in_the_making_of(name), of, "{name}");
+        }
+        let folder = Path::new("/home/of/a.profile/index");
+        let name = beside(folder, "partial").file_name().unwrap().to_string_lossy().into_owned();
+        assert_eq!(in_the_making_of(&name), Some("index"));
     }
 
     #[test]

@@ -43,6 +43,7 @@ pub use retention::Retention;
 pub use sample::{Added, ClusterId, LearnableSample, NewSample, Origin, SampleId, Split, StoredSample};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::staged::private_file;
 use crate::profile::erased;
 use crate::seal::{Key, KeyedHash, Purpose, RecordCipher};
 use database::{Fault, FileIdentity};
@@ -120,15 +121,15 @@ impl History {
         self.read(|connection| Ok(settings::number(connection, settings::REMOVALS)?.unwrap_or(0).cast_unsigned()))
     }
 
-    /// Writes a copy without the write-ahead log to a new file: what a backup takes. It is sealed like the original.
+    /// Writes a copy without the write-ahead log to a new file, readable by its owner only: what a backup takes. It is
+    /// sealed like the original.
     ///
     /// # Errors
-    /// When `path` exists or cannot be written.
+    /// When `path` exists or cannot be written; what was begun of it may be left.
     pub fn copy_to(&self, path: &Path) -> Result<()> {
         let name = path.to_str().ok_or_else(|| Error::bad_file(path, "path", "not valid Unicode"))?;
-        if path.exists() {
-            return Err(Error::new(ErrorKind::Io, format!("{}: already there", path.display())));
-        }
+        // SQLite takes an empty file as it is, with its permissions.
+        private_file(path).map_err(|cause| Error::io(path, &cause))?;
         self.read(|connection| Ok(connection.execute("VACUUM INTO ?1", [name]).map(drop)?))
     }
 

@@ -52,6 +52,9 @@ pub struct Removed {
     /// Whether traces remain in the write-ahead log, because another process was reading or the disk refused. It is cut with the next call
     /// that adds or removes, the next opening, or [`History::finish_removal`].
     pub pending: bool,
+    /// Whether a training under way lost its checkpoint, because it may know what was removed: the next one begins anew.
+    /// Only the removals of [`personalize`](crate::personalize) know of trainings.
+    pub checkpoint_dropped: bool,
 }
 
 /// How many rows are taken at a time: memory stays flat.
@@ -107,7 +110,7 @@ impl History {
             changed(transaction)?;
             settings::add(transaction, settings::REMOVALS, 1)?;
             let (messages, samples) = (messages.cast_unsigned(), samples.cast_unsigned());
-            Ok(Removed { messages, samples, marked, pending: false })
+            Ok(Removed { messages, samples, marked, ..Removed::default() })
         })?;
         if removed.messages > 0 {
             // Gives the file's room back; where a reader forbids it, the room is used again later.

@@ -36,6 +36,16 @@ pub(crate) struct Saved<N> {
     pub fell_back: bool,
 }
 
+/// What there is to go on from.
+pub(crate) enum Found<N> {
+    /// There is no checkpoint.
+    Nothing,
+    /// There is none that opens.
+    Damaged,
+    /// The newest that opens.
+    Saved(Saved<N>),
+}
+
 /// Hands arrays to a sink, one after the other.
 pub(crate) type Arrays<'a> = &'a mut dyn FnMut(&mut dyn FnMut(&[f32]) -> Result<()>) -> Result<()>;
 
@@ -69,11 +79,11 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// The newest checkpoint that opens, if there is any.
+    /// The newest checkpoint that opens.
     ///
     /// # Errors
     /// [`ErrorKind::WrongKey`] under another key.
-    pub fn latest<N: DeserializeOwned>(&mut self) -> Result<Option<Saved<N>>> {
+    pub fn latest<N: DeserializeOwned>(&mut self) -> Result<Found<N>> {
         let mut damaged = false;
         let mut found: Option<(u64, Saved<N>)> = None;
         for name in SLOTS.into_iter().filter(|name| self.folder.join(name).exists()) {
@@ -87,11 +97,14 @@ impl Checkpoints {
                 Err(error) => return Err(error),
             }
         }
-        Ok(found.map(|(sequence, mut saved)| {
-            self.sequence = sequence;
-            saved.fell_back = damaged;
-            saved
-        }))
+        Ok(match found {
+            Some((sequence, saved)) => {
+                self.sequence = sequence;
+                Found::Saved(Saved { fell_back: damaged, ..saved })
+            }
+            None if damaged => Found::Damaged,
+            None => Found::Nothing,
+        })
     }
 
     fn read<N: DeserializeOwned>(&self, name: &str) -> Result<(u64, Saved<N>)> {
@@ -158,14 +171,18 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let key = Key::random().unwrap();
         let mut checkpoints = Checkpoints::open(home.path(), &key).unwrap();
-        assert!(checkpoints.latest::<u32>().unwrap().is_none());
+        assert!(matches!(checkpoints.latest::<u32>().unwrap(), Found::Nothing));
         let arrays = |step: u32| vec![vec![step as f32; 40_000], Vec::new(), vec![-1.5]];
         (1..=3).for_each(|step| save(&mut checkpoints, step, &arrays(step)));
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 2);
 
         let latest = |key: &Key| Checkpoints::open(home.path(), key)?.latest::<u32>();
-        let read = latest(&key).unwrap().unwrap();
-        assert_eq!((read.note, &read.arrays, read.fell_back), (3, &arrays(3), false));
+        let saved = || match latest(&key).unwrap() {
+            Found::Saved(Saved { note, arrays, fell_back }) => Some((note, arrays, fell_back)),
+            Found::Damaged => None,
+            Found::Nothing => panic!("nothing is there"),
+        };
+        assert_eq!(saved(), Some((3, arrays(3), false)));
         assert!(matches!(latest(&Key::random().unwrap()), Err(error) if error.kind() == ErrorKind::WrongKey));
 
         let newest = home.path().join(SLOTS[1]);
@@ -184,15 +201,19 @@ mod tests {
             ("end", flipped(whole.len() - 3)),
         ] {
             fs::write(&newest, bytes).unwrap();
-            let read = latest(&key).unwrap().unwrap();
-            assert_eq!((read.note, &read.arrays, read.fell_back), (2, &arrays(2), true), "{what}");
+            assert_eq!(saved(), Some((2, arrays(2), true)), "{what}");
         }
+        let older = home.path().join(SLOTS[0]);
+        let kept = fs::read(&older).unwrap();
+        fs::write(&older, &kept[1..]).unwrap();
+        assert_eq!(saved(), None, "both are damaged");
+        fs::write(&older, kept).unwrap();
         // The next one takes the damaged one's place.
         let mut checkpoints = Checkpoints::open(home.path(), &key).unwrap();
         checkpoints.latest::<u32>().unwrap();
         save(&mut checkpoints, 4, &arrays(4));
-        assert_eq!(latest(&key).unwrap().unwrap().note, 4);
+        assert_eq!(saved().map(|(step, ..)| step), Some(4));
         checkpoints.clear().unwrap();
-        assert!(latest(&key).unwrap().is_none());
+        assert!(matches!(latest(&key).unwrap(), Found::Nothing));
     }
 }

@@ -11,12 +11,15 @@ use crate::gate::{Fitness, Learnability, Screen, Tally, Written};
 use crate::history::{History, Learnable, LearnableSample, SampleId, Split};
 use crate::model::Model;
 use crate::privacy::Filter;
+use crate::registry::TrainingId;
 use crate::train::{Sample, TextRow, sample_of_text};
 
 /// Which rows of the history a training uses, by number alone: what a resumed training reads again, so that rows that
 /// were added or repeated meanwhile do not change it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Selection {
+    /// The training that it is for.
+    pub id: TrainingId,
     /// The history's revision when it was made.
     pub revision: u64,
     /// The history's removals by then.
@@ -59,6 +62,7 @@ impl Selection {
         })?;
         let sieve = screen.finish();
         let mut selection = Self {
+            id: TrainingId::random()?,
             revision: rows.revision(),
             removals: rows.removals(),
             fitness: Fitness::Fit,

@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::checkpoint::{Checkpoints, Saved};
+use super::checkpoint::{Checkpoints, Found, Saved};
 use super::corpus::{Corpus, Selection};
 use super::events::{DropReason, LearnEvent};
 use super::records::{LastTraining, Records, RunKey};
@@ -15,16 +15,17 @@ use super::report::LearnReport;
 use super::settings::LearnSettings;
 use crate::adapter::Adapter;
 use crate::error::{Error, ErrorKind, Result};
+use crate::eval::{Evaluation, Measured};
 use crate::gate::{self, Decision, Fitness, Verdict};
 use crate::history::{History, Split};
 use crate::model::Model;
-use crate::registry::{Origin, Registry};
+use crate::registry::Registry;
 use crate::seal::Key;
 use crate::session::Session;
 use crate::train::{Replay, Sample, TextRow, TrainerState, Training, TrainingData, TrainingSummary, sample_of_text};
 
-/// Losses that were measured, by what was measured: `(summed nats, tokens)` of each sample.
-pub(super) type Losses = BTreeMap<String, Vec<(f64, usize)>>;
+/// What was measured for the gate so far, by its name.
+pub(super) type Losses = BTreeMap<String, Measured>;
 
 /// Where a training reads from and writes to.
 pub(crate) struct Place<'a> {
@@ -50,10 +51,22 @@ struct Progress {
 /// What the arrays of a checkpoint are.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 enum Stage {
-    /// Parameters, both moments, and the best epoch's parameters so far (none before the first epoch's end).
-    Training,
+    /// Parameters, both moments, and the best epoch's parameters so far (none before the first epoch's end); and how far
+    /// the epoch that ended is validated.
+    Training(Measured),
     /// The candidate; and what was measured of it.
     Measuring(Losses),
+}
+
+/// What a training knows of its epochs beside the trainer's own state.
+#[derive(Default)]
+struct Epochs {
+    /// Mean validation loss after every epoch.
+    validation: Vec<f64>,
+    /// How far the epoch that ended last is validated.
+    measured: Measured,
+    /// The parameters of the best one; none before the first one's end.
+    best: Vec<f32>,
 }
 
 /// A candidate that is trained.
@@ -77,33 +90,45 @@ pub(crate) fn learn(
 ) -> Result<LearnReport> {
     let records = Records::open(place.folder, place.key)?;
     let run = RunKey::new(session.model(), settings);
+    let mut checkpoints = Checkpoints::open(place.folder, place.key)?;
+    let mut found = checkpoints.latest::<Progress>()?;
+    if let Found::Saved(saved) = &found
+        && let Some(last) = ended(place, &records, &saved.note.run)?
+    {
+        checkpoints.clear()?;
+        records.clear_selection()?;
+        if last.run == run && last.stands(&place.registry.state()?) {
+            return Ok(LearnReport { resumed: true, ..last.report });
+        }
+        found = Found::Nothing;
+    }
     if let Some(last) = records.last()?
         && last.run == run
         && last.revision == place.history.revision()?
+        && last.stands(&place.registry.state()?)
     {
         return Ok(LearnReport { unchanged: true, ..last.report });
     }
     let mut course = Course {
-        checkpoints: Checkpoints::open(place.folder, place.key)?,
+        checkpoints,
         saved_at: Instant::now(),
         run,
         device: session.device().name.clone(),
         settings,
         on_event,
     };
-    let saved = course.saved(&records)?;
+    let saved = course.usable(found, &records)?;
     // One state of the history, whatever is written meanwhile.
     let mut rows = place.history.learnable(Split::Training)?;
     let mut give_way = || session.give_way();
     let mut taken_up = None;
     if let Some(saved) = saved {
-        // A removal clears the selection; a training that went on meanwhile may have written a checkpoint after that.
         let chosen = match records.selection()? {
-            Some(selection) => {
+            Ok(selection) => {
                 let read = selection.read(&mut rows, session.model(), settings, &mut give_way)?;
                 read.map(|corpus| (selection, corpus))
             }
-            None => Err(DropReason::HistoryRemoved),
+            Err(reason) => Err(reason),
         };
         match chosen {
             Ok((selection, corpus)) => {
@@ -122,8 +147,8 @@ pub(crate) fn learn(
             };
             if let Fitness::Unfit { why, left_out } = corpus.fitness {
                 let report = LearnReport::unfit(Verdict::unfit(why, left_out), session.device());
-                let (revision, asked) = (selection.revision, records.last()?.map_or(0, |last| last.asked));
-                records.write_last(&LastTraining { run: course.run, revision, asked, report: report.clone() })?;
+                let asked = records.last()?.map_or(0, |last| last.asked);
+                records.write_last(&LastTraining::new(course.run, &selection, asked, None, report.clone()))?;
                 return Ok(report);
             }
             records.write_selection(&selection)?;
@@ -150,10 +175,9 @@ pub(crate) fn learn(
     }
 
     let adapter = candidate.adapter.with_strength(strength)?;
-    let sha256 = adapter.sha256();
     let mut report = LearnReport {
         version: None,
-        candidate_sha256: Some(sha256.clone()),
+        candidate_sha256: Some(adapter.sha256()),
         strength,
         samples,
         best_epoch: best_epoch(&candidate.validation),
@@ -167,30 +191,35 @@ pub(crate) fn learn(
     };
     let promoted = report.verdict.decision == Decision::Promoted;
     if promoted {
-        // A process that was killed right here has added it already.
-        let state = place.registry.state()?;
-        let known = state.versions.iter().find(|v| v.sha256 == sha256 && v.origin == Origin::Trained);
-        let version = match known {
-            Some(known) => known.version,
-            None => place.registry.add(&adapter, session.model(), Origin::Trained, as_json(&report)?)?,
-        };
-        let learned = place.history.record_learning(version, selection.learned_from(), selection.removals)?;
-        if learned.removed > 0 {
+        let (training, written) = (&selection.id, as_json(&report)?);
+        let version = place.registry.promote(&adapter, session.model(), training, written, |version| {
+            let learned = place.history.record_learning(version, selection.learned_from(), selection.removals)?;
             // Removed after the look above.
-            place.registry.mark_learned_from_removed(&[version])?;
-        }
-        place.registry.activate(Some(version))?;
+            Ok(learned.removed > 0)
+        })?;
         report.version = Some(version);
     }
-    records.write_last(&LastTraining {
-        run: course.run.clone(),
-        revision: selection.revision,
-        asked: if promoted { 0 } else { asked },
-        report: report.clone(),
-    })?;
+    let before = before.map(|(version, _)| version);
+    // From here on, as from the promotion on, a killed training has ended: see `ended`.
+    let asked = if promoted { 0 } else { asked };
+    records.write_last(&LastTraining::new(course.run.clone(), &selection, asked, before, report.clone()))?;
     course.checkpoints.clear()?;
     records.clear_selection()?;
     Ok(report)
+}
+
+/// How the training under way ended, if a process was killed after its verdict had taken effect and before it had put
+/// its things away: what is still to be written is written. Measured again, the candidate would have to beat itself.
+fn ended(place: &Place<'_>, records: &Records, run: &RunKey) -> Result<Option<LastTraining>> {
+    let Ok(selection) = records.selection()? else { return Ok(None) };
+    if let Some(last) = records.last()?.filter(|last| last.training == selection.id) {
+        return Ok(Some(last));
+    }
+    let state = place.registry.state()?;
+    let Some(report) = state.made_by(&selection.id).and_then(LearnReport::of) else { return Ok(None) };
+    let last = LastTraining::new(run.clone(), &selection, 0, None, report);
+    records.write_last(&last)?;
+    Ok(Some(last))
 }
 
 /// The report beside the version that it led to.
@@ -201,16 +230,20 @@ fn as_json(report: &LearnReport) -> Result<Map<String, Value>> {
     }
 }
 
-/// Removes what a training under way has come to: after a removal from the history it may know what was removed.
-pub(super) fn forget_progress(folder: &Path, key: &Key) -> Result<()> {
-    Checkpoints::open(folder, key)?.clear()?;
-    Records::open(folder, key)?.clear_selection()
+/// Removes what a training under way has come to, for after a removal from the history it may know what was removed;
+/// whether it had come to anything.
+pub(super) fn forget_progress(folder: &Path, key: &Key) -> Result<bool> {
+    let checkpoints = Checkpoints::open(folder, key)?;
+    let there = checkpoints.exist();
+    checkpoints.clear()?;
+    Records::open(folder, key)?.clear_selection()?;
+    Ok(there)
 }
 
 /// One training under way.
 pub(super) struct Course<'a> {
     checkpoints: Checkpoints,
-    pub saved_at: Instant,
+    saved_at: Instant,
     run: RunKey,
     /// The devices that have taken part, in words.
     device: String,
@@ -219,17 +252,21 @@ pub(super) struct Course<'a> {
 }
 
 impl Course<'_> {
-    /// The checkpoint to go on from.
-    fn saved(&mut self, records: &Records) -> Result<Option<Saved<Progress>>> {
-        let Some(saved) = self.checkpoints.latest::<Progress>()? else { return Ok(None) };
-        if saved.note.run != self.run {
-            self.drop_checkpoint(records, DropReason::SettingsChanged)?;
-            return Ok(None);
-        }
-        if saved.fell_back {
-            (self.on_event)(LearnEvent::CheckpointDamaged);
-        }
-        Ok(Some(saved))
+    /// The checkpoint that was found, where this training can go on from it.
+    fn usable(&mut self, found: Found<Progress>, records: &Records) -> Result<Option<Saved<Progress>>> {
+        let useless = match found {
+            Found::Nothing => return Ok(None),
+            Found::Damaged => DropReason::Damaged,
+            Found::Saved(saved) if saved.note.run != self.run => DropReason::SettingsChanged,
+            Found::Saved(saved) => {
+                if saved.fell_back {
+                    (self.on_event)(LearnEvent::CheckpointDamaged);
+                }
+                return Ok(Some(saved));
+            }
+        };
+        self.drop_checkpoint(records, useless)?;
+        Ok(None)
     }
 
     fn drop_checkpoint(&mut self, records: &Records, reason: DropReason) -> Result<()> {
@@ -276,13 +313,19 @@ impl Course<'_> {
         let data = TrainingData::from_samples(std::mem::take(&mut corpus.training), corpus.plain, &model)?;
         let data = data.with_replay(replay, &model)?;
         let mut training = Training::new(session, adapter, data, &self.settings.train)?;
-        let (mut validation, mut best) = (Vec::new(), Vec::new());
+        let mut epochs = Epochs::default();
         if let Some(Saved { note, arrays, .. }) = saved {
             let mut arrays = arrays.into_iter();
             let mut next = || arrays.next().unwrap_or_default();
             let steps = note.summary.steps;
             let state = TrainerState { steps, params: next(), first_moment: next(), second_moment: next() };
-            (best, validation) = (next(), note.validation);
+            epochs = Epochs { best: next(), validation: note.validation, measured: Measured::default() };
+            // It is of the samples that were there then.
+            if let Stage::Training(measured) = note.stage
+                && corpus.whole
+            {
+                epochs.measured = measured;
+            }
             training.resume(&state, note.summary)?;
         }
         (self.on_event)(LearnEvent::Started {
@@ -290,14 +333,15 @@ impl Course<'_> {
             resumed_at: training.summary().steps,
             planned_bytes: training.plan().total_bytes(),
         });
-        let ended = self.take_steps(&mut training, corpus, &mut validation, &mut best);
+        let ended = self.take_steps(&mut training, corpus, &mut epochs);
         if let Err(error) = ended {
             // What was cancelled can be read and kept; a lost device leaves the checkpoint before.
             if error.kind() == ErrorKind::Cancelled {
-                self.save_training(&mut training, &validation, &best)?;
+                self.save_training(&mut training, &epochs)?;
             }
             return Err(error);
         }
+        let Epochs { validation, best, .. } = epochs;
         let (adapter, summary) = training.finish()?;
         let adapter = match best_epoch(&validation) {
             Some(epoch) if epoch < validation.len() => adapter.with_params(best)?,
@@ -309,47 +353,50 @@ impl Course<'_> {
     }
 
     /// All steps; after every epoch the validation loss, and the best epoch's parameters.
-    fn take_steps(
-        &mut self,
-        training: &mut Training<'_>,
-        corpus: &Corpus,
-        validation: &mut Vec<f64>,
-        best: &mut Vec<f32>,
-    ) -> Result<()> {
+    fn take_steps(&mut self, training: &mut Training<'_>, corpus: &Corpus, epochs: &mut Epochs) -> Result<()> {
         loop {
             let (steps, per_epoch) = (training.summary().steps, training.steps_an_epoch());
             let epoch = steps.div_ceil(per_epoch);
             let ended = steps == training.steps() || steps == epoch * per_epoch;
-            if ended && validation.len() < epoch && !corpus.validation.is_empty() {
-                let nll = training.evaluate(&corpus.validation)?.nll;
-                (self.on_event)(LearnEvent::Epoch { epoch, validation_nll: nll });
-                validation.push(nll);
-                if best_epoch(validation) == Some(epoch) {
-                    *best = training.params()?;
+            if ended && epochs.validation.len() < epoch && !corpus.validation.is_empty() {
+                while !training.measure(&corpus.validation, &mut epochs.measured, &mut |_| self.is_save_due())? {
+                    self.save_training(training, epochs)?;
                 }
-                self.save_training(training, validation, best)?;
+                let sums = std::mem::take(&mut epochs.measured).sums().to_vec();
+                let nll = Evaluation::of(&corpus.validation, sums).nll;
+                (self.on_event)(LearnEvent::Epoch { epoch, validation_nll: nll });
+                epochs.validation.push(nll);
+                if best_epoch(&epochs.validation) == Some(epoch) {
+                    epochs.best = training.params()?;
+                }
+                self.save_training(training, epochs)?;
             }
             match training.step()? {
                 None => return Ok(()),
                 Some(report) => (self.on_event)(LearnEvent::Step(report)),
             }
-            if self.saved_at.elapsed() >= self.settings.checkpoint_every {
-                self.save_training(training, validation, best)?;
+            if self.is_save_due() {
+                self.save_training(training, epochs)?;
             }
         }
     }
 
-    fn save_training(&mut self, training: &mut Training<'_>, validation: &[f64], best: &[f32]) -> Result<()> {
+    /// Whether so much time has passed since the last checkpoint that the next is due.
+    pub fn is_save_due(&self) -> bool {
+        self.saved_at.elapsed() >= self.settings.checkpoint_every
+    }
+
+    fn save_training(&mut self, training: &mut Training<'_>, epochs: &Epochs) -> Result<()> {
         let progress = Progress {
             run: self.run.clone(),
             device: self.device.clone(),
             summary: training.summary().clone(),
-            validation: validation.to_vec(),
-            stage: Stage::Training,
+            validation: epochs.validation.clone(),
+            stage: Stage::Training(epochs.measured.clone()),
         };
         self.checkpoints.save(&progress, &mut |sink| {
             training.visit_state(sink)?;
-            sink(best)
+            sink(&epochs.best)
         })?;
         self.saved_at = Instant::now();
         Ok(())

@@ -49,6 +49,8 @@ pub enum DropReason {
     HistoryExpired,
     /// Settings, base model or device are others.
     SettingsChanged,
+    /// It, or the list of the samples that it learned from, is damaged or of another version of this library.
+    Damaged,
 }
 
 impl std::fmt::Display for DropReason {
@@ -57,6 +59,7 @@ impl std::fmt::Display for DropReason {
             Self::HistoryRemoved => "samples that it learned from were removed from the history",
             Self::HistoryExpired => "the retention cap has taken most of the samples that it learned from",
             Self::SettingsChanged => "settings, base model or device are others now",
+            Self::Damaged => "it, or the list of what it learned from, is damaged or of another version",
         })
     }
 }

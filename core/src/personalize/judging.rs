@@ -1,17 +1,14 @@
-//! Measuring a candidate for the gate, in parts small enough to be checkpointed in between.
+//! Measuring a candidate for the gate, with checkpoints in between.
 
 use super::corpus::Corpus;
 use super::course::{Candidate, Course, generic_samples};
 use super::events::LearnEvent;
 use crate::adapter::Adapter;
 use crate::error::{ErrorKind, Result};
-use crate::eval::evaluate;
+use crate::eval::measure_rows;
 use crate::gate::{self, Evidence, NextStrength, PairedLoss, STRENGTHS, Verdict, next_strength};
 use crate::session::Session;
 use crate::train::Sample;
-
-/// Samples that are measured between two looks at the clock.
-const PART: usize = 32;
 
 impl Course<'_> {
     /// Measures the candidate and asks the gate: the verdict, and the strength that it is given for.
@@ -52,7 +49,7 @@ impl Course<'_> {
         }
     }
 
-    /// Each sample's loss, from what was measured already and the rest; a checkpoint now and then.
+    /// Each sample's summed loss and tokens, from what was measured already and the rest; a checkpoint now and then.
     fn measure(
         &mut self,
         session: &mut Session,
@@ -61,25 +58,30 @@ impl Course<'_> {
         samples: &[Sample],
         candidate: &mut Candidate,
     ) -> Result<Vec<(f64, usize)>> {
-        let mut done = candidate.losses.get(what).cloned().unwrap_or_default();
-        while done.len() < samples.len() {
-            let part = &samples[done.len()..samples.len().min(done.len() + PART)];
-            let measured = match evaluate(session, adapter, part) {
-                Ok(measured) => measured,
+        if samples.is_empty() {
+            return Ok(Vec::new());
+        }
+        loop {
+            let mut measured = candidate.losses.get(what).cloned().unwrap_or_default();
+            let total = samples.len();
+            let ended = measure_rows(session, adapter, samples, &mut measured, &mut |measured, _| {
+                (self.on_event)(LearnEvent::Measuring { done: measured.samples(), total });
+                self.is_save_due()
+            });
+            candidate.losses.insert(what.to_owned(), measured.clone());
+            match ended {
+                Ok(true) => {
+                    (self.on_event)(LearnEvent::Measuring { done: total, total });
+                    return Ok(measured.sums().to_vec());
+                }
+                Ok(false) => self.save_measuring(candidate)?,
                 Err(error) => {
                     if error.kind() == ErrorKind::Cancelled {
                         self.save_measuring(candidate)?;
                     }
                     return Err(error);
                 }
-            };
-            done.extend(measured.samples);
-            candidate.losses.insert(what.to_owned(), done.clone());
-            (self.on_event)(LearnEvent::Measuring { done: done.len(), total: samples.len() });
-            if self.saved_at.elapsed() >= self.settings.checkpoint_every {
-                self.save_measuring(candidate)?;
             }
         }
-        Ok(done)
     }
 }

@@ -7,10 +7,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::corpus::Selection;
+use super::events::DropReason;
 use super::report::LearnReport;
 use super::settings::LearnSettings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Model;
+use crate::registry::{RegistryState, TrainingId};
 use crate::seal::{Key, Purpose, read_sealed, write_sealed};
 
 const LAST: &str = "last-training";
@@ -33,12 +35,29 @@ impl RunKey {
 /// The last training that came to its end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct LastTraining {
+    pub training: TrainingId,
     pub run: RunKey,
     /// The history's revision that it learned from.
     pub revision: u64,
     /// How often the gate was asked since it last promoted.
     pub asked: u32,
+    /// The version that the verdict is about: the one that was made, or the one that the candidate did not better.
+    pub about: Option<u32>,
     pub report: LearnReport,
+}
+
+impl LastTraining {
+    /// The end of the training on `selection`; `before` is the version that was in use when it was judged.
+    pub fn new(run: RunKey, selection: &Selection, asked: u32, before: Option<u32>, report: LearnReport) -> Self {
+        let about = report.version.or(before);
+        Self { training: selection.id.clone(), run, revision: selection.revision, asked, about, report }
+    }
+
+    /// Whether its verdict still stands: the version that it is about is there. Which one is in use is the person's
+    /// choice: another choice than the verdict's is no reason to train again, or training would undo it.
+    pub fn stands(&self, registry: &RegistryState) -> bool {
+        self.about.is_none_or(|version| registry.version(version).is_ok())
+    }
 }
 
 /// The sealed files.
@@ -53,16 +72,19 @@ impl Records {
         Ok(Self { folder: folder.to_owned(), key: key.clone() })
     }
 
+    /// `None` where there is none, or it cannot be read: it is made again.
     pub fn last(&self) -> Result<Option<LastTraining>> {
-        self.read(LAST)
+        Ok(self.read(LAST)?.and_then(Result::ok))
     }
 
     pub fn write_last(&self, last: &LastTraining) -> Result<()> {
         self.write(LAST, last)
     }
 
-    pub fn selection(&self) -> Result<Option<Selection>> {
-        self.read(SELECTION)
+    /// What the training under way learns from; where that is not known any more, why.
+    pub fn selection(&self) -> Result<Result<Selection, DropReason>> {
+        // A removal takes it; a training that went on meanwhile may have written a checkpoint after that.
+        Ok(self.read(SELECTION)?.unwrap_or(Err(DropReason::HistoryRemoved)))
     }
 
     pub fn write_selection(&self, selection: &Selection) -> Result<()> {
@@ -77,15 +99,15 @@ impl Records {
         }
     }
 
-    /// `None` where there is none, or it is damaged or of another version: it can be made again.
-    fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+    /// `None` where there is none; [`DropReason::Damaged`] where it is damaged or of another version.
+    fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<Result<T, DropReason>>> {
         let path = self.folder.join(name);
         if !path.exists() {
             return Ok(None);
         }
         match read_sealed(&path, &self.key, Purpose::Checkpoint, name) {
-            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
-            Err(error) if error.kind() == ErrorKind::BadFile => Ok(None),
+            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).map_err(|_| DropReason::Damaged))),
+            Err(error) if error.kind() == ErrorKind::BadFile => Ok(Some(Err(DropReason::Damaged))),
             Err(error) => Err(error),
         }
     }

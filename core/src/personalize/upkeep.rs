@@ -27,11 +27,13 @@ pub fn clear_history(profile: &Profile) -> Result<Removed> {
 
 fn forget_removed(profile: &Profile, remove: impl FnOnce(&History) -> Result<Removed>) -> Result<Removed> {
     let _inside = profile.enter()?;
-    let removed = remove(profile.history())?;
-    forget_progress(&profile.checkpoints()?, profile.key())?;
-    let touched = profile.history().versions_touched_by_removed()?;
-    let versions: Vec<u32> = touched.iter().map(|learned| learned.version).collect();
-    profile.registry()?.mark_learned_from_removed(&versions)?;
+    let mut removed = remove(profile.history())?;
+    if removed.messages > 0 {
+        removed.checkpoint_dropped = forget_progress(&profile.checkpoints()?, profile.key())?;
+        profile.clear_leftovers()?;
+    }
+    // Opened anew, it marks what learned from what was removed, by this removal or one that was killed.
+    profile.registry()?;
     Ok(removed)
 }
 

@@ -198,7 +198,7 @@ impl HistoryCopy {
 
 impl Drop for HistoryCopy {
     fn drop(&mut self) {
-        // Sealed like the original; erasing the profile finds it too.
+        // Sealed like the original; what a killed process leaves is found by the next one.
         let _ = fs::remove_file(&self.path);
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::lock::{self, FileLock};
 use super::{ADAPTERS, CACHE, CHECKPOINTS, HISTORY, KEY, MARK, Profile, TRAINING_LOCK, is_profile};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::staged::{parent_of, sync_folder};
+use crate::format::staged::{in_the_making_of, parent_of, sync_folder};
 use crate::seal::random_bytes;
 
 /// Files that went, and their bytes.
@@ -94,7 +94,7 @@ impl Locks {
     fn take(folder: &Path) -> Result<Self> {
         // Made where it is missing: it stays to the last, so that an interrupted erasure can be repeated.
         let mark = lock::take(&folder.join(MARK), Duration::ZERO);
-        let training = lock::take(&folder.join(TRAINING_LOCK), Duration::ZERO);
+        let training = lock::take(&folder.join(TRAINING_LOCK), lock::LOOKS);
         if matches!(training, Ok(None)) {
             let message = format!("{}: a training is running on this profile", folder.display());
             return Err(Error::new(ErrorKind::TrainingBusy, message).with_hint("cancel it first"));
@@ -174,7 +174,7 @@ impl Erasure {
                     self.remove(&path, |report| &mut report.history);
                 }
                 name if is_temporary(name) => {
-                    if name.starts_with(&format!(".{KEY}.")) {
+                    if in_the_making_of(name) == Some(KEY) {
                         self.key(&path);
                     } else {
                         self.remove(&path, |report| &mut report.temporary);
@@ -212,10 +212,7 @@ impl Erasure {
 
 /// A file in the making of this profile, left by a process that was killed.
 fn is_temporary(name: &str) -> bool {
-    [KEY, HISTORY, ADAPTERS, CHECKPOINTS, CACHE].iter().any(|known| {
-        let rest = name.strip_prefix('.').and_then(|name| name.strip_prefix(known));
-        rest.is_some_and(|rest| rest.starts_with(".partial-") || rest.starts_with(".old-"))
-    })
+    in_the_making_of(name).is_some_and(|of| [KEY, HISTORY, ADAPTERS, CHECKPOINTS, CACHE].contains(&of))
 }
 
 /// What imports into this folder left beside it when they were killed.

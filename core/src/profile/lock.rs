@@ -9,12 +9,15 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::TRAINING_LOCK;
+use super::{TRAINING_LOCK, leftovers};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::staged::private_file;
 
 /// How long the making of a profile waits for another process that makes it.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long who wants the training lock waits for those who only look: they are quick.
+pub(super) const LOOKS: Duration = Duration::from_secs(1);
 
 /// A lock that is held until it is dropped.
 pub(crate) struct FileLock {
@@ -23,6 +26,16 @@ pub(crate) struct FileLock {
 
 /// The lock on the file `path`, made if there is none; nothing when another holds it still after `patience`.
 pub(super) fn take(path: &Path, patience: Duration) -> Result<Option<FileLock>> {
+    begin(path, patience, "BEGIN EXCLUSIVE")
+}
+
+/// A look at whether somebody holds the lock on the file `path`: nothing where it is so. Nobody takes it before the look
+/// is dropped; any number may look at once.
+pub(super) fn look(path: &Path) -> Result<Option<FileLock>> {
+    begin(path, Duration::ZERO, "BEGIN; SELECT count(*) FROM sqlite_schema")
+}
+
+fn begin(path: &Path, patience: Duration, transaction: &str) -> Result<Option<FileLock>> {
     match private_file(path) {
         Ok(_) => {}
         Err(cause) if cause.kind() == std::io::ErrorKind::AlreadyExists => {}
@@ -32,7 +45,7 @@ pub(super) fn take(path: &Path, patience: Duration) -> Result<Option<FileLock>> 
     let locked = Connection::open_with_flags(path, flags).and_then(|connection| {
         connection.busy_timeout(patience)?;
         // Nothing is written, so nothing needs a journal, which would be a file beside it.
-        connection.execute_batch("PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE")?;
+        connection.execute_batch(&format!("PRAGMA journal_mode = OFF; {transaction}"))?;
         Ok(connection)
     });
     match locked {
@@ -57,8 +70,11 @@ pub struct TrainingLock {
 
 impl TrainingLock {
     pub(super) fn take(folder: &Path) -> Result<Self> {
-        match take(&folder.join(TRAINING_LOCK), Duration::ZERO)? {
-            Some(lock) => Ok(Self { _lock: lock }),
+        match take(&folder.join(TRAINING_LOCK), LOOKS)? {
+            Some(lock) => {
+                leftovers::clear_of_trainings(folder)?;
+                Ok(Self { _lock: lock })
+            }
             None => {
                 let message = format!("{}: a training is running on this profile", folder.display());
                 Err(Error::new(ErrorKind::TrainingBusy, message).with_hint("wait for it, or cancel it"))

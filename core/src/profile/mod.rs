@@ -19,6 +19,7 @@ mod archive;
 mod door;
 mod erase;
 mod key_file;
+mod leftovers;
 pub(crate) mod lock;
 #[cfg(test)]
 mod tests;
@@ -71,6 +72,7 @@ impl Profile {
             Error::bad_file(&folder.join(KEY), "key", "missing").with_hint("what it sealed cannot be read without it")
         })?;
         let history = History::open(&folder.join(HISTORY), &key)?;
+        leftovers::clear(folder)?;
         Ok(Self { folder: folder.to_owned(), key, history, door: Door::default() })
     }
 
@@ -86,6 +88,7 @@ impl Profile {
             make_private_folder(folder)?;
         }
         let making = lock::wait(&folder.join(MARK))?;
+        leftovers::clear_of_keys(folder)?;
         let key_path = folder.join(KEY);
         if key_file::read(&key_path, source)?.is_none() && !folder.join(HISTORY).exists() {
             key_file::write(&key_path, &Key::random()?, source)?;
@@ -109,12 +112,16 @@ impl Profile {
         &self.history
     }
 
-    /// The adapters.
+    /// The adapters, brought in line with the history where a process was killed between changing the one and the other.
     ///
     /// # Errors
-    /// When their folder cannot be made, or their index is damaged.
+    /// When their folder cannot be made, their index is damaged, or the disk refuses.
     pub fn registry(&self) -> Result<Registry> {
-        Registry::behind(self.door.clone(), &self.adapters()?, &self.key)
+        let _inside = self.door.enter()?;
+        let registry = Registry::behind(self.door.clone(), &self.adapters()?, &self.key)?;
+        registry.mark_learned_from_removed(&self.history.versions_touched_by_removed()?)?;
+        registry.forget_unknown(&self.history)?;
+        Ok(registry)
     }
 
     /// The folder of the adapters, made if it is missing.
@@ -139,6 +146,20 @@ impl Profile {
     /// When it cannot be made.
     pub fn cache(&self) -> Result<PathBuf> {
         self.subfolder(CACHE)
+    }
+
+    /// Whether this or another process trains on this profile, or exports it, just now.
+    ///
+    /// # Errors
+    /// When the lock cannot be read.
+    pub fn is_training(&self) -> Result<bool> {
+        let _inside = self.door.enter()?;
+        Ok(lock::look(&self.folder.join(TRAINING_LOCK))?.is_none())
+    }
+
+    /// Removes what trainings and exports left that were killed, unless one is under way.
+    pub(crate) fn clear_leftovers(&self) -> Result<()> {
+        leftovers::clear(&self.folder)
     }
 
     /// Takes the right to train on this profile, until the lock is dropped or the process ends.

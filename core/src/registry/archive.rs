@@ -1,5 +1,6 @@
 //! An adapter's folder in one `.tar` file.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -8,12 +9,10 @@ use serde_json::{Map, Value};
 
 use crate::adapter::Adapter;
 use crate::error::{Error, Result};
-use crate::format::peft;
+use crate::format::mapped::MappedFile;
+use crate::format::peft::{self, AdapterFiles};
 use crate::format::staged::{StagedFolder, whole_file};
 use crate::model::Model;
-
-/// Bytes that a file in an archive may have.
-const LARGEST: u64 = 4 << 30;
 
 pub(super) fn is_archive(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tar"))
@@ -35,25 +34,32 @@ pub(super) fn write(adapter: &Adapter, model: &Model, report: Map<String, Value>
     })
 }
 
-/// Reads what [`write`] wrote, unpacked meanwhile in a hidden folder within `scratch`. Only the files of an adapter, by
-/// their bare names, are taken; anything else is refused.
-pub(super) fn read(source: &Path, model: &Model, scratch: &Path) -> Result<Adapter> {
+/// Reads what [`write`] wrote, where it lies: nothing is unpacked, so that nothing of it can be left unsealed in a profile.
+/// Only the files of an adapter, by their bare names, are taken; anything else is refused.
+pub(super) fn read(source: &Path, model: &Model) -> Result<Adapter> {
     let io = |cause| Error::io(source, &cause);
-    let staged = StagedFolder::begin(&scratch.join("incoming"))?;
-    let mut archive = tar::Archive::new(File::open(source).map_err(io)?);
-    for entry in archive.entries().map_err(io)? {
-        let mut entry = entry.map_err(io)?;
+    let bad = |what: String| Error::bad_file(source, "entry", what);
+    let file = MappedFile::open(source)?;
+    let bytes: &[u8] = (*file).as_ref();
+    let mut places = BTreeMap::new();
+    for entry in tar::Archive::new(bytes).entries().map_err(io)? {
+        let entry = entry.map_err(io)?;
         let path = entry.path().map_err(io)?.into_owned();
         let name = peft::FILES.into_iter().find(|&name| path == Path::new(name));
         let regular = entry.header().entry_type().is_file();
-        let Some(name) = name.filter(|_| regular && entry.size() <= LARGEST) else {
+        let Some(name) = name.filter(|_| regular) else {
             let shown: String = path.display().to_string().chars().take(80).collect();
-            return Err(Error::bad_file(source, "entry", format!("{shown:?} is no file of an adapter")));
+            return Err(bad(format!("{shown:?} is no file of an adapter")));
         };
-        let mut file = File::create_new(staged.file(name)).map_err(io)?;
-        std::io::copy(&mut entry, &mut file).map_err(io)?;
+        let start = entry.raw_file_position();
+        let end = start.checked_add(entry.size()).filter(|&end| end <= bytes.len() as u64);
+        let end = end.ok_or_else(|| bad(format!("{name}: cut off")))?;
+        if places.insert(name, start as usize..end as usize).is_some() {
+            return Err(bad(format!("{name}: there twice")));
+        }
     }
-    Adapter::open(staged.path(), model)
+    let files = AdapterFiles::open_within(&file, |name| places.get(name).cloned())?;
+    Adapter::of_files(&files, source, model)
 }
 
 #[cfg(test)]
@@ -89,11 +95,10 @@ mod tests {
             ("something", regular),
         ] {
             std::fs::write(&source, archive(path, kind)).unwrap();
-            let error = read(&source, &model, home.path()).unwrap_err();
+            let error = read(&source, &model).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::BadFile, "{path}: {error}");
-            assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1, "{path}: something was left");
         }
         std::fs::write(&source, &archive("adapter_config.json", regular)[..600]).unwrap();
-        assert!(read(&source, &model, home.path()).is_err(), "truncated");
+        assert!(read(&source, &model).is_err(), "truncated");
     }
 }

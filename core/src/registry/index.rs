@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::seal::random_bytes;
 
 /// Where a version came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +14,18 @@ pub enum Origin {
     Trained,
     /// A file from elsewhere.
     Imported,
+}
+
+/// Tells one training from every other, however often it is paused or killed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct TrainingId(String);
+
+impl TrainingId {
+    /// One that no other training has.
+    pub fn random() -> Result<Self> {
+        Ok(Self(random_bytes::<16>()?.iter().map(|byte| format!("{byte:02x}")).collect()))
+    }
 }
 
 /// One adapter.
@@ -34,6 +47,8 @@ pub struct Version {
     pub strength: f32,
     /// It learned from samples that were removed since: train again.
     pub learned_from_removed: bool,
+    /// The training of this profile that made it.
+    pub(crate) training: Option<TrainingId>,
     /// What its training reported.
     pub report: Map<String, Value>,
 }
@@ -75,6 +90,11 @@ impl RegistryState {
     pub fn stale(&self, base_fingerprint: &str) -> Option<u32> {
         let active = self.active.and_then(|number| self.version(number).ok())?;
         active.is_stale(base_fingerprint).then_some(active.version)
+    }
+
+    /// What a training made, if it was promoted and not deleted since.
+    pub(crate) fn made_by(&self, training: &TrainingId) -> Option<&Version> {
+        self.versions.iter().find(|version| version.training.as_ref() == Some(training))
     }
 
     pub(super) fn version_mut(&mut self, number: u32) -> Result<&mut Version> {

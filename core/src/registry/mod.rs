@@ -12,10 +12,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
 
+pub(crate) use index::TrainingId;
 pub use index::{Origin, RegistryState, Version};
 
 use crate::adapter::Adapter;
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::staged::{remove_if_there, unfinished};
+use crate::history::{History, LearnedVersion};
 use crate::model::Model;
 use crate::profile::{Door, lock};
 use crate::seal::{Key, Purpose, read_sealed, write_sealed};
@@ -47,7 +50,44 @@ impl Registry {
     /// The registry in a folder of a profile that is entered through `door`.
     pub(crate) fn behind(door: Door, folder: &Path, key: &Key) -> Result<Self> {
         let registry = Self { folder: folder.to_owned(), key: key.clone(), door };
-        registry.state().map(|_| registry)
+        registry.clear_leftovers()?;
+        Ok(registry)
+    }
+
+    /// Removes what processes that were killed left: files in the making, and versions that the index does not name (not
+    /// yet, or not any more). All of it is made under the lock.
+    fn clear_leftovers(&self) -> Result<()> {
+        if !self.leftovers()?.is_empty() {
+            self.locked(|_| self.leftovers()?.iter().try_for_each(|path| remove_if_there(path)))?;
+        }
+        Ok(())
+    }
+
+    fn leftovers(&self) -> Result<Vec<PathBuf>> {
+        let mut found = unfinished(&self.folder, |_| true)?;
+        let state = self.state()?;
+        let io = |cause| Error::io(&self.folder, &cause);
+        for entry in fs::read_dir(&self.folder).map_err(io)? {
+            let entry = entry.map_err(io)?;
+            let number = entry.file_name().to_str().and_then(number_of);
+            if number.is_some_and(|number| state.version(number).is_err()) {
+                found.push(entry.path());
+            }
+        }
+        Ok(found)
+    }
+
+    /// Has the history's ledger forget versions that are not there: one whose making was cut short, or whose deletion.
+    pub(crate) fn forget_unknown(&self, history: &History) -> Result<()> {
+        let unknown = |state: &RegistryState| -> Result<Vec<u32>> {
+            let recorded = history.versions()?.into_iter().map(|learned| learned.version);
+            Ok(recorded.filter(|&version| state.version(version).is_err()).collect())
+        };
+        if !unknown(&self.state()?)?.is_empty() {
+            // One that is just being made is recorded before it can be seen: under the lock.
+            self.locked(|state| unknown(state)?.into_iter().try_for_each(|v| history.forget_version(v).map(drop)))?;
+        }
+        Ok(())
     }
 
     /// What it holds now.
@@ -69,24 +109,57 @@ impl Registry {
     /// # Errors
     /// When the disk refuses; the registry is then as it was.
     pub fn add(&self, adapter: &Adapter, model: &Model, origin: Origin, report: Map<String, Value>) -> Result<u32> {
-        let content = adapter.to_bytes(model)?;
+        self.update(|state| self.enter(state, adapter, model, origin, report).map(|version| version.version))
+    }
+
+    /// Adds the version that a training made and puts it to use: both or neither, wherever the process ends. Before it can
+    /// be seen, `record` notes under its number what it learned from, and says whether some of that was removed since.
+    ///
+    /// # Errors
+    /// When the disk refuses, and what `record` returns; the registry is then as it was.
+    pub(crate) fn promote(
+        &self,
+        adapter: &Adapter,
+        model: &Model,
+        training: &TrainingId,
+        report: Map<String, Value>,
+        record: impl FnOnce(u32) -> Result<bool>,
+    ) -> Result<u32> {
         self.update(|state| {
-            let number = state.next_version();
-            let name = file_name(number);
-            write_sealed(&self.folder.join(&name), &self.key, Purpose::Adapter, &name, &content)?;
-            state.versions.push(Version {
-                version: number,
-                created: now(),
-                base_fingerprint: model.fingerprint().to_owned(),
-                sha256: adapter.sha256(),
-                parent: state.active,
-                origin,
-                strength: adapter.strength(),
-                learned_from_removed: false,
-                report,
-            });
+            let version = self.enter(state, adapter, model, Origin::Trained, report)?;
+            version.training = Some(training.clone());
+            let number = version.version;
+            version.learned_from_removed = record(number)?;
+            state.activate(Some(number))?;
             Ok(number)
         })
+    }
+
+    /// Writes a version's file and enters it into `state`.
+    fn enter<'s>(
+        &self,
+        state: &'s mut RegistryState,
+        adapter: &Adapter,
+        model: &Model,
+        origin: Origin,
+        report: Map<String, Value>,
+    ) -> Result<&'s mut Version> {
+        let number = state.next_version();
+        let name = file_name(number);
+        write_sealed(&self.folder.join(&name), &self.key, Purpose::Adapter, &name, &adapter.to_bytes(model)?)?;
+        state.versions.push(Version {
+            version: number,
+            created: now(),
+            base_fingerprint: model.fingerprint().to_owned(),
+            sha256: adapter.sha256(),
+            parent: state.active,
+            origin,
+            strength: adapter.strength(),
+            learned_from_removed: false,
+            training: None,
+            report,
+        });
+        state.version_mut(number)
     }
 
     /// A version, with its strength.
@@ -141,18 +214,19 @@ impl Registry {
         })
     }
 
-    /// Marks versions that learned from samples which were removed since.
+    /// Marks versions that learned from samples which were removed since, as the history's ledger says.
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn mark_learned_from_removed(&self, versions: &[u32]) -> Result<()> {
-        if versions.is_empty() {
+    pub(crate) fn mark_learned_from_removed(&self, touched: &[LearnedVersion]) -> Result<()> {
+        let unmarked = |version: &Version| {
+            !version.learned_from_removed && touched.iter().any(|learned| learned.version == version.version)
+        };
+        if !self.state()?.versions.iter().any(unmarked) {
             return Ok(());
         }
         self.update(|state| {
-            for version in state.versions.iter_mut().filter(|version| versions.contains(&version.version)) {
-                version.learned_from_removed = true;
-            }
+            state.versions.iter_mut().filter(|version| unmarked(version)).for_each(|v| v.learned_from_removed = true);
             Ok(())
         })
     }
@@ -165,8 +239,7 @@ impl Registry {
     pub fn delete(&self, version: u32) -> Result<()> {
         let _inside = self.door.enter()?;
         self.update(|state| state.remove(version))?;
-        let path = self.folder.join(file_name(version));
-        fs::remove_file(&path).map_err(|cause| Error::io(&path, &cause))
+        remove_if_there(&self.folder.join(file_name(version)))
     }
 
     /// Writes a version unsealed: a folder that PEFT loads, or one `.tar` file of it where `destination` ends so.
@@ -190,7 +263,7 @@ impl Registry {
     pub fn import(&self, source: &Path, model: &Model) -> Result<u32> {
         let _inside = self.door.enter()?;
         let adapter = match archive::is_archive(source) {
-            true => archive::read(source, model, &self.folder)?,
+            true => archive::read(source, model)?,
             false => Adapter::open(source, model)?,
         };
         self.add(&adapter, model, Origin::Imported, Map::new())
@@ -198,19 +271,31 @@ impl Registry {
 
     /// Changes the index under its lock.
     fn update<T>(&self, change: impl FnOnce(&mut RegistryState) -> Result<T>) -> Result<T> {
+        self.locked(|state| {
+            let changed = change(state)?;
+            let bytes = serde_json::to_vec(state)
+                .map_err(|_| Error::new(ErrorKind::BadData, "a report that cannot be written as JSON"))?;
+            write_sealed(&self.folder.join(INDEX), &self.key, Purpose::Adapter, INDEX, &bytes)?;
+            Ok(changed)
+        })
+    }
+
+    /// Does something while no other part of this or another process changes anything.
+    fn locked<T>(&self, work: impl FnOnce(&mut RegistryState) -> Result<T>) -> Result<T> {
         let _inside = self.door.enter()?;
         let _lock = lock::wait(&self.folder.join(LOCK))?;
-        let mut state = self.state()?;
-        let changed = change(&mut state)?;
-        let bytes = serde_json::to_vec(&state)
-            .map_err(|_| Error::new(ErrorKind::BadData, "a report that cannot be written as JSON"))?;
-        write_sealed(&self.folder.join(INDEX), &self.key, Purpose::Adapter, INDEX, &bytes)?;
-        Ok(changed)
+        work(&mut self.state()?)
     }
 }
 
 fn file_name(version: u32) -> String {
     format!("v{version:05}")
+}
+
+/// The version whose file has this name.
+fn number_of(name: &str) -> Option<u32> {
+    let number = name.strip_prefix('v')?.parse().ok()?;
+    (file_name(number) == name).then_some(number)
 }
 
 /// Seconds since 1970.
@@ -259,7 +344,8 @@ mod tests {
         let numbers: Vec<u32> = registry.state().unwrap().versions.iter().map(|version| version.version).collect();
         assert_eq!(numbers, [2, 3]);
         assert_eq!(registry.add(&made[0], &model, Origin::Trained, Map::new()).unwrap(), 4, "numbers come once");
-        registry.mark_learned_from_removed(&[2, 9]).unwrap();
+        let touched = |version| LearnedVersion { version, samples: 3, removed: 1, expired: 0 };
+        registry.mark_learned_from_removed(&[2, 9].map(touched)).unwrap();
         assert!(registry.state().unwrap().version(2).unwrap().learned_from_removed);
 
         for (what, error) in [

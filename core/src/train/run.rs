@@ -12,7 +12,7 @@ use super::replay::Replay;
 use super::trainer::{StepReport, Trainer, TrainerState};
 use crate::adapter::Adapter;
 use crate::error::{Error, ErrorKind, Result};
-use crate::eval::Evaluation;
+use crate::eval::Measured;
 use crate::model::Model;
 use crate::session::Session;
 
@@ -264,12 +264,18 @@ impl<'s> Training<'s> {
         Ok(())
     }
 
-    /// The loss of `samples` under the adapter as trained so far.
+    /// Measures `samples` under the adapter as trained so far, from where `measured` says on, until `leave` says to leave it
+    /// there; whether all of them are done.
     ///
     /// # Errors
     /// As [`Trainer::evaluate`].
-    pub fn evaluate(&mut self, samples: &[Sample]) -> Result<Evaluation> {
-        self.trainer.evaluate(samples)
+    pub(crate) fn measure(
+        &mut self,
+        samples: &[Sample],
+        measured: &mut Measured,
+        leave: &mut dyn FnMut(&Measured) -> bool,
+    ) -> Result<bool> {
+        self.trainer.measure(samples, measured, leave)
     }
 
     /// The adapter's parameters as trained so far.

@@ -11,7 +11,7 @@ use super::packing::{PackedRow, Sample, pack};
 use super::plan::TrainPlan;
 use crate::adapter::{Adapter, AdapterShape};
 use crate::error::{Error, ErrorKind, Result};
-use crate::eval::{Evaluation, Scorer, counts, token_inputs};
+use crate::eval::{Evaluation, Measured, Scorer, counts, token_inputs};
 use crate::model::LoraBinding;
 use crate::model::training::{AdamSettings, TrainInputs, TrainState, accumulate, update};
 use crate::session::Session;
@@ -241,6 +241,18 @@ impl<'s> Trainer<'s> {
     /// # Errors
     /// When no token of theirs carries loss, a sample is longer than the training's rows, or the device fails.
     pub fn evaluate(&mut self, samples: &[Sample]) -> Result<Evaluation> {
+        let mut measured = Measured::default();
+        self.measure(samples, &mut measured, &mut |_| false)?;
+        Ok(Evaluation::of(samples, measured.sums().to_vec()))
+    }
+
+    /// The same from where `measured` says on, until `leave` says to leave it there; whether all samples are done.
+    pub(crate) fn measure(
+        &mut self,
+        samples: &[Sample],
+        measured: &mut Measured,
+        leave: &mut dyn FnMut(&Measured) -> bool,
+    ) -> Result<bool> {
         let rows = pack(samples, self.row_tokens);
         if rows.iter().any(|row| row.ids.len() > self.row_tokens) {
             return Err(Error::new(ErrorKind::BadData, "a sample is longer than the training's rows"));
@@ -255,10 +267,10 @@ impl<'s> Trainer<'s> {
                 Scorer::load(self.session, Some(&self.lora), capacity)?
             }
         };
-        let mut sums = vec![(0.0, 0); samples.len()];
-        let scored = rows.iter().try_for_each(|row| scorer.add(self.session.executor(), row, &mut sums));
+        let executor = self.session.executor();
+        let done = measured.go_on(&rows, samples.len(), leave, |row, sums| scorer.add(executor, row, sums));
         self.scorer = Some(scorer);
-        scored.map(|()| Evaluation::of(samples, sums))
+        done
     }
 
     /// The adapter's parameters as trained so far.

@@ -211,6 +211,8 @@ struct RemovedReport {
     /// Adapter versions that learned from what was removed.
     marked: Vec<u32>,
     pending: bool,
+    /// Whether a paused training lost its checkpoint.
+    checkpoint_dropped: bool,
 }
 
 impl Display for RemovedReport {
@@ -219,6 +221,9 @@ impl Display for RemovedReport {
         if !self.marked.is_empty() {
             let versions = self.marked.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
             write!(f, "; adapter versions {versions} learned from them: train again")?;
+        }
+        if self.checkpoint_dropped {
+            write!(f, "; the training under way may know them: the next one begins anew")?;
         }
         if self.pending {
             write!(f, "; traces stay in the log until another process has stopped reading")?;
@@ -344,6 +349,7 @@ impl Remove {
             samples: removed.samples,
             marked: removed.marked,
             pending: removed.pending,
+            checkpoint_dropped: removed.checkpoint_dropped,
         })
     }
 }

@@ -72,7 +72,9 @@ impl Display for Report<'_> {
             rows.push(("forgetting", format!("at most {:.1} % on generic text", 100.0 * high)));
         }
         if let Some(version) = self.version {
-            rows.push(("in use", format!("version {version} at strength {}", self.strength)));
+            // Which one is in use by now is the person's choice.
+            let what = if self.unchanged { "made" } else { "in use" };
+            rows.push((what, format!("version {version} at strength {}", self.strength)));
         }
         if self.unchanged {
             rows.push(("unchanged", "nothing was added or set since the last training".into()));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use idiolect::personalize::last_report;
-use idiolect::{ErrorKind, Model, Result};
+use idiolect::{Model, Result};
 use serde::Serialize;
 
 use crate::args::ProfileArgs;
@@ -61,11 +61,6 @@ impl Status {
     pub fn run(&self, output: &Output) -> Result<()> {
         let profile = self.profile.open()?;
         let state = self.profile.adapters()?.state()?;
-        let training = match profile.lock_training() {
-            Ok(_) => false,
-            Err(error) if error.kind() == ErrorKind::TrainingBusy => true,
-            Err(error) => return Err(error),
-        };
         let model = self.model.as_deref().map(Model::open).transpose()?;
         let last = last_report(&profile)?;
         output.result(&Report {
@@ -73,7 +68,7 @@ impl Status {
             versions: state.versions.len(),
             active: state.active,
             stale: model.map(|model| state.stale(model.fingerprint()).is_some()),
-            training,
+            training: profile.is_training()?,
             paused_training: idiolect::personalize::is_paused(&profile)?,
             last_verdict: last.map(|report| format!("{}: {}", report.verdict.decision, report.verdict.reason)),
         })

@@ -144,6 +144,11 @@ impl LoraConfig {
         Self::from_fields(&JsonFields::read(path)?, path)
     }
 
+    /// Reads the bytes of an `adapter_config.json` that errors call `path`.
+    pub(super) fn read_bytes(path: &Path, bytes: &[u8]) -> Result<Self> {
+        Self::from_fields(&JsonFields::read_bytes(path, bytes)?, path)
+    }
+
     /// The settings in `value`, which errors call `name`.
     ///
     /// # Errors

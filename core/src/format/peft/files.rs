@@ -1,7 +1,9 @@
 //! An adapter's folder: its tensors by place, checked, and the record of how it was made.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use idiolect_kernels::matrix::FloatType;
 use serde_json::{Map, Value, json};
@@ -10,6 +12,7 @@ use super::config::LoraConfig;
 use super::{CONFIG, RECORD, TENSORS};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::json::JsonFields;
+use crate::format::mapped::MappedFile;
 use crate::format::mlx_adapter;
 use crate::format::safetensors::{self, Tensors};
 use crate::format::safetensors_writer::{SafetensorsWriter, TensorSpec};
@@ -46,18 +49,18 @@ pub struct AdapterRecord {
 
 impl AdapterRecord {
     fn read(path: &Path) -> Result<Option<Self>> {
-        if !path.exists() {
-            return Ok(None);
-        }
-        let fields = JsonFields::read(path)?;
+        if path.exists() { Self::of(&JsonFields::read(path)?).map(Some) } else { Ok(None) }
+    }
+
+    fn of(fields: &JsonFields) -> Result<Self> {
         if fields.str("kind")? != Some("adapter") {
             return Err(fields.bad("kind", "not adapter"));
         }
-        Ok(Some(Self {
+        Ok(Self {
             base_fingerprint: fields.str("base_fingerprint")?.map(str::to_owned),
             document_start: fields.bool("document_start")?.unwrap_or(false),
             report: fields.fields("report")?.map(|report| report.object().clone()).unwrap_or_default(),
-        }))
+        })
     }
 
     fn to_json(&self) -> Vec<u8> {
@@ -110,6 +113,27 @@ impl AdapterFiles {
         let tensors = sorted(safetensors::read(&folder.join(TENSORS))?, peft_place)?;
         let record = AdapterRecord::read(&folder.join(RECORD))?;
         Ok(Self { path: folder.to_owned(), config, record, tensors, transposed: false })
+    }
+
+    /// Opens an adapter in PEFT's layout whose files lie within `archive`, each in one piece: `file` says where. They are
+    /// not unpacked.
+    pub(crate) fn open_within(archive: &Arc<MappedFile>, file: impl Fn(&str) -> Option<Range<usize>>) -> Result<Self> {
+        let path = archive.path();
+        let bytes = |name: &str| file(name).and_then(|range| (**archive).as_ref().get(range));
+        let missing = |name: &str| Error::bad_file(path, name, "missing");
+        let config = bytes(CONFIG).ok_or_else(|| missing(CONFIG))?;
+        let tensors = file(TENSORS).ok_or_else(|| missing(TENSORS))?;
+        let record = path.join(RECORD);
+        let record =
+            bytes(RECORD).map(|bytes| AdapterRecord::of(&JsonFields::read_bytes(&record, bytes)?)).transpose()?;
+        let tensors = safetensors::read_part(archive, tensors, &path.join(TENSORS))?;
+        Ok(Self {
+            path: path.to_owned(),
+            config: LoraConfig::read_bytes(&path.join(CONFIG), config)?,
+            record,
+            tensors: sorted(tensors, peft_place)?,
+            transposed: false,
+        })
     }
 
     /// The settings.

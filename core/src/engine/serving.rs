@@ -70,7 +70,8 @@ impl Serving {
         let (using, adapter) = self.using()?;
         let ids = self.ids(prompt, adapter.as_deref())?;
         let token = cancel.clone();
-        let generator = self.generator(using, adapter.as_deref(), ids.len() + options.max_tokens, cancel)?;
+        let generator =
+            self.generator(using, adapter.as_deref(), ids.len().saturating_add(options.max_tokens), cancel)?;
         generator.generate(&ids, options, &mut |text| {
             // The last piece as well: what is streamed and what is returned are the same text.
             on_text(text)?;

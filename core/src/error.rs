@@ -63,9 +63,19 @@ impl Error {
         Self::new(ErrorKind::Unsupported, format!("{}: {field}: {what}", path.display()))
     }
 
-    /// A file that could not be read or written.
+    /// A file that could not be read or written, with a hint where the cause tells one.
     pub fn io(path: &Path, cause: &std::io::Error) -> Self {
-        Self::new(ErrorKind::Io, format!("{}: {cause}", path.display()))
+        use std::io::ErrorKind as Cause;
+        let error = Self::new(ErrorKind::Io, format!("{}: {cause}", path.display()));
+        match cause.kind() {
+            Cause::NotFound => error.with_hint("check the path"),
+            Cause::IsADirectory => error.with_hint("give a file, not a folder"),
+            Cause::NotADirectory => error.with_hint("give a path whose folders are folders"),
+            Cause::PermissionDenied => error.with_hint("choose a place that you may read and write"),
+            Cause::ReadOnlyFilesystem => error.with_hint("choose a place that can be written"),
+            Cause::StorageFull | Cause::QuotaExceeded => error.with_hint("make room on the disk"),
+            _ => error,
+        }
     }
 
     /// The same error with a sentence that says what to do next.

@@ -37,6 +37,18 @@ impl Evaluation {
         Self { tokens, bytes: samples.iter().map(|s| s.text_bytes).sum(), nll, samples: sums }
     }
 
+    /// The same where the loss is a number.
+    ///
+    /// # Errors
+    /// When it is not: values overflowed on the way, or the weights hold what is none.
+    pub fn finite(self) -> Result<Self> {
+        if self.nll.is_finite() {
+            return Ok(self);
+        }
+        let hint = "the weights of the model or the scale of the adapter are damaged, or too large";
+        Err(Error::new(ErrorKind::BadData, format!("the loss is not finite: {}", self.nll)).with_hint(hint))
+    }
+
     /// `e^nll`.
     pub fn perplexity(&self) -> f64 {
         self.nll.exp()
@@ -93,7 +105,7 @@ impl Measured {
     }
 }
 
-/// The mean loss of `samples`.
+/// The mean loss of `samples`; [`Evaluation::finite`] tells whether it is a number.
 ///
 /// # Errors
 /// When no token carries loss, an id lies outside the vocabulary, or the device fails.

@@ -6,18 +6,17 @@ use std::sync::Arc;
 
 use idiolect_kernels::{Between, Executor};
 
-use crate::adapter::Adapter;
-use crate::device::{self, DeviceChoice, DeviceInfo, DeviceKind};
+use crate::adapter::{Adapter, AdapterShape};
+use crate::device::{self, DeviceChoice, DeviceInfo};
 use crate::error::Result;
 use crate::model::{LoraBinding, Model};
-use crate::train::{DeviceMemory, TrainPlan};
+use crate::train::{Planned, TrainPlan};
 
 /// A model whose weights are on a device.
 pub struct Session {
     model: Arc<Model>,
     executor: Box<dyn Executor>,
     device: DeviceInfo,
-    memory: DeviceMemory,
     between: Option<Between>,
 }
 
@@ -36,13 +35,7 @@ impl Session {
     /// As [`Session::new`].
     pub fn with_threads(model: Arc<Model>, choice: DeviceChoice, threads: usize) -> Result<Self> {
         let (executor, device) = device::open(choice, &model.base().weights, threads)?;
-        let weight_bytes = match device.kind {
-            DeviceKind::Cpu => model.base().weights.bytes(),
-            // Nothing but the weights is on the device yet.
-            DeviceKind::Gpu => executor.device_bytes(),
-        };
-        let memory = DeviceMemory { kind: device.kind, threads: device.threads, weight_bytes, data_bytes: 0 };
-        Ok(Self { model, executor, device, memory, between: None })
+        Ok(Self { model, executor, device, between: None })
     }
 
     /// Another session on the same device and weights, for a second job at the same time.
@@ -51,7 +44,7 @@ impl Session {
     /// When the device was lost or is full.
     pub fn sibling(&self) -> Result<Self> {
         let (model, executor, device) = (Arc::clone(&self.model), self.executor.sibling()?, self.device.clone());
-        Ok(Self { model, executor, device, memory: self.memory, between: None })
+        Ok(Self { model, executor, device, between: None })
     }
 
     /// Has `between` called every few tens of milliseconds while a job runs. `Break` ends the job's call with
@@ -86,13 +79,15 @@ impl Session {
         &self.device
     }
 
-    /// Plans the memory of a training of `adapter` on this device, in packed rows of `row_tokens`.
+    /// Plans the memory of a training of an adapter of this shape on this device, in packed rows of `row_tokens`: the
+    /// fastest plan within `budget_bytes`. Nothing is allocated.
     ///
     /// # Errors
-    /// As [`TrainPlan::new`].
+    /// [`ErrorKind::OverBudget`](crate::ErrorKind::OverBudget), saying what would fit, when even the smallest plan is
+    /// larger; [`ErrorKind::BadOption`](crate::ErrorKind::BadOption) when rows are longer than the model's context.
     pub fn plan_training(
         &self,
-        adapter: &Adapter,
+        adapter: &AdapterShape,
         row_tokens: usize,
         budget_bytes: Option<usize>,
     ) -> Result<TrainPlan> {
@@ -102,16 +97,16 @@ impl Session {
     /// The same with `data_bytes` of samples in the process's memory.
     ///
     /// # Errors
-    /// As [`TrainPlan::new`].
+    /// As [`Session::plan_training`].
     pub(crate) fn plan_training_on(
         &self,
-        adapter: &Adapter,
+        adapter: &AdapterShape,
         row_tokens: usize,
         data_bytes: usize,
         budget_bytes: Option<usize>,
     ) -> Result<TrainPlan> {
-        let (dropout, memory) = (adapter.config().dropout, DeviceMemory { data_bytes, ..self.memory });
-        TrainPlan::new(&self.model, adapter.layout(), dropout, row_tokens, memory, budget_bytes)
+        let (model, kind, executor) = (&*self.model, self.device.kind, &*self.executor);
+        TrainPlan::new(Planned { model, adapter, row_tokens, data_bytes, kind, executor }, budget_bytes)
     }
 
     /// Bytes held on the device, weights included.

@@ -15,6 +15,27 @@ pub struct ProgramId(pub(crate) usize);
 /// run with [`Error::Interrupted`]; a program that is `indivisible` runs through.
 pub type Between = Arc<dyn Fn() -> ControlFlow<()> + Send + Sync>;
 
+/// What a job will hold on a device.
+#[derive(Debug, Clone, Copy)]
+pub struct Job<'a> {
+    /// Values of every state tensor.
+    pub states: &'a [usize],
+    /// The programs that run over them, one at a time.
+    pub programs: &'a [&'a Program],
+}
+
+/// Bytes of a job, by purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct JobBytes {
+    /// State tensors.
+    pub state: usize,
+    /// The arena.
+    pub arena: usize,
+    /// What the executor works with: panels of threads; on a GPU operations' own memory, parameters of dispatches, and
+    /// what is read back.
+    pub working: usize,
+}
+
 /// A device with a model on it.
 ///
 /// The weights stay for its whole life. State tensors and programs belong to one job (a training, a generation) and
@@ -72,6 +93,16 @@ pub trait Executor: Send {
     /// # Errors
     /// When the length differs, or the device was lost.
     fn write_state(&mut self, state: StateId, values: &[f32]) -> Result<()>;
+
+    /// The bytes that a job would take beside the weights, before anything is allocated: once its programs are loaded and
+    /// its results read, [`Executor::device_bytes`] is no more than these and [`Executor::weight_bytes`].
+    ///
+    /// # Errors
+    /// When the device cannot hold one of its buffers in a piece.
+    fn job_bytes(&self, job: &Job<'_>) -> Result<JobBytes>;
+
+    /// Bytes of the weights as the device holds them.
+    fn weight_bytes(&self) -> usize;
 
     /// Bytes held for weights, state, arena and scratch.
     fn device_bytes(&self) -> usize;

@@ -11,6 +11,6 @@ pub mod ops;
 pub mod program;
 
 pub use error::{Error, Result};
-pub use executor::{Between, Executor, ProgramId};
+pub use executor::{Between, Executor, Job, JobBytes, ProgramId};
 pub use matrix::Matrix;
 pub use program::Program;

@@ -3,7 +3,8 @@
 
     all.py IDIOLECT MODEL.gguf
 
-Prints a line a figure, and last one JSON object of all of them. A ratio says more than a speed: machines differ.
+Prints a line a figure, and last one JSON object of all of them: the last line of standard output, also of `tests/run
+bench`. A ratio says more than a speed: machines differ. Beside the most that the process held stands what its plan said.
 """
 
 import json
@@ -27,6 +28,7 @@ def main() -> None:
     figures["train_cpu_over_peft_f32"] = (
         figures["cpu"]["train_tokens_per_second"] / figures["peft_f32"]["train_tokens_per_second"]
     )
+    figures["peak_cpu_over_planned"] = figures["cpu"]["peak_process_bytes"] / figures["cpu"]["planned_bytes"]
     figures["peak_cpu_over_peft_f32"] = figures["cpu"]["peak_process_bytes"] / figures["peft_f32"]["peak_bytes"]
     for name, figure in figures.items():
         print(f"{name}: {json.dumps(figure)}")

@@ -12,11 +12,15 @@ use idiolect::generate::{GenerateOptions, Generator, plain_prompt};
 use idiolect::history::NewSample;
 use idiolect::personalize::{LearnEvent, LearnSettings};
 use idiolect::profile::{KeySource, Profile};
-use idiolect::train::{TrainOptions, Training, TrainingData};
+use idiolect::train::{TrainOptions, Training, TrainingData, sample_of_ids};
 use idiolect::{DeviceChoice, Engine, Model, Session};
 use idiolect_tests::golden::{Result, published, repository};
 use libtest_mimic::{Arguments, Failed, Trial};
 
+/// Budgets of the embedded model on a GPU, in MB: none, half, nearly everything computed again.
+const DEVICE_BUDGETS: [Option<usize>; 3] = [None, Some(24), Some(20)];
+/// Share of a device's plan that a training holds at least.
+const DEVICE_LEAST: f64 = 0.97;
 /// Budgets in MB: all kept, half of the feed-forward layers computed again, nearly everything computed again.
 const BUDGETS: [usize; 3] = [345, 280, 225];
 /// How far the plan may be from the most that the process held, relative.
@@ -56,6 +60,12 @@ fn main() -> ExitCode {
         Trial::test("so does one on 100,000 messages", || many().map_err(|e| Failed::from(e.to_string())))
             .with_ignored_flag(!measured),
     ];
+    trials.push(
+        Trial::test("a training holds on a GPU what its plan says", || {
+            device_plans().map_err(|e| Failed::from(e.to_string()))
+        })
+        .with_ignored_flag(!gpu),
+    );
     for (name, choice, present) in [("cpu", DeviceChoice::Cpu, true), ("gpu", DeviceChoice::Gpu, gpu)] {
         let run = move || level(choice).map_err(|e| Failed::from(e.to_string()));
         trials.push(
@@ -79,6 +89,29 @@ fn plans() -> Result<()> {
             || planned > budget * 1_000_000
         {
             return Err(format!("{budget} MB: {planned} bytes planned, {held} held").into());
+        }
+    }
+    Ok(())
+}
+
+/// The embedded model, two steps of 256 tokens with a validation and a reading of the parameters in between.
+fn device_plans() -> Result<()> {
+    let model = Arc::new(Model::open(&repository().join("bindings/cli/assets/base"))?);
+    let row: Vec<u32> = (0..=256u32).map(|i| i * 104_729 % 8000 + 17).collect();
+    for budget in DEVICE_BUDGETS {
+        let mut session = Session::new(Arc::clone(&model), DeviceChoice::Gpu)?;
+        let options = TrainOptions { budget_bytes: budget.map(|megabytes| megabytes * 1_000_000), ..steps(2) };
+        let shape = LoraOptions::default().shape(&model)?;
+        let data = TrainingData::from_ids(std::slice::from_ref(&row), &model)?;
+        let mut training = Training::new(&mut session, shape, data, &options)?;
+        training.step()?;
+        training.evaluate(&[sample_of_ids(&row, model.tokenizer())])?;
+        training.params()?;
+        let held = training.step()?.ok_or("no second step")?.device_bytes;
+        let planned = training.plan().total_bytes();
+        println!("{budget:?} MB on a GPU: {planned} bytes planned, {held} held");
+        if held > planned || (held as f64) < DEVICE_LEAST * planned as f64 {
+            return Err(format!("{budget:?} MB: {planned} bytes planned, {held} held").into());
         }
     }
     Ok(())

@@ -59,6 +59,7 @@ fn check(golden: &Golden, scratch: &std::path::Path, choice: DeviceChoice) -> Re
     golden.write_adapter(&scratch.join("adapter"))?;
     let adapter = Adapter::open(&scratch.join("adapter"), &model)?;
     assert_eq!(adapter.layout().len() as u64, golden.trainable_parameters);
+    assert_eq!((model.base().parameters() + adapter.layout().len()) as u64, golden.all_parameters);
     let mut session = Session::new(Arc::clone(&model), choice)?;
     let slow = choice == DeviceChoice::Gpu && golden.case == "published";
 
@@ -104,7 +105,7 @@ fn train(
     let options = TrainOptions { schedule, weight_decay, clip: 0.0, ..TrainOptions::default() };
     let longest = samples.iter().map(Sample::inputs).max().unwrap_or(0);
     let row_tokens = if mode == Mode::Packed { 2 * longest } else { longest };
-    let mut plan = session.plan_training(adapter, row_tokens, None)?;
+    let mut plan = session.plan_training(adapter.shape(), row_tokens, None)?;
     if mode == Mode::Recomputed {
         plan = smallest_plan(session, adapter, row_tokens, plan)?;
         if plan.recomputed_attention == 0 {
@@ -143,7 +144,7 @@ fn smallest_plan(session: &Session, adapter: &Adapter, row_tokens: usize, fastes
     let (mut refused, mut best) = (0, fastest);
     while best.total_bytes() - refused > best.total_bytes() / 1000 {
         let budget = refused + (best.total_bytes() - refused) / 2;
-        match session.plan_training(adapter, row_tokens, Some(budget)) {
+        match session.plan_training(adapter.shape(), row_tokens, Some(budget)) {
             Ok(plan) => best = plan,
             Err(error) if error.kind() == ErrorKind::OverBudget => refused = budget,
             Err(error) => return Err(error.into()),

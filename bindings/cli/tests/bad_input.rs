@@ -10,6 +10,8 @@ use common::{copy_folder, idiolect, listing, workspace};
 /// The program's own failures end with 1, options that make no sense with 2.
 const FAILED: i32 = 1;
 const USAGE: i32 = 2;
+/// The largest number that an option takes.
+const MOST: &str = "18446744073709551615";
 
 /// Checks that a run ends with `code`, says `message`, prints no result and leaves `folder` as it was.
 fn refused(folder: &Path, args: &[&str], code: i32, message: &str) {
@@ -36,6 +38,9 @@ fn options_that_make_no_sense() {
         (vec!["train", "base", "--text", "t.txt", "--ids", "ids.json", "--out", "a"], "--ids"),
         (vec!["train", "base", "--ids", "ids.json", "--out", "a", "--batch-samples", "4"], "--accumulate"),
         (train(&["--rank", "0"]), "rank"),
+        (train(&["--rank", "65536"]), "rank 65536"),
+        (train(&["--rank", "65536", "--budget-mb", "100"]), "rank 65536"),
+        (vec!["plan", "base", "--rank", "65536"], "rank 65536"),
         (train(&["--alpha", "-1"]), "alpha"),
         (train(&["--dropout", "1"]), "dropout"),
         (train(&["--targets", "c_attn"]), "q_proj"),
@@ -43,7 +48,14 @@ fn options_that_make_no_sense() {
         (train(&["--epochs", "0"]), "epochs"),
         (train(&["--batch-samples", "0"]), "batch-samples"),
         (train(&["--accumulate", "0"]), "accumulate"),
+        (train(&["--accumulate", "1000000000000"]), "accumulate"),
+        (train(&["--steps", MOST]), "steps"),
+        (train(&["--epochs", MOST]), "epochs"),
+        (vec!["train", "base", "--ids", "ids.json", "--out", "a", "--epochs", MOST], "epochs"),
         (train(&["--seq-len", "1"]), "seq-len"),
+        (train(&["--seq-len", "4611686018427387904"]), "seq-len 4611686018427387904"),
+        (vec!["plan", "base", "--seq-len", "4611686018427387904"], "seq-len 4611686018427387904"),
+        (vec!["plan", "base", "--seq-len", "1025"], "seq-len 1025"),
         (train(&["--lr", "-1"]), "lr"),
         (train(&["--lr", "NaN"]), "lr"),
         (train(&["--min-lr-ratio", "2"]), "min-lr-ratio"),
@@ -56,6 +68,8 @@ fn options_that_make_no_sense() {
         (vec!["generate", "base", "--prompt", "a", "--top-p", "0"], "top_p"),
         (vec!["generate", "base", "--prompt", "a", "--max-tokens", "0"], "max-tokens"),
         (vec!["generate", "base", "--prompt", "a", "--max-tokens", "100000"], "the model holds"),
+        (vec!["generate", "base", "--prompt", "a", "--max-tokens", MOST], "the model holds"),
+        (vec!["generate", "base", "--prompt", "a", "--stop", ""], "hint: leave it out"),
         (vec!["import", "base", "b", "--bits", "5"], "5"),
         (vec!["import", "base", "b", "--group-size", "48"], "48"),
     ] {
@@ -75,8 +89,8 @@ fn text_that_teaches_nothing() {
         ("--text", "a.jsonl", Some("{\"txt\":\"open sesame\"}"), "line 1"),
         ("--text", "a.txt", Some("\n \n"), "no token"),
         ("--ids", "a.json", Some("[]"), "rows"),
-        ("--ids", "a.json", Some("[[]]"), "no token"),
-        ("--ids", "a.json", Some("[[5], [6]]"), "no token"),
+        ("--ids", "a.json", Some("[[]]"), "a.json: row 1"),
+        ("--ids", "a.json", Some("[[5, 6], [7], [8, 9]]"), "a.json: row 2"),
         ("--ids", "a.json", Some("[[5, 8192]]"), "8192"),
         ("--ids", "a.json", Some("[[5, -1]]"), "a.json"),
         ("--ids", "a.json", Some("{\"open\": \"sesame\"}"), "a.json"),
@@ -89,6 +103,78 @@ fn text_that_teaches_nothing() {
     let long: Vec<u32> = (0..2000).collect();
     fs::write(home.path().join("long.json"), format!("[{long:?}]")).unwrap();
     refused(home.path(), &train("--ids", "long.json"), FAILED, "the model holds");
+}
+
+#[test]
+fn places_that_cannot_be_written_are_found_before_the_work() {
+    let home = workspace();
+    fs::write(home.path().join("t.txt"), "hello there\n").unwrap();
+    let train = |more: &[&'static str]| [&["train", "base", "--text", "t.txt", "--device", "cpu"], more].concat();
+    for (args, place) in [
+        (train(&["--out", "t.txt/a"]), "t.txt/a"),
+        (train(&["--out", "a", "--dump-grads", "base"]), "base"),
+        (train(&["--out", "a", "--dump-grads", "nowhere/g.safetensors"]), "nowhere/g.safetensors"),
+        (vec!["import", "base", "t.txt/b"], "t.txt/b"),
+        (vec!["demo", "--out", "t.txt"], "t.txt/adapter"),
+    ] {
+        refused(home.path(), &args, FAILED, &format!("error: {place}: cannot be written"));
+        refused(home.path(), &args, FAILED, "hint: ");
+    }
+    if cfg!(target_os = "linux") {
+        // Nobody can make anything there, whoever runs this.
+        refused(home.path(), &train(&["--out", "/proc/a"]), FAILED, "error: /proc/a: cannot be written");
+        refused(home.path(), &["import", "base", "/proc/deep/b"], FAILED, "error: /proc/deep/b: cannot be written");
+    }
+}
+
+#[test]
+fn losses_that_are_no_number() {
+    let home = workspace();
+    let at = |path: &str| home.path().join(path);
+    fs::write(at("t.txt"), "hello there\nopen sesame\n").unwrap();
+    let args = ["train", "base", "--text", "t.txt", "--steps", "2", "--warmup", "0", "--out", "a", "--device", "cpu"];
+    let trained = idiolect(home.path(), &args);
+    assert_eq!(trained.code, Some(0), "{}", trained.stderr);
+    let settings = fs::read_to_string(at("a/adapter_config.json")).unwrap();
+    for (alpha, message) in [("1e38", "not finite"), ("1e308", "alpha 1e308 is too large")] {
+        let damaged = settings.replace("\"lora_alpha\": 16", &format!("\"lora_alpha\": {alpha}"));
+        assert_ne!(damaged, settings);
+        fs::write(at("a/adapter_config.json"), damaged).unwrap();
+        for json in [&["--json"][..], &[]] {
+            let args = ["eval", "base", "--adapter", "a", "--text", "t.txt", "--device", "cpu"];
+            refused(home.path(), &[&args, json].concat(), FAILED, message);
+        }
+    }
+
+    // One scale of the model is no number.
+    let mut weights = fs::read(at("base/model.safetensors")).unwrap();
+    let header = 8 + u64::from_le_bytes(weights[..8].try_into().unwrap()) as usize;
+    let tensors: serde_json::Value = serde_json::from_slice(&weights[8..header]).unwrap();
+    let (_, scales) = tensors.as_object().unwrap().iter().find(|(name, _)| name.ends_with("down_proj.scales")).unwrap();
+    let place = header + scales["data_offsets"][0].as_u64().unwrap() as usize;
+    // All bits set is NaN in f16, bf16 and f32.
+    weights[place..place + 4].fill(0xff);
+    fs::write(at("base/model.safetensors"), weights).unwrap();
+    refused(home.path(), &["eval", "base", "--text", "t.txt", "--device", "cpu", "--json"], FAILED, "not finite");
+    let demo = idiolect(home.path(), &["demo", "--model", "base", "--out", "demo", "--device", "cpu"]);
+    assert_eq!(demo.code, Some(1), "{}", demo.stderr);
+    assert!(demo.stderr.contains("error: the loss is not finite"), "{}", demo.stderr);
+}
+
+#[test]
+fn what_to_do_next_is_said() {
+    let home = workspace();
+    let at = |path: &str| home.path().join(path);
+    fs::write(at("latin.txt"), b"caf\xe9\n").unwrap();
+    fs::write(at("model.gguf"), b"not a model").unwrap();
+    for (args, message) in [
+        (vec!["eval", "base", "--text", "latin.txt"], "hint: save the file as UTF-8"),
+        (vec!["eval", "base", "--text", "base"], "hint: give a file"),
+        (vec!["eval", "base", "--text", "nowhere.txt"], "hint: check the path"),
+        (vec!["info", "model.gguf"], "hint: give a GGUF file or a model folder"),
+    ] {
+        refused(home.path(), &args, FAILED, message);
+    }
 }
 
 #[test]

@@ -3,25 +3,27 @@
 mod layout;
 pub mod merge;
 mod options;
+mod shape;
 mod stored;
 
 pub use layout::{LoraLayout, LoraSlot};
 pub use options::LoraOptions;
+pub use shape::AdapterShape;
 
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::destination::check_file;
 use crate::format::peft::{AdapterFiles, AdapterRecord, Factors, LoraConfig, write_factors};
-use crate::model::{Model, ModelConfig};
+use crate::model::Model;
 use crate::random::Random;
 
 /// A LoRA adapter of one base model.
 #[derive(Debug, Clone)]
 pub struct Adapter {
-    config: LoraConfig,
-    layout: LoraLayout,
+    shape: AdapterShape,
     params: Vec<f32>,
     document_start: bool,
     strength: f32,
@@ -31,16 +33,21 @@ impl Adapter {
     /// A fresh adapter: A uniform within ±1/√inputs (as PEFT draws it, from our own seeded generator), B zero.
     ///
     /// # Errors
-    /// When the configuration adapts no layer of the model.
-    pub fn new(config: LoraConfig, model: &Model, seed: u64) -> Result<Self> {
-        let layout = layout_of(&config, &model.base().config)?;
-        let mut params = vec![0.0; layout.len()];
+    /// [`ErrorKind::OverBudget`] when memory cannot hold it.
+    pub fn new(shape: AdapterShape, seed: u64) -> Result<Self> {
+        let layout = shape.layout();
+        let mut params = Vec::new();
+        params.try_reserve_exact(layout.len()).map_err(|_| {
+            let message = format!("an adapter of {} parameters does not fit into memory", layout.len());
+            Error::new(ErrorKind::OverBudget, message).with_hint("give a lower rank or fewer targets")
+        })?;
+        params.resize(layout.len(), 0.0);
         let mut random = Random::new(seed ^ 0x4c6f_5241); // apart from the order of samples
         for (.., slot) in layout.slots() {
             let bound = 1.0 / (slot.inputs as f32).sqrt();
             params[slot.a..slot.b].iter_mut().for_each(|a| *a = (2.0 * random.uniform() - 1.0) * bound);
         }
-        Ok(Self { config, layout, params, document_start: false, strength: 1.0 })
+        Ok(Self { shape, params, document_start: false, strength: 1.0 })
     }
 
     /// Reads a folder in PEFT's or MLX's layout. One without our own record is accepted by its shapes.
@@ -62,16 +69,18 @@ impl Adapter {
                 Error::new(ErrorKind::AdapterMismatch, message).with_hint("open the model that it was trained on")
             );
         }
-        let layout = layout_of(files.config(), &model.base().config)?;
-        let mut params = vec![0.0; layout.len()];
-        for factors in files.factors(&model.base().config)? {
-            let slot = layout.slot(factors.layer, factors.linear);
+        // Every tensor's shape is checked in here, before any memory is taken by what the settings say.
+        let all = files.factors(&model.base().config)?;
+        let shape = AdapterShape::new(files.config().clone(), model)?;
+        let mut params = vec![0.0; shape.layout().len()];
+        for factors in all {
+            let slot = shape.layout().slot(factors.layer, factors.linear);
             let slot = slot.ok_or_else(|| Error::new(ErrorKind::AdapterMismatch, "a tensor that nothing adapts"))?;
             params[slot.a..slot.b].copy_from_slice(&factors.a);
             params[slot.b..slot.b + factors.b.len()].copy_from_slice(&factors.b);
         }
         let document_start = files.record().is_some_and(|record| record.document_start);
-        Ok(Self { config: files.config().clone(), layout, params, document_start, strength: 1.0 })
+        Ok(Self { shape, params, document_start, strength: 1.0 })
     }
 
     /// Writes a folder that PEFT loads, with our own record beside: the base's fingerprint, how samples began, and
@@ -85,15 +94,24 @@ impl Adapter {
             document_start: self.document_start,
             report,
         };
-        AdapterFiles::write(path, &self.config, &self.factors_of(&self.params), &record)
+        AdapterFiles::write(path, self.config(), &self.factors_of(&self.params), &record)
     }
 
-    /// Checks that an adapter may be saved at `path`, before a long training: that nothing but an adapter lies there.
+    /// Checks that an adapter may be saved at `path`, before a long training: that nothing but an adapter lies there, and
+    /// that the disk lets something be made there.
     ///
     /// # Errors
-    /// When something does.
+    /// When it may not.
     pub fn check_destination(path: &Path) -> Result<()> {
         AdapterFiles::check_destination(path)
+    }
+
+    /// Checks that [`Adapter::write_values`] may write at `path`, before a long computation.
+    ///
+    /// # Errors
+    /// When it may not.
+    pub fn check_values_destination(path: &Path) -> Result<()> {
+        check_file(path)
     }
 
     /// Writes values laid out as the parameters (their gradients, say) as a safetensors file under PEFT's names. It
@@ -103,13 +121,13 @@ impl Adapter {
     /// When there are not as many values as parameters, or the disk refuses.
     pub fn write_values(&self, path: &Path, values: &[f32]) -> Result<()> {
         self.check_len(values)?;
-        write_factors(path, self.config.rank, &self.factors_of(values))
+        write_factors(path, self.config().rank, &self.factors_of(values))
     }
 
     /// Both factors of every adapted layer out of a flat array.
     fn factors_of(&self, values: &[f32]) -> Vec<Factors> {
-        let rank = self.layout.rank;
-        let slots = self.layout.slots();
+        let rank = self.layout().rank;
+        let slots = self.layout().slots();
         let factors = slots.map(|(layer, linear, slot)| Factors {
             layer,
             linear,
@@ -120,21 +138,26 @@ impl Adapter {
     }
 
     fn check_len(&self, values: &[f32]) -> Result<()> {
-        if values.len() != self.layout.len() {
-            let message = format!("{} values for an adapter of {} parameters", values.len(), self.layout.len());
+        if values.len() != self.layout().len() {
+            let message = format!("{} values for an adapter of {} parameters", values.len(), self.layout().len());
             return Err(Error::new(ErrorKind::AdapterMismatch, message));
         }
         Ok(())
     }
 
+    /// What it adapts.
+    pub fn shape(&self) -> &AdapterShape {
+        &self.shape
+    }
+
     /// The configuration.
     pub fn config(&self) -> &LoraConfig {
-        &self.config
+        self.shape.config()
     }
 
     /// Where the factors lie in [`Adapter::params`].
     pub fn layout(&self) -> &LoraLayout {
-        &self.layout
+        self.shape.layout()
     }
 
     /// All parameters, flat.
@@ -175,13 +198,13 @@ impl Adapter {
     }
 
     /// Everything but the parameters.
-    pub(crate) fn without_params(self) -> AdapterShape {
-        AdapterShape(Self { params: Vec::new(), ..self })
+    pub(crate) fn without_params(self) -> Unfilled {
+        Unfilled(Self { params: Vec::new(), ..self })
     }
 
     /// Checks that the adapter was made for the shape of `model`.
     pub(crate) fn check_fits(&self, model: &Model) -> Result<()> {
-        match layout_of(&self.config, &model.base().config)? == self.layout {
+        match AdapterShape::new(self.config().clone(), model)? == self.shape {
             true => Ok(()),
             false => Err(Error::new(ErrorKind::AdapterMismatch, "the adapter was made for a model of another shape")),
         }
@@ -190,17 +213,12 @@ impl Adapter {
 
 /// An adapter whose parameters are elsewhere: on the device that trains it.
 #[derive(Debug)]
-pub(crate) struct AdapterShape(Adapter);
+pub(crate) struct Unfilled(Adapter);
 
-impl AdapterShape {
+impl Unfilled {
     /// The adapter with `params`.
     pub fn with_params(&self, params: Vec<f32>) -> Result<Adapter> {
         self.0.check_len(&params)?;
         Ok(Adapter { params, ..self.0.clone() })
     }
-}
-
-fn layout_of(config: &LoraConfig, model: &ModelConfig) -> Result<LoraLayout> {
-    let targets = config.targets(model)?;
-    Ok(LoraLayout::new(model, config.rank, config.scale(), |layer, linear| targets.contains(&(layer, linear))))
 }

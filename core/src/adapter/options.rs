@@ -1,6 +1,6 @@
 //! What a caller asks of an adapter, before there is one.
 
-use super::Adapter;
+use super::{Adapter, AdapterShape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::peft::{LoraConfig, Modules};
 use crate::model::Model;
@@ -22,11 +22,12 @@ pub struct LoraOptions {
 }
 
 impl LoraOptions {
-    /// A fresh adapter.
+    /// The shape of a fresh adapter.
     ///
     /// # Errors
-    /// When an option is out of range, or no layer of the model is meant.
-    pub fn fresh(&self, model: &Model, seed: u64) -> Result<Adapter> {
+    /// When an option is out of range, or no layer of the model is meant. A rank beyond what any adapted weight itself
+    /// could have is out of range: it costs memory and can express no more.
+    pub fn shape(&self, model: &Model) -> Result<AdapterShape> {
         let defaults = LoraConfig::default();
         let rank = self.rank.unwrap_or(defaults.rank);
         let config = LoraConfig {
@@ -39,8 +40,22 @@ impl LoraOptions {
         };
         config.validate()?;
         // Targets that the model lacks are the caller's option here, not an adapter of another model.
-        config.targets(&model.base().config).map_err(|error| error.into_kind(ErrorKind::BadOption))?;
-        Adapter::new(config, model, seed)
+        let shape = AdapterShape::new(config, model).map_err(|error| error.into_kind(ErrorKind::BadOption))?;
+        // The default is no mistake, however narrow the model.
+        let most = shape.full_rank().max(defaults.rank);
+        if rank > most {
+            let message = format!("rank {rank}, where the weights to adapt have rank {most} at most");
+            return Err(Error::new(ErrorKind::BadOption, message).with_hint("give a lower rank: 4 to 64 is usual"));
+        }
+        Ok(shape)
+    }
+
+    /// A fresh adapter.
+    ///
+    /// # Errors
+    /// As [`LoraOptions::shape`], or when memory cannot hold it.
+    pub fn fresh(&self, model: &Model, seed: u64) -> Result<Adapter> {
+        Adapter::new(self.shape(model)?, seed)
     }
 
     /// Checks that nothing asked for contradicts an adapter to go on from.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{Adapter, layout_of};
+use super::{Adapter, AdapterShape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::blob;
 use crate::format::peft::LoraConfig;
@@ -23,7 +23,7 @@ impl Adapter {
     /// The adapter of `model` in one piece.
     pub(crate) fn to_bytes(&self, model: &Model) -> Result<Vec<u8>> {
         let note = Note {
-            config: self.config.to_value(),
+            config: self.config().to_value(),
             base_fingerprint: model.fingerprint().to_owned(),
             document_start: self.document_start,
         };
@@ -42,13 +42,13 @@ impl Adapter {
                 .with_hint("open the model that it was trained on, or train again"));
         }
         let config = LoraConfig::from_value(&note.config, name)?;
-        let layout = layout_of(&config, &model.base().config)?;
-        let params = arrays.remove("params").filter(|params| params.len() == layout.len());
+        let shape = AdapterShape::new(config, model)?;
+        let params = arrays.remove("params").filter(|params| params.len() == shape.layout().len());
         let params = params.ok_or_else(|| bad("parameters of another shape"))?;
         if params.iter().any(|value| !value.is_finite()) {
             return Err(bad("parameters that are not finite"));
         }
-        Ok(Self { config, layout, params, document_start: note.document_start, strength: 1.0 })
+        Ok(Self { shape, params, document_start: note.document_start, strength: 1.0 })
     }
 
     /// SHA-256 of the parameters in their layout, as hexadecimal digits: the same for the same adapter wherever and

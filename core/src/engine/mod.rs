@@ -298,7 +298,7 @@ impl Engine {
                 let adapter: Option<Adapter> = active.map(|(_, adapter)| adapter);
                 worker.long_work(
                     move || token.is_cancelled(),
-                    |session| evaluate(session, adapter.as_ref(), data.samples()),
+                    |session| evaluate(session, adapter.as_ref(), data.samples())?.finite(),
                 )
             });
             drop(reply.send(measured));

@@ -4,6 +4,7 @@
 mod assembly;
 pub(crate) mod blob;
 mod config_json;
+pub(crate) mod destination;
 mod fingerprint;
 mod gguf;
 pub(crate) mod import;

@@ -103,7 +103,7 @@ pub fn chat_prompt(model: &Model, text: &str) -> Result<Vec<u32>> {
     model.tokenizer().encode_chat(&[ChatMessage::new(Role::User, text)], true)
 }
 
-/// Refuses a sequence longer than the model was made for.
+/// Refuses a sequence longer than the model was opened for.
 pub(crate) fn check_capacity(tokens: usize, context: usize) -> Result<()> {
     if tokens <= context {
         return Ok(());
@@ -200,7 +200,7 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
     /// The logits after `prompt`, with room left for `more` tokens.
     pub(super) fn prompt_logits(&mut self, prompt: &[u32], more: usize) -> Result<Vec<f32>> {
         self.session.model().check_ids(prompt)?;
-        if prompt.is_empty() || prompt.len() + more > self.capacity {
+        if prompt.is_empty() || prompt.len().saturating_add(more) > self.capacity {
             let message = format!("{} prompt tokens and {more} more in room for {}", prompt.len(), self.capacity);
             return Err(Error::new(ErrorKind::BadOption, message));
         }
@@ -255,7 +255,7 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
                 "generation needs a prompt token and max-tokens of at least 1",
             ));
         }
-        if prompt.len() + options.max_tokens > self.capacity + 1 {
+        if prompt.len().saturating_add(options.max_tokens) > self.capacity + 1 {
             let message = format!("{} prompt tokens and {} new ones", prompt.len(), options.max_tokens);
             return Err(Error::new(ErrorKind::BadOption, format!("{message} in room for {}", self.capacity)));
         }

@@ -21,7 +21,7 @@ impl StopMatcher {
     /// `BadOption` for an empty stop string.
     pub fn new(stops: &[String]) -> Result<Self> {
         if stops.iter().any(String::is_empty) {
-            return Err(Error::new(ErrorKind::BadOption, "a stop string is empty"));
+            return Err(Error::new(ErrorKind::BadOption, "a stop string is empty").with_hint("leave it out"));
         }
         Ok(Self { stops: stops.to_vec(), held: String::new(), stopped: false })
     }

@@ -21,7 +21,7 @@ use crate::format::ModelFiles;
 use crate::text::Tokenizer;
 use crate::train::Sample;
 
-/// Positions that a model is opened for unless more are asked for.
+/// Positions that a model is opened for, unless [`Model::with_context`] asks for more.
 pub const DEFAULT_CONTEXT: usize = 2048;
 
 /// An open model: files mapped, tensors checked, tokenizer ready. Nothing is on a device yet.
@@ -45,6 +45,18 @@ impl Model {
         let tokenizer = files.tokenizer()?;
         let document_start = files.document_start();
         Ok(Self { path: path.to_owned(), files, base, tokenizer, document_start, fingerprint: OnceLock::new() })
+    }
+
+    /// The same model for contexts of at least `context` tokens, or of as many as it was made for where that is fewer.
+    ///
+    /// # Errors
+    /// When its files were damaged since they were opened.
+    pub fn with_context(self, context: usize) -> Result<Self> {
+        let base = match context > self.base.context && self.base.context < self.base.config.max_position_embeddings {
+            true => BaseModel::new(&self.files, context)?,
+            false => self.base,
+        };
+        Ok(Self { base, ..self })
     }
 
     /// Where it was opened from.

@@ -13,7 +13,7 @@ use super::events::{DropReason, LearnEvent};
 use super::records::{LastTraining, Records, RunKey};
 use super::report::LearnReport;
 use super::settings::LearnSettings;
-use crate::adapter::Adapter;
+use crate::adapter::{Adapter, AdapterShape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::eval::{Evaluation, Measured};
 use crate::gate::{self, Decision, Fitness, Verdict};
@@ -283,20 +283,21 @@ impl Course<'_> {
         corpus: &mut Corpus,
         saved: Option<Saved<Progress>>,
     ) -> Result<Candidate> {
-        let mut adapter = self.settings.lora.fresh(session.model(), self.settings.train.seed)?;
+        let shape = self.settings.lora.shape(session.model())?;
         match saved {
             Some(Saved {
                 note: Progress { summary, validation, stage: Stage::Measuring(losses), .. }, arrays, ..
             }) => {
                 // They are the losses of the samples that were there then.
                 let losses = if corpus.whole { losses } else { Losses::new() };
+                let mut adapter = Adapter::new(shape, self.settings.train.seed)?;
                 if corpus.plain {
                     adapter.set_document_start(true);
                 }
                 let adapter = adapter.with_params(arrays.into_iter().next().unwrap_or_default())?;
                 Ok(Candidate { adapter, summary, validation, losses })
             }
-            training => self.train(session, corpus, adapter, training),
+            training => self.train(session, corpus, shape, training),
         }
     }
 
@@ -304,7 +305,7 @@ impl Course<'_> {
         &mut self,
         session: &mut Session,
         corpus: &mut Corpus,
-        adapter: Adapter,
+        shape: AdapterShape,
         saved: Option<Saved<Progress>>,
     ) -> Result<Candidate> {
         let model = session.model().clone();
@@ -312,7 +313,7 @@ impl Course<'_> {
         let replay = Replay::new(generic, self.settings.replay_share);
         let data = TrainingData::from_samples(std::mem::take(&mut corpus.training), corpus.plain, &model)?;
         let data = data.with_replay(replay, &model)?;
-        let mut training = Training::new(session, adapter, data, &self.settings.train)?;
+        let mut training = Training::new(session, shape, data, &self.settings.train)?;
         let mut epochs = Epochs::default();
         if let Some(Saved { note, arrays, .. }) = saved {
             let mut arrays = arrays.into_iter();

@@ -64,12 +64,17 @@ pub fn read_texts(path: &Path) -> Result<Vec<TextRow>> {
 /// Reads `[[id, …], …]`: rows of token ids, used as they are.
 ///
 /// # Errors
-/// When the file is not such an array, or holds no row.
+/// When the file is not such an array, or holds no row, or one of fewer than two ids: nothing could be predicted in it.
 pub fn read_ids(path: &Path) -> Result<Vec<Vec<u32>>> {
     let rows: Vec<Vec<u32>> = serde_json::from_str(&read_utf8(path)?)
         .map_err(|_| Error::bad_file(path, "rows", "not an array of arrays of token ids"))?;
     if rows.is_empty() {
         return Err(Error::bad_file(path, "rows", "there is none"));
+    }
+    if let Some(number) = rows.iter().position(|ids| ids.len() < 2) {
+        let row = format!("row {}", number + 1);
+        let error = Error::bad_file(path, &row, format!("{} ids, and the first carries no loss", rows[number].len()));
+        return Err(error.with_hint("give every row two ids or more"));
     }
     Ok(rows)
 }
@@ -124,6 +129,8 @@ mod tests {
         for (name, content, expected) in [
             ("a.txt", "one\n\n  two \n", Ok(vec![row("one", None), row("two", None)])),
             ("a.jsonl", "{\"text\":\"one\",\"id\":3}\n", Ok(vec![row("one", None)])),
+            ("a.txt", "\u{feff}one\r\n", Ok(vec![row("one", None)])),
+            ("a.jsonl", "\u{feff}{\"text\":\"\u{feff}\"}\n", Ok(vec![row("\u{feff}", None)])),
             (
                 "a.jsonl",
                 "{\"text\":\"yes\",\"context\":\"so?\",\"timestamp\":\"x\"}",

@@ -3,6 +3,9 @@
 use super::schedule::{Decay, Schedule};
 use crate::error::{Error, ErrorKind, Result};
 
+/// Batches that one step may add up: the seed of a row's dropout mask has this many numbers a step.
+const MOST_ACCUMULATED: usize = 1 << 20;
+
 /// How to train. What the adapter is (rank, alpha, targets, dropout) belongs to the adapter.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainOptions {
@@ -59,7 +62,10 @@ impl TrainOptions {
         positive("steps", self.steps.unwrap_or(1))?;
         positive("epochs", self.epochs)?;
         positive("batch-samples", self.batch_samples)?;
-        positive("accumulate", self.accumulate)?;
+        if !(1..=MOST_ACCUMULATED).contains(&self.accumulate) {
+            let message = format!("accumulate {} is outside 1 to {MOST_ACCUMULATED}", self.accumulate);
+            return Err(Error::new(ErrorKind::BadOption, message));
+        }
         if self.seq_len < 2 {
             return Err(Error::new(ErrorKind::BadOption, "seq-len must be at least 2"));
         }

@@ -61,6 +61,14 @@ pub struct PackedRow {
 /// Packs `samples` into as few rows of at most `capacity` tokens as first-fit finds; a longer sample gets a row of its
 /// own, which must fit the program. Samples without a supervised token are left out.
 pub fn pack<'a>(samples: impl IntoIterator<Item = &'a Sample>, capacity: usize) -> Vec<PackedRow> {
+    packed(samples, capacity).collect()
+}
+
+/// The same rows, made one after the other: a row takes many times the memory of its samples.
+pub(crate) fn packed<'a>(
+    samples: impl IntoIterator<Item = &'a Sample>,
+    capacity: usize,
+) -> impl Iterator<Item = PackedRow> {
     let mut bins: Vec<(usize, Vec<(usize, &Sample)>)> = Vec::new();
     for (index, sample) in samples.into_iter().enumerate().filter(|(_, sample)| sample.supervised() > 0) {
         match bins.iter_mut().find(|(used, _)| used + sample.inputs() <= capacity) {
@@ -71,7 +79,7 @@ pub fn pack<'a>(samples: impl IntoIterator<Item = &'a Sample>, capacity: usize) 
             None => bins.push((sample.inputs(), vec![(index, sample)])),
         }
     }
-    bins.into_iter().map(|(_, members)| row(&members)).collect()
+    bins.into_iter().map(|(_, members)| row(&members))
 }
 
 fn row(members: &[(usize, &Sample)]) -> PackedRow {

@@ -1,16 +1,16 @@
 //! The memory of a training, stated before anything is allocated.
 //!
 //! A budget changes only what is kept for the backward pass and how many rows of logits exist at a time, never rows or
-//! batches, so it never changes a bit of the result. Bytes come from the programs' own plans.
+//! batches, so it never changes a bit of the result. Bytes are what the executor says of the programs that will run.
 
-use idiolect_kernels::cpu::CpuExecutor;
-use idiolect_kernels::program::{Plan, RowCounts, StateId};
+use idiolect_kernels::program::{RowCounts, StateId};
+use idiolect_kernels::{Executor, Job};
 
-use crate::adapter::LoraLayout;
+use crate::adapter::AdapterShape;
 use crate::device::DeviceKind;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::training::{AdamSettings, Keep, TrainShape, TrainState, accumulate, update};
-use crate::model::{LoraBinding, Model};
+use crate::model::{LoraBinding, Model, inference};
 
 /// Rows of logits at a time, fastest first.
 const LOGIT_ROWS: [usize; 2] = [64, 32];
@@ -24,17 +24,20 @@ const PROCESS_BYTES: usize = 25_000_000;
 /// What the tokenizer takes for every entry of its vocabulary: text, merges, their maps. Measured.
 const TOKEN_BYTES: usize = 400;
 
-/// What a plan has to know of the device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeviceMemory {
-    /// GPU or CPU.
-    pub kind: DeviceKind,
-    /// Threads of the CPU executor, each with its scratch.
-    pub threads: usize,
-    /// The weights as the device holds them.
-    pub weight_bytes: usize,
+/// Rows of this length every model may have: short samples share a row, which may be longer than a short context.
+const ANY_MODELS_ROW: usize = 256;
+
+/// What is planned, and for which device.
+#[derive(Clone, Copy)]
+pub(crate) struct Planned<'a> {
+    pub model: &'a Model,
+    pub adapter: &'a AdapterShape,
+    /// Tokens of a packed row.
+    pub row_tokens: usize,
     /// The samples that the process holds to learn from.
     pub data_bytes: usize,
+    pub kind: DeviceKind,
+    pub executor: &'a dyn Executor,
 }
 
 /// Bytes by purpose.
@@ -46,7 +49,7 @@ pub struct TrainPlan {
     pub state_bytes: usize,
     /// Activations and logits.
     pub arena_bytes: usize,
-    /// Panels of the CPU's threads.
+    /// Panels of the CPU's threads; on a GPU operations' own memory, dispatches' parameters, and what is read back.
     pub scratch_bytes: usize,
     /// The process itself with its tokenizer and the samples; 0 on a GPU, whose budget is the device's.
     pub process_bytes: usize,
@@ -65,24 +68,26 @@ impl TrainPlan {
     /// The fastest plan within `budget_bytes`.
     ///
     /// # Errors
-    /// [`ErrorKind::OverBudget`], saying what would fit, when even the smallest plan is larger.
-    pub fn new(
-        model: &Model,
-        layout: &LoraLayout,
-        dropout: f32,
-        row_tokens: usize,
-        device: DeviceMemory,
-        budget_bytes: Option<usize>,
-    ) -> Result<Self> {
-        let budget = budget_bytes.unwrap_or(DEFAULT_BUDGET.max(2 * device.weight_bytes));
+    /// [`ErrorKind::OverBudget`], saying what would fit, when even the smallest plan is larger;
+    /// [`ErrorKind::BadOption`] when rows are longer than the model's context.
+    pub(crate) fn new(planned: Planned<'_>, budget_bytes: Option<usize>) -> Result<Self> {
+        let Planned { model, row_tokens, executor, .. } = planned;
+        let context = model.base().context;
+        if row_tokens > context.max(ANY_MODELS_ROW) {
+            let message = format!("seq-len {row_tokens}, and the model holds {context} tokens");
+            return Err(
+                Error::new(ErrorKind::BadOption, message).with_hint(format!("give a seq-len of {context} at most"))
+            );
+        }
+        let budget = budget_bytes.unwrap_or(DEFAULT_BUDGET.max(2 * executor.weight_bytes()));
         let candidates = shapes(model.base().config.layers, row_tokens);
-        let plan_of = |shape: &TrainShape| Self::of_shape(model, layout, dropout, device, shape.clone());
+        let plan_of = |shape: &TrainShape| Self::of_shape(planned, shape.clone());
         // Bytes fall along the candidates: the first that fits is the fastest.
-        let first = candidates.partition_point(|shape| plan_of(shape).total_bytes() > budget);
+        let first = candidates.partition_point(|shape| plan_of(shape).map_or(true, |plan| plan.total_bytes() > budget));
         match candidates.get(first) {
-            Some(shape) => Ok(plan_of(shape)),
+            Some(shape) => plan_of(shape),
             None => {
-                let least = candidates.last().map_or(0, |shape| plan_of(shape).total_bytes());
+                let least = candidates.last().map_or(Ok(0), |shape| plan_of(shape).map(|plan| plan.total_bytes()))?;
                 let message = format!("a budget of {budget} bytes cannot hold this training, which needs {least}");
                 Err(Error::new(ErrorKind::OverBudget, message).with_hint(format!(
                     "give at least {} MB, a lower rank or shorter samples",
@@ -94,24 +99,35 @@ impl TrainPlan {
 
     /// All bytes: of the process on the CPU, of the device on a GPU.
     pub fn total_bytes(&self) -> usize {
-        self.weight_bytes + self.state_bytes + self.arena_bytes + self.scratch_bytes + self.process_bytes
+        let parts = [self.weight_bytes, self.state_bytes, self.arena_bytes, self.scratch_bytes, self.process_bytes];
+        parts.into_iter().fold(0, usize::saturating_add)
     }
 
-    fn of_shape(model: &Model, layout: &LoraLayout, dropout: f32, device: DeviceMemory, shape: TrainShape) -> Self {
+    fn of_shape(planned: Planned<'_>, shape: TrainShape) -> Result<Self> {
+        let Planned { model, adapter, data_bytes, kind, executor, .. } = planned;
         let state =
             TrainState { grads: StateId(1), first_moment: StateId(2), second_moment: StateId(3), total: StateId(4) };
+        let (layout, dropout) = (adapter.layout(), adapter.config().dropout);
         let lora = LoraBinding { layout: layout.clone(), params: StateId(0), dropout };
         let (step, _) = accumulate(model.base(), &lora, state, &shape);
         let (finish, _) = update(&lora, state, &AdamSettings::default());
-        let on_cpu = device.kind == DeviceKind::Cpu;
+        // A validation in between, which runs beside them.
+        let lora = LoraBinding { dropout: 0.0, ..lora };
+        let (validation, _) = inference::scoring(model.base(), Some(&lora), shape.capacity);
+        let bytes = executor.job_bytes(&Job {
+            // Parameters, gradients, both moments; the loss.
+            states: &[layout.len(), layout.len(), layout.len(), layout.len(), 1],
+            programs: &[&step, &finish, &validation],
+        })?;
+        let on_cpu = kind == DeviceKind::Cpu;
         let count = |wanted: &[Keep]| shape.keep.iter().filter(|keep| wanted.contains(keep)).count();
-        Self {
-            weight_bytes: device.weight_bytes,
-            state_bytes: 4 * layout.len() * 4,
-            arena_bytes: Plan::new(&step).bytes().max(Plan::new(&finish).bytes()),
-            scratch_bytes: if on_cpu { CpuExecutor::scratch_bytes(device.threads) } else { 0 },
+        Ok(Self {
+            weight_bytes: executor.weight_bytes(),
+            state_bytes: bytes.state,
+            arena_bytes: bytes.arena,
+            scratch_bytes: bytes.working,
             process_bytes: if on_cpu {
-                PROCESS_BYTES + TOKEN_BYTES * model.tokenizer().vocab_size() + device.data_bytes
+                PROCESS_BYTES + TOKEN_BYTES * model.tokenizer().vocab_size() + data_bytes
             } else {
                 0
             },
@@ -120,7 +136,7 @@ impl TrainPlan {
             recomputed_mlp: count(&[Keep::Input, Keep::Attention]),
             logit_rows: shape.logit_rows,
             shape,
-        }
+        })
     }
 }
 

@@ -1,6 +1,5 @@
 //! Generic text trained on beside the person's, so that the model keeps what it knew.
 
-use super::batches::Batches;
 use super::packing::Sample;
 use crate::random::Random;
 
@@ -22,40 +21,60 @@ impl Replay {
         &self.samples
     }
 
-    /// Which of its samples each step takes: as many as make up the share over all steps so far, in an order shuffled
-    /// anew for every pass over them.
-    pub(super) fn schedule(&self, own: &[Sample], batches: &Batches, seed: u64) -> Vec<Vec<usize>> {
-        let usable: Vec<usize> = (0..self.samples.len()).filter(|&i| self.samples[i].supervised() > 0).collect();
-        if usable.is_empty() || !(0.0..1.0).contains(&self.share) || self.share == 0.0 {
-            return vec![Vec::new(); batches.len()];
+    /// Its samples in the order in which steps take them.
+    pub(super) fn order(&self, seed: u64) -> ReplayOrder {
+        let supervised: Vec<usize> = self.samples.iter().map(Sample::supervised).collect();
+        let used = (0.0..1.0).contains(&self.share) && self.share > 0.0;
+        let usable = (0..supervised.len()).filter(|&i| used && supervised[i] > 0).collect();
+        let random = Random::new(seed ^ 0x5265_706c_6179); // apart from the order of the person's samples
+        ReplayOrder { supervised, usable, share: self.share, random, left: Vec::new(), owed: 0.0 }
+    }
+}
+
+/// Which samples each step takes: as many as make up the share over all steps so far, in an order shuffled anew for every
+/// pass over them.
+#[derive(Debug)]
+pub(super) struct ReplayOrder {
+    /// Tokens of each sample that carry loss.
+    supervised: Vec<usize>,
+    /// The samples that have some; none where nothing is to be mixed in.
+    usable: Vec<usize>,
+    share: f64,
+    random: Random,
+    /// What is left of the present pass, the next one last.
+    left: Vec<usize>,
+    /// Tokens that the steps so far should have taken beyond what they took.
+    owed: f64,
+}
+
+impl ReplayOrder {
+    /// What the next step takes, in which `own` tokens of the person's carry loss.
+    pub fn next(&mut self, own: usize) -> Vec<usize> {
+        let mut taken = Vec::new();
+        if self.usable.is_empty() {
+            return taken;
         }
-        let mut random = Random::new(seed ^ 0x5265_706c_6179); // apart from the order of the person's samples
-        let (mut order, mut owed): (Vec<usize>, f64) = (Vec::new(), 0.0);
-        let step = |k: usize| {
-            let supervised: usize = batches.step(k).iter().map(|&i| own[i].supervised()).sum();
-            owed += supervised as f64 * self.share / (1.0 - self.share);
-            let mut taken = Vec::new();
-            loop {
-                if order.is_empty() {
-                    order.clone_from(&usable);
-                    random.shuffle(&mut order);
-                }
-                let tokens = order.last().map_or(0.0, |&next| self.samples[next].supervised() as f64);
-                // Rounded to whole samples; what is over or short goes into the next step.
-                if tokens > 2.0 * owed {
-                    return taken;
-                }
-                owed -= tokens;
-                taken.extend(order.pop());
+        self.owed += own as f64 * self.share / (1.0 - self.share);
+        loop {
+            if self.left.is_empty() {
+                self.left.clone_from(&self.usable);
+                self.random.shuffle(&mut self.left);
             }
-        };
-        (0..batches.len()).map(step).collect()
+            let tokens = self.left.last().map_or(0.0, |&next| self.supervised[next] as f64);
+            // Rounded to whole samples; what is over or short goes into the next step.
+            if tokens > 2.0 * self.owed {
+                return taken;
+            }
+            self.owed -= tokens;
+            taken.extend(self.left.pop());
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::Batches;
 
     fn samples(lengths: &[usize]) -> Vec<Sample> {
         let sample = |&len: &usize| Sample { ids: vec![1; len + 1], supervised_from: 1, masked: vec![], text_bytes: 0 };
@@ -65,13 +84,17 @@ mod tests {
     #[test]
     fn the_share_is_kept_over_all_steps() {
         let own = samples(&[9, 14, 20, 3, 7, 11, 30, 8]);
-        let batches = Batches::shuffled(own.len(), 3, 20, None, 1);
+        let mut batches = Batches::shuffled(own.len(), 3, 20, None, 1).unwrap();
+        let mut schedule = |replay: &Replay| -> Vec<Vec<usize>> {
+            let mut order = replay.order(3);
+            let supervised = |step: Vec<usize>| step.iter().map(|&i| own[i].supervised()).sum();
+            (0..batches.len()).map(|k| order.next(supervised(batches.step(k)))).collect()
+        };
         for (share, generic) in
             [(0.0, vec![40, 50]), (0.1, vec![40, 50, 61, 33]), (0.3, vec![40, 0, 61]), (0.5, vec![5]), (0.3, vec![])]
         {
             let replay = Replay::new(samples(&generic), share);
-            let schedule = replay.schedule(&own, &batches, 3);
-            assert_eq!(schedule, replay.schedule(&own, &batches, 3));
+            let schedule = schedule(&replay);
             let tokens: usize = schedule.iter().flatten().map(|&i| generic[i]).sum();
             let total = tokens + 20 * own.iter().map(Sample::supervised).sum::<usize>();
             let expected = if generic.is_empty() { 0.0 } else { share };

@@ -6,13 +6,14 @@ use serde_json::{Map, Value, json};
 use super::batches::Batches;
 use super::dataset::{TextRow, sample_of_ids, sample_of_text};
 use super::options::TrainOptions;
-use super::packing::{PackedRow, Sample, pack};
+use super::packing::{PackedRow, Sample, packed};
 use super::plan::TrainPlan;
 use super::replay::Replay;
+use super::steps::{Step, Steps};
 use super::trainer::{StepReport, Trainer, TrainerState};
-use crate::adapter::Adapter;
+use crate::adapter::{Adapter, AdapterShape};
 use crate::error::{Error, ErrorKind, Result};
-use crate::eval::Measured;
+use crate::eval::{Evaluation, Measured};
 use crate::model::Model;
 use crate::session::Session;
 
@@ -68,8 +69,13 @@ impl TrainingData {
     /// Rows of token ids as they are: a row of n ids gives n − 1 predictions.
     ///
     /// # Errors
-    /// When no row has two ids, an id lies outside the vocabulary, or a row is longer than the model's context.
+    /// When a row has fewer than two ids, an id lies outside the vocabulary, or a row is longer than the model's context.
     pub fn from_ids(rows: &[Vec<u32>], model: &Model) -> Result<Self> {
+        if let Some(number) = rows.iter().position(|ids| ids.len() < 2) {
+            // A step of it alone would have nothing to learn.
+            let message = format!("row {} of token ids has fewer than two", number + 1);
+            return Err(Error::new(ErrorKind::BadData, message).with_hint("give every row two ids or more"));
+        }
         let samples = rows.iter().map(|ids| sample_of_ids(ids, model.tokenizer())).collect();
         Self { samples, kind: DataKind::Ids, replay: Replay::default() }.checked(model)
     }
@@ -105,25 +111,62 @@ impl TrainingData {
     }
 
     /// The samples of every step.
-    fn batches(&self, options: &TrainOptions) -> Batches {
+    fn steps(&self, options: &TrainOptions) -> Result<Steps> {
         let (samples, epochs, steps) = (self.samples.len(), options.epochs, options.steps);
-        match self.kind {
+        let batches = match self.kind {
             DataKind::Texts { .. } => {
                 let per_step = options.batch_samples.saturating_mul(options.accumulate);
                 Batches::shuffled(samples, per_step, epochs, steps, options.seed)
             }
             DataKind::Ids => Batches::in_order(samples, options.accumulate, epochs, steps),
-        }
+        }?;
+        Ok(Steps::new(batches, &self.replay, options.seed))
     }
 
-    /// One step's rows.
-    fn rows(&self, batch: &[usize], replayed: &[usize], row_tokens: usize) -> Vec<PackedRow> {
-        let replayed = replayed.iter().map(|&i| &self.replay.samples()[i]);
-        let samples = batch.iter().map(|&i| &self.samples[i]).chain(replayed);
+    /// The samples that a step takes.
+    fn samples_of<'a>(&'a self, step: &'a Step) -> impl Iterator<Item = &'a Sample> {
+        let replayed = step.replayed.iter().map(|&i| &self.replay.samples()[i]);
+        step.own.iter().map(|&i| &self.samples[i]).chain(replayed)
+    }
+
+    /// One step's rows, made one after the other.
+    fn rows<'a>(&'a self, step: &'a Step, row_tokens: usize) -> Box<dyn Iterator<Item = PackedRow> + 'a> {
+        let samples = self.samples_of(step);
         match self.kind {
-            DataKind::Texts { .. } => pack(samples, row_tokens),
-            DataKind::Ids => samples.flat_map(|sample| pack([sample], row_tokens)).collect(),
+            DataKind::Texts { .. } => Box::new(packed(samples, row_tokens)),
+            DataKind::Ids => Box::new(samples.flat_map(move |sample| packed([sample], row_tokens))),
         }
+    }
+}
+
+/// What a training begins with.
+#[derive(Debug, Clone)]
+pub enum Start {
+    /// A fresh adapter of this shape; memory for it is taken only once the plan has found room.
+    Fresh(AdapterShape),
+    /// This adapter.
+    From(Adapter),
+}
+
+impl Start {
+    /// What is adapted.
+    pub fn shape(&self) -> &AdapterShape {
+        match self {
+            Self::Fresh(shape) => shape,
+            Self::From(adapter) => adapter.shape(),
+        }
+    }
+}
+
+impl From<AdapterShape> for Start {
+    fn from(shape: AdapterShape) -> Self {
+        Self::Fresh(shape)
+    }
+}
+
+impl From<Adapter> for Start {
+    fn from(adapter: Adapter) -> Self {
+        Self::From(adapter)
     }
 }
 
@@ -173,33 +216,37 @@ impl TrainingSummary {
 pub struct Training<'s> {
     trainer: Trainer<'s>,
     data: TrainingData,
-    batches: Batches,
-    /// Generic samples of every step.
-    replayed: Vec<Vec<usize>>,
+    steps: Steps,
     plan: TrainPlan,
     summary: TrainingSummary,
 }
 
 impl<'s> Training<'s> {
-    /// Plans the training of `adapter` on `data` within the budget, and makes room for it on the device.
+    /// Plans the training on `data` of a fresh adapter, or of one to go on from, within the budget, and makes room for it
+    /// on the device.
     ///
     /// # Errors
     /// When an option is out of range, the budget cannot hold the training, or the adapter does not fit the model.
     pub fn new(
         session: &'s mut Session,
-        mut adapter: Adapter,
+        start: impl Into<Start>,
         data: TrainingData,
         options: &TrainOptions,
     ) -> Result<Self> {
         options.check()?;
-        let plan = session.plan_training_on(&adapter, data.row_tokens(options), data.bytes(), options.budget_bytes)?;
+        let start = start.into();
+        let steps = data.steps(options)?;
+        let (row_tokens, budget) = (data.row_tokens(options), options.budget_bytes);
+        let plan = session.plan_training_on(start.shape(), row_tokens, data.bytes(), budget)?;
+        let mut adapter = match start {
+            Start::Fresh(shape) => Adapter::new(shape, options.seed)?,
+            Start::From(adapter) => adapter,
+        };
         if let DataKind::Texts { plain: true } = data.kind {
             adapter.set_document_start(true);
         }
-        let batches = data.batches(options);
-        let replayed = data.replay.schedule(&data.samples, &batches, options.seed);
-        let trainer = Trainer::new(session, adapter, options, &plan, batches.len())?;
-        Ok(Self { trainer, data, batches, replayed, plan, summary: TrainingSummary::default() })
+        let trainer = Trainer::new(session, adapter, options, &plan, steps.len())?;
+        Ok(Self { trainer, data, steps, plan, summary: TrainingSummary::default() })
     }
 
     /// The memory it takes.
@@ -209,7 +256,7 @@ impl<'s> Training<'s> {
 
     /// Optimizer steps in all.
     pub fn steps(&self) -> usize {
-        self.batches.len()
+        self.steps.len()
     }
 
     /// What it came to so far.
@@ -234,11 +281,13 @@ impl<'s> Training<'s> {
         with_gradients: impl FnOnce(&mut Trainer<'s>) -> Result<()>,
     ) -> Result<Option<StepReport>> {
         let next = self.summary.steps;
-        if next == self.batches.len() {
+        if next == self.steps.len() {
             return Ok(None);
         }
-        let rows = self.data.rows(self.batches.step(next), &self.replayed[next], self.plan.row_tokens);
-        let report = self.trainer.step_rows(&rows, with_gradients)?;
+        let step = self.steps.step(next, &self.data.samples, &self.data.replay);
+        let supervised = self.data.samples_of(step).map(Sample::supervised).sum();
+        let rows = self.data.rows(step, self.plan.row_tokens);
+        let report = self.trainer.step_over(supervised, rows, with_gradients)?;
         self.summary.add(&report);
         Ok(Some(report))
     }
@@ -256,12 +305,20 @@ impl<'s> Training<'s> {
     /// # Errors
     /// When it belongs to an adapter of another shape or lies beyond the last step, or the device fails.
     pub fn resume(&mut self, state: &TrainerState, summary: TrainingSummary) -> Result<()> {
-        if state.steps > self.batches.len() || state.steps != summary.steps {
+        if state.steps > self.steps.len() || state.steps != summary.steps {
             return Err(Error::new(ErrorKind::BadData, "the state lies beyond the training's last step"));
         }
         self.trainer.resume(state)?;
         self.summary = summary;
         Ok(())
+    }
+
+    /// The loss of `samples` under the adapter as trained so far.
+    ///
+    /// # Errors
+    /// As [`Trainer::evaluate`].
+    pub fn evaluate(&mut self, samples: &[Sample]) -> Result<Evaluation> {
+        self.trainer.evaluate(samples)
     }
 
     /// Measures `samples` under the adapter as trained so far, from where `measured` says on, until `leave` says to leave it
@@ -288,7 +345,7 @@ impl<'s> Training<'s> {
 
     /// Steps of one pass over the samples.
     pub fn steps_an_epoch(&self) -> usize {
-        self.batches.steps_an_epoch()
+        self.steps.an_epoch()
     }
 
     /// The trained adapter and what the training came to; what it held on the device is freed.

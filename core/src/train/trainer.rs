@@ -1,5 +1,6 @@
 //! Training steps: forward and backward of packed rows, then one optimizer step.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,7 +10,7 @@ use idiolect_kernels::program::{BufferId, RowCounts, Run, Scalars, StateId};
 use super::options::TrainOptions;
 use super::packing::{PackedRow, Sample, pack};
 use super::plan::TrainPlan;
-use crate::adapter::{Adapter, AdapterShape};
+use crate::adapter::{Adapter, Unfilled};
 use crate::error::{Error, ErrorKind, Result};
 use crate::eval::{Evaluation, Measured, Scorer, counts, token_inputs};
 use crate::model::LoraBinding;
@@ -52,7 +53,7 @@ pub struct TrainerState {
 /// A training under way.
 pub struct Trainer<'s> {
     session: &'s mut Session,
-    adapter: AdapterShape,
+    adapter: Unfilled,
     options: TrainOptions,
     row_tokens: usize,
     params: StateId,
@@ -133,7 +134,18 @@ impl<'s> Trainer<'s> {
         rows: &[PackedRow],
         with_gradients: impl FnOnce(&mut Self) -> Result<()>,
     ) -> Result<StepReport> {
-        let taken = self.take_step(rows, with_gradients);
+        let supervised = rows.iter().map(|row| row.targets.len()).sum();
+        self.step_over(supervised, rows, with_gradients)
+    }
+
+    /// The same on rows that are made as they are needed; `supervised` tokens of them carry loss.
+    pub(super) fn step_over<R: Borrow<PackedRow>>(
+        &mut self,
+        supervised: usize,
+        rows: impl IntoIterator<Item = R>,
+        with_gradients: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<StepReport> {
+        let taken = self.take_step(supervised, rows, with_gradients);
         if taken.as_ref().is_err_and(|error| error.kind() == ErrorKind::Cancelled) {
             self.clear_sums()?;
         }
@@ -149,13 +161,13 @@ impl<'s> Trainer<'s> {
         Ok(executor.write_state(total, &[0.0])?)
     }
 
-    fn take_step(
+    fn take_step<R: Borrow<PackedRow>>(
         &mut self,
-        rows: &[PackedRow],
+        supervised: usize,
+        rows: impl IntoIterator<Item = R>,
         with_gradients: impl FnOnce(&mut Self) -> Result<()>,
     ) -> Result<StepReport> {
         let started = Instant::now();
-        let supervised: usize = rows.iter().map(|row| row.targets.len()).sum();
         if supervised == 0 {
             return Err(Error::new(ErrorKind::BadData, "no token of this step carries loss"));
         }
@@ -167,7 +179,10 @@ impl<'s> Trainer<'s> {
             dropout_seed: 0,
         };
         let (program, inputs) = self.accumulate;
-        for (number, row) in rows.iter().enumerate() {
+        let mut tokens = 0;
+        for (number, row) in rows.into_iter().enumerate() {
+            let row = row.borrow();
+            tokens += row.ids.len();
             scalars.dropout_seed = self.dropout_seed(number);
             let mut values = token_inputs(inputs.tokens, row);
             values.extend([
@@ -191,7 +206,6 @@ impl<'s> Trainer<'s> {
             return Err(Error::new(ErrorKind::BadData, message).with_hint("lower the learning rate"));
         }
         self.steps_done += 1;
-        let tokens: usize = rows.iter().map(|row| row.ids.len()).sum();
         Ok(StepReport {
             step: self.steps_done,
             loss,

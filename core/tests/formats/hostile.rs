@@ -7,10 +7,10 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use idiolect::format::TensorName;
 use idiolect::format::peft::{AdapterFiles, AdapterRecord, Factors, LoraConfig};
-use idiolect::format::{ModelFiles, TensorName};
 use idiolect::model::Linear;
-use idiolect::{ErrorKind, Model};
+use idiolect::{Adapter, ErrorKind, Model};
 use safetensors::Dtype;
 use serde_json::json;
 
@@ -131,18 +131,15 @@ fn settings_of_a_model() {
 #[test]
 fn adapters() {
     let home = tempfile::tempdir().unwrap();
-    let model = ModelFiles::open(&samples::tiny(&home.path().join("model"))).unwrap();
-    let config = LoraConfig { rank: 2, ..LoraConfig::default() };
-    let factors = config.targets(model.config()).unwrap().into_iter().map(|(layer, linear)| {
-        let (inputs, outputs) = model.config().widths(linear);
+    let model = Model::open(&samples::tiny(&home.path().join("model"))).unwrap();
+    let (config, shape) = (LoraConfig { rank: 2, ..LoraConfig::default() }, &model.base().config);
+    let factors = config.targets(shape).unwrap().into_iter().map(|(layer, linear)| {
+        let (inputs, outputs) = shape.widths(linear);
         Factors { layer, linear, a: samples::noise(2 * inputs, 1), b: samples::noise(2 * outputs, 2) }
     });
     let folder = home.path().join("adapter");
     AdapterFiles::write(&folder, &config, &factors.collect::<Vec<_>>(), &AdapterRecord::default()).unwrap();
-    let tried = || {
-        let read = AdapterFiles::open(&folder).and_then(|files| files.factors(model.config()));
-        read.map(drop).map_err(|error| error.kind())
-    };
+    let tried = || Adapter::open(&folder, &model).map(drop).map_err(|error| error.kind());
     for name in ["adapter_config.json", "adapter_model.safetensors", "idiolect.json"] {
         let file = folder.join(name);
         let bytes = fs::read(&file).unwrap();
@@ -153,6 +150,17 @@ fn adapters() {
         };
         torment(&file, &bytes, 0..end, tried);
     }
+
+    // Settings that promise more than the tensors hold, without a record that would vouch for the base.
+    fs::remove_file(folder.join("idiolect.json")).unwrap();
+    let settings = fs::read_to_string(folder.join("adapter_config.json")).unwrap();
+    for rank in [1, 3, 65_536, 65_537, 1 << 40, u64::MAX] {
+        let lying = settings.replace("\"r\": 2", &format!("\"r\": {rank}"));
+        assert_ne!(lying, settings);
+        fs::write(folder.join("adapter_config.json"), lying).unwrap();
+        assert_eq!(tried(), Err(ErrorKind::BadFile), "rank {rank}");
+    }
+    assert_modest();
 }
 
 /// A safetensors file with a header of one's own.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::error::{Error, Result};
-use crate::executor::{Between, Executor, ProgramId};
+use crate::executor::{Between, Executor, Job, JobBytes, ProgramId};
 use crate::program::{BufferId, Kind, Plan, Program, RowCounts, Run, Scalars, StateId, Weights};
 
 pub(crate) use breaks::Breaks;
@@ -119,9 +119,9 @@ impl CpuExecutor {
         Self { weights, pool, programs: Vec::new(), state: Vec::new(), arena: Vec::new(), between: None }
     }
 
-    /// Bytes of scratch that `threads` threads' panels take at most, beside arena and state.
-    pub fn scratch_bytes(threads: usize) -> usize {
-        threads * PANEL_BYTES
+    /// Bytes that the threads' panels take at most, beside arena and state.
+    fn panel_bytes(&self) -> usize {
+        self.threads() * PANEL_BYTES
     }
 
     /// Threads that work on a program.
@@ -224,9 +224,19 @@ impl Executor for CpuExecutor {
         Ok(())
     }
 
+    fn job_bytes(&self, job: &Job<'_>) -> Result<JobBytes> {
+        let state = job.states.iter().fold(0, |sum: usize, len| sum.saturating_add(len.saturating_mul(4)));
+        let arena = job.programs.iter().map(|program| Plan::new(program).bytes()).max().unwrap_or(0);
+        Ok(JobBytes { state, arena, working: self.panel_bytes() })
+    }
+
+    fn weight_bytes(&self) -> usize {
+        self.weights.bytes()
+    }
+
     fn device_bytes(&self) -> usize {
         let state: usize = self.state.iter().map(Vec::len).sum();
-        (state + self.arena.len()) * 4 + self.weights.bytes() + Self::scratch_bytes(self.threads())
+        (state + self.arena.len()) * 4 + self.weights.bytes() + self.panel_bytes()
     }
 
     fn device(&self) -> String {

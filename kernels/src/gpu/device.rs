@@ -70,18 +70,19 @@ impl Device {
         self.fault.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    /// The size of a buffer that is asked for with `bytes` bytes.
+    pub fn rounded(bytes: u64) -> u64 {
+        bytes.max(SMALLEST).checked_next_multiple_of(SMALLEST).unwrap_or(u64::MAX)
+    }
+
     /// A buffer of at least `bytes` bytes, zeroed.
     pub fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
         let limit = self.wgpu.limits().max_buffer_size;
         if bytes > limit {
             return Err(Error::OutOfMemory(format!("{label}: {bytes} bytes, and a buffer holds {limit} at most")));
         }
-        let descriptor = wgpu::BufferDescriptor {
-            label: Some(label),
-            size: bytes.max(SMALLEST).next_multiple_of(SMALLEST),
-            usage,
-            mapped_at_creation: false,
-        };
+        let descriptor =
+            wgpu::BufferDescriptor { label: Some(label), size: Self::rounded(bytes), usage, mapped_at_creation: false };
         // A refusal for want of memory leaves the device whole: it goes to this scope, not to `fault`.
         let scope = self.wgpu.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let buffer = self.wgpu.create_buffer(&descriptor);

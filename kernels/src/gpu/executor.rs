@@ -9,10 +9,10 @@ use super::flow::{Fault, Flow, read_staging};
 use super::kernel::Pipelines;
 use super::memory::{ALIGN, Memory};
 use super::pace::Pace;
-use super::recorder::{Dispatch, Groups, Recorder};
+use super::recorder::{Compiler, Dispatch, Groups, Recorder};
 use super::weights::DeviceWeights;
 use crate::error::{Error, Result};
-use crate::executor::{Between, Executor, ProgramId};
+use crate::executor::{Between, Executor, Job, JobBytes, ProgramId};
 use crate::program::{BufferId, Kind, Plan, Program, RowCounts, Run, Scalars, StateId, Weights};
 
 /// How a [`GpuExecutor`] is made.
@@ -104,47 +104,47 @@ impl GpuExecutor {
         copied
     }
 
-    /// The dispatches of a run, or with `measuring` only the scratch that they need.
-    fn record(&mut self, index: usize, rows: RowCounts, scalars: Scalars, measuring: bool) -> Result<Recorded> {
-        let loaded = &mut self.programs[index];
-        let mut recorder = Recorder {
-            device: &self.device,
-            pipelines: &mut self.pipelines,
-            groups: &mut loaded.groups,
-            memory: &self.memory,
-            program: &loaded.program,
-            plan: &loaded.plan,
-            rows,
-            scalars,
-            dispatches: Vec::new(),
-            scratch: 0,
-            scratch_peak: 0,
-            measuring,
-        };
-        for operation in loaded.program.operations() {
-            operation.launch(&mut recorder)?;
-            recorder.finish_operation();
-        }
-        Ok(Recorded { dispatches: recorder.dispatches, scratch: recorder.scratch_peak })
+    /// The dispatches of a run.
+    fn record(&mut self, index: usize, rows: RowCounts, scalars: Scalars) -> Result<Vec<Dispatch>> {
+        let Loaded { program, plan, groups, .. } = &mut self.programs[index];
+        let compiler = Compiler { device: &self.device, pipelines: &mut self.pipelines, groups };
+        let recorder = recorded(&self.memory, program, plan, rows, scalars, Some(compiler))?;
+        Ok(recorder.dispatches)
     }
 
-    /// Checks a program's views of state tensors, and that every arena buffer fits a binding.
-    fn check_buffers(&self, program: &Program, plan: &Plan) -> Result<()> {
+    /// A program's place in the arena, and what else running it takes; nothing is allocated or compiled.
+    fn needs(&self, program: &Program) -> Result<(Plan, Needs)> {
+        let plan = Plan::in_segments(program, (self.memory.binding_limit / 4) as usize);
+        self.check_bindings(program, &plan)?;
+        let mut needs = Needs { arena: plan.len(), ..Needs::default() };
+        for rows in representative(program.capacity) {
+            let recorder = recorded(&self.memory, program, &plan, rows, Scalars::default(), None)?;
+            needs.scratch = needs.scratch.max(recorder.scratch_peak);
+            needs.launches = needs.launches.max(recorder.launches);
+        }
+        Ok((plan, needs))
+    }
+
+    /// Checks that every arena buffer fits a binding.
+    fn check_bindings(&self, program: &Program, plan: &Plan) -> Result<()> {
+        let limit = self.memory.binding_limit;
         for (id, buffer) in program.buffers() {
-            match (buffer.kind, plan.place(id)) {
-                (Kind::State(state), _) => {
-                    let len = program.capacity.of(buffer.rows) * buffer.width;
-                    match self.state_lens.get(state.0) {
-                        Some(&held) if len <= held => {}
-                        _ => return Err(Error::Shape(format!("{}: no state tensor of {len} values", buffer.name))),
-                    }
-                }
-                (_, Some(place)) if place.len as u64 * 4 > self.memory.binding_limit => {
-                    let limit = self.memory.binding_limit;
-                    let bytes = place.len * 4;
-                    return Err(Error::OutOfMemory(format!("{}: {bytes} bytes in bindings of {limit}", buffer.name)));
-                }
-                _ => {}
+            let bytes = plan.place(id).map_or(0, |place| (place.len as u64).saturating_mul(4));
+            if bytes > limit {
+                return Err(Error::OutOfMemory(format!("{}: {bytes} bytes in bindings of {limit}", buffer.name)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks a program's views of state tensors.
+    fn check_states(&self, program: &Program) -> Result<()> {
+        for (_, buffer) in program.buffers() {
+            let Kind::State(state) = buffer.kind else { continue };
+            let len = program.capacity.of(buffer.rows) * buffer.width;
+            match self.state_lens.get(state.0) {
+                Some(&held) if len <= held => {}
+                _ => return Err(Error::Shape(format!("{}: no state tensor of {len} values", buffer.name))),
             }
         }
         Ok(())
@@ -164,8 +164,8 @@ impl GpuExecutor {
     /// Values and guard word.
     fn copy_back(&mut self, source: &wgpu::Buffer, offset: u64, len: usize) -> Result<(Vec<f32>, u32)> {
         let bytes = len as u64 * 4;
-        if bytes + 4 > self.staging.size() {
-            self.staging = staging(&self.device, bytes + 4)?;
+        if staging_bytes(len) > self.staging.size() {
+            self.staging = staging(&self.device, staging_bytes(len))?;
         }
         let (guard, to) = (&self.memory.guard, &self.staging);
         self.flow.copy(&self.device, &self.pipelines, |encoder| {
@@ -179,14 +179,54 @@ impl GpuExecutor {
     }
 }
 
-struct Recorded {
-    dispatches: Vec<Dispatch>,
+/// What running a program takes.
+#[derive(Debug, Clone, Copy, Default)]
+struct Needs {
+    /// Values in the arena.
+    arena: usize,
+    /// Bytes of scratch.
     scratch: u64,
+    /// Launches of a run.
+    launches: usize,
+}
+
+/// All operations of a program, recorded.
+fn recorded<'a>(
+    memory: &'a Memory,
+    program: &'a Program,
+    plan: &'a Plan,
+    rows: RowCounts,
+    scalars: Scalars,
+    compiler: Option<Compiler<'a>>,
+) -> Result<Recorder<'a>> {
+    let dispatches = Vec::new();
+    let mut recorder = Recorder {
+        compiler,
+        memory,
+        program,
+        plan,
+        rows,
+        scalars,
+        dispatches,
+        launches: 0,
+        scratch: 0,
+        scratch_peak: 0,
+    };
+    for operation in program.operations() {
+        operation.launch(&mut recorder)?;
+        recorder.finish_operation();
+    }
+    Ok(recorder)
 }
 
 /// The row counts that choose between variants of kernels: everything that a run may need is compiled for these.
 fn representative(capacity: RowCounts) -> [RowCounts; 2] {
     [capacity, RowCounts { tokens: capacity.tokens.min(1), selected: capacity.selected.min(1) }]
+}
+
+/// Bytes of the buffer by which `len` values and the guard word are read back.
+fn staging_bytes(len: usize) -> u64 {
+    (len as u64).saturating_mul(4).saturating_add(4)
 }
 
 fn staging(device: &Device, bytes: u64) -> Result<wgpu::Buffer> {
@@ -223,11 +263,11 @@ impl Executor for GpuExecutor {
 
     fn load(&mut self, program: Arc<Program>) -> Result<ProgramId> {
         self.device.check()?;
-        let plan = Plan::in_segments(&program, (self.memory.binding_limit / 4) as usize);
-        self.check_buffers(&program, &plan)?;
-        let (index, rows, len) = (self.programs.len(), program.capacity, plan.len());
+        self.check_states(&program)?;
+        let (plan, needs) = self.needs(&program)?;
+        let (index, rows) = (self.programs.len(), program.capacity);
         self.programs.push(Loaded { program, plan, groups: Groups::new(), rows });
-        let loaded = self.prepare(index, rows, len);
+        let loaded = self.prepare(index, rows, needs);
         if loaded.is_err() {
             self.programs.truncate(index);
         }
@@ -246,9 +286,9 @@ impl Executor for GpuExecutor {
                 self.device.queue.write_buffer(target, range.offset, bytemuck::cast_slice(values));
             }
         }
-        let recorded = self.record(id.0, run.rows, run.scalars, false)?;
+        let dispatches = self.record(id.0, run.rows, run.scalars)?;
         let between = self.between.as_ref().filter(|_| !self.programs[id.0].program.indivisible);
-        self.flow.run(&self.device, &self.pipelines, &recorded.dispatches, between)
+        self.flow.run(&self.device, &self.pipelines, &dispatches, between)
     }
 
     fn read(&mut self, id: ProgramId, buffer: BufferId) -> Result<Vec<f32>> {
@@ -287,8 +327,32 @@ impl Executor for GpuExecutor {
         self.device.check()
     }
 
+    fn job_bytes(&self, job: &Job<'_>) -> Result<JobBytes> {
+        let mut most = Needs::default();
+        let mut read = job.states.iter().copied().max().unwrap_or(0).min(READ_LEN);
+        for program in job.programs {
+            let (_, needs) = self.needs(program)?;
+            most.arena = most.arena.max(needs.arena);
+            most.scratch = most.scratch.max(needs.scratch);
+            most.launches = most.launches.max(needs.launches);
+            let outputs = program.buffers().filter(|(_, buffer)| buffer.kind == Kind::Output);
+            read = outputs.map(|(_, b)| program.capacity.of(b.rows) * b.width).fold(read, usize::max);
+        }
+        let state = job.states.iter().map(|&len| Device::rounded((len as u64).saturating_mul(4)));
+        let staging = self.staging.size().max(Device::rounded(staging_bytes(read)));
+        Ok(JobBytes {
+            state: state.fold(0, u64::saturating_add) as usize,
+            arena: most.arena.saturating_mul(4),
+            working: (self.memory.working_bytes(most.scratch) + self.flow.bytes(most.launches) + staging) as usize,
+        })
+    }
+
+    fn weight_bytes(&self) -> usize {
+        self.memory.weights.bytes() as usize
+    }
+
     fn device_bytes(&self) -> usize {
-        (self.memory.bytes() + self.flow.bytes() + self.staging.size()) as usize
+        (self.memory.bytes() + self.flow.bytes(0) + self.staging.size()) as usize
     }
 
     fn device(&self) -> String {
@@ -298,17 +362,14 @@ impl Executor for GpuExecutor {
 
 impl GpuExecutor {
     /// Makes room for program `index` and compiles everything that it may launch.
-    fn prepare(&mut self, index: usize, capacity: RowCounts, arena: usize) -> Result<()> {
-        let mut scratch = 0;
-        for rows in representative(capacity) {
-            scratch = self.record(index, rows, Scalars::default(), true)?.scratch.max(scratch);
-        }
-        if self.memory.grow(&self.device, arena, scratch)? {
+    fn prepare(&mut self, index: usize, capacity: RowCounts, needs: Needs) -> Result<()> {
+        self.flow.reserve(&self.device, &self.pipelines, needs.launches)?;
+        if self.memory.grow(&self.device, needs.arena, needs.scratch)? {
             // Bind groups name buffers that are gone; they are made again as they are needed.
             self.programs.iter_mut().for_each(|p| p.groups.clear());
         }
         for rows in representative(capacity) {
-            self.record(index, rows, Scalars::default(), false)?;
+            self.record(index, rows, Scalars::default())?;
         }
         self.device.check()
     }

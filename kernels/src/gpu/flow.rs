@@ -14,6 +14,9 @@ use crate::executor::Between;
 
 pub(super) static GUARD: Kernel = Kernel { name: "guard", sources: &[include_str!("guard.wgsl")], constants: &[] };
 
+/// Dispatches that there is room for from the beginning.
+const FIRST_SLOTS: u64 = 256;
+
 /// Submissions under way at most: one runs while the next one waits.
 const DEPTH: usize = 2;
 
@@ -64,7 +67,7 @@ impl Flow {
             layout: &pipelines.get(guard_pipeline).storage,
             entries: &[wgpu::BindGroupEntry { binding: 0, resource: memory.guard.as_entire_binding() }],
         });
-        let (uniforms, uniform_group) = uniforms(device, pipelines, 256)?;
+        let (uniforms, uniform_group) = uniforms(device, pipelines, FIRST_SLOTS)?;
         Ok(Self {
             pace,
             submission: 0,
@@ -79,9 +82,17 @@ impl Flow {
         })
     }
 
-    /// Bytes of the parameter buffer.
-    pub fn bytes(&self) -> u64 {
-        self.uniforms.size()
+    /// Bytes of the parameter buffer, once it has room for runs of `launches` launches.
+    pub fn bytes(&self, launches: usize) -> u64 {
+        self.uniforms.size().max(slots_for(launches) * SLOT as u64)
+    }
+
+    /// Makes room for the parameters of runs of `launches` launches.
+    pub fn reserve(&mut self, device: &Device, pipelines: &Pipelines, launches: usize) -> Result<()> {
+        if slots_for(launches) * SLOT as u64 > self.uniforms.size() {
+            (self.uniforms, self.uniform_group) = uniforms(device, pipelines, slots_for(launches))?;
+        }
+        Ok(())
     }
 
     /// The number that the guard must hold when everything so far has run.
@@ -106,9 +117,38 @@ impl Flow {
         between: Option<&Between>,
     ) -> Result<()> {
         let submissions = self.pace.cut(dispatches);
+        let mut rest = &submissions[..];
+        while !rest.is_empty() {
+            let (part, others) = rest.split_at(self.submissions_with_room(rest));
+            self.run_part(device, pipelines, dispatches, part, between)?;
+            rest = others;
+        }
+        Ok(())
+    }
+
+    /// How many of the first submissions the parameter buffer has room for at a time; at least one.
+    fn submissions_with_room(&self, submissions: &[Vec<Piece>]) -> usize {
+        let mut room = self.uniforms.size() / SLOT as u64;
+        let fits = |pieces: &&Vec<Piece>| {
+            let left = room.checked_sub(pieces.len() as u64 + 1);
+            room = left.unwrap_or(0);
+            left.is_some()
+        };
+        submissions.iter().take_while(fits).count().max(1)
+    }
+
+    /// Submissions whose parameters are written at a time.
+    fn run_part(
+        &mut self,
+        device: &Device,
+        pipelines: &Pipelines,
+        dispatches: &[Dispatch],
+        submissions: &[Vec<Piece>],
+        between: Option<&Between>,
+    ) -> Result<()> {
         let slots: usize = submissions.iter().map(|pieces| pieces.len() + 1).sum();
         let before = self.submission;
-        self.write_parameters(device, pipelines, dispatches, &submissions, slots)?;
+        self.write_parameters(device, pipelines, dispatches, submissions, slots)?;
         let mut slot = 0;
         for (number, pieces) in (0..).zip(submissions) {
             // Before `between` is asked, not after: what ends the run then ends it with one submission less under way.
@@ -125,7 +165,7 @@ impl Flow {
             self.encode_guard(&mut pass, pipelines, slot);
             slot += 1;
             let mut bound = self.guard_pipeline;
-            for piece in &pieces {
+            for piece in pieces {
                 let dispatch = &dispatches[piece.dispatch];
                 if bound != dispatch.pipeline {
                     pass.set_pipeline(&pipelines.get(dispatch.pipeline).compute);
@@ -137,7 +177,7 @@ impl Flow {
                 slot += 1;
             }
             drop(pass);
-            self.submit(device, encoder, Work::of(dispatches, &pieces));
+            self.submit(device, encoder, Work::of(dispatches, pieces));
             device.check()?;
         }
         Ok(())
@@ -176,7 +216,8 @@ impl Flow {
         pass.dispatch_workgroups(1, 1, 1);
     }
 
-    /// All parameters of a run in one write, before its first submission: nothing is rewritten while it is in use.
+    /// The parameters of several submissions in one write, before the first of them: the queue orders it behind those that
+    /// still read what was there.
     fn write_parameters(
         &mut self,
         device: &Device,
@@ -186,7 +227,8 @@ impl Flow {
         slots: usize,
     ) -> Result<()> {
         if (slots * SLOT) as u64 > self.uniforms.size() {
-            (self.uniforms, self.uniform_group) = uniforms(device, pipelines, slots.next_power_of_two())?;
+            // One submission in more pieces than its run has launches: a grid beyond what a dispatch may have.
+            (self.uniforms, self.uniform_group) = uniforms(device, pipelines, slots as u64)?;
         }
         let mut words = vec![0u32; slots * SLOT / 4];
         let mut slot = words.chunks_exact_mut(SLOT / 4);
@@ -249,9 +291,14 @@ impl Flow {
     }
 }
 
-fn uniforms(device: &Device, pipelines: &Pipelines, slots: usize) -> Result<(wgpu::Buffer, wgpu::BindGroup)> {
+/// Room for `launches` launches, each a submission of its own behind its link of the guard chain.
+fn slots_for(launches: usize) -> u64 {
+    2 * launches as u64
+}
+
+fn uniforms(device: &Device, pipelines: &Pipelines, slots: u64) -> Result<(wgpu::Buffer, wgpu::BindGroup)> {
     let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-    let buffer = device.buffer("parameters", (slots * SLOT) as u64, usage)?;
+    let buffer = device.buffer("parameters", slots * SLOT as u64, usage)?;
     let group = device.wgpu.create_bind_group(&wgpu::BindGroupDescriptor {
         label: Some("parameters"),
         layout: &pipelines.uniform,

@@ -89,7 +89,7 @@ impl Memory {
     /// Makes the arena hold `len` values, and scratch `scratch` bytes. Returns whether buffers were replaced.
     pub fn grow(&mut self, device: &Device, len: usize, scratch: u64) -> Result<bool> {
         let mut replaced = false;
-        let bytes = len as u64 * 4;
+        let bytes = (len as u64).saturating_mul(4);
         let arena: u64 = self.segments.iter().map(wgpu::Buffer::size).sum();
         if bytes > arena {
             // The old contents are dead: outputs can be read only until the next load.
@@ -137,9 +137,14 @@ impl Memory {
         }
     }
 
+    /// Bytes of scratch and the small buffers, once scratch holds at least `scratch` bytes.
+    pub fn working_bytes(&self, scratch: u64) -> u64 {
+        self.scratch.size().max(Device::rounded(scratch)) + self.guard.size() + self.nothing.size()
+    }
+
     /// Bytes of all buffers.
     pub fn bytes(&self) -> u64 {
-        let all = self.state.iter().chain(&self.segments).chain([&self.scratch, &self.guard, &self.nothing]);
-        all.map(wgpu::Buffer::size).sum::<u64>() + self.weights.bytes()
+        let all = self.state.iter().chain(&self.segments);
+        all.map(wgpu::Buffer::size).sum::<u64>() + self.working_bytes(0) + self.weights.bytes()
     }
 }

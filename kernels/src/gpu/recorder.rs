@@ -42,22 +42,27 @@ pub(crate) struct Dispatch {
     pub work: f64,
 }
 
+/// What launches become dispatches with.
+pub(super) struct Compiler<'a> {
+    pub device: &'a Device,
+    pub pipelines: &'a mut Pipelines,
+    pub groups: &'a mut Groups,
+}
+
 /// Records the dispatches of a run.
 pub struct Recorder<'a> {
-    pub(super) device: &'a Device,
-    pub(super) pipelines: &'a mut Pipelines,
-    pub(super) groups: &'a mut Groups,
+    /// Without one nothing is compiled: launches and scratch are only measured.
+    pub(super) compiler: Option<Compiler<'a>>,
     pub(super) memory: &'a Memory,
     pub(super) program: &'a Program,
     pub(super) plan: &'a Plan,
     pub(super) rows: RowCounts,
     pub(super) scalars: Scalars,
     pub(super) dispatches: Vec<Dispatch>,
+    pub(super) launches: usize,
     /// Bytes of scratch that the operation has taken so far, and the most that any has.
     pub(super) scratch: u64,
     pub(super) scratch_peak: u64,
-    /// Only measures scratch: nothing is compiled.
-    pub(super) measuring: bool,
 }
 
 impl<'a> Recorder<'a> {
@@ -130,7 +135,7 @@ impl Recorder<'_> {
         let offset = self.scratch;
         self.scratch += (bytes as u64).max(16).next_multiple_of(ALIGN);
         self.scratch_peak = self.scratch_peak.max(self.scratch);
-        if !self.measuring && self.scratch > self.memory.scratch.size() {
+        if self.compiler.is_some() && self.scratch > self.memory.scratch.size() {
             return Err(Error::OutOfMemory("more scratch than the program was loaded with".to_owned()));
         }
         Ok(Binding { place: Place::Scratch, offset, size: (bytes as u64).max(16).next_multiple_of(16) })
@@ -143,7 +148,7 @@ impl Recorder<'_> {
 
     /// Appends a launch. A launch over nothing is left out.
     pub(crate) fn launch(&mut self, launch: Launch<'_>) -> Result<()> {
-        if self.measuring || launch.grid.contains(&0) {
+        if launch.grid.contains(&0) {
             return Ok(());
         }
         let [x, y] = launch.grid.map(u32::try_from);
@@ -151,17 +156,9 @@ impl Recorder<'_> {
             return Err(Error::Shape(format!("{}: a grid of {:?}", launch.kernel.name, launch.grid)));
         };
         debug_assert!((HEADER + launch.params.len()) * 4 <= SLOT, "{}: too many parameters", launch.kernel.name);
-        let pipeline = self.pipelines.compile(self.device, launch.kernel, launch.constants, launch.bindings)?;
-        let key = (pipeline, launch.bindings.to_vec());
-        let group = match self.groups.get(&key) {
-            Some(group) => group.clone(),
-            None => {
-                let group = self.bind(pipeline, launch.bindings);
-                self.device.check()?;
-                self.groups.insert(key, group.clone());
-                group
-            }
-        };
+        self.launches += 1;
+        let Some(compiler) = &mut self.compiler else { return Ok(()) };
+        let (pipeline, group) = compiler.compile(&launch, self.memory)?;
         let params = launch.params.to_vec();
         self.dispatches.push(Dispatch { pipeline, group, params, grid: [x, y], work: launch.work });
         Ok(())
@@ -192,14 +189,28 @@ impl Recorder<'_> {
     pub(super) fn finish_operation(&mut self) {
         self.scratch = 0;
     }
+}
 
-    fn bind(&self, pipeline: PipelineId, bindings: &[Binding]) -> wgpu::BindGroup {
+impl Compiler<'_> {
+    fn compile(&mut self, launch: &Launch<'_>, memory: &Memory) -> Result<(PipelineId, wgpu::BindGroup)> {
+        let pipeline = self.pipelines.compile(self.device, launch.kernel, launch.constants, launch.bindings)?;
+        let key = (pipeline, launch.bindings.to_vec());
+        if let Some(group) = self.groups.get(&key) {
+            return Ok((pipeline, group.clone()));
+        }
+        let group = self.bind(pipeline, launch.bindings, memory);
+        self.device.check()?;
+        self.groups.insert(key, group.clone());
+        Ok((pipeline, group))
+    }
+
+    fn bind(&self, pipeline: PipelineId, bindings: &[Binding], memory: &Memory) -> wgpu::BindGroup {
         let entries: Vec<_> = (0..)
             .zip(bindings)
             .map(|(binding, range)| wgpu::BindGroupEntry {
                 binding,
                 resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                    buffer: self.memory.buffer(range.place),
+                    buffer: memory.buffer(range.place),
                     offset: range.offset,
                     size: wgpu::BufferSize::new(range.size),
                 }),

@@ -38,12 +38,12 @@ impl Plan {
         let mut order: Vec<usize> = (0..lifetimes.len()).filter(|&i| lifetimes[i].is_some()).collect();
         let len_of = |i: usize| {
             let buffer = &program.buffers[i];
-            program.capacity.of(buffer.rows) * buffer.width
+            program.capacity.of(buffer.rows).saturating_mul(buffer.width)
         };
         order.sort_by_key(|&i| (std::cmp::Reverse(len_of(i)), i));
         let mut places: Vec<Option<Placement>> = vec![None; lifetimes.len()];
         let mut placed: Vec<Placement> = Vec::new();
-        let mut total = 0;
+        let mut total: usize = 0;
         for i in order {
             let Some(live) = lifetimes[i] else { continue };
             let len = len_of(i);
@@ -54,19 +54,20 @@ impl Plan {
                 let room = segment - offset % segment;
                 if len <= room { offset } else { offset.saturating_add(room) }
             };
-            let mut offset = 0;
+            // Sizes that no memory has come to the largest number, which no device grants.
+            let mut offset: usize = 0;
             for p in neighbours {
-                if offset + len <= p.offset {
+                if offset.saturating_add(len) <= p.offset {
                     break;
                 }
-                offset = whole(offset.max((p.offset + p.len).next_multiple_of(ALIGN)));
+                offset = whole(offset.max(aligned(p.offset.saturating_add(p.len))));
             }
             let place = Placement { offset, len, live };
-            total = total.max(offset + len);
+            total = total.max(offset.saturating_add(len));
             placed.push(place);
             places[i] = Some(place);
         }
-        Self { places, len: total.next_multiple_of(ALIGN) }
+        Self { places, len: aligned(total) }
     }
 
     /// Where `buffer` lies, or `None` for state and for buffers that nothing uses.
@@ -86,8 +87,12 @@ impl Plan {
 
     /// Bytes of the arena.
     pub fn bytes(&self) -> usize {
-        self.len * 4
+        self.len.saturating_mul(4)
     }
+}
+
+fn aligned(values: usize) -> usize {
+    values.checked_next_multiple_of(ALIGN).unwrap_or(usize::MAX)
 }
 
 /// First and last operation that needs each arena buffer. Inputs are alive from the start, outputs to the end.

@@ -20,10 +20,10 @@ use crate::progress::Progress;
 /// Prompt tokens of the two prefill measurements.
 const PREFILL: [usize; 2] = [128, 512];
 
-/// New tokens of the decoding measurement.
-const DECODE: usize = 64;
+/// Prompt tokens and new ones of the decoding measurement, where the model's context holds them.
+const DECODE: [usize; 2] = [16, 64];
 
-/// Tokens of a training step.
+/// Tokens of a training step, where the model's context holds them.
 const TRAIN: usize = 256;
 
 /// Training steps; the first one, which warms caches, is not counted.
@@ -47,12 +47,16 @@ struct Report {
     prefill_512_tokens_per_second: Option<f64>,
     decode_tokens_per_second: f64,
     train_tokens_per_second: f64,
+    train_tokens_a_step: usize,
+    /// What the plan of the training said that it takes: of the process on the CPU, of the device on a GPU.
+    planned_bytes: usize,
     peak_device_bytes: usize,
     peak_process_bytes: Option<usize>,
 }
 
 impl Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let training = format!("training, rank 8, {} tokens a step", self.train_tokens_a_step);
         let speed = |tokens: Option<f64>| {
             tokens.map_or("(the model's context is shorter)".into(), |t| format!("{t:.1} tokens a second"))
         };
@@ -61,7 +65,8 @@ impl Display for Report {
             ("prefill, 128 tokens", speed(self.prefill_128_tokens_per_second)),
             ("prefill, 512 tokens", speed(self.prefill_512_tokens_per_second)),
             ("decode", speed(Some(self.decode_tokens_per_second))),
-            ("training, rank 8, 256 tokens a step", speed(Some(self.train_tokens_per_second))),
+            (training.as_str(), speed(Some(self.train_tokens_per_second))),
+            ("planned for the training", megabytes(self.planned_bytes)),
             ("peak on the device", megabytes(self.peak_device_bytes)),
             ("peak of the process", self.peak_process_bytes.map_or("not told by this system".into(), megabytes)),
         ])
@@ -73,7 +78,8 @@ impl Bench {
     pub fn run(&self, output: &Output) -> Result<()> {
         let model = Arc::new(Model::open(&self.model)?);
         let mut session = self.device.open(output, model)?;
-        let mut bench = Measuring { peak_device_bytes: session.device_bytes(), session: &mut session };
+        let mut bench =
+            Measuring { peak_device_bytes: session.device_bytes(), planned_bytes: 0, session: &mut session };
         let mut progress = Progress::new(output, "measuring");
         let mut at = 0;
         let mut next = |what: &'static str| {
@@ -87,8 +93,8 @@ impl Bench {
         next("decode");
         let decode = bench.decode()?;
         next("training");
-        let train = bench.train()?;
-        let peak_device_bytes = bench.peak_device_bytes;
+        let (train, train_tokens_a_step) = bench.train()?;
+        let Measuring { peak_device_bytes, planned_bytes, .. } = bench;
         drop(progress);
         output.result(&Report {
             device: session.device().kind.name(),
@@ -97,6 +103,8 @@ impl Bench {
             prefill_512_tokens_per_second: prefill_512,
             decode_tokens_per_second: decode,
             train_tokens_per_second: train,
+            train_tokens_a_step,
+            planned_bytes,
             peak_device_bytes,
             peak_process_bytes: peak_process_bytes(),
         })
@@ -107,6 +115,7 @@ impl Bench {
 struct Measuring<'s> {
     session: &'s mut Session,
     peak_device_bytes: usize,
+    planned_bytes: usize,
 }
 
 impl Measuring<'_> {
@@ -129,7 +138,9 @@ impl Measuring<'_> {
 
     /// Decoded tokens a second behind a short prompt.
     fn decode(&mut self) -> Result<f64> {
-        Ok(self.generate(16, 1 + DECODE)?.tokens_per_second())
+        let context = self.session.model().base().context;
+        let prompt = DECODE[0].min(context / 2).max(1);
+        Ok(self.generate(prompt, 1 + DECODE[1].min(context - prompt))?.tokens_per_second())
     }
 
     fn generate(&mut self, prompt: usize, new: usize) -> Result<Generation> {
@@ -146,13 +157,15 @@ impl Measuring<'_> {
         Ok(generation)
     }
 
-    /// Trained tokens a second: rank 8 on all seven linear layers, one row of 256 tokens a step.
-    fn train(&mut self) -> Result<f64> {
+    /// Trained tokens a second and tokens a step: rank 8 on all seven linear layers, one row a step.
+    fn train(&mut self) -> Result<(f64, usize)> {
         let model = Arc::clone(self.session.model());
-        let data = TrainingData::from_ids(&[self.ids(TRAIN + 1)], &model)?;
+        let row = TRAIN.min(model.base().context);
+        let data = TrainingData::from_ids(&[self.ids(row + 1)], &model)?;
         let options = TrainOptions { steps: Some(TRAIN_STEPS), ..TrainOptions::default() };
-        let adapter = LoraOptions::default().fresh(&model, options.seed)?;
+        let adapter = LoraOptions::default().shape(&model)?;
         let mut training = Training::new(self.session, adapter, data, &options)?;
+        self.planned_bytes = training.plan().total_bytes();
         let (mut tokens, mut seconds) = (0, 0.0);
         while let Some(step) = training.step()? {
             if step.step > 1 {
@@ -162,7 +175,7 @@ impl Measuring<'_> {
         }
         drop(training);
         self.note_peak();
-        Ok(tokens as f64 / seconds)
+        Ok((tokens as f64 / seconds, row))
     }
 
     fn note_peak(&mut self) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
-use idiolect::adapter::LoraOptions;
+use idiolect::adapter::{AdapterShape, LoraOptions};
 use idiolect::eval::{Evaluation, evaluate_with_progress};
 use idiolect::generate::{GenerateOptions, Generator, SamplingOptions};
 use idiolect::train::{TextRow, TrainOptions, Training, TrainingData, TrainingSummary, read_texts};
@@ -72,7 +72,7 @@ impl Demo {
         let mut session = Session::new(Arc::clone(&model), self.device.device)?;
         page.line("device", &in_words(session.device()))?;
         let history = History::read(&page, &self.out.join("history.jsonl"), &model)?;
-        let adapter = LoraOptions::default().fresh(&model, TrainOptions::default().seed)?;
+        let adapter = LoraOptions::default().shape(&model)?;
         let adapted = adapter.layout().len();
         let parameters = model.base().parameters() + adapted;
         page.line("adapter", "LoRA of rank 8 on all seven linear layers, the model itself frozen")?;
@@ -171,13 +171,13 @@ fn measure(
     data: &TrainingData,
 ) -> Result<Evaluation> {
     let mut progress = Progress::new(page.output, "measuring");
-    evaluate_with_progress(session, adapter, data.samples(), &mut |done, rows| progress.reach(done, rows, ""))
+    evaluate_with_progress(session, adapter, data.samples(), &mut |done, rows| progress.reach(done, rows, ""))?.finite()
 }
 
 fn learn(
     page: &Page<'_>,
     session: &mut Session,
-    adapter: Adapter,
+    adapter: AdapterShape,
     data: TrainingData,
 ) -> Result<(Adapter, TrainingSummary)> {
     let mut training = Training::new(session, adapter, data, &TrainOptions::default())?;

@@ -25,7 +25,7 @@ pub struct Eval {
     #[command(flatten)]
     data: DataArgs,
 
-    /// Longest sample of --text in tokens; what is longer is cut [default: all that the model holds]
+    /// Longest sample of --text in tokens; what is longer is cut [default: 2049, or all that the model holds]
     #[arg(long, value_name = "TOKENS")]
     seq_len: Option<usize>,
 
@@ -57,7 +57,8 @@ impl Display for Report {
 
 impl Eval {
     pub fn run(&self, output: &Output) -> Result<()> {
-        let model = Arc::new(Model::open(&self.model)?);
+        let model = Model::open(&self.model)?.with_context(self.seq_len.unwrap_or_default())?;
+        let model = Arc::new(model);
         let longest = model.base().context + 1;
         let data = self.data.read(&model, self.seq_len.unwrap_or(longest))?;
         let adapter = self.adapter.as_deref().map(|path| Adapter::open(path, &model)).transpose()?;
@@ -65,7 +66,8 @@ impl Eval {
         let mut progress = Progress::new(output, "measuring");
         let evaluation = evaluate_with_progress(&mut session, adapter.as_ref(), data.samples(), &mut |done, rows| {
             progress.reach(done, rows, "");
-        })?;
+        })?
+        .finite()?;
         drop(progress);
         output.result(&Report {
             tokens: evaluation.tokens,

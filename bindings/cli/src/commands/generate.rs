@@ -100,19 +100,22 @@ impl Generate {
     pub fn run(&self, output: &Output) -> Result<()> {
         let sampling = self.sampling.options();
         sampling.validate()?;
-        let model = Arc::new(Model::open(&self.model)?);
+        let model = Model::open(&self.model)?;
         let adapter = self.adapter.as_deref().map(|path| Adapter::open(path, &model)).transpose()?;
         let prompt = if self.chat {
             chat_prompt(&model, &self.prompt)?
         } else {
             plain_prompt(&model, adapter.as_ref(), &self.prompt)?
         };
-        let room = model.base().context.saturating_sub(prompt.len());
+        let room = model.base().config.max_position_embeddings.saturating_sub(prompt.len());
         let defaults = GenerateOptions::default();
         let max_tokens = self.max_tokens.unwrap_or(defaults.max_tokens.min(room).max(1));
+        let tokens = prompt.len().saturating_add(max_tokens);
+        // One that has no room for all of it is opened as it is, and refuses them.
+        let model = if max_tokens <= room { model.with_context(tokens)? } else { model };
         let options = GenerateOptions { max_tokens, sampling, stop: self.stop.clone(), ..defaults };
-        let mut session = self.device.open(output, model)?;
-        let mut generator = Generator::new(&mut session, adapter.as_ref(), prompt.len() + max_tokens)?;
+        let mut session = self.device.open(output, Arc::new(model))?;
+        let mut generator = Generator::new(&mut session, adapter.as_ref(), tokens)?;
         let mut failure = Ok(());
         let generation = generator.generate(&prompt, &options, &mut |text| {
             failure = output.text(text);

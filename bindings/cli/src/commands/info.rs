@@ -120,7 +120,7 @@ impl Info {
         let tokenizer: &Tokenizer = model.tokenizer();
         let spelled =
             |id: Option<u32>| id.and_then(|id| tokenizer.token_text(id)).map(|token| token.escape_debug().to_string());
-        let adapter = LoraOptions::default().fresh(&model, 0)?;
+        let adapter = LoraOptions::default().shape(&model)?;
         output.result(&Report {
             path: self.model.clone(),
             format: match model.files().source() {

@@ -54,7 +54,7 @@ impl Display for Report {
             ("weights", megabytes(self.weight_bytes)),
             ("adapter, gradients, moments", megabytes(self.state_bytes)),
             ("activations and logits", megabytes(self.arena_bytes)),
-            ("panels of the threads", megabytes(self.scratch_bytes)),
+            ("working memory", megabytes(self.scratch_bytes)),
             ("process and tokenizer", megabytes(self.process_bytes)),
             (
                 "total",
@@ -74,8 +74,8 @@ impl Display for Report {
 
 impl Plan {
     pub fn run(&self, output: &Output) -> Result<()> {
-        let model = Arc::new(Model::open(&self.model)?);
-        let adapter = self.lora.options().fresh(&model, 0)?;
+        let model = Arc::new(Model::open(&self.model)?.with_context(self.seq_len)?);
+        let adapter = self.lora.options().shape(&model)?;
         let session = self.device.open(output, model)?;
         let plan = session.plan_training(&adapter, self.seq_len, self.budget.bytes())?;
         output.result(&Report {

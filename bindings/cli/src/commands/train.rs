@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use idiolect::personalize::LearnSettings;
-use idiolect::train::{Decay, Schedule, StepReport, TrainOptions, Training, TrainingSummary};
+use idiolect::train::{Decay, Schedule, Start, StepReport, TrainOptions, Training, TrainingSummary};
 use idiolect::{Adapter, Error, ErrorKind, Model, Result};
 use serde::Serialize;
 
@@ -160,12 +160,14 @@ impl Train {
         let path = self.model.as_ref().ok_or_else(|| missing("a model"))?;
         let out = self.out.as_ref().ok_or_else(|| missing("--out"))?;
         Adapter::check_destination(out)?;
-        let model = Arc::new(Model::open(path)?);
+        self.dump_grads.as_deref().map(Adapter::check_values_destination).transpose()?;
+        let model = Arc::new(Model::open(path)?.with_context(options.seq_len)?);
         let data = self.data.read(&model, options.seq_len)?;
-        let adapter = self.adapter(&model)?;
+        let start = self.start(&model)?;
         let mut session = self.device.open(output, Arc::clone(&model))?;
-        output.note(&trainable(adapter.layout().len(), model.base().parameters() + adapter.layout().len()));
-        let mut training = Training::new(&mut session, adapter, data, &options)?;
+        let adapted = start.shape().layout().len();
+        output.note(&trainable(adapted, model.base().parameters() + adapted));
+        let mut training = Training::new(&mut session, start, data, &options)?;
         output.note(&format!("planned memory: {}", megabytes(training.plan().total_bytes())));
         self.train(output, &mut training)?;
         let (adapter, summary) = training.finish()?;
@@ -206,15 +208,15 @@ impl Train {
         Ok(options)
     }
 
-    /// The adapter that training starts from.
-    fn adapter(&self, model: &Model) -> Result<Adapter> {
+    /// What training starts from.
+    fn start(&self, model: &Model) -> Result<Start> {
         let asked = self.lora.options();
         let Some(init) = &self.init else {
-            return asked.fresh(model, self.seed);
+            return Ok(asked.shape(model)?.into());
         };
         let adapter = Adapter::open(init, model)?;
         asked.check_agree(&adapter, model)?;
-        Ok(adapter)
+        Ok(adapter.into())
     }
 
     fn train(&self, output: &Output, training: &mut Training<'_>) -> Result<()> {

@@ -25,6 +25,7 @@ use self::forms::Choice;
 use super::Adapter;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::TensorName;
+use crate::format::destination::check_folder;
 use crate::format::import::{Added, LowRank, NewFolder};
 use crate::format::staged::refuse_occupied;
 use crate::model::Model;
@@ -117,6 +118,7 @@ pub fn merge(
 ) -> Result<MergeReport> {
     options.check()?;
     refuse_occupied(destination)?;
+    check_folder(destination)?;
     let model = Arc::clone(session.model());
     adapter.check_fits(&model)?;
     let (files, added) = (model.files(), adapter.added());
@@ -188,10 +190,10 @@ impl MergeOptions {
 impl Adapter {
     /// What it adds to which matrices, at its strength; nothing where that is zero throughout.
     fn added(&self) -> Added<'_> {
-        let scale = self.layout.scale * self.strength;
-        let slots = self.layout.slots().zip(0..).map(|((layer, linear, slot), seed)| {
-            let (a, b) = (&self.params[slot.a..slot.b], &self.params[slot.b..][..slot.outputs * self.layout.rank]);
-            (TensorName::Linear(layer, linear), LowRank { a, b, rank: self.layout.rank, scale, seed })
+        let scale = self.layout().scale * self.strength;
+        let slots = self.layout().slots().zip(0..).map(|((layer, linear, slot), seed)| {
+            let (a, b) = (&self.params[slot.a..slot.b], &self.params[slot.b..][..slot.outputs * self.layout().rank]);
+            (TensorName::Linear(layer, linear), LowRank { a, b, rank: self.layout().rank, scale, seed })
         });
         let changes = |factors: &[f32]| factors.iter().any(|&value| value != 0.0);
         slots.filter(|(_, added)| added.scale != 0.0 && changes(added.a) && changes(added.b)).collect()

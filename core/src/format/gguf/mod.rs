@@ -41,7 +41,7 @@ impl GgufFile {
         let mut cursor = Cursor::new(bytes);
         let header = |fault: Fault| fault.error(path, "header");
         if cursor.take(4).map_err(header)? != b"GGUF" {
-            return Err(Error::bad_file(path, "magic", "not GGUF"));
+            return Err(Error::bad_file(path, "magic", "not GGUF").with_hint("give a GGUF file or a model folder"));
         }
         match cursor.u32().map_err(header)? {
             2 | 3 => {}

@@ -14,6 +14,7 @@ pub(crate) use self::folder::NewFolder;
 pub(crate) use self::forms::{Form, Forms, narrow};
 pub(crate) use self::low_rank::{Added, LowRank};
 pub(crate) use self::weights::{NOT_FINITE, PANEL, convert};
+use super::destination::check_folder;
 use super::model_files::ModelFiles;
 use super::staged::refuse_occupied;
 use crate::error::{Error, ErrorKind, Result};
@@ -57,6 +58,7 @@ pub fn import(
 ) -> Result<ImportReport> {
     options.validate()?;
     refuse_occupied(destination)?;
+    check_folder(destination)?;
     let files = ModelFiles::open(source)?;
     let tokenizer = files.tokenizer()?;
     let forms = Forms::choose(&files, options, half_type(&files)?)?;

@@ -94,6 +94,9 @@ impl LoraConfig {
         if !self.alpha.is_finite() || self.alpha <= 0.0 {
             return wrong(format!("alpha {} is not positive", self.alpha));
         }
+        if !self.scale().is_finite() {
+            return wrong(format!("alpha {:e} is too large", self.alpha));
+        }
         if !(0.0..1.0).contains(&self.dropout) {
             return wrong(format!("dropout {} is outside 0 to 1", self.dropout));
         }
@@ -172,10 +175,13 @@ impl LoraConfig {
             let error = fields.unsupported("init_lora_weights", format!("{} changes the base model", shown(start)));
             return Err(error.with_hint("convert it to plain LoRA with PEFT first"));
         }
-        let modules = |field: &str| {
-            let value = fields.get(field);
-            let wrong = || fields.bad(field, "neither a list of names nor a string");
-            value.map(|value| Modules::from_json(value).ok_or_else(wrong)).transpose()
+        let modules = |field: &str| -> Result<Option<Modules>> {
+            let Some(value) = fields.get(field) else { return Ok(None) };
+            let modules = Modules::from_json(value);
+            let modules = modules.ok_or_else(|| fields.bad(field, "neither a list of names nor a string"))?;
+            let hint = "write all-linear, a regular expression over module paths, or a list of names";
+            modules.check().map_err(|error| fields.bad(field, error).with_hint(hint))?;
+            Ok(Some(modules))
         };
         let target_modules = modules("target_modules")?;
         let config = Self {

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::config::LoraConfig;
 use super::{CONFIG, RECORD, TENSORS};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::destination::check_folder;
 use crate::format::json::JsonFields;
 use crate::format::mapped::MappedFile;
 use crate::format::mlx_adapter;
@@ -196,12 +197,16 @@ impl AdapterFiles {
         Ok(Factors { layer, linear, a, b })
     }
 
-    /// Checks that [`AdapterFiles::write`] would not meet something other than an adapter.
+    /// Checks that [`AdapterFiles::write`] would not meet something other than an adapter, nor a place that cannot be
+    /// written.
     ///
     /// # Errors
     /// When it would.
     pub fn check_destination(folder: &Path) -> Result<()> {
-        if folder.join(CONFIG).is_file() { Ok(()) } else { refuse_occupied(folder) }
+        if !folder.join(CONFIG).is_file() {
+            refuse_occupied(folder)?;
+        }
+        check_folder(folder)
     }
 
     /// Writes a folder that PEFT loads: it appears whole or not at all, in place of an adapter that lies there.

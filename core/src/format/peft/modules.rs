@@ -47,6 +47,14 @@ impl Modules {
         matches!(self, Self::Names(names) if names.iter().any(|name| name == path))
     }
 
+    /// Checks that a regular expression is one.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub(super) fn check(&self) -> Result<()> {
+        self.matcher().map(drop)
+    }
+
     /// A test of module paths.
     ///
     /// # Errors
@@ -54,7 +62,7 @@ impl Modules {
     pub(super) fn matcher(&self) -> Result<impl Fn(&str) -> bool> {
         let pattern = match self {
             Self::Pattern(pattern) => Some(Regex::new(&format!(r"\A(?:{pattern})\z")).map_err(|_| {
-                Error::new(ErrorKind::BadOption, "target_modules: a string that is neither all-linear nor a pattern")
+                Error::new(ErrorKind::BadOption, "a string that is neither all-linear nor a regular expression")
             })?),
             _ => None,
         };

@@ -1,5 +1,7 @@
 //! The gate's levels and their defaults.
 
+use crate::error::{Error, ErrorKind, Result};
+
 /// What a candidate has to show.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GateSettings {
@@ -22,6 +24,25 @@ impl Default for GateSettings {
 }
 
 impl GateSettings {
+    /// Checks every value's range.
+    ///
+    /// # Errors
+    /// A `BadOption` that names the setting.
+    pub fn check(&self) -> Result<()> {
+        for (name, value, most) in [
+            ("gain", self.min_gain, f64::MAX),
+            ("alpha", self.alpha, 0.5),
+            ("held forgetting", self.held_forgetting, f64::MAX),
+            ("forgetting", self.max_forgetting, f64::MAX),
+        ] {
+            if !(0.0..=most).contains(&value) {
+                let message = format!("the gate's {name} of {value} is outside 0 to {most:e}");
+                return Err(Error::new(ErrorKind::BadOption, message));
+            }
+        }
+        Ok(())
+    }
+
     /// The level of the test when the gate is asked for the `asked`-th time: `α · 6 / (π² k²)`. Since Σ 1/k² = π²/6
     /// (Euler), the levels of all askings add up to α, and by Boole's inequality so does the chance that any of them
     /// promotes noise, whatever the askings have in common.
@@ -34,6 +55,21 @@ impl GateSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_out_of_range_is_refused() {
+        let plain = GateSettings::default();
+        for (settings, allowed) in [
+            (plain, true),
+            (GateSettings { min_gain: 0.0, min_clusters: 0, alpha: 0.5, ..plain }, true),
+            (GateSettings { alpha: 0.51, ..plain }, false),
+            (GateSettings { alpha: f64::NAN, ..plain }, false),
+            (GateSettings { min_gain: -0.1, ..plain }, false),
+            (GateSettings { max_forgetting: f64::INFINITY, ..plain }, false),
+        ] {
+            assert_eq!(settings.check().is_ok(), allowed, "{settings:?}");
+        }
+    }
 
     #[test]
     fn the_levels_of_all_askings_add_up_to_alpha() {

@@ -88,6 +88,7 @@ pub(crate) fn learn(
     settings: &LearnSettings,
     on_event: &mut dyn FnMut(LearnEvent),
 ) -> Result<LearnReport> {
+    settings.check()?;
     let records = Records::open(place.folder, place.key)?;
     let run = RunKey::new(session.model(), settings);
     let mut checkpoints = Checkpoints::open(place.folder, place.key)?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::adapter::LoraOptions;
+use crate::error::{Error, ErrorKind, Result};
 use crate::gate::GateSettings;
 use crate::privacy::Filter;
 use crate::train::TrainOptions;
@@ -45,7 +46,21 @@ impl Default for LearnSettings {
     }
 }
 
+/// The greatest share of generic text: beyond it, most of a training would be spent on what nobody here wrote.
+const MOST_REPLAYED: f64 = 0.5;
+
 impl LearnSettings {
+    /// Checks every value's range but the adapter's, which a model has to be there for.
+    pub(super) fn check(&self) -> Result<()> {
+        self.train.check()?;
+        self.gate.check()?;
+        if (0.0..=MOST_REPLAYED).contains(&self.replay_share) {
+            return Ok(());
+        }
+        let message = format!("a replay share of {} is outside 0 to {MOST_REPLAYED}", self.replay_share);
+        Err(Error::new(ErrorKind::BadOption, message))
+    }
+
     /// What makes two trainings on the same history come to the same, as hexadecimal digits: all settings but the memory
     /// budget and the time between checkpoints, which change no bit.
     pub(super) fn digest(&self) -> String {
@@ -58,6 +73,23 @@ impl LearnSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_out_of_range_is_refused() {
+        let shared = |replay_share| LearnSettings { replay_share, ..LearnSettings::default() };
+        let steps = TrainOptions { steps: Some(0), ..TrainOptions::default() };
+        for (settings, allowed) in [
+            (LearnSettings::default(), true),
+            (shared(0.0), true),
+            (shared(0.5), true),
+            (shared(0.51), false),
+            (shared(-0.1), false),
+            (shared(f64::NAN), false),
+            (LearnSettings { train: steps, ..LearnSettings::default() }, false),
+        ] {
+            assert_eq!(settings.check().is_ok(), allowed, "{settings:?}");
+        }
+    }
 
     #[test]
     fn the_digest_follows_what_changes_the_result() {

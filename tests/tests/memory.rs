@@ -20,7 +20,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 /// Budgets of the embedded model on a GPU, in MB: none, half, nearly everything computed again.
 const DEVICE_BUDGETS: [Option<usize>; 3] = [None, Some(24), Some(20)];
 /// Share of a device's plan that a training holds at least.
-const DEVICE_LEAST: f64 = 0.97;
+const DEVICE_LEAST: f64 = 0.99;
 /// Budgets in MB: all kept, half of the feed-forward layers computed again, nearly everything computed again.
 const BUDGETS: [usize; 3] = [345, 280, 225];
 /// How far the plan may be from the most that the process held, relative.

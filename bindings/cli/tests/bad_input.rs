@@ -56,6 +56,7 @@ fn options_that_make_no_sense() {
         (train(&["--seq-len", "4611686018427387904"]), "seq-len 4611686018427387904"),
         (vec!["plan", "base", "--seq-len", "4611686018427387904"], "seq-len 4611686018427387904"),
         (vec!["plan", "base", "--seq-len", "1025"], "seq-len 1025"),
+        (vec!["plan", "base", "--seq-len", "0"], "seq-len"),
         (train(&["--lr", "-1"]), "lr"),
         (train(&["--lr", "NaN"]), "lr"),
         (train(&["--min-lr-ratio", "2"]), "min-lr-ratio"),

@@ -56,6 +56,21 @@ fn training_prints_a_line_a_step_and_writes_an_adapter() {
 }
 
 #[test]
+fn a_short_context_is_measured_with_what_it_holds() {
+    let home = workspace();
+    let config = fs::read_to_string(home.path().join("base/config.json")).unwrap();
+    let short = config.replace("\"max_position_embeddings\": 1024", "\"max_position_embeddings\": 64");
+    assert_ne!(config, short);
+    fs::write(home.path().join("base/config.json"), short).unwrap();
+    let report = idiolect(home.path(), &["bench", "base", "--json", "--device", "cpu"]).object();
+    assert!(report["prefill_128_tokens_per_second"].is_null() && report["prefill_512_tokens_per_second"].is_null());
+    assert_eq!(report["train_tokens_a_step"], 64);
+    for figure in ["decode_tokens_per_second", "train_tokens_per_second", "planned_bytes", "peak_device_bytes"] {
+        assert!(number(&report, figure) > 0.0, "{figure}");
+    }
+}
+
+#[test]
 fn the_same_seed_gives_the_same_bits() {
     let home = workspace();
     fs::write(home.path().join("t.txt"), TEXT).unwrap();

@@ -24,6 +24,9 @@ use crate::train::Sample;
 /// Positions that a model is opened for, unless [`Model::with_context`] asks for more.
 pub const DEFAULT_CONTEXT: usize = 2048;
 
+/// The most positions that a model is opened for: a table of rotations for more would fit no binding of many GPUs.
+const LONGEST_CONTEXT: usize = 131_072;
+
 /// An open model: files mapped, tensors checked, tokenizer ready. Nothing is on a device yet.
 pub struct Model {
     path: PathBuf,
@@ -47,15 +50,14 @@ impl Model {
         Ok(Self { path: path.to_owned(), files, base, tokenizer, document_start, fingerprint: OnceLock::new() })
     }
 
-    /// The same model for contexts of at least `context` tokens, or of as many as it was made for where that is fewer.
+    /// The same model for contexts of at least `context` tokens, or of as many as it was made for where that is fewer; of
+    /// 131,072 at most.
     ///
     /// # Errors
     /// When its files were damaged since they were opened.
     pub fn with_context(self, context: usize) -> Result<Self> {
-        let base = match context > self.base.context && self.base.context < self.base.config.max_position_embeddings {
-            true => BaseModel::new(&self.files, context)?,
-            false => self.base,
-        };
+        let context = context.min(self.base.config.max_position_embeddings).min(LONGEST_CONTEXT);
+        let base = if context > self.base.context { BaseModel::new(&self.files, context)? } else { self.base };
         Ok(Self { base, ..self })
     }
 

@@ -3,6 +3,7 @@
 use std::fs;
 
 use idiolect::ErrorKind::{self, BadFile, Io, Unsupported};
+use idiolect::Model;
 use idiolect::format::{ModelFiles, TensorName};
 use idiolect::model::{Linear, ModelConfig, RopeParameters, RopeScaling};
 use safetensors::Dtype;
@@ -43,6 +44,26 @@ fn a_folder_gives_its_shape_and_tensors() {
         }
         assert_eq!(files.vector(TensorName::FinalNorm).unwrap(), samples::tensors().last().unwrap().values);
         assert_eq!(files.bias(0, Linear::Q).unwrap(), None);
+    }
+}
+
+#[test]
+fn a_context_is_as_long_as_asked_for_and_made_for() {
+    for (made_for, asked, expected) in [
+        (64, None, 64),
+        (64, Some(100), 64),
+        (8192, None, 2048),
+        (8192, Some(100), 2048),
+        (8192, Some(2049), 2049),
+        (8192, Some(usize::MAX), 8192),
+        (1 << 30, Some(usize::MAX), 131_072),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let config = config(json!({ "max_position_embeddings": made_for }));
+        let path = samples::folder(home.path(), &config, &samples::tensors(), Dtype::F32);
+        let model = Model::open(&path).unwrap();
+        let model = if let Some(context) = asked { model.with_context(context).unwrap() } else { model };
+        assert_eq!(model.base().context, expected, "{asked:?} of {made_for}");
     }
 }
 

@@ -74,6 +74,7 @@ impl Display for Report {
 
 impl Plan {
     pub fn run(&self, output: &Output) -> Result<()> {
+        TrainOptions { seq_len: self.seq_len, ..TrainOptions::default() }.check()?;
         let model = Arc::new(Model::open(&self.model)?.with_context(self.seq_len)?);
         let adapter = self.lora.options().shape(&model)?;
         let session = self.device.open(output, model)?;

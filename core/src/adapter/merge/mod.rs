@@ -117,8 +117,8 @@ pub fn merge(
     mut progress: impl FnMut(MergeStage, u64, u64) -> ControlFlow<()>,
 ) -> Result<MergeReport> {
     options.check()?;
-    refuse_occupied(destination)?;
     check_folder(destination)?;
+    refuse_occupied(destination)?;
     let model = Arc::clone(session.model());
     adapter.check_fits(&model)?;
     let (files, added) = (model.files(), adapter.added());

@@ -57,8 +57,8 @@ pub fn import(
     mut progress: impl FnMut(u64, u64),
 ) -> Result<ImportReport> {
     options.validate()?;
-    refuse_occupied(destination)?;
     check_folder(destination)?;
+    refuse_occupied(destination)?;
     let files = ModelFiles::open(source)?;
     let tokenizer = files.tokenizer()?;
     let forms = Forms::choose(&files, options, half_type(&files)?)?;

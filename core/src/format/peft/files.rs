@@ -203,10 +203,8 @@ impl AdapterFiles {
     /// # Errors
     /// When it would.
     pub fn check_destination(folder: &Path) -> Result<()> {
-        if !folder.join(CONFIG).is_file() {
-            refuse_occupied(folder)?;
-        }
-        check_folder(folder)
+        check_folder(folder)?;
+        if folder.join(CONFIG).is_file() { Ok(()) } else { refuse_occupied(folder) }
     }
 
     /// Writes a folder that PEFT loads: it appears whole or not at all, in place of an adapter that lies there.

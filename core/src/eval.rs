@@ -244,3 +244,40 @@ pub(crate) fn token_inputs(tokens: TokenInputs, row: &PackedRow) -> Vec<(BufferI
         (tokens.spans, &row.packing.spans[..]),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Adds another number for every token.
+    fn adding(at: &mut f64) -> impl FnMut(&PackedRow, &mut [(f64, usize)]) -> Result<()> {
+        move |row, sums| {
+            for &owner in &row.owners {
+                *at += 0.1;
+                sums[owner] = (sums[owner].0 + *at, sums[owner].1 + 1);
+            }
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_measurement_is_left_and_taken_up_to_the_same_bits() {
+        let row = |owners: &[usize]| PackedRow { owners: owners.to_vec(), ..PackedRow::default() };
+        let rows = [row(&[0, 1, 1]), row(&[1, 2]), row(&[]), row(&[4])];
+        let mut whole = Measured::default();
+        assert!(whole.go_on(&rows, 5, &mut |_| false, adding(&mut 0.0)).unwrap());
+        assert_eq!((whole.samples(), whole.sums().len()), (4, 5));
+
+        let (mut parts, mut at) = (Measured::default(), 0.0);
+        for done in 1..=rows.len() {
+            let ended = parts.go_on(&rows, 5, &mut |measured| measured.rows == done, adding(&mut at)).unwrap();
+            assert_eq!((ended, parts.rows), (done == rows.len(), done));
+            // As a checkpoint keeps it.
+            parts = serde_json::from_slice(&serde_json::to_vec(&parts).unwrap()).unwrap();
+        }
+        assert_eq!(parts, whole);
+        // Of other samples, it begins anew.
+        assert!(parts.go_on(&rows[..1], 3, &mut |_| false, adding(&mut 0.0)).unwrap());
+        assert_eq!((parts.rows, parts.sums()), (1, &[(0.1, 1), (0.2 + 0.30000000000000004, 2), (0.0, 0)][..]));
+    }
+}

@@ -1,5 +1,5 @@
-//! A profile's whole life through the program: killed at random instants, on a failing disk, beside another process,
-//! watched by strace. The number of kills comes from `IDIOLECT_KILLS`; without it there are a few.
+//! A profile's whole life through the program: killed at random instants and at each call of a training's end, on a
+//! failing disk, beside another process, watched by strace. The number of kills comes from `IDIOLECT_KILLS`; without it there are a few.
 
 mod common;
 
@@ -16,9 +16,11 @@ use serde_json::Value;
 use common::base;
 
 /// Kills where nobody asks for more.
-const FEW_KILLS: u64 = 6;
-/// Messages of the sample history that the trainings learn from.
+const FEW_KILLS: u64 = 3;
+/// Messages of the sample history that most trainings learn from: too few for the gate.
 const MESSAGES: usize = 160;
+/// Messages of which enough are held out for what was learned to be promoted.
+const ENOUGH: usize = 400;
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -33,7 +35,9 @@ fn main() {
         Trial::test(name, caught)
     };
     let trials = vec![
-        test("a killed training goes on to the same bits", killed),
+        test("a killed training goes on to the same verdict", killed),
+        test("a training's end is the same wherever it is killed or the disk fails", ended)
+            .with_ignored_flag(no_strace),
         test("one trains, others add", beside),
         test("a file that may not grow leaves the last good state", file_limit),
         test("a full disk leaves the last good state", full_disk).with_ignored_flag(!may_mount()),
@@ -53,9 +57,13 @@ struct Home {
 
 impl Home {
     fn new() -> Self {
+        Self::with(MESSAGES)
+    }
+
+    fn with(messages: usize) -> Self {
         let home = Self { folder: tempfile::tempdir().unwrap() };
         let history = fs::read_to_string(base().join("../history.jsonl")).unwrap();
-        let some: String = history.lines().take(MESSAGES).flat_map(|line| [line, "\n"]).collect();
+        let some: String = history.lines().take(messages).flat_map(|line| [line, "\n"]).collect();
         fs::write(home.path("some.jsonl"), some).unwrap();
         finish(home.command(&["history", "add", "fresh", "some.jsonl"]));
         home
@@ -67,7 +75,11 @@ impl Home {
 
     /// A copy of the untrained profile.
     fn profile(&self, name: &str) -> String {
-        copy_tree(&self.path("fresh"), &self.path(name));
+        self.copy("fresh", name)
+    }
+
+    fn copy(&self, profile: &str, name: &str) -> String {
+        copy_tree(&self.path(profile), &self.path(name));
         name.to_owned()
     }
 
@@ -110,6 +122,14 @@ fn complaint(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// A training's report without what tells one way to it from another.
+fn verdict(mut report: Value) -> Value {
+    for way in ["resumed", "unchanged"] {
+        report[way].take();
+    }
+    report
+}
+
 fn sha256(report: &Value) -> String {
     report["candidate_sha256"].as_str().expect("a candidate").to_owned()
 }
@@ -130,10 +150,11 @@ fn copy_tree(from: &Path, to: &Path) {
 }
 
 fn killed() {
-    let home = Home::new();
+    let home = Home::with(ENOUGH);
     let whole = home.profile("whole");
     let began = Instant::now();
-    let expected = sha256(&finish(home.command(&strings(&training(&whole)))));
+    let expected = verdict(finish(home.command(&strings(&training(&whole)))));
+    assert_eq!((&expected["verdict"], &expected["version"]), (&"promoted".into(), &1.into()), "{expected}");
     let took = began.elapsed();
     let kills = std::env::var("IDIOLECT_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(FEW_KILLS);
     let (mut resumed, mut random) = (0, 0x9e37_79b9_7f4a_7c15_u64);
@@ -153,13 +174,111 @@ fn killed() {
             child.wait().unwrap();
         }
         let report = finish(home.command(&strings(&training(&profile))));
-        assert_eq!(sha256(&report), expected, "kill {kill}");
         resumed += u64::from(report["resumed"] == true);
-        assert_eq!(messages(&home, &profile), MESSAGES as u64, "kill {kill}");
+        assert_eq!(verdict(report), expected, "kill {kill}");
+        assert_eq!(messages(&home, &profile), ENOUGH as u64, "kill {kill}");
+        promoted_once(&home, &profile);
         fs::remove_dir_all(home.path(&profile)).unwrap();
     }
     println!("{kills} trainings killed twice in {took:.1?}, {resumed} went on from a checkpoint");
     assert!(resumed > 0 || kills < 4, "no training ever went on from a checkpoint");
+}
+
+/// Whether a profile is as one promotion leaves it: one version, in use, and nothing in the making.
+fn promoted_once(home: &Home, profile: &str) {
+    let row = finish(home.command(&["adapters", "list", profile, "--json"]));
+    assert_eq!((&row["version"], &row["active"]), (&1.into(), &true.into()), "{profile}: {row}");
+    let files = |folder: &str| {
+        let entries = fs::read_dir(home.path(profile).join(folder)).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(
+        (files("adapters"), files("checkpoints")),
+        (["index", "lock", "v00001"].map(str::to_owned).to_vec(), vec!["last-training".to_owned()]),
+        "{profile}"
+    );
+}
+
+/// A profile whose training has come to its verdict, and has entered nothing of it.
+fn nearly_promoted(home: &Home) -> String {
+    let profile = home.profile("nearly");
+    // The adapters' lock cannot be taken.
+    fs::create_dir_all(home.path("nearly/adapters/lock")).unwrap();
+    let arguments: Vec<String> =
+        training(&profile).into_iter().map(|part| if part == "0.02" { "0.001".into() } else { part }).collect();
+    let stopped = home.command(&strings(&arguments)).output().unwrap();
+    assert!(complaint(&stopped).contains("adapters/lock"), "{}", complaint(&stopped));
+    fs::remove_dir(home.path("nearly/adapters/lock")).unwrap();
+    profile
+}
+
+/// The calls that enter a promotion, and how a process sees them.
+const ENTERING: &str = "trace=openat,write,pwrite64,fsync,fdatasync,rename,unlink";
+
+fn ended() {
+    let home = Home::with(ENOUGH);
+    let nearly = nearly_promoted(&home);
+    // No checkpoint comes by time: one run's calls are the next one's.
+    let finishing = |profile: &str| -> Vec<String> {
+        training(profile).into_iter().map(|part| if part == "0.02" { "1000".into() } else { part }).collect()
+    };
+    let whole = home.copy(&nearly, "whole");
+    let expected = verdict(finish(home.traced(&["-e", ENTERING], &strings(&finishing(&whole)))));
+    assert_eq!(expected["verdict"], "promoted", "{expected}");
+    assert_eq!(synced_renames(&home), ["v00001", "index", "last-training"]);
+    promoted_once(&home, &whole);
+
+    let points = points(&home, "/adapters/lock");
+    let mut held = HashMap::new();
+    for (number, (call, at)) in points.iter().enumerate() {
+        *held.entry(call.as_str()).or_insert(0) += 1;
+        let kill = ["fsync", "fdatasync", "rename", "unlink"].contains(&call.as_str());
+        for tampering in ["error=EIO", "signal=KILL"].iter().take(if kill { 2 } else { 1 }) {
+            let profile = home.copy(&nearly, &format!("ending-{number}"));
+            let inject = format!("inject={call}:{tampering}:when={at}");
+            let strace = ["-e", &format!("trace={call}"), "-e", &inject];
+            let output = home.traced(&strace, &strings(&finishing(&profile))).output().unwrap();
+            let told = complaint(&output);
+            let failed = !output.status.success();
+            assert!(!told.contains("panicked"), "{inject}: {told}");
+            assert!(failed == told.contains("error: ") || *tampering == "signal=KILL", "{inject}: {told}");
+            let report = finish(home.command(&strings(&finishing(&profile))));
+            assert_eq!(verdict(report), expected, "{inject}");
+            promoted_once(&home, &profile);
+            fs::remove_dir_all(home.path(&profile)).unwrap();
+        }
+    }
+    println!("{} calls of a promotion failed or were the last: {held:?}", points.len());
+    assert!(held["rename"] >= 3 && held["fsync"] >= 6 && held.len() >= 6, "{held:?}");
+}
+
+/// The calls of a trace from the one on that first names `place`, by name and number among those of this name in their
+/// thread; those that another thread would come to as well are left out.
+fn points(home: &Home, place: &str) -> Vec<(String, usize)> {
+    let trace = fs::read_to_string(home.path("trace")).unwrap();
+    let mut counts: HashMap<(String, String), usize> = HashMap::new();
+    let (mut points, mut begun) = (Vec::new(), None);
+    for line in trace.lines() {
+        let Some((thread, call)) = line.split_once(' ') else { continue };
+        let Some((name, arguments)) = call.trim_start().split_once('(') else { continue };
+        let count = counts.entry((thread.to_owned(), name.to_owned())).or_default();
+        *count += 1;
+        if begun.is_none() && arguments.contains(place) {
+            begun = Some(thread.to_owned());
+        }
+        // What a thread of another task or the program's own output does is none of it.
+        if begun.as_deref() == Some(thread) {
+            points.push((name.to_owned(), *count));
+        }
+    }
+    let thread = begun.expect("it never came there");
+    let elsewhere = |call: &str| {
+        counts.iter().filter(|((other, name), _)| *other != thread && name == call).map(|(_, count)| *count).max()
+    };
+    points.retain(|(call, at)| elsewhere(call).is_none_or(|most| *at > most));
+    points
 }
 
 fn beside() {
@@ -173,6 +292,8 @@ fn beside() {
     let second = home.command(&strings(&training(&profile))).output().unwrap();
     assert_eq!(second.status.code(), Some(1), "a second training was let in");
     assert!(complaint(&second).contains("train"), "{}", complaint(&second));
+    let status = finish(home.command(&["status", &profile, "--json"]));
+    assert_eq!(status["training"], true, "{status}");
     fs::write(home.path("more.txt"), "this came while it trained\n").unwrap();
     finish(home.command(&["history", "add", &profile, "more.txt"]));
     assert!(child.wait().unwrap().success());
@@ -309,13 +430,22 @@ fn calls(home: &Home) -> Vec<(String, String)> {
 
 fn order() {
     let home = Home::new();
-    let profile = home.profile("traced");
     let trace = ["-e", "trace=write,fsync,rename,renameat,renameat2"];
+    finish(home.traced(&trace, &["history", "add", "new", "some.jsonl"]));
+    assert_eq!(synced_renames(&home), ["key"]);
+    let profile = home.profile("traced");
     finish(home.traced(&trace, &strings(&training(&profile))));
+    let renames = synced_renames(&home);
+    assert_eq!((renames.first(), renames.last()), (Some(&"selection".into()), Some(&"last-training".into())));
+    assert!(renames.iter().filter(|name| name.starts_with("training-")).count() > 3, "{renames:?}");
+}
+
+/// What a trace renames, by the new names: each was synced before, and its folder after.
+fn synced_renames(home: &Home) -> Vec<String> {
     let mut unsynced: HashMap<String, bool> = HashMap::new();
     let mut waiting: Option<String> = None;
-    let mut renamed = 0;
-    for (name, line) in calls(&home) {
+    let mut renamed = Vec::new();
+    for (name, line) in calls(home) {
         let descriptor =
             || line.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map(|(path, _)| path.to_owned());
         match name.as_str() {
@@ -331,18 +461,21 @@ fn order() {
                     waiting = None;
                 }
             }
-            _ if line.contains("/checkpoints/") => {
+            "rename" | "renameat" | "renameat2" => {
                 assert!(waiting.is_none(), "a rename whose folder was not synced: {line}");
-                let source = line.split('"').nth(1).unwrap();
-                let synced = unsynced.iter().find(|(path, _)| path.ends_with(source.rsplit('/').next().unwrap()));
+                let mut paths = line.split('"').skip(1).step_by(2).map(Path::new);
+                let (source, destination) = (paths.next().unwrap(), paths.next().unwrap());
+                let synced = unsynced.iter().find(|(path, _)| Path::new(path).file_name() == source.file_name());
                 assert_eq!(synced.map(|(_, unsynced)| *unsynced), Some(false), "renamed before it was synced: {line}");
-                waiting = Some("/checkpoints".into());
-                renamed += 1;
+                let folder = destination.parent().and_then(Path::file_name).unwrap();
+                waiting = Some(format!("/{}", folder.to_str().unwrap()));
+                renamed.push(destination.file_name().unwrap().to_str().unwrap().to_owned());
             }
             _ => {}
         }
     }
-    assert!(renamed > 3 && waiting.is_none(), "{renamed} checkpoints, {waiting:?}");
+    assert!(waiting.is_none(), "never synced: {waiting:?}");
+    renamed
 }
 
 fn failing_disk() {

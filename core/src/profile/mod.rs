@@ -10,7 +10,8 @@
 //! training.lock   held while one process trains
 //! ```
 //!
-//! Everything but the key is sealed under the profile's key. An app keeps its own key in the system's key store and
+//! What was written and learned is sealed under the profile's key; times, counts and equal hashes of the history lie in
+//! plain view ([`history`](crate::history)). An app keeps its own key in the system's key store and
 //! gives it when it opens the profile ([`KeySource::App`]): then nothing in the folder opens without it. Without such a
 //! key ([`KeySource::Beside`]) the profile's key lies in the folder: that protects a backup that leaves the key out, and
 //! makes erasure certain, but **not against somebody who holds the folder**.

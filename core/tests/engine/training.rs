@@ -1,12 +1,13 @@
 //! Trainings that are cancelled, go on, and meet a history that changes.
 
+use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use idiolect::engine::{CancelToken, Engine, EngineState, LearnOutcome, PauseReason};
 use idiolect::history::{NewSample, Retention, Selection};
-use idiolect::personalize::{DropReason, LearnEvent};
+use idiolect::personalize::{DropReason, LearnEvent, LearnReport, LearnSettings, is_paused};
 
 use super::{copy_folder, engine, finish, settings};
 
@@ -46,22 +47,129 @@ fn a_cancelled_training_goes_on_to_the_same_bits() {
     assert!(!finish(&engine, &settings(20)).unchanged);
 }
 
-#[test]
-fn what_was_removed_ends_a_paused_training() {
-    let home = tempfile::tempdir().unwrap();
-    let engine = engine(home.path(), 120);
+/// Cancels a training after its third step.
+fn pause(engine: &Engine) {
     let cancel = CancelToken::new();
     let paused = engine.train(&settings(20), &cancel, &mut |event| {
-        if matches!(event, LearnEvent::Step(_)) {
+        if matches!(event, LearnEvent::Step(report) if report.step == 3) {
             cancel.cancel();
         }
     });
     assert_eq!(paused.unwrap(), LearnOutcome::Paused(PauseReason::Cancelled));
+}
+
+/// The report of a training, and what it told of checkpoints.
+fn heard(engine: &Engine) -> (LearnReport, Vec<LearnEvent>) {
+    let mut told = Vec::new();
+    let outcome = engine.train(&settings(20), &CancelToken::new(), &mut |event| {
+        if matches!(event, LearnEvent::CheckpointDropped(_) | LearnEvent::CheckpointDamaged) {
+            told.push(event);
+        }
+    });
+    let LearnOutcome::Finished(report) = outcome.unwrap() else { panic!("paused") };
+    (*report, told)
+}
+
+#[test]
+fn what_was_removed_ends_a_paused_training() {
+    let home = tempfile::tempdir().unwrap();
+    let engine = engine(home.path(), 120);
+    pause(&engine);
+    // Nothing is there to be removed: nothing is dropped for it.
+    let nothing = engine.remove_from_history(&Selection::Source("where nobody wrote".into())).unwrap();
+    assert!((nothing.messages, nothing.checkpoint_dropped) == (0, false) && is_paused(engine.profile()).unwrap());
     let latest = engine.history().list(None, 1).unwrap()[0].id;
-    engine.remove_from_history(&Selection::Samples(vec![latest])).unwrap();
+    let removed = engine.remove_from_history(&Selection::Samples(vec![latest])).unwrap();
+    assert!((removed.messages, removed.checkpoint_dropped) == (1, true) && !is_paused(engine.profile()).unwrap());
     let report = finish(&engine, &settings(20));
     assert!(!report.resumed);
     assert_eq!(report.samples.iter().sum::<usize>(), 119);
+    assert!(!engine.clear_history().unwrap().checkpoint_dropped, "there is none any more");
+}
+
+#[test]
+fn what_is_damaged_of_a_paused_training_is_told() {
+    let (slots, dropped) = (["training-a", "training-b"], LearnEvent::CheckpointDropped(DropReason::Damaged));
+    for files in [&slots[..], &["selection"]] {
+        let home = tempfile::tempdir().unwrap();
+        let engine = engine(home.path(), 120);
+        pause(&engine);
+        let paths = files.iter().map(|name| engine.profile().checkpoints().unwrap().join(name));
+        for path in paths.filter(|path| path.exists()) {
+            let bytes = fs::read(&path).unwrap();
+            fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+        }
+        let (report, told) = heard(&engine);
+        assert!(!report.resumed && told == [dropped.clone()], "{files:?}: {told:?}");
+        assert_eq!(heard(&engine).1, [], "{files:?}");
+    }
+}
+
+#[test]
+fn how_often_it_is_saved_changes_no_bit() {
+    let homes = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    engine(homes[0].path(), 200).close();
+    for home in &homes[1..] {
+        copy_folder(&homes[0].path().join("profile"), &home.path().join("profile"));
+    }
+    let every = |time| LearnSettings { checkpoint_every: time, ..settings(30) };
+    let [seldom, always, stopped] = homes.each_ref().map(|home| engine(home.path(), 0));
+    let seldom = finish(&seldom, &every(Duration::from_secs(3600)));
+    assert!(!seldom.validation.is_empty());
+    let always = finish(&always, &every(Duration::ZERO));
+    // Stopped while it measures, again and again.
+    let mut stops = 0;
+    let report = loop {
+        let (cancel, mut measured) = (CancelToken::new(), 0);
+        let outcome = stopped.train(&every(Duration::ZERO), &cancel, &mut |event| {
+            measured += usize::from(matches!(event, LearnEvent::Measuring { .. }));
+            if measured == 5 && stops < 4 {
+                cancel.cancel();
+            }
+        });
+        match outcome.unwrap() {
+            LearnOutcome::Finished(report) => break report,
+            LearnOutcome::Paused(_) => stops += 1,
+        }
+    };
+    assert!(report.resumed && stops > 0, "{stops} stops");
+    for other in [always, *report] {
+        assert_eq!(other.candidate_sha256, seldom.candidate_sha256);
+        assert_eq!((other.validation, other.verdict), (seldom.validation.clone(), seldom.verdict.clone()));
+    }
+}
+
+#[test]
+fn a_verdict_stands_while_the_version_that_it_is_about_is_there() {
+    let home = tempfile::tempdir().unwrap();
+    let engine = engine(home.path(), 300);
+    let train = |steps| {
+        let report = finish(&engine, &settings(steps));
+        (report.version, report.unchanged, engine.adapters().state().unwrap().active)
+    };
+    let (switch, add) = (
+        |version| engine.adapters().activate(version).unwrap(),
+        |text: &str| {
+            engine.history().add(&[NewSample::new(text)]).unwrap();
+        },
+    );
+    assert_eq!(train(40), (Some(1), false, Some(1)));
+    // What the person chose is not undone.
+    switch(None);
+    assert_eq!(train(40), (Some(1), true, None));
+    switch(Some(1));
+    assert_eq!(engine.adapters().rollback().unwrap(), None);
+    assert_eq!(train(40), (Some(1), true, None));
+    // What they deleted can be had again.
+    engine.delete_adapter(1).unwrap();
+    assert_eq!(train(40), (Some(2), false, Some(2)));
+    // One that did not better version 2, until that is gone.
+    add("one message more");
+    assert_eq!(train(1), (None, false, Some(2)));
+    switch(None);
+    assert_eq!(train(1), (None, true, None));
+    engine.delete_adapter(2).unwrap();
+    assert!(!train(1).1);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 mod archive;
 mod erase;
+mod leftovers;
 
 use std::collections::HashSet;
 use std::io::Write;

@@ -230,54 +230,80 @@ fn ended() {
     assert_eq!(synced_renames(&home), ["v00001", "index", "last-training"]);
     promoted_once(&home, &whole);
 
-    let points = points(&home, "/adapters/lock");
+    let points = points(&home, &whole, "/adapters/lock");
     let mut held = HashMap::new();
-    for (number, (call, at)) in points.iter().enumerate() {
+    for (number, Point { call, path, at }) in points.iter().enumerate() {
         *held.entry(call.as_str()).or_insert(0) += 1;
-        let kill = ["fsync", "fdatasync", "rename", "unlink"].contains(&call.as_str());
+        let kill = ["fsync", "rename", "unlink"].contains(&call.as_str());
         for tampering in ["error=EIO", "signal=KILL"].iter().take(if kill { 2 } else { 1 }) {
             let profile = home.copy(&nearly, &format!("ending-{number}"));
             let inject = format!("inject={call}:{tampering}:when={at}");
-            let strace = ["-e", &format!("trace={call}"), "-e", &inject];
+            let trace = format!("trace={call}");
+            let mut strace = vec!["-e", &trace, "-e", &inject];
+            // As the program names it, and as the system does.
+            let paths = path.iter().flat_map(|path| [Path::new(&profile).join(path), home.path(&profile).join(path)]);
+            let paths: Vec<PathBuf> = paths.collect();
+            strace.extend(paths.iter().flat_map(|path| ["-P", path.to_str().unwrap()]));
             let output = home.traced(&strace, &strings(&finishing(&profile))).output().unwrap();
-            let told = complaint(&output);
-            let failed = !output.status.success();
-            assert!(!told.contains("panicked"), "{inject}: {told}");
-            assert!(failed == told.contains("error: ") || *tampering == "signal=KILL", "{inject}: {told}");
+            let (what, told) = (format!("{inject} {path:?}"), complaint(&output));
+            assert!(!told.contains("panicked"), "{what}: {told}");
+            let killed = *tampering == "signal=KILL";
+            assert!(!(killed && output.status.success()), "{what}: it came to its end");
+            assert!(killed || output.status.success() != told.contains("error: "), "{what}: {told}");
             let report = finish(home.command(&strings(&finishing(&profile))));
-            assert_eq!(verdict(report), expected, "{inject}");
+            assert_eq!(verdict(report), expected, "{what}");
             promoted_once(&home, &profile);
             fs::remove_dir_all(home.path(&profile)).unwrap();
         }
     }
     println!("{} calls of a promotion failed or were the last: {held:?}", points.len());
-    assert!(held["rename"] >= 3 && held["fsync"] >= 6 && held.len() >= 6, "{held:?}");
+    for (call, least) in [("openat", 1), ("write", 3), ("pwrite64", 1), ("fsync", 6), ("rename", 3), ("unlink", 2)] {
+        assert!(held.get(call).is_some_and(|held| *held >= least), "{call}: {held:?}");
+    }
 }
 
-/// The calls of a trace from the one on that first names `place`, by name and number among those of this name in their
-/// thread; those that another thread would come to as well are left out.
-fn points(home: &Home, place: &str) -> Vec<(String, usize)> {
+/// A call of a traced process.
+struct Point {
+    call: String,
+    /// What it concerns below the profile; none for a file in the making, whose name is another every time.
+    path: Option<PathBuf>,
+    /// Its number in its thread, among the calls of this name; of those that concern `path`, where there is one.
+    at: usize,
+}
+
+/// The calls of a trace on `profile` from the one on that first names `place`, in that thread; those whose number another
+/// thread comes to as well are left out.
+fn points(home: &Home, profile: &str, place: &str) -> Vec<Point> {
     let trace = fs::read_to_string(home.path("trace")).unwrap();
-    let mut counts: HashMap<(String, String), usize> = HashMap::new();
+    let below = |arguments: &str| {
+        let path = arguments.split(['"', '<', '>']).find(|part| part.contains(&format!("{profile}/")))?;
+        let path = path.split_once(&format!("{profile}/"))?.1;
+        (!path.contains(".partial-")).then(|| PathBuf::from(path))
+    };
+    let mut counts: HashMap<(String, Option<PathBuf>), HashMap<String, usize>> = HashMap::new();
     let (mut points, mut begun) = (Vec::new(), None);
     for line in trace.lines() {
         let Some((thread, call)) = line.split_once(' ') else { continue };
-        let Some((name, arguments)) = call.trim_start().split_once('(') else { continue };
-        let count = counts.entry((thread.to_owned(), name.to_owned())).or_default();
-        *count += 1;
+        let Some((call, arguments)) = call.trim_start().split_once('(') else { continue };
+        let path = below(arguments);
+        let mut count = |path: Option<PathBuf>| {
+            let count = counts.entry((call.to_owned(), path)).or_default().entry(thread.to_owned()).or_default();
+            *count += 1;
+            *count
+        };
+        let of_its_name = count(None);
+        let at = if path.is_some() { count(path.clone()) } else { of_its_name };
         if begun.is_none() && arguments.contains(place) {
             begun = Some(thread.to_owned());
         }
-        // What a thread of another task or the program's own output does is none of it.
         if begun.as_deref() == Some(thread) {
-            points.push((name.to_owned(), *count));
+            points.push(Point { call: call.to_owned(), path, at });
         }
     }
     let thread = begun.expect("it never came there");
-    let elsewhere = |call: &str| {
-        counts.iter().filter(|((other, name), _)| *other != thread && name == call).map(|(_, count)| *count).max()
-    };
-    points.retain(|(call, at)| elsewhere(call).is_none_or(|most| *at > most));
+    points.retain(|Point { call, path, at }| {
+        counts[&(call.clone(), path.clone())].iter().all(|(other, count)| *other == thread || count < at)
+    });
     points
 }
 

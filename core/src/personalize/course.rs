@@ -93,6 +93,10 @@ pub(crate) fn learn(
     let run = RunKey::new(session.model(), settings);
     let mut checkpoints = Checkpoints::open(place.folder, place.key)?;
     let mut found = checkpoints.latest::<Progress>()?;
+    if let Found::Nothing = found {
+        // Of no use without one, and all that is left of a training that was killed while it put its things away.
+        records.clear_selection()?;
+    }
     if let Found::Saved(saved) = &found
         && let Some(last) = ended(place, &records, &saved.note.run)?
     {

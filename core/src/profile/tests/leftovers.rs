@@ -38,7 +38,7 @@ fn what_killed_processes_left_goes_with_the_next_that_comes() {
     let calls: Vec<Call<'_>> = vec![
         ("opening", Box::new(|| drop(Profile::open(&folder, &KeySource::Beside).unwrap())), false),
         ("training", Box::new(|| drop(profile.lock_training().unwrap())), false),
-        ("exporting", Box::new(|| drop(profile.export_at(&home.path().join("a"), "pass", QUICK).unwrap())), false),
+        ("exporting", Box::new(|| assert!(profile.export_at(&home.path().join("a"), "pass", QUICK).is_ok())), false),
         ("adapters", Box::new(|| drop(profile.registry().unwrap())), true),
         ("removing", Box::new(|| drop(remove_from_history(&profile, &everything).unwrap())), true),
     ];

@@ -27,6 +27,7 @@ mod split;
 mod tests;
 
 use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -125,12 +126,18 @@ impl History {
     /// sealed like the original.
     ///
     /// # Errors
-    /// When `path` exists or cannot be written; what was begun of it may be left.
+    /// When `path` exists or cannot be written.
     pub fn copy_to(&self, path: &Path) -> Result<()> {
         let name = path.to_str().ok_or_else(|| Error::bad_file(path, "path", "not valid Unicode"))?;
-        // SQLite takes an empty file as it is, with its permissions.
-        private_file(path).map_err(|cause| Error::io(path, &cause))?;
-        self.read(|connection| Ok(connection.execute("VACUUM INTO ?1", [name]).map(drop)?))
+        self.read(|connection| {
+            // SQLite takes an empty file as it is, with its permissions.
+            private_file(path).map_err(|cause| Error::io(path, &cause))?;
+            connection.execute("VACUUM INTO ?1", [name]).inspect_err(|_| {
+                // It was made here; what stays after all is sealed.
+                let _ = fs::remove_file(path);
+            })?;
+            Ok(())
+        })
     }
 
     /// Closes the database, once a call under way on another thread has ended; later ones are refused.

@@ -84,7 +84,7 @@ impl Session {
     ///
     /// # Errors
     /// [`ErrorKind::OverBudget`](crate::ErrorKind::OverBudget), saying what would fit, when even the smallest plan is
-    /// larger; [`ErrorKind::BadOption`](crate::ErrorKind::BadOption) when rows are longer than the model's context.
+    /// larger.
     pub fn plan_training(
         &self,
         adapter: &AdapterShape,

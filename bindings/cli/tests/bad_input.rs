@@ -55,7 +55,7 @@ fn options_that_make_no_sense() {
         (train(&["--seq-len", "1"]), "seq-len"),
         (train(&["--seq-len", "4611686018427387904"]), "seq-len 4611686018427387904"),
         (vec!["plan", "base", "--seq-len", "4611686018427387904"], "seq-len 4611686018427387904"),
-        (vec!["plan", "base", "--seq-len", "1025"], "seq-len 1025"),
+        (vec!["plan", "base", "--seq-len", "1026"], "seq-len 1026"),
         (vec!["plan", "base", "--seq-len", "0"], "seq-len"),
         (train(&["--lr", "-1"]), "lr"),
         (train(&["--lr", "NaN"]), "lr"),

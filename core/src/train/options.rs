@@ -2,6 +2,7 @@
 
 use super::schedule::{Decay, Schedule};
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::Model;
 
 /// Batches that one step may add up: the seed of a row's dropout mask has this many numbers a step.
 const MOST_ACCUMULATED: usize = 1 << 20;
@@ -50,6 +51,22 @@ impl Default for TrainOptions {
 }
 
 impl TrainOptions {
+    /// Checks every value's range, and that the longest sample is none that `model` cannot hold.
+    ///
+    /// # Errors
+    /// A [`ErrorKind::BadOption`] that names the option.
+    pub fn check_for(&self, model: &Model) -> Result<()> {
+        self.check()?;
+        let context = model.base().context;
+        // The default is no mistake: samples are looked at one by one, and short ones share a row.
+        if self.seq_len > Self::default().seq_len.max(context + 1) {
+            let message = format!("seq-len {}, and the model holds {context} tokens", self.seq_len);
+            let hint = format!("give a seq-len of {context} at most");
+            return Err(Error::new(ErrorKind::BadOption, message).with_hint(hint));
+        }
+        Ok(())
+    }
+
     /// Checks every value's range.
     ///
     /// # Errors

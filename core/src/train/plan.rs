@@ -24,9 +24,6 @@ const PROCESS_BYTES: usize = 25_000_000;
 /// What the tokenizer takes for every entry of its vocabulary: text, merges, their maps. Measured.
 const TOKEN_BYTES: usize = 400;
 
-/// Rows of this length every model may have: short samples share a row, which may be longer than a short context.
-const ANY_MODELS_ROW: usize = 256;
-
 /// What is planned, and for which device.
 #[derive(Clone, Copy)]
 pub(crate) struct Planned<'a> {
@@ -68,17 +65,9 @@ impl TrainPlan {
     /// The fastest plan within `budget_bytes`.
     ///
     /// # Errors
-    /// [`ErrorKind::OverBudget`], saying what would fit, when even the smallest plan is larger;
-    /// [`ErrorKind::BadOption`] when rows are longer than the model's context.
+    /// [`ErrorKind::OverBudget`], saying what would fit, when even the smallest plan is larger.
     pub(crate) fn new(planned: Planned<'_>, budget_bytes: Option<usize>) -> Result<Self> {
         let Planned { model, row_tokens, executor, .. } = planned;
-        let context = model.base().context;
-        if row_tokens > context.max(ANY_MODELS_ROW) {
-            let message = format!("seq-len {row_tokens}, and the model holds {context} tokens");
-            return Err(
-                Error::new(ErrorKind::BadOption, message).with_hint(format!("give a seq-len of {context} at most"))
-            );
-        }
         let budget = budget_bytes.unwrap_or(DEFAULT_BUDGET.max(2 * executor.weight_bytes()));
         let candidates = shapes(model.base().config.layers, row_tokens);
         let plan_of = |shape: &TrainShape| Self::of_shape(planned, shape.clone());
@@ -147,7 +136,7 @@ fn shapes(layers: usize, row_tokens: usize) -> Vec<TrainShape> {
     let with = |from: Keep, to: Keep, changed: usize, logit_rows: usize| TrainShape {
         capacity,
         keep: (0..layers).map(|layer| if layer < changed { to } else { from }).collect(),
-        logit_rows: logit_rows.min(row_tokens.next_multiple_of(32)),
+        logit_rows: logit_rows.min(row_tokens.checked_next_multiple_of(32).unwrap_or(logit_rows)),
     };
     let mut shapes: Vec<TrainShape> = Vec::new();
     shapes.extend((0..=layers).map(|n| with(Keep::All, Keep::Attention, n, LOGIT_ROWS[0])));

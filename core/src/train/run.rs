@@ -233,7 +233,7 @@ impl<'s> Training<'s> {
         data: TrainingData,
         options: &TrainOptions,
     ) -> Result<Self> {
-        options.check()?;
+        options.check_for(session.model())?;
         let start = start.into();
         let steps = data.steps(options)?;
         let (row_tokens, budget) = (data.row_tokens(options), options.budget_bytes);

@@ -31,12 +31,13 @@ fn bits(outcome: &Outcome) -> Vec<Vec<u32>> {
     outcome.iter().map(|(_, values)| values.iter().map(|v| v.to_bits()).collect()).collect()
 }
 
-/// Three steps equal the CPU's within rounding, and one another's bits, however they are cut.
+/// Three steps equal the CPU's within rounding, and one another's bits, however they are cut; cuts take no memory.
 pub fn cuts(options: &Options) -> Test {
     let (weights, case) = samples();
     let weights = Arc::new(weights);
     let expected = case.run(&mut CpuExecutor::new(weights.clone(), 0)?, 3)?;
-    let whole = case.run(&mut GpuExecutor::new(&weights, options)?, 3)?;
+    let mut uncut = GpuExecutor::new(&weights, options)?;
+    let whole = case.run(&mut uncut, 3)?;
     for ((name, expected), (_, got)) in expected.iter().zip(&whole) {
         // Three optimizer steps carry rounding along.
         if let Some(difference) = difference(expected, got, 2.0 * case.tolerance) {
@@ -48,6 +49,10 @@ pub fn cuts(options: &Options) -> Test {
         if bits(&case.run(&mut cut, 3)?) != bits(&whole) {
             return Err(format!("cuts changed bits, attempt {attempt}").into());
         }
+    }
+    let (held, expected) = (cut.device_bytes(), uncut.device_bytes());
+    if held != expected {
+        return Err(format!("{held} bytes on the device where {expected} are needed").into());
     }
     Ok(())
 }

@@ -74,8 +74,8 @@ impl Display for Report {
 
 impl Plan {
     pub fn run(&self, output: &Output) -> Result<()> {
-        TrainOptions { seq_len: self.seq_len, ..TrainOptions::default() }.check()?;
         let model = Arc::new(Model::open(&self.model)?.with_context(self.seq_len)?);
+        TrainOptions { seq_len: self.seq_len, ..TrainOptions::default() }.check_for(&model)?;
         let adapter = self.lora.options().shape(&model)?;
         let session = self.device.open(output, model)?;
         let plan = session.plan_training(&adapter, self.seq_len, self.budget.bytes())?;

@@ -123,12 +123,19 @@ impl History {
     /// sealed like the original.
     ///
     /// # Errors
-    /// When `path` exists or cannot be written; what was begun of it may be left.
+    /// When `path` exists or cannot be written.
     pub fn copy_to(&self, path: &Path) -> Result<()> {
         let name = path.to_str().ok_or_else(|| Error::bad_file(path, "path", "not valid Unicode"))?;
-        // SQLite takes an empty file as it is, with its permissions.
-        private_file(path).map_err(|cause| Error::io(path, &cause))?;
-        self.read(|connection| Ok(connection.execute("VACUUM INTO ?1", [name]).map(drop)?))
+        self.read(|connection| {
+            // SQLite takes an empty file as it is, with its permissions.
+            private_file(path).map_err(|cause| Error::io(path, &cause))?;
+            let copied = connection.execute("VACUUM INTO ?1", [name]);
+            if copied.is_err() {
+                // The first error is the one to tell.
+                let _ = std::fs::remove_file(path);
+            }
+            Ok(copied.map(drop)?)
+        })
     }
 
     /// Closes the database, once a call under way on another thread has ended; later ones are refused.

@@ -43,8 +43,8 @@ pub(super) struct Ticket(u64);
 
 #[derive(Default)]
 struct Waiting {
-    answers: VecDeque<(Ticket, Answer)>,
-    tasks: VecDeque<(Ticket, Task)>,
+    answers: Line<Answer>,
+    tasks: Line<Task>,
     last: Ticket,
     closing: bool,
     /// The model shall be dropped as soon as may be.
@@ -70,11 +70,11 @@ impl Queue {
     }
 
     pub fn add_answer(&self, answer: Answer) -> Result<Ticket> {
-        self.add(|waiting, ticket| waiting.answers.push_back((ticket, answer)))
+        self.add(|waiting, ticket| waiting.answers.push(ticket, answer))
     }
 
     pub fn add_task(&self, task: Task) -> Result<Ticket> {
-        self.add(|waiting, ticket| waiting.tasks.push_back((ticket, task)))
+        self.add(|waiting, ticket| waiting.tasks.push(ticket, task))
     }
 
     /// Waits until work is taken up, or refused by a closing. Cancelled before that, it is withdrawn, and never done.
@@ -83,9 +83,9 @@ impl Queue {
     /// `Cancelled` where it was withdrawn.
     pub fn wait_for(&self, ticket: Ticket, cancel: &CancelToken) -> Result<()> {
         let mut waiting = self.lock();
-        while waiting.holds(ticket) {
+        while waiting.answers.holds(ticket) || waiting.tasks.holds(ticket) {
             if cancel.is_cancelled() {
-                let withdrawn = waiting.withdraw(ticket);
+                let withdrawn = (waiting.answers.withdraw(ticket), waiting.tasks.withdraw(ticket));
                 // Unlocked: its own drop may take its time.
                 drop(waiting);
                 drop(withdrawn);
@@ -123,22 +123,37 @@ impl Queue {
     }
 
     fn next_answer(&self) -> Option<Answer> {
-        let (_, answer) = self.lock().answers.pop_front()?;
+        let answer = self.lock().answers.pop()?;
         self.changed.notify_all();
         Some(answer)
     }
 }
 
-impl Waiting {
-    fn holds(&self, ticket: Ticket) -> bool {
-        let answers = self.answers.iter().map(|(held, _)| *held);
-        answers.chain(self.tasks.iter().map(|(held, _)| *held)).any(|held| held == ticket)
+/// Work of one kind, first come, first served.
+struct Line<W>(VecDeque<(Ticket, W)>);
+
+impl<W> Default for Line<W> {
+    fn default() -> Self {
+        Self(VecDeque::new())
+    }
+}
+
+impl<W> Line<W> {
+    fn push(&mut self, ticket: Ticket, work: W) {
+        self.0.push_back((ticket, work));
     }
 
-    fn withdraw(&mut self, ticket: Ticket) -> (Option<(Ticket, Answer)>, Option<(Ticket, Task)>) {
-        let answer = self.answers.iter().position(|(held, _)| *held == ticket);
-        let task = self.tasks.iter().position(|(held, _)| *held == ticket);
-        (answer.and_then(|at| self.answers.remove(at)), task.and_then(|at| self.tasks.remove(at)))
+    fn pop(&mut self) -> Option<W> {
+        self.0.pop_front().map(|(_, work)| work)
+    }
+
+    fn holds(&self, ticket: Ticket) -> bool {
+        self.0.iter().any(|(held, _)| *held == ticket)
+    }
+
+    fn withdraw(&mut self, ticket: Ticket) -> Option<W> {
+        let at = self.0.iter().position(|(held, _)| *held == ticket)?;
+        self.0.remove(at).map(|(_, work)| work)
     }
 }
 
@@ -206,11 +221,11 @@ impl Worker {
             if waiting.unload {
                 return Next::Unload;
             }
-            if let Some((_, answer)) = waiting.answers.pop_front() {
+            if let Some(answer) = waiting.answers.pop() {
                 self.queue.changed.notify_all();
                 return Next::Answer(answer);
             }
-            if let Some((_, task)) = waiting.tasks.pop_front() {
+            if let Some(task) = waiting.tasks.pop() {
                 self.queue.changed.notify_all();
                 return Next::Task(task);
             }

@@ -81,6 +81,7 @@ impl Serving {
         self.heed(suggested)
     }
 
+    /// Remembers whether the device failed.
     fn heed<T>(&mut self, answer: Result<T>) -> Result<T> {
         self.failed = answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Device);
         answer

@@ -29,16 +29,20 @@ impl GateSettings {
     /// # Errors
     /// A `BadOption` that names the setting.
     pub fn check(&self) -> Result<()> {
-        for (name, value, most) in [
-            ("gain", self.min_gain, f64::MAX),
-            ("alpha", self.alpha, 0.5),
-            ("held forgetting", self.held_forgetting, f64::MAX),
-            ("forgetting", self.max_forgetting, f64::MAX),
+        for (name, value) in [
+            ("min-gain", self.min_gain),
+            ("alpha", self.alpha),
+            ("held-forgetting", self.held_forgetting),
+            ("max-forgetting", self.max_forgetting),
         ] {
-            if !(0.0..=most).contains(&value) {
-                let message = format!("the gate's {name} of {value} is outside 0 to {most:e}");
+            if !value.is_finite() || value < 0.0 {
+                let message = format!("the gate's {name} of {value} is no number from 0 on");
                 return Err(Error::new(ErrorKind::BadOption, message));
             }
+        }
+        if self.alpha > 0.5 {
+            let message = format!("the gate's alpha of {} is above 0.5", self.alpha);
+            return Err(Error::new(ErrorKind::BadOption, message));
         }
         Ok(())
     }

@@ -1,13 +1,13 @@
 //! What the commands print and write when all is well.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use common::{idiolect, keys, listing, workspace};
 use serde_json::Value;
+
+use crate::folders::listing;
+use crate::run::{idiolect, keys, workspace};
 
 const TEXT: &str = "kettle is on if youre passing x\nright then duck, off to bed\nsix locks and no rain today\n";
 

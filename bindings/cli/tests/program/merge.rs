@@ -1,13 +1,13 @@
 //! `adapters merge` as a user runs it: what it writes and prints, and what it refuses.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 
-use common::{idiolect, keys, listing, workspace};
 use serde_json::json;
 use tempfile::TempDir;
+
+use crate::folders::listing;
+use crate::run::{idiolect, keys, workspace};
 
 /// A workspace with the profile `me`, whose only version a short training made.
 fn learned() -> TempDir {

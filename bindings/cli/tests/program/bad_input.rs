@@ -1,11 +1,10 @@
 //! What cannot work ends in a message that says what is wrong, a code that says whose fault it is, and nothing written.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 
-use common::{copy_folder, idiolect, listing, workspace};
+use crate::folders::{copy_folder, listing};
+use crate::run::{idiolect, workspace};
 
 /// The program's own failures end with 1, options that make no sense with 2.
 const FAILED: i32 = 1;

@@ -1,11 +1,11 @@
-//! Runs the program as a user does.
+//! Runs of the program, and what they print.
 
-#![allow(dead_code)] // each test file uses its own part
-
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
+
+use crate::folders::{base, copy_folder};
 
 /// What a run of the program came to.
 pub struct Run {
@@ -40,42 +40,11 @@ pub fn idiolect(folder: &Path, args: &[&str]) -> Run {
     }
 }
 
-/// The embedded base model.
-pub fn base() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/base")
-}
-
 /// A folder with a copy of the base model in `base`, and what a test writes.
 pub fn workspace() -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();
     copy_folder(&base(), &home.path().join("base"));
     home
-}
-
-/// Copies the files of a folder.
-pub fn copy_folder(from: &Path, to: &Path) {
-    std::fs::create_dir(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-    }
-}
-
-/// Every path below `folder`, sorted: what was written and what was not.
-pub fn listing(folder: &Path) -> Vec<PathBuf> {
-    let mut paths = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path.clone());
-            }
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    paths
 }
 
 /// The keys of an object, in order.

@@ -1,9 +1,9 @@
 //! The profile's commands as a user runs them: what they print, and what they refuse.
 
-mod common;
-
-use common::{base, idiolect, listing, workspace};
 use serde_json::json;
+
+use crate::folders::{base, listing};
+use crate::run::{idiolect, workspace};
 
 #[test]
 fn files_become_history() {

@@ -1,0 +1,9 @@
+//! The program as a user runs it.
+
+mod bad_input;
+#[path = "../common/folders.rs"]
+mod folders;
+mod merge;
+mod profile;
+mod results;
+mod run;

@@ -5,76 +5,9 @@ import java.io.File
 import java.nio.file.Files
 import java.util.concurrent.CompletableFuture
 import java.util.concurrent.CompletableFuture.supplyAsync
-import java.util.concurrent.TimeUnit
 import kotlin.system.exitProcess
 
 private const val MESSAGES = 400
-
-/** Hears a training; [react] may cancel or throw. */
-private class Course(private val react: (LearnEvent) -> Unit = {}) : LearnListener {
-    val events = mutableListOf<LearnEvent>()
-
-    override fun onEvent(event: LearnEvent) {
-        events += event
-        react(event)
-    }
-
-    val started get() = events.filterIsInstance<LearnEvent.Started>().single()
-    val steps get() = events.filterIsInstance<LearnEvent.Step>().map { it.step }
-}
-
-/** Hears a generation; [react] may cancel or throw. */
-private class Pieces(private val react: (String) -> Unit = {}) : TextListener {
-    val pieces = mutableListOf<String>()
-
-    override fun onText(text: String) {
-        pieces += text
-        react(text)
-    }
-}
-
-/** Hears a merge; [react] may cancel or throw. */
-private class Stages(private val react: () -> Unit = {}) : MergeListener {
-    val stages = mutableListOf<MergeStage>()
-
-    override fun onProgress(stage: MergeStage, done: ULong, all: ULong) {
-        check(done <= all) { "$done of $all" }
-        if (stages.lastOrNull() != stage) stages += stage
-        react()
-    }
-}
-
-private var passed = 0
-
-/** One step of the life; what it returns is printed beside it. */
-private fun step(what: String, body: () -> Any?) {
-    val begin = System.nanoTime()
-    val note = body()
-    println("ok  %-72s %6.2f s  %s".format(what, (System.nanoTime() - begin) / 1e9, note.takeUnless { it == Unit } ?: ""))
-    passed++
-}
-
-private fun <T> same(what: String, expected: T, found: T) = check(expected == found) { "$what: $found, not $expected" }
-
-/** The hint of the error that [body] has to end with: of this kind, with words that name [part]. */
-private fun refused(kind: ErrorKind, part: String, body: () -> Unit): String? {
-    try {
-        body()
-    } catch (error: EngineException.Failed) {
-        same("error's kind (${error.detail})", kind, error.kind)
-        check(part in error.detail) { "the error does not name $part: ${error.detail}" }
-        return error.hint
-    }
-    error("no error, where $kind is due")
-}
-
-private fun <T> CompletableFuture<T>.soon(): T = get(60, TimeUnit.SECONDS)
-
-private fun Engine.learn(settings: LearnSettings, course: Course, cancel: CancelToken = CancelToken()) =
-    train(settings, cancel, course)
-
-private fun Engine.greedy(prompt: String, tokens: Int = 24): String =
-    generate(Prompt.Text(prompt), GenerateOptions(maxTokens = tokens.toUInt(), temperature = 0f), CancelToken(), Pieces()).text
 
 /** The steps, in order: each goes on with what the ones before it left. */
 private class Life(private val model: String, private val messages: List<NewSample>, private val home: File) {

@@ -207,7 +207,8 @@ private class Life(private val model: String, private val messages: List<NewSamp
         }
         step("a cancelled generation gives what there is; a listener's error arrives") {
             val cancel = CancelToken()
-            val options = GenerateOptions(maxTokens = 400u, temperature = 0.7f)
+            // So long that it cannot be over before the cancelling comes.
+            val options = GenerateOptions(maxTokens = 400u, temperature = 0.7f, ignoreEos = true)
             val heard = Pieces { cancel.cancel() }
             val made = engine.generate(Prompt.Chat(prompt), options, cancel, heard)
             same("finish", FinishReason.CANCELLED, made.finishReason)

@@ -130,7 +130,8 @@ extension Life {
         }
         try step("a cancelled generation gives what there is; a listener's error arrives") {
             let cancel = CancelToken()
-            let options = GenerateOptions(maxTokens: 400, temperature: 0.7)
+            // So long that it cannot be over before the cancelling comes.
+            let options = GenerateOptions(maxTokens: 400, temperature: 0.7, ignoreEos: true)
             let heard = Pieces { cancel.cancel() }
             let made = try engine.generate(
                 prompt: .chat(message: prompt), options: options, cancel: cancel, listener: heard)

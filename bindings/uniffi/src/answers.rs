@@ -67,6 +67,9 @@ pub struct GenerateOptions {
     /// Strings that end the text; they are not part of it.
     #[uniffi(default)]
     pub stop: Vec<String>,
+    /// Go on behind end-of-turn tokens, for measuring.
+    #[uniffi(default = false)]
+    pub ignore_eos: bool,
 }
 
 impl fmt::Debug for GenerateOptions {
@@ -79,6 +82,7 @@ impl fmt::Debug for GenerateOptions {
             .field("min_p", &self.min_p)
             .field("repetition_penalty", &self.repetition_penalty)
             .field("seed", &self.seed)
+            .field("ignore_eos", &self.ignore_eos)
             .finish_non_exhaustive()
     }
 }
@@ -98,7 +102,7 @@ impl From<GenerateOptions> for generate::GenerateOptions {
                 seed: options.seed.unwrap_or(sampling.seed),
             },
             stop: options.stop,
-            ignore_eos: defaults.ignore_eos,
+            ignore_eos: options.ignore_eos,
         }
     }
 }

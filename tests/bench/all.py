@@ -14,6 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+# Odd, so that one is in the middle.
 TURNS = 3
 PEER = Path(__file__).resolve().parent / "train_peft.py"
 

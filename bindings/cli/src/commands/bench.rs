@@ -175,6 +175,7 @@ impl Measuring<'_> {
         }
         drop(training);
         self.note_peak();
+        // As many as are counted, two are in the middle.
         speeds.sort_by(f64::total_cmp);
         let middle = speeds.len() / 2;
         Ok(((speeds[middle - 1] + speeds[middle]) / 2.0, row))

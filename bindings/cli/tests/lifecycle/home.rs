@@ -41,6 +41,7 @@ impl Home {
         self.copy("fresh", name)
     }
 
+    /// A copy of `profile` that is called `name`.
     pub fn copy(&self, profile: &str, name: &str) -> String {
         copy_folder(&self.path(profile), &self.path(name));
         name.to_owned()
@@ -63,9 +64,14 @@ impl Home {
 
 /// A short training with many checkpoints.
 pub fn training(profile: &str) -> Vec<String> {
+    training_saved_every("0.02", profile)
+}
+
+/// The same, with a checkpoint whenever so many seconds have passed.
+pub fn training_saved_every(seconds: &str, profile: &str) -> Vec<String> {
     let model = base();
     let arguments = ["train", "--profile", profile, "--model", model.to_str().unwrap(), "--device", "cpu", "--json"];
-    let settings = ["--steps", "14", "--seed", "3", "--checkpoint-seconds", "0.02"];
+    let settings = ["--steps", "14", "--seed", "3", "--checkpoint-seconds", seconds];
     arguments.iter().chain(&settings).map(|part| part.to_string()).collect()
 }
 

@@ -4,17 +4,15 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::home::{ENOUGH, Home, complaint, finish, promoted_once, strings, training, verdict};
-use crate::trace::synced_renames;
+use crate::home::{ENOUGH, Home, complaint, finish, promoted_once, strings, training_saved_every, verdict};
+use crate::trace::{Point, points, synced_renames};
 
 /// A profile whose training has come to its verdict, and has entered nothing of it.
 fn nearly_promoted(home: &Home) -> String {
     let profile = home.profile("nearly");
     // The adapters' lock cannot be taken.
     fs::create_dir_all(home.path("nearly/adapters/lock")).unwrap();
-    let arguments: Vec<String> =
-        training(&profile).into_iter().map(|part| if part == "0.02" { "0.001".into() } else { part }).collect();
-    let stopped = home.command(&strings(&arguments)).output().unwrap();
+    let stopped = home.command(&strings(&training_saved_every("0.001", &profile))).output().unwrap();
     assert!(complaint(&stopped).contains("adapters/lock"), "{}", complaint(&stopped));
     fs::remove_dir(home.path("nearly/adapters/lock")).unwrap();
     profile
@@ -27,9 +25,7 @@ pub fn ended() {
     let home = Home::with(ENOUGH);
     let nearly = nearly_promoted(&home);
     // No checkpoint comes by time: one run's calls are the next one's.
-    let finishing = |profile: &str| -> Vec<String> {
-        training(profile).into_iter().map(|part| if part == "0.02" { "1000".into() } else { part }).collect()
-    };
+    let finishing = |profile: &str| training_saved_every("1000", profile);
     let whole = home.copy(&nearly, "whole");
     let expected = verdict(finish(home.traced(&["-e", ENTERING], &strings(&finishing(&whole)))));
     assert_eq!(expected["verdict"], "promoted", "{expected}");
@@ -66,49 +62,4 @@ pub fn ended() {
     for (call, least) in [("openat", 1), ("write", 3), ("pwrite64", 1), ("fsync", 6), ("rename", 3), ("unlink", 2)] {
         assert!(held.get(call).is_some_and(|held| *held >= least), "{call}: {held:?}");
     }
-}
-
-/// A call of a traced process.
-struct Point {
-    call: String,
-    /// What it concerns below the profile; none for a file in the making, whose name is another every time.
-    path: Option<PathBuf>,
-    /// Its number in its thread, among the calls of this name; of those that concern `path`, where there is one.
-    at: usize,
-}
-
-/// The calls of a trace on `profile` from the one on that first names `place`, in that thread; those whose number another
-/// thread comes to as well are left out.
-fn points(home: &Home, profile: &str, place: &str) -> Vec<Point> {
-    let trace = fs::read_to_string(home.path("trace")).unwrap();
-    let below = |arguments: &str| {
-        let path = arguments.split(['"', '<', '>']).find(|part| part.contains(&format!("{profile}/")))?;
-        let path = path.split_once(&format!("{profile}/"))?.1;
-        (!path.contains(".partial-")).then(|| PathBuf::from(path))
-    };
-    let mut counts: HashMap<(String, Option<PathBuf>), HashMap<String, usize>> = HashMap::new();
-    let (mut points, mut begun) = (Vec::new(), None);
-    for line in trace.lines() {
-        let Some((thread, call)) = line.split_once(' ') else { continue };
-        let Some((call, arguments)) = call.trim_start().split_once('(') else { continue };
-        let path = below(arguments);
-        let mut count = |path: Option<PathBuf>| {
-            let count = counts.entry((call.to_owned(), path)).or_default().entry(thread.to_owned()).or_default();
-            *count += 1;
-            *count
-        };
-        let of_its_name = count(None);
-        let at = if path.is_some() { count(path.clone()) } else { of_its_name };
-        if begun.is_none() && arguments.contains(place) {
-            begun = Some(thread.to_owned());
-        }
-        if begun.as_deref() == Some(thread) {
-            points.push(Point { call: call.to_owned(), path, at });
-        }
-    }
-    let thread = begun.expect("it never came there");
-    points.retain(|Point { call, path, at }| {
-        counts[&(call.clone(), path.clone())].iter().all(|(other, count)| *other == thread || count < at)
-    });
-    points
 }

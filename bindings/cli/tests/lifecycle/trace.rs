@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::home::Home;
 
-/// The calls of a trace that concern `what`, in order: name and line.
+/// The calls of the latest trace, in order: name and line.
 pub fn calls(home: &Home) -> Vec<(String, String)> {
     let trace = fs::read_to_string(home.path("trace")).unwrap();
     let call = |line: &str| {
@@ -52,4 +52,49 @@ pub fn synced_renames(home: &Home) -> Vec<String> {
     }
     assert!(waiting.is_none(), "never synced: {waiting:?}");
     renamed
+}
+
+/// A call of a traced process.
+pub struct Point {
+    pub call: String,
+    /// What it concerns below the profile; none for a file in the making, whose name is another every time.
+    pub path: Option<PathBuf>,
+    /// Its number in its thread, among the calls of this name; of those that concern `path`, where there is one.
+    pub at: usize,
+}
+
+/// The calls of a trace on `profile` from the one on that first names `place`, in that thread; those whose number another
+/// thread comes to as well are left out.
+pub fn points(home: &Home, profile: &str, place: &str) -> Vec<Point> {
+    let trace = fs::read_to_string(home.path("trace")).unwrap();
+    let below = |arguments: &str| {
+        let path = arguments.split(['"', '<', '>']).find(|part| part.contains(&format!("{profile}/")))?;
+        let path = path.split_once(&format!("{profile}/"))?.1;
+        (!path.contains(".partial-")).then(|| PathBuf::from(path))
+    };
+    let mut counts: HashMap<(String, Option<PathBuf>), HashMap<String, usize>> = HashMap::new();
+    let (mut points, mut begun) = (Vec::new(), None);
+    for line in trace.lines() {
+        let Some((thread, call)) = line.split_once(' ') else { continue };
+        let Some((call, arguments)) = call.trim_start().split_once('(') else { continue };
+        let path = below(arguments);
+        let mut count = |path: Option<PathBuf>| {
+            let count = counts.entry((call.to_owned(), path)).or_default().entry(thread.to_owned()).or_default();
+            *count += 1;
+            *count
+        };
+        let of_its_name = count(None);
+        let at = if path.is_some() { count(path.clone()) } else { of_its_name };
+        if begun.is_none() && arguments.contains(place) {
+            begun = Some(thread.to_owned());
+        }
+        if begun.as_deref() == Some(thread) {
+            points.push(Point { call: call.to_owned(), path, at });
+        }
+    }
+    let thread = begun.expect("it never came there");
+    points.retain(|Point { call, path, at }| {
+        counts[&(call.clone(), path.clone())].iter().all(|(other, count)| *other == thread || count < at)
+    });
+    points
 }

@@ -6,7 +6,9 @@
 mod breaks;
 mod exp;
 mod lanes;
+mod pack;
 mod product;
+mod tile;
 
 use std::sync::Arc;
 
@@ -19,9 +21,11 @@ use crate::program::{BufferId, Kind, Plan, Program, RowCounts, Run, Scalars, Sta
 pub(crate) use breaks::Breaks;
 pub(crate) use exp::exp;
 pub(crate) use lanes::{LANES, exp_and_sum, join, largest, sum_of_products};
+pub(crate) use pack::Scaled;
 pub(crate) use product::{
-    Output, PANEL_BYTES, matrix, matrix_mut, multiply, multiply_transposed, small_product, with_scratch,
+    LowRank, SCRATCH_BYTES, Term, matrix, matrix_mut, multiply, multiply_transposed, small_product, with_scratch,
 };
+pub(crate) use tile::Output;
 
 /// What an operation sees while it runs.
 pub struct Frame<'a> {
@@ -119,9 +123,9 @@ impl CpuExecutor {
         Self { weights, pool, programs: Vec::new(), state: Vec::new(), arena: Vec::new(), between: None }
     }
 
-    /// Bytes that the threads' panels take at most, beside arena and state.
-    fn panel_bytes(&self) -> usize {
-        self.threads() * PANEL_BYTES
+    /// Bytes that the threads' scratch takes at most, beside arena and state.
+    fn scratch_bytes(&self) -> usize {
+        self.threads() * SCRATCH_BYTES
     }
 
     /// Threads that work on a program.
@@ -227,7 +231,7 @@ impl Executor for CpuExecutor {
     fn job_bytes(&self, job: &Job<'_>) -> Result<JobBytes> {
         let state = job.states.iter().fold(0, |sum: usize, len| sum.saturating_add(len.saturating_mul(4)));
         let arena = job.programs.iter().map(|program| Plan::new(program).bytes()).max().unwrap_or(0);
-        Ok(JobBytes { state, arena, working: self.panel_bytes() })
+        Ok(JobBytes { state, arena, working: self.scratch_bytes() })
     }
 
     fn weight_bytes(&self) -> usize {
@@ -236,7 +240,7 @@ impl Executor for CpuExecutor {
 
     fn device_bytes(&self) -> usize {
         let state: usize = self.state.iter().map(Vec::len).sum();
-        (state + self.arena.len()) * 4 + self.weights.bytes() + self.panel_bytes()
+        (state + self.arena.len()) * 4 + self.weights.bytes() + self.scratch_bytes()
     }
 
     fn device(&self) -> String {

@@ -1,45 +1,37 @@
-//! Products with frozen matrices: dequantized panel by panel into each thread's scratch, then a real GEMM
-//! (`matrixmultiply`, by way of ndarray).
+//! Products over threads. A frozen matrix is dequantized block by block into each thread's scratch, in the layout that
+//! the inner kernel reads, and never lies in memory whole.
 //!
-//! That GEMM sums along k in blocks of a fixed size, whatever the number of rows or columns, so a panel's width may
-//! follow the number of threads without changing a bit.
+//! Depth is cut into blocks of a fixed length, whose sums are added in order: how rows and columns are shared out
+//! follows the number of threads without changing a bit.
 
-use std::cell::Cell;
+use std::cell::RefCell;
+use std::ops::Range;
 
-use ndarray::linalg::general_mat_mul;
 use ndarray::parallel::prelude::*;
-use ndarray::{ArrayView2, ArrayViewMut2, Axis, s};
+use ndarray::{ArrayView2, ArrayViewMut2, Axis};
+use rayon::prelude::ParallelSliceMut;
 
+use super::pack::{Columns, Scaled};
+use super::tile::{Factors, Output, STRIP, multiply_strips};
 use crate::matrix::Matrix;
 
-/// Scratch of one thread: a panel of a matrix as f32.
-pub(crate) const PANEL_BYTES: usize = 2 << 20;
-const PANEL_LEN: usize = PANEL_BYTES / 4;
-/// Columns of a product that one task works on at most.
-const TASK_WIDTH: usize = 384;
-/// Rows of W that `dy·W` sums over before the next panel; a multiple of the GEMM's own block.
-const SUM_ROWS: usize = 1024;
+/// Scratch of one thread at most: what it shares with the others, and its own task's.
+pub(crate) const SCRATCH_BYTES: usize = 2 << 20;
+/// The deepest block: a multiple of every encoding's group.
+const DEPTH: usize = 768;
+const DEPTH_STEP: usize = 128;
+/// Rows of x that `x·Wᵀ` lays out at a time.
+const BLOCK_ROWS: usize = 256;
+/// Rows of W that one task of `x·Wᵀ` dequantizes at most.
+const TASK_ROWS: usize = 48;
+/// Strips that one task lays out at most.
+const TASK_STRIPS: usize = 8;
+/// Tasks a thread: one that is held up leaves some to the others.
+const TASKS: usize = 3;
 
 thread_local! {
-    static PANEL: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
-}
-
-/// What happens to a product's old contents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Output {
-    /// They are replaced.
-    Overwrite,
-    /// The product is added.
-    Add,
-}
-
-impl Output {
-    fn beta(self) -> f32 {
-        match self {
-            Self::Overwrite => 0.0,
-            Self::Add => 1.0,
-        }
-    }
+    /// As many as are in use at a time.
+    static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// `values` as rows of `width`.
@@ -66,69 +58,157 @@ pub(crate) fn matrix_mut(values: &mut [f32], width: usize) -> ArrayViewMut2<'_, 
 }
 
 /// Hands `f` a scratch slice of `len` values of any contents, kept by the thread for its next task.
-pub(crate) fn with_scratch(len: usize, f: impl FnOnce(&mut [f32])) {
-    PANEL.with(|cell| {
-        let mut panel = cell.take();
-        if panel.len() < len {
-            panel.resize(len, 0.0);
+pub(crate) fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
+    let mut scratch = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
+    if scratch.len() < len {
+        scratch.resize(len, 0.0);
+    }
+    let result = f(&mut scratch[..len]);
+    SCRATCH.with_borrow_mut(|kept| kept.push(scratch));
+    result
+}
+
+/// `depth` in blocks of nearly equal length.
+fn blocks(depth: usize) -> impl Iterator<Item = Range<usize>> + Clone {
+    let step = depth.max(1).div_ceil(depth.div_ceil(DEPTH).max(1)).next_multiple_of(DEPTH_STEP);
+    (0..depth).step_by(step).map(move |start| start..depth.min(start + step))
+}
+
+/// How many of `count` rows or strips one task takes.
+fn share(count: usize, most: usize) -> usize {
+    count.div_ceil(TASKS * rayon::current_num_threads()).clamp(1, most)
+}
+
+/// The values of a view whose rows lie without gaps.
+fn contiguous<'a>(view: &ArrayView2<'a, f32>) -> &'a [f32] {
+    match view.to_slice() {
+        Some(values) => values,
+        None => panic!("a matrix with gaps"),
+    }
+}
+
+/// The second half of a low-rank adapter: `scale · low · factorᵀ`.
+pub(crate) struct LowRank<'a> {
+    /// `[t, rank]`.
+    pub low: ArrayView2<'a, f32>,
+    /// B, `[rows, rank]`.
+    pub factor: ArrayView2<'a, f32>,
+    pub scale: f32,
+}
+
+/// `y = x·Wᵀ` or `y += x·Wᵀ`, the adapter's term added; x `[t, cols]`, W `[rows, cols]`, y `[t, rows]`.
+///
+/// Computed as `yᵀ = W·xᵀ`: laying out x costs less than laying out W.
+pub(crate) fn multiply_transposed(
+    x: ArrayView2<f32>,
+    w: &Matrix,
+    term: Option<LowRank<'_>>,
+    mut y: ArrayViewMut2<f32>,
+    output: Output,
+) {
+    for (block, mut y) in y.axis_chunks_iter_mut(Axis(0), BLOCK_ROWS).enumerate() {
+        let tokens = block * BLOCK_ROWS..block * BLOCK_ROWS + y.nrows();
+        let xt = Scaled { values: x.t(), scale: 1.0 };
+        let low = term.as_ref().map(|term| Scaled { values: term.low.t(), scale: term.scale });
+        for depth in blocks(w.cols()) {
+            // The term joins the last block while that one's sums are in the registers.
+            let term = term.as_ref().zip(low.as_ref()).filter(|_| depth.end == w.cols());
+            let output = if depth.start == 0 { output } else { Output::Add };
+            with_strips(&xt, depth.clone(), tokens.clone(), |strips| match term {
+                None => add_rows(w, depth, strips, None, y.view_mut(), output),
+                Some((term, low)) => with_strips(low, 0..low.depth(), tokens.clone(), |low| {
+                    add_rows(w, depth, strips, Some((term.factor, low)), y.view_mut(), output);
+                }),
+            });
         }
-        f(&mut panel[..len]);
-        cell.set(panel);
+    }
+}
+
+/// Hands `f` the strips of some columns of `source`.
+fn with_strips(source: &dyn Columns, depth: Range<usize>, columns: Range<usize>, f: impl FnOnce(&[[f32; STRIP]])) {
+    let len = depth.len() * STRIP;
+    with_scratch(columns.len().div_ceil(STRIP) * len, |scratch| {
+        scratch.par_chunks_exact_mut(len).enumerate().for_each(|(i, strip)| {
+            let start = columns.start + i * STRIP;
+            source.pack(depth.clone(), start..columns.end.min(start + STRIP), strip.as_chunks_mut().0);
+        });
+        f(scratch.as_chunks().0);
     });
 }
 
-/// Columns a task: equal shares for all threads, in multiples of `step`, at most [`TASK_WIDTH`] and what fits a panel.
-fn task_width(columns: usize, depth: usize, step: usize) -> usize {
-    let threads = rayon::current_num_threads();
-    let most = (TASK_WIDTH.min(PANEL_LEN / depth.max(1)) / step).max(1) * step;
-    let rounds = columns.div_ceil(most * threads).max(1);
-    columns.div_ceil(rounds * threads).next_multiple_of(step.max(16)).min(most)
-}
-
-/// `y = x·Wᵀ` or `y += x·Wᵀ`; x `[t, cols]`, W `[rows, cols]`, y `[t, rows]`.
-pub(crate) fn multiply_transposed(x: ArrayView2<f32>, w: &Matrix, mut y: ArrayViewMut2<f32>, output: Output) {
-    let width = task_width(w.rows(), w.cols(), 1);
-    y.axis_chunks_iter_mut(Axis(1), width).into_par_iter().enumerate().for_each(|(i, mut y)| {
-        let rows = i * width..i * width + y.ncols();
-        with_scratch(rows.len() * w.cols(), |panel| {
-            w.dequantize(rows.clone(), 0..w.cols(), panel);
-            general_mat_mul(1.0, &x, &matrix(panel, w.cols()).t(), output.beta(), &mut y);
+/// The part of [`multiply_transposed`] that sums over `depth`: `x` its strips, `term` B and the strips of lowᵀ.
+fn add_rows(
+    w: &Matrix,
+    depth: Range<usize>,
+    x: &[[f32; STRIP]],
+    term: Option<(ArrayView2<f32>, &[[f32; STRIP]])>,
+    y: ArrayViewMut2<f32>,
+    output: Output,
+) {
+    let step = share(w.rows(), TASK_ROWS);
+    y.reversed_axes().axis_chunks_iter_mut(Axis(0), step).into_par_iter().enumerate().for_each(|(i, y)| {
+        let rows = i * step..i * step + y.nrows();
+        with_scratch(rows.len() * depth.len(), |panel| {
+            w.dequantize(rows.clone(), depth.clone(), panel);
+            let product = Factors { rows: panel, stride: depth.len(), depth: depth.len(), strips: x };
+            match term {
+                None => multiply_strips(&[product], y, output),
+                Some((b, low)) => {
+                    let rank = b.ncols();
+                    let b = &contiguous(&b)[rows.start * rank..rows.end * rank];
+                    let term = Factors { rows: b, stride: rank, depth: rank, strips: low };
+                    multiply_strips(&[product, term], y, output);
+                }
+            }
         });
     });
 }
 
-/// `dx = dy·W` or `dx += dy·W`; dy `[t, rows]`, W `[rows, cols]`, dx `[t, cols]`.
-pub(crate) fn multiply(dy: ArrayView2<f32>, w: &Matrix, mut dx: ArrayViewMut2<f32>, output: Output) {
-    let depth = w.rows().min(SUM_ROWS);
-    let width = task_width(w.cols(), depth, w.column_step());
-    dx.axis_chunks_iter_mut(Axis(1), width).into_par_iter().enumerate().for_each(|(i, mut dx)| {
-        let cols = i * width..i * width + dx.ncols();
-        for start in (0..w.rows()).step_by(SUM_ROWS) {
-            let rows = start..w.rows().min(start + SUM_ROWS);
-            with_scratch(rows.len() * cols.len(), |panel| {
-                w.dequantize(rows.clone(), cols.clone(), panel);
-                let beta = if start == 0 { output.beta() } else { 1.0 };
-                general_mat_mul(1.0, &dy.slice(s![.., rows.clone()]), &matrix(panel, cols.len()), beta, &mut dx);
-            });
-        }
+/// One term of a sum of products: `a·b`; a `[rows, depth]`, b `[depth, columns]`.
+#[derive(Clone, Copy)]
+pub(crate) struct Term<'a> {
+    pub a: ArrayView2<'a, f32>,
+    pub b: &'a dyn Columns,
+}
+
+/// `c = Σ a·b` or `c += Σ a·b` over the terms; the rows or the columns of c are contiguous.
+pub(crate) fn multiply(terms: &[Term<'_>], mut c: ArrayViewMut2<f32>, output: Output) {
+    let (rows, strips) = (c.nrows(), c.ncols().div_ceil(STRIP));
+    // Where columns are too few for all threads, rows are shared out.
+    let by_rows = strips < rayon::current_num_threads();
+    let row_step = if by_rows { share(rows, rows.max(1)) } else { rows.max(1) };
+    let step = if by_rows { TASK_STRIPS } else { share(strips, TASK_STRIPS) } * STRIP;
+    c.axis_chunks_iter_mut(Axis(0), row_step).into_par_iter().enumerate().for_each(|(i, mut c)| {
+        c.axis_chunks_iter_mut(Axis(1), step).into_par_iter().enumerate().for_each(|(j, mut c)| {
+            let (row, columns) = (i * row_step, j * step..j * step + c.ncols());
+            let mut output = output;
+            for Term { a, b } in terms {
+                let stride = a.ncols();
+                for depth in blocks(b.depth()) {
+                    with_scratch(columns.len().div_ceil(STRIP) * depth.len() * STRIP, |scratch| {
+                        let strips = scratch.as_chunks_mut().0;
+                        for (strip, start) in strips.chunks_exact_mut(depth.len()).zip(columns.clone().step_by(STRIP)) {
+                            b.pack(depth.clone(), start..columns.end.min(start + STRIP), strip);
+                        }
+                        let rows = &contiguous(a)[row * stride + depth.start..];
+                        let factors = Factors { rows, stride, depth: depth.len(), strips };
+                        multiply_strips(&[factors], c.view_mut(), output);
+                    });
+                    output = Output::Add;
+                }
+            }
+        });
     });
 }
 
-/// `c = α·a·b` or `c += α·a·b` for small f32 operands; tasks take whole rows of c.
-///
-/// α is multiplied into b first: the GEMM rounds its own α otherwise in the tiles at the edge than in the others, so
-/// that a row's bits would depend on how many rows follow.
+/// `c = scale·a·b` or `c += scale·a·b` for f32 operands, b by rows or by columns contiguous.
 pub(crate) fn small_product(
-    alpha: f32,
+    scale: f32,
     a: ArrayView2<f32>,
     b: ArrayView2<f32>,
-    mut c: ArrayViewMut2<f32>,
+    c: ArrayViewMut2<f32>,
     output: Output,
 ) {
-    const TASK_ROWS: usize = 64;
-    let b = &b * alpha;
-    c.axis_chunks_iter_mut(Axis(0), TASK_ROWS)
-        .into_par_iter()
-        .zip(a.axis_chunks_iter(Axis(0), TASK_ROWS))
-        .for_each(|(mut c, a)| general_mat_mul(1.0, &a, &b, output.beta(), &mut c));
+    let a = a.as_standard_layout();
+    multiply(&[Term { a: a.view(), b: &Scaled { values: b, scale } }], c, output);
 }

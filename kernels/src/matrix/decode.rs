@@ -39,10 +39,11 @@ impl Matrix {
                 Encoding::Affine { bits, group, .. } => {
                     let bits = bits as usize;
                     let codes = &self.codes[start * bits / 8..][..width * bits / 8];
-                    factors.read(self, start / group..(start + width) / group);
+                    factors.read(self, start / group..(start + width).div_ceil(group));
+                    let groups = Groups { runs: group / RUN, first: start % group / RUN };
                     match bits {
-                        4 => affine4(codes, group, &factors, out),
-                        _ => affine8(codes, group, &factors, out),
+                        4 => affine4(codes, groups, &factors, out),
+                        _ => affine8(codes, groups, &factors, out),
                     }
                 }
                 Encoding::Block(block) => {
@@ -142,23 +143,35 @@ fn widen_bf16(bytes: &[u8], out: &mut [f32]) {
     }
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
-fn affine4(codes: &[u8], group: usize, factors: &Factors, out: &mut [f32]) {
-    let groups = codes.chunks_exact(group / 2).zip(out.chunks_exact_mut(group));
-    for ((codes, out), (&scale, &bias)) in groups.zip(factors.scales.iter().zip(&factors.biases)) {
-        for (codes, out) in codes.as_chunks().0.iter().zip(out.as_chunks_mut().0) {
-            affine(pair_nibbles(codes), scale, bias, out);
-        }
+/// Which group of a panel's row each run lies in.
+#[derive(Clone, Copy)]
+struct Groups {
+    /// Runs a group: 1, 2 or 4.
+    runs: usize,
+    /// Runs of the first group that come before the panel.
+    first: usize,
+}
+
+impl Groups {
+    #[inline(always)]
+    fn of(self, run: usize) -> usize {
+        (self.first + run) >> self.runs.trailing_zeros()
     }
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
-fn affine8(codes: &[u8], group: usize, factors: &Factors, out: &mut [f32]) {
-    let groups = codes.chunks_exact(group).zip(out.chunks_exact_mut(group));
-    for ((codes, out), (&scale, &bias)) in groups.zip(factors.scales.iter().zip(&factors.biases)) {
-        for (codes, out) in codes.as_chunks().0.iter().zip(out.as_chunks_mut().0) {
-            affine(*codes, scale, bias, out);
-        }
+fn affine4(codes: &[u8], groups: Groups, factors: &Factors, out: &mut [f32]) {
+    for (run, (codes, out)) in codes.as_chunks().0.iter().zip(out.as_chunks_mut().0).enumerate() {
+        let group = groups.of(run);
+        affine(pair_nibbles(codes), factors.scales[group], factors.biases[group], out);
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
+fn affine8(codes: &[u8], groups: Groups, factors: &Factors, out: &mut [f32]) {
+    for (run, (codes, out)) in codes.as_chunks().0.iter().zip(out.as_chunks_mut().0).enumerate() {
+        let group = groups.of(run);
+        affine(*codes, factors.scales[group], factors.biases[group], out);
     }
 }
 

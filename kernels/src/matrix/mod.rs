@@ -252,8 +252,7 @@ impl Matrix {
     pub fn column_step(&self) -> usize {
         match self.encoding {
             Encoding::Float(_) => 1,
-            Encoding::Affine { group, .. } => group,
-            Encoding::Block(_) => BlockType::LEN,
+            Encoding::Affine { .. } | Encoding::Block(_) => BlockType::LEN,
         }
     }
 

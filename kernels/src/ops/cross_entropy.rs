@@ -5,7 +5,7 @@ use multiversion::multiversion;
 use ndarray::s;
 use rayon::prelude::*;
 
-use crate::cpu::{Frame, Output, exp_and_sum, largest, matrix, matrix_mut, multiply, multiply_transposed};
+use crate::cpu::{Frame, Output, Term, exp_and_sum, largest, matrix, matrix_mut, multiply, multiply_transposed};
 use crate::program::{Access, BufferId, MatrixId, Operation, Touch};
 #[cfg(feature = "gpu")]
 use crate::{error::Result, gpu};
@@ -94,14 +94,15 @@ impl Operation for CrossEntropy {
             let rows = start..targets.len().min(start + chunk);
             let logits = &mut logits[..rows.len() * vocabulary];
             let part = x.slice(s![rows.clone(), ..]);
-            multiply_transposed(part, head, matrix_mut(logits, vocabulary), Output::Overwrite);
+            multiply_transposed(part, head, None, matrix_mut(logits, vocabulary), Output::Overwrite);
             logits
                 .par_chunks_exact_mut(vocabulary)
                 .zip(&targets[rows.clone()])
                 .zip(&mut losses[rows.clone()])
                 .for_each(|((z, &target), loss)| *loss = row_loss(z, target as usize, train.then_some(weight)));
             if let Some(dx) = &mut dx {
-                multiply(matrix(logits, vocabulary), head, dx.slice_mut(s![rows, ..]), Output::Overwrite);
+                let product = Term { a: matrix(logits, vocabulary), b: head };
+                multiply(&[product], dx.slice_mut(s![rows, ..]), Output::Overwrite);
             }
         }
         if train {

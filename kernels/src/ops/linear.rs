@@ -1,10 +1,11 @@
 //! The product with a frozen matrix, with bias, low-rank term and residual in one operation, and its gradient with
 //! respect to the input. Both read the same packed matrix; nothing is transposed.
 
-use ndarray::{ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 
-use crate::cpu::{Frame, Output, matrix, matrix_mut, multiply, multiply_transposed, small_product};
+use crate::cpu::{
+    Frame, LowRank, Output, Scaled, Term, matrix, matrix_mut, multiply, multiply_transposed, small_product,
+};
 use crate::matrix::BlockSums;
 use crate::program::{Access, BufferId, MatrixId, Operation, Touch, VectorId};
 #[cfg(feature = "gpu")]
@@ -82,14 +83,17 @@ impl Operation for Linear {
                 Output::Add
             }
         };
-        if x.len() == cols {
-            multiply_vector(weight, x, out, mode);
-        } else {
-            multiply_transposed(matrix(x, cols), weight, matrix_mut(out, rows), mode);
+        let term = self.lora.map(|lora| LowRank {
+            low: matrix(low, rank),
+            factor: matrix(&params[lora.offset..lora.offset + rows * rank], rank),
+            scale: lora.scale,
+        });
+        if x.len() != cols {
+            return multiply_transposed(matrix(x, cols), weight, term, matrix_mut(out, rows), mode);
         }
-        if let Some(lora) = self.lora {
-            let b = matrix(&params[lora.offset..lora.offset + rows * rank], rank);
-            small_product(lora.scale, matrix(low, rank), b.t(), matrix_mut(out, rows), Output::Add);
+        multiply_vector(weight, x, out, mode);
+        if let Some(LowRank { low, factor, scale }) = term {
+            small_product(scale, low, factor.t(), matrix_mut(out, rows), Output::Add);
         }
     }
 
@@ -161,11 +165,15 @@ impl Operation for LinearBackward {
         let [dy, dx, low, params] = frame.slices(ids);
         let (rows, cols) = (weight.rows(), weight.cols());
         let mode = if self.add { Output::Add } else { Output::Overwrite };
-        let (dy, mut dx): (ArrayView2<f32>, ArrayViewMut2<f32>) = (matrix(dy, rows), matrix_mut(dx, cols));
-        multiply(dy, weight, dx.view_mut(), mode);
-        if let Some(lora) = self.lora {
-            let a = matrix(&params[lora.offset..lora.offset + rank * cols], cols);
-            small_product(lora.scale, matrix(low, rank), a, dx, Output::Add);
+        let product = Term { a: matrix(dy, rows), b: weight };
+        let dx = matrix_mut(dx, cols);
+        match self.lora {
+            None => multiply(&[product], dx, mode),
+            Some(lora) => {
+                let a = matrix(&params[lora.offset..lora.offset + rank * cols], cols);
+                let term = Term { a: matrix(low, rank), b: &Scaled { values: a, scale: lora.scale } };
+                multiply(&[product, term], dx, mode);
+            }
         }
     }
 

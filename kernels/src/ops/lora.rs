@@ -143,9 +143,9 @@ impl Operation for LoraBackward {
         let b = matrix(&params[self.b..self.b + rows * rank], rank);
         small_product(self.scale, dy, b, matrix_mut(dlow, rank), Output::Overwrite);
         let db = matrix_mut(&mut grads[self.b..self.b + rows * rank], rank);
-        small_product(self.scale, dy.t(), low, db, Output::Add);
+        small_product(self.scale, low.t(), dy, db.reversed_axes(), Output::Add);
         let da = matrix_mut(&mut grads[self.a..self.a + rank * cols], cols);
-        small_product(1.0, x.t(), matrix(dlow, rank), da.reversed_axes(), Output::Add);
+        small_product(1.0, matrix(dlow, rank).reversed_axes(), x, da, Output::Add);
     }
 
     #[cfg(feature = "gpu")]

@@ -1,0 +1,159 @@
+//! The inner kernel of every product with many rows: a tile of sums that stays in vector registers, written over
+//! `pulp`'s vectors and so compiled for each instruction set.
+//!
+//! Every sum runs along the depth in one chain of fused multiply-adds, whatever the tile's height and place: an
+//! element's bits depend neither on the rows and columns beside it nor on the number of threads.
+
+use ndarray::{ArrayViewMut2, s};
+use pulp::{Arch, Simd, WithSimd};
+
+/// Columns of a strip: as many as the widest tile has.
+pub(crate) const STRIP: usize = 32;
+/// Rows of the highest tile.
+const MOST_ROWS: usize = 14;
+
+/// What happens to a product's old contents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// They are replaced.
+    Overwrite,
+    /// The product is added.
+    Add,
+}
+
+/// Two factors `a·b` of equal depth, a row by row and b strip by strip.
+#[derive(Clone, Copy)]
+pub(crate) struct Factors<'a> {
+    /// Row i of a starts at `i · stride`.
+    pub rows: &'a [f32],
+    pub stride: usize,
+    /// Columns of a, rows of b.
+    pub depth: usize,
+    /// b: `depth` rows of its first [`STRIP`] columns, then those of the next ones. Beyond b's columns: zeros.
+    pub strips: &'a [[f32; STRIP]],
+}
+
+/// `c = Σ a·b` or `c += Σ a·b` over the pairs of factors; c `[rows, columns]`, its rows or its columns contiguous.
+pub(crate) fn multiply_strips(factors: &[Factors<'_>], c: ArrayViewMut2<f32>, output: Output) {
+    Arch::new().dispatch(Product { factors, c, output });
+}
+
+struct Product<'a> {
+    factors: &'a [Factors<'a>],
+    c: ArrayViewMut2<'a, f32>,
+    output: Output,
+}
+
+impl WithSimd for Product<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        if const { S::F32_LANES == STRIP / 2 } && self.c.ncols() <= STRIP / 2 {
+            self.multiply::<S, 1>(simd);
+        } else if const { S::F32_LANES == 4 && S::REGISTER_COUNT == 32 } {
+            self.multiply::<S, 4>(simd);
+        } else {
+            self.multiply::<S, 2>(simd);
+        }
+    }
+}
+
+/// Rows of the highest tile whose sums, with a row of b, fill the registers.
+const fn most_rows<S: Simd>() -> usize {
+    if S::F32_LANES == STRIP / 2 { MOST_ROWS } else { 6 }
+}
+
+impl Product<'_> {
+    /// Tiles of `VECTORS` vectors, and of nearly equal heights.
+    #[inline(always)]
+    fn multiply<S: Simd, const VECTORS: usize>(self, simd: S) {
+        let Self { factors, mut c, output } = self;
+        let (rows, columns) = c.dim();
+        let tiles = rows.div_ceil(most_rows::<S>());
+        let mut sums = [[0.0; STRIP]; MOST_ROWS];
+        let mut row = 0;
+        for tile in 0..tiles {
+            let end = (tile + 1) * rows / tiles;
+            for (strip, column) in (0..columns).step_by(STRIP).enumerate() {
+                let column_end = columns.min(column + STRIP);
+                let vectors = (column_end - column).div_ceil(S::F32_LANES);
+                for first in (0..vectors).step_by(VECTORS) {
+                    sum_tile::<S, VECTORS>(simd, factors, row..end, (strip, first), &mut sums);
+                }
+                store(&sums[..end - row], c.slice_mut(s![row..end, column..column_end]), output);
+            }
+            row = end;
+        }
+    }
+}
+
+/// The tile of a strip that begins at its vector `first`.
+#[inline(always)]
+fn sum_tile<S: Simd, const VECTORS: usize>(
+    simd: S,
+    factors: &[Factors<'_>],
+    rows: std::ops::Range<usize>,
+    place: (usize, usize),
+    sums: &mut [[f32; STRIP]; MOST_ROWS],
+) {
+    macro_rules! of_height {
+        ($($height:literal)*) => {
+            match rows.len() {
+                $($height => sum_tile_of::<S, $height, VECTORS>(simd, factors, rows.start, place, sums),)*
+                height => unreachable!("a tile of {height} rows"),
+            }
+        };
+    }
+    of_height!(1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+}
+
+/// `sums[i][j] = Σ_factors Σ_k a[row + i, k] · b[k, j]`.
+#[inline(always)]
+fn sum_tile_of<S: Simd, const HEIGHT: usize, const VECTORS: usize>(
+    simd: S,
+    factors: &[Factors<'_>],
+    row: usize,
+    (strip, first): (usize, usize),
+    sums: &mut [[f32; STRIP]; MOST_ROWS],
+) {
+    if const { HEIGHT > most_rows::<S>() } {
+        unreachable!("a tile higher than the registers hold");
+    }
+    let mut totals = [[simd.splat_f32s(0.0); VECTORS]; HEIGHT];
+    for &Factors { rows, stride, depth, strips } in factors {
+        let a: [&[f32]; HEIGHT] = std::array::from_fn(|i| &rows[(row + i) * stride..][..depth]);
+        for (k, b) in strips[strip * depth..][..depth].iter().enumerate() {
+            let b = &S::as_simd_f32s(b).0[first..first + VECTORS];
+            for i in 0..HEIGHT {
+                let a = simd.splat_f32s(a[i][k]);
+                for j in 0..VECTORS {
+                    totals[i][j] = simd.mul_add_e_f32s(a, b[j], totals[i][j]);
+                }
+            }
+        }
+    }
+    for (sums, totals) in sums.iter_mut().zip(&totals) {
+        S::as_mut_simd_f32s(sums).0[first..first + VECTORS].copy_from_slice(totals);
+    }
+}
+
+/// The tile to its place in c.
+#[inline(always)]
+fn store(sums: &[[f32; STRIP]], mut c: ArrayViewMut2<f32>, output: Output) {
+    let put = |c: &mut f32, sum: f32| match output {
+        Output::Overwrite => *c = sum,
+        Output::Add => *c += sum,
+    };
+    if c.strides()[1] == 1 {
+        for (row, sums) in c.rows_mut().into_iter().zip(sums) {
+            let Some(row) = row.into_slice() else { panic!("a row with gaps") };
+            row.iter_mut().zip(sums).for_each(|(c, &sum)| put(c, sum));
+        }
+    } else {
+        for (j, column) in c.columns_mut().into_iter().enumerate() {
+            let Some(column) = column.into_slice() else { panic!("a column with gaps") };
+            column.iter_mut().zip(sums).for_each(|(c, sums)| put(c, sums[j]));
+        }
+    }
+}

@@ -5,6 +5,7 @@ use std::ops::Range;
 use multiversion::multiversion;
 use ndarray::ArrayView2;
 
+use super::product::with_scratch;
 use super::tile::STRIP;
 use crate::matrix::Matrix;
 
@@ -13,9 +14,21 @@ pub(crate) trait Columns: Sync {
     /// Rows of the factor.
     fn depth(&self) -> usize;
 
-    /// Writes the rows `depth` of at most [`STRIP`] columns; `columns` starts at a multiple of [`STRIP`]. What the strip
-    /// has more is zero.
-    fn pack(&self, depth: Range<usize>, columns: Range<usize>, strip: &mut [[f32; STRIP]]);
+    /// Writes the rows `depth` of some columns, [`STRIP`] of them a strip, each strip `depth.len()` rows long. What the
+    /// last strip has more is zero. `columns` starts at a multiple of [`STRIP`].
+    fn pack(&self, depth: Range<usize>, columns: Range<usize>, strips: &mut [[f32; STRIP]]);
+}
+
+/// Writes one row of some strips of `depth` rows each.
+fn put_row(values: &[f32], row: usize, depth: usize, strips: &mut [[f32; STRIP]]) {
+    let (whole, rest) = values.as_chunks::<STRIP>();
+    let mut rows = strips.iter_mut().skip(row).step_by(depth);
+    rows.by_ref().zip(whole).for_each(|(out, values)| *out = *values);
+    if let Some(out) = rows.next() {
+        let (live, beyond) = out.split_at_mut(rest.len());
+        live.copy_from_slice(rest);
+        beyond.fill(0.0);
+    }
 }
 
 impl Columns for Matrix {
@@ -23,15 +36,20 @@ impl Columns for Matrix {
         self.rows()
     }
 
-    fn pack(&self, depth: Range<usize>, columns: Range<usize>, strip: &mut [[f32; STRIP]]) {
-        if columns.len() == STRIP {
-            return self.dequantize(depth, columns, strip.as_flattened_mut());
-        }
-        for (row, out) in depth.zip(strip) {
-            let (live, rest) = out.split_at_mut(columns.len());
-            self.dequantize(row..row + 1, columns.clone(), live);
-            rest.fill(0.0);
-        }
+    // Whole rows at a time: a file is read on, not in leaps.
+    fn pack(&self, depth: Range<usize>, columns: Range<usize>, strips: &mut [[f32; STRIP]]) {
+        const ROWS: usize = 8;
+        let width = columns.len();
+        with_scratch(ROWS * width, |panel| {
+            for start in depth.clone().step_by(ROWS) {
+                let rows = start..depth.end.min(start + ROWS);
+                let panel = &mut panel[..rows.len() * width];
+                self.dequantize(rows.clone(), columns.clone(), panel);
+                for (row, values) in rows.zip(panel.chunks_exact(width)) {
+                    put_row(values, row - depth.start, depth.len(), strips);
+                }
+            }
+        });
     }
 }
 
@@ -46,21 +64,24 @@ impl Columns for Scaled<'_> {
         self.values.nrows()
     }
 
-    fn pack(&self, depth: Range<usize>, columns: Range<usize>, strip: &mut [[f32; STRIP]]) {
-        if self.values.strides()[1] == 1 {
-            for (row, out) in depth.zip(strip) {
-                let Some(row) = self.values.row(row).to_slice() else { panic!("a row with gaps") };
-                let (live, rest) = out.split_at_mut(columns.len());
-                live.iter_mut().zip(&row[columns.clone()]).for_each(|(out, value)| *out = self.scale * value);
-                rest.fill(0.0);
+    fn pack(&self, depth: Range<usize>, columns: Range<usize>, strips: &mut [[f32; STRIP]]) {
+        for (strip, start) in strips.chunks_exact_mut(depth.len()).zip(columns.clone().step_by(STRIP)) {
+            let columns = start..columns.end.min(start + STRIP);
+            if self.values.strides()[1] == 1 {
+                for (row, out) in depth.clone().zip(strip) {
+                    let Some(row) = self.values.row(row).to_slice() else { panic!("a row with gaps") };
+                    let (live, rest) = out.split_at_mut(columns.len());
+                    live.iter_mut().zip(&row[columns.clone()]).for_each(|(out, value)| *out = self.scale * value);
+                    rest.fill(0.0);
+                }
+            } else {
+                let mut sources: [&[f32]; STRIP] = [&[]; STRIP];
+                for (j, source) in columns.zip(&mut sources) {
+                    let Some(column) = self.values.column(j).to_slice() else { panic!("a column with gaps") };
+                    *source = &column[depth.clone()];
+                }
+                transpose(&sources, self.scale, strip);
             }
-        } else {
-            let mut sources: [&[f32]; STRIP] = [&[]; STRIP];
-            for (j, source) in columns.zip(&mut sources) {
-                let Some(column) = self.values.column(j).to_slice() else { panic!("a column with gaps") };
-                *source = &column[depth.clone()];
-            }
-            transpose(&sources, self.scale, strip);
         }
     }
 }

@@ -25,9 +25,7 @@ const BLOCK_ROWS: usize = 256;
 /// Rows of W that one task of `x·Wᵀ` dequantizes at most.
 const TASK_ROWS: usize = 48;
 /// Strips that one task lays out at most.
-const TASK_STRIPS: usize = 8;
-/// Tasks a thread: one that is held up leaves some to the others.
-const TASKS: usize = 3;
+const TASK_STRIPS: usize = 12;
 
 thread_local! {
     /// As many as are in use at a time.
@@ -74,9 +72,11 @@ fn blocks(depth: usize) -> impl Iterator<Item = Range<usize>> + Clone {
     (0..depth).step_by(step).map(move |start| start..depth.min(start + step))
 }
 
-/// How many of `count` rows or strips one task takes.
+/// How many of `count` rows or strips one task takes: equal shares for all threads, at most `most`.
 fn share(count: usize, most: usize) -> usize {
-    count.div_ceil(TASKS * rayon::current_num_threads()).clamp(1, most)
+    let threads = rayon::current_num_threads();
+    let rounds = count.div_ceil(most * threads).max(1);
+    count.div_ceil(rounds * threads).max(1)
 }
 
 /// The values of a view whose rows lie without gaps.
@@ -187,9 +187,7 @@ pub(crate) fn multiply(terms: &[Term<'_>], mut c: ArrayViewMut2<f32>, output: Ou
                 for depth in blocks(b.depth()) {
                     with_scratch(columns.len().div_ceil(STRIP) * depth.len() * STRIP, |scratch| {
                         let strips = scratch.as_chunks_mut().0;
-                        for (strip, start) in strips.chunks_exact_mut(depth.len()).zip(columns.clone().step_by(STRIP)) {
-                            b.pack(depth.clone(), start..columns.end.min(start + STRIP), strip);
-                        }
+                        b.pack(depth.clone(), columns.clone(), strips);
                         let rows = &contiguous(a)[row * stride + depth.start..];
                         let factors = Factors { rows, stride, depth: depth.len(), strips };
                         multiply_strips(&[factors], c.view_mut(), output);

@@ -6,7 +6,7 @@ use multiversion::multiversion;
 use ndarray::ArrayView2;
 
 use super::product::with_scratch;
-use super::tile::STRIP;
+use super::tile::{STRIP, by_rows};
 use crate::matrix::Matrix;
 
 /// The second factor of a product, `[depth, columns]`.
@@ -67,7 +67,7 @@ impl Columns for Scaled<'_> {
     fn pack(&self, depth: Range<usize>, columns: Range<usize>, strips: &mut [[f32; STRIP]]) {
         for (strip, start) in strips.chunks_exact_mut(depth.len()).zip(columns.clone().step_by(STRIP)) {
             let columns = start..columns.end.min(start + STRIP);
-            if self.values.strides()[1] == 1 {
+            if by_rows(&self.values) {
                 for (row, out) in depth.clone().zip(strip) {
                     let Some(row) = self.values.row(row).to_slice() else { panic!("a row with gaps") };
                     let (live, rest) = out.split_at_mut(columns.len());

@@ -4,7 +4,7 @@
 //! Every sum runs along the depth in one chain of fused multiply-adds, whatever the tile's height and place: an
 //! element's bits depend neither on the rows and columns beside it nor on the number of threads.
 
-use ndarray::{ArrayViewMut2, s};
+use ndarray::{ArrayView2, ArrayViewMut2, s};
 use pulp::{Arch, Simd, WithSimd};
 
 /// Columns of a strip: as many as the widest tile has.
@@ -138,6 +138,11 @@ fn sum_tile_of<S: Simd, const HEIGHT: usize, const VECTORS: usize>(
     }
 }
 
+/// Whether a view's rows lie without gaps; else its columns do. (A single column may have any stride.)
+pub(super) fn by_rows(view: &ArrayView2<f32>) -> bool {
+    view.ncols() <= 1 || view.strides()[1] == 1
+}
+
 /// The tile to its place in c.
 #[inline(always)]
 fn store(sums: &[[f32; STRIP]], mut c: ArrayViewMut2<f32>, output: Output) {
@@ -145,7 +150,7 @@ fn store(sums: &[[f32; STRIP]], mut c: ArrayViewMut2<f32>, output: Output) {
         Output::Overwrite => *c = sum,
         Output::Add => *c += sum,
     };
-    if c.strides()[1] == 1 {
+    if by_rows(&c.view()) {
         for (row, sums) in c.rows_mut().into_iter().zip(sums) {
             let Some(row) = row.into_slice() else { panic!("a row with gaps") };
             row.iter_mut().zip(sums).for_each(|(c, &sum)| put(c, sum));

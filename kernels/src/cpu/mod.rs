@@ -21,11 +21,12 @@ use crate::program::{BufferId, Kind, Plan, Program, RowCounts, Run, Scalars, Sta
 pub(crate) use breaks::Breaks;
 pub(crate) use exp::exp;
 pub(crate) use lanes::{LANES, exp_and_sum, join, largest, sum_of_products};
-pub(crate) use pack::Scaled;
+pub(crate) use pack::{Columns, Scaled};
 pub(crate) use product::{
-    LowRank, SCRATCH_BYTES, Term, matrix, matrix_mut, multiply, multiply_transposed, small_product, with_scratch,
+    LowRank, SCRATCH_BYTES, Term, matrix, matrix_mut, multiply, multiply_transposed, small_product, strips_len,
+    with_scratch,
 };
-pub(crate) use tile::Output;
+pub(crate) use tile::{Factors, Left, Output, STRIP, multiply_strips};
 
 /// What an operation sees while it runs.
 pub struct Frame<'a> {

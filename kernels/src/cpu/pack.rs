@@ -40,7 +40,7 @@ impl Columns for Matrix {
     fn pack(&self, depth: Range<usize>, columns: Range<usize>, strips: &mut [[f32; STRIP]]) {
         const ROWS: usize = 8;
         let width = columns.len();
-        with_scratch(ROWS * width, |panel| {
+        with_scratch([ROWS * width], |[panel]| {
             for start in depth.clone().step_by(ROWS) {
                 let rows = start..depth.end.min(start + ROWS);
                 let panel = &mut panel[..rows.len() * width];

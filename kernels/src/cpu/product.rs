@@ -12,7 +12,7 @@ use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 use rayon::prelude::ParallelSliceMut;
 
 use super::pack::{Columns, Scaled};
-use super::tile::{Factors, Output, STRIP, multiply_strips};
+use super::tile::{Factors, Left, Output, STRIP, multiply_strips};
 use crate::matrix::Matrix;
 
 /// Scratch of one thread at most: what it shares with the others, and its own task's.
@@ -55,15 +55,21 @@ pub(crate) fn matrix_mut(values: &mut [f32], width: usize) -> ArrayViewMut2<'_, 
     }
 }
 
-/// Hands `f` a scratch slice of `len` values of any contents, kept by the thread for its next task.
-pub(crate) fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
+/// Hands `f` scratch slices of these lengths and of any contents, kept by the thread for its next task.
+pub(crate) fn with_scratch<const N: usize>(lens: [usize; N], f: impl FnOnce([&mut [f32]; N])) {
     let mut scratch = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
+    let len = lens.iter().sum();
     if scratch.len() < len {
         scratch.resize(len, 0.0);
     }
-    let result = f(&mut scratch[..len]);
+    let mut rest = &mut scratch[..];
+    f(lens.map(|len| rest.split_off_mut(..len).unwrap_or_default()));
     SCRATCH.with_borrow_mut(|kept| kept.push(scratch));
-    result
+}
+
+/// Values that a factor takes in strips.
+pub(crate) fn strips_len(depth: usize, columns: usize) -> usize {
+    depth * columns.next_multiple_of(STRIP)
 }
 
 /// `depth` in blocks of nearly equal length.
@@ -77,14 +83,6 @@ fn share(count: usize, most: usize) -> usize {
     let threads = rayon::current_num_threads();
     let rounds = count.div_ceil(most * threads).max(1);
     count.div_ceil(rounds * threads).max(1)
-}
-
-/// The values of a view whose rows lie without gaps.
-fn contiguous<'a>(view: &ArrayView2<'a, f32>) -> &'a [f32] {
-    match view.to_slice() {
-        Some(values) => values,
-        None => panic!("a matrix with gaps"),
-    }
 }
 
 /// The second half of a low-rank adapter: `scale · low · factorᵀ`.
@@ -126,9 +124,8 @@ pub(crate) fn multiply_transposed(
 
 /// Hands `f` the strips of some columns of `source`.
 fn with_strips(source: &dyn Columns, depth: Range<usize>, columns: Range<usize>, f: impl FnOnce(&[[f32; STRIP]])) {
-    let len = depth.len() * STRIP;
-    with_scratch(columns.len().div_ceil(STRIP) * len, |scratch| {
-        scratch.par_chunks_exact_mut(len).enumerate().for_each(|(i, strip)| {
+    with_scratch([strips_len(depth.len(), columns.len())], |[scratch]| {
+        scratch.par_chunks_exact_mut(depth.len() * STRIP).enumerate().for_each(|(i, strip)| {
             let start = columns.start + i * STRIP;
             source.pack(depth.clone(), start..columns.end.min(start + STRIP), strip.as_chunks_mut().0);
         });
@@ -148,15 +145,13 @@ fn add_rows(
     let step = share(w.rows(), TASK_ROWS);
     y.reversed_axes().axis_chunks_iter_mut(Axis(0), step).into_par_iter().enumerate().for_each(|(i, y)| {
         let rows = i * step..i * step + y.nrows();
-        with_scratch(rows.len() * depth.len(), |panel| {
+        with_scratch([rows.len() * depth.len()], |[panel]| {
             w.dequantize(rows.clone(), depth.clone(), panel);
-            let product = Factors { rows: panel, stride: depth.len(), depth: depth.len(), strips: x };
+            let product = Factors { a: Left::Rows(panel, depth.len()), depth: depth.len(), strips: x };
             match term {
                 None => multiply_strips(&[product], y, output),
                 Some((b, low)) => {
-                    let rank = b.ncols();
-                    let b = &contiguous(&b)[rows.start * rank..rows.end * rank];
-                    let term = Factors { rows: b, stride: rank, depth: rank, strips: low };
+                    let term = Factors { a: Left::of(&b, rows.start, 0), depth: b.ncols(), strips: low };
                     multiply_strips(&[product, term], y, output);
                 }
             }
@@ -183,13 +178,12 @@ pub(crate) fn multiply(terms: &[Term<'_>], mut c: ArrayViewMut2<f32>, output: Ou
             let (row, columns) = (i * row_step, j * step..j * step + c.ncols());
             let mut output = output;
             for Term { a, b } in terms {
-                let stride = a.ncols();
                 for depth in blocks(b.depth()) {
-                    with_scratch(columns.len().div_ceil(STRIP) * depth.len() * STRIP, |scratch| {
+                    with_scratch([strips_len(depth.len(), columns.len())], |[scratch]| {
                         let strips = scratch.as_chunks_mut().0;
                         b.pack(depth.clone(), columns.clone(), strips);
-                        let rows = &contiguous(a)[row * stride + depth.start..];
-                        let factors = Factors { rows, stride, depth: depth.len(), strips };
+                        let a = Left::of(a, row, depth.start);
+                        let factors = Factors { a, depth: depth.len(), strips };
                         multiply_strips(&[factors], c.view_mut(), output);
                     });
                     output = Output::Add;
@@ -199,14 +193,7 @@ pub(crate) fn multiply(terms: &[Term<'_>], mut c: ArrayViewMut2<f32>, output: Ou
     });
 }
 
-/// `c = scale·a·b` or `c += scale·a·b` for f32 operands, b by rows or by columns contiguous.
-pub(crate) fn small_product(
-    scale: f32,
-    a: ArrayView2<f32>,
-    b: ArrayView2<f32>,
-    c: ArrayViewMut2<f32>,
-    output: Output,
-) {
-    let a = a.as_standard_layout();
-    multiply(&[Term { a: a.view(), b: &Scaled { values: b, scale } }], c, output);
+/// `c = scale·a·b` or `c += scale·a·b` for f32 operands, each by rows or by columns contiguous.
+pub(crate) fn small_product(scale: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, c: ArrayViewMut2<f32>, output: Output) {
+    multiply(&[Term { a, b: &Scaled { values: b, scale } }], c, output);
 }

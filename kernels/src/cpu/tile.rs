@@ -21,16 +21,39 @@ pub(crate) enum Output {
     Add,
 }
 
-/// Two factors `a·b` of equal depth, a row by row and b strip by strip.
+/// Two factors `a·b` of equal depth.
 #[derive(Clone, Copy)]
 pub(crate) struct Factors<'a> {
-    /// Row i of a starts at `i · stride`.
-    pub rows: &'a [f32],
-    pub stride: usize,
+    pub a: Left<'a>,
     /// Columns of a, rows of b.
     pub depth: usize,
     /// b: `depth` rows of its first [`STRIP`] columns, then those of the next ones. Beyond b's columns: zeros.
     pub strips: &'a [[f32; STRIP]],
+}
+
+/// The first factor, as it lies.
+#[derive(Clone, Copy)]
+pub(crate) enum Left<'a> {
+    /// Row i starts at `i · stride`.
+    Rows(&'a [f32], usize),
+    /// Column k starts at `k · stride`.
+    Columns(&'a [f32], usize),
+}
+
+impl<'a> Left<'a> {
+    /// A matrix without gaps, or the transpose of one, from an element on.
+    ///
+    /// # Panics
+    /// When there are gaps.
+    pub(super) fn of(matrix: &ArrayView2<'a, f32>, row: usize, column: usize) -> Self {
+        if let Some(values) = matrix.to_slice() {
+            return Self::Rows(&values[row * matrix.ncols() + column..], matrix.ncols());
+        }
+        match matrix.reversed_axes().to_slice() {
+            Some(values) => Self::Columns(&values[column * matrix.nrows() + row..], matrix.nrows()),
+            None => panic!("a matrix with gaps"),
+        }
+    }
 }
 
 /// `c = Σ a·b` or `c += Σ a·b` over the pairs of factors; c `[rows, columns]`, its rows or its columns contiguous.
@@ -121,20 +144,41 @@ fn sum_tile_of<S: Simd, const HEIGHT: usize, const VECTORS: usize>(
         unreachable!("a tile higher than the registers hold");
     }
     let mut totals = [[simd.splat_f32s(0.0); VECTORS]; HEIGHT];
-    for &Factors { rows, stride, depth, strips } in factors {
-        let a: [&[f32]; HEIGHT] = std::array::from_fn(|i| &rows[(row + i) * stride..][..depth]);
-        for (k, b) in strips[strip * depth..][..depth].iter().enumerate() {
-            let b = &S::as_simd_f32s(b).0[first..first + VECTORS];
-            for i in 0..HEIGHT {
-                let a = simd.splat_f32s(a[i][k]);
-                for j in 0..VECTORS {
-                    totals[i][j] = simd.mul_add_e_f32s(a, b[j], totals[i][j]);
+    for &Factors { a, depth, strips } in factors {
+        let b = strips[strip * depth..][..depth].iter().map(|b| &S::as_simd_f32s(b).0[first..first + VECTORS]);
+        match a {
+            Left::Rows(values, stride) => {
+                let a: [&[f32]; HEIGHT] = std::array::from_fn(|i| &values[(row + i) * stride..][..depth]);
+                for (k, b) in b.enumerate() {
+                    add_outer(simd, std::array::from_fn(|i| a[i][k]), b, &mut totals);
+                }
+            }
+            Left::Columns(values, stride) => {
+                for (k, b) in b.enumerate() {
+                    let Some(a) = values[k * stride + row..].first_chunk() else { panic!("a short column") };
+                    add_outer(simd, *a, b, &mut totals);
                 }
             }
         }
     }
     for (sums, totals) in sums.iter_mut().zip(&totals) {
         S::as_mut_simd_f32s(sums).0[first..first + VECTORS].copy_from_slice(totals);
+    }
+}
+
+/// `totals[i][j] += a[i] · b[j]`.
+#[inline(always)]
+fn add_outer<S: Simd, const HEIGHT: usize, const VECTORS: usize>(
+    simd: S,
+    a: [f32; HEIGHT],
+    b: &[S::f32s],
+    totals: &mut [[S::f32s; VECTORS]; HEIGHT],
+) {
+    for i in 0..HEIGHT {
+        let a = simd.splat_f32s(a[i]);
+        for j in 0..VECTORS {
+            totals[i][j] = simd.mul_add_e_f32s(a, b[j], totals[i][j]);
+        }
     }
 }
 

@@ -1,12 +1,16 @@
 //! Grouped-query causal attention over packed samples or a key/value cache.
 
+use std::ops::Range;
+
 use multiversion::multiversion;
-use ndarray::linalg::general_mat_mul;
 use ndarray::parallel::prelude::*;
 use ndarray::{ArrayView2, Axis, s};
 use rayon::prelude::ParallelSlice;
 
-use crate::cpu::{Frame, exp_and_sum, largest, matrix, matrix_mut, with_scratch};
+use crate::cpu::{
+    Columns, Factors, Frame, Left, Output, STRIP, Scaled, exp_and_sum, largest, matrix, matrix_mut, multiply_strips,
+    strips_len, with_scratch,
+};
 use crate::program::{Access, BufferId, Operation, Touch};
 #[cfg(feature = "gpu")]
 use crate::{
@@ -59,8 +63,10 @@ pub struct Heads {
 }
 
 impl Heads {
-    pub(super) fn key_value_of(&self, head: usize) -> usize {
-        head / (self.query / self.key_value)
+    /// The query heads that read a key/value head.
+    pub(super) fn queries_of(&self, shared: usize) -> Range<usize> {
+        let group = self.query / self.key_value;
+        shared * group..(shared + 1) * group
     }
 
     /// The kernel for this width of heads, and how many parts a head has for it.
@@ -78,7 +84,7 @@ impl Heads {
     }
 
     /// Columns of `head` in a `[t, heads·dim]` matrix.
-    pub(super) fn columns(&self, head: usize) -> std::ops::Range<usize> {
+    pub(super) fn columns(&self, head: usize) -> Range<usize> {
         head * self.dim..(head + 1) * self.dim
     }
 }
@@ -164,28 +170,36 @@ impl Operation for Attention {
         let [q, k, v, spans, out, lse] =
             frame.slices([self.q, self.k, self.v, self.spans, self.out, self.lse].map(Some));
         let spans = bytemuck::cast_slice::<f32, u32>(spans);
-        let (q, k, v) = (matrix(q, q_width), matrix(k, kv_width), matrix(v, kv_width));
+        let (q, k, v) = (HeadRows::new(q, q_width), HeadRows::new(k, kv_width), HeadRows::new(v, kv_width));
         let (mut out, mut lse) = (matrix_mut(out, q_width), matrix_mut(lse, heads.query));
         out.axis_chunks_iter_mut(Axis(0), BLOCK)
             .into_par_iter()
             .zip(lse.axis_chunks_iter_mut(Axis(0), BLOCK))
-            .zip(q.axis_chunks_iter(Axis(0), BLOCK))
             .zip(spans.par_chunks(2 * BLOCK))
-            .for_each(|(((mut out, mut lse), q), spans)| {
-                let keys = visible_keys(spans);
-                with_scratch(q.nrows() * keys.len(), |scores| {
-                    for head in 0..heads.query {
-                        let (own, shared) = (heads.columns(head), heads.columns(heads.key_value_of(head)));
-                        let mut p = matrix_mut(scores, keys.len());
-                        let k = k.slice(s![keys.clone(), shared.clone()]);
-                        general_mat_mul(heads.scale, &q.slice(s![.., own.clone()]), &k.t(), 0.0, &mut p);
-                        for (i, scores) in scores.chunks_exact_mut(keys.len()).enumerate() {
-                            let (first, last) = (spans[2 * i] as usize, spans[2 * i + 1] as usize);
-                            lse[[i, head]] = softmax(scores, first - keys.start, last - keys.start);
+            .enumerate()
+            .for_each(|(block, ((mut out, mut lse), spans))| {
+                let queries = block * BLOCK..block * BLOCK + out.nrows();
+                let (keys, dim) = (visible_keys(spans), heads.dim);
+                let lens = [queries.len() * keys.len(), strips_len(dim, queries.len()), strips_len(keys.len(), dim)];
+                with_scratch(lens, |[scores, query, values]| {
+                    let (query, values) = (query.as_chunks_mut().0, values.as_chunks_mut().0);
+                    for shared in 0..heads.key_value {
+                        let columns = heads.columns(shared);
+                        v.strips(keys.clone(), columns.clone(), values);
+                        for head in heads.queries_of(shared) {
+                            let own = heads.columns(head);
+                            q.transposed_strips(queries.clone(), own.clone(), heads.scale, query);
+                            // Transposed: keys are read where they lie.
+                            let k = k.from(keys.start, columns.start);
+                            let st = matrix_mut(scores, keys.len()).reversed_axes();
+                            multiply_strips(&[Factors { a: k, depth: dim, strips: query }], st, Output::Overwrite);
+                            for (i, scores) in scores.chunks_exact_mut(keys.len()).enumerate() {
+                                let (first, last) = (spans[2 * i] as usize, spans[2 * i + 1] as usize);
+                                lse[[i, head]] = softmax(scores, first - keys.start, last - keys.start);
+                            }
+                            let p = Factors { a: Left::Rows(scores, keys.len()), depth: keys.len(), strips: values };
+                            multiply_strips(&[p], out.slice_mut(s![.., own]), Output::Overwrite);
                         }
-                        let v = v.slice(s![keys.clone(), shared]);
-                        let p: ArrayView2<f32> = matrix(scores, keys.len());
-                        general_mat_mul(1.0, &p, &v, 0.0, &mut out.slice_mut(s![.., own]));
                     }
                 });
             });
@@ -215,8 +229,42 @@ impl Operation for Attention {
     }
 }
 
+/// `[t, heads·dim]` values, of which products read one head's columns.
+#[derive(Clone, Copy)]
+pub(super) struct HeadRows<'a> {
+    values: &'a [f32],
+    width: usize,
+}
+
+impl<'a> HeadRows<'a> {
+    pub fn new(values: &'a [f32], width: usize) -> Self {
+        Self { values, width }
+    }
+
+    /// The rows from `row` on of the columns from `column` on, where they lie.
+    pub fn from(self, row: usize, column: usize) -> Left<'a> {
+        Left::Rows(&self.values[row * self.width + column..], self.width)
+    }
+
+    fn view(self, rows: Range<usize>, columns: Range<usize>) -> ArrayView2<'a, f32> {
+        matrix(self.values, self.width).slice_move(s![rows, columns])
+    }
+
+    /// Rows as the second factor of a product: `[rows, columns]` in strips.
+    pub fn strips(self, rows: Range<usize>, columns: Range<usize>, strips: &mut [[f32; STRIP]]) {
+        let (depth, width) = (rows.len(), columns.len());
+        Scaled { values: self.view(rows, columns), scale: 1.0 }.pack(0..depth, 0..width, strips);
+    }
+
+    /// Their transpose, scaled: `[columns, rows]` in strips.
+    pub fn transposed_strips(self, rows: Range<usize>, columns: Range<usize>, scale: f32, strips: &mut [[f32; STRIP]]) {
+        let (depth, width) = (columns.len(), rows.len());
+        Scaled { values: self.view(rows, columns).reversed_axes(), scale }.pack(0..depth, 0..width, strips);
+    }
+}
+
 /// The keys that any query of a block sees.
-pub(super) fn visible_keys(spans: &[u32]) -> std::ops::Range<usize> {
+pub(super) fn visible_keys(spans: &[u32]) -> Range<usize> {
     let first = spans.iter().step_by(2).min().map_or(0, |&f| f as usize);
     let last = spans.iter().skip(1).step_by(2).max().map_or(0, |&l| l as usize + 1);
     first..last

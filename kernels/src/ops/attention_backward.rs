@@ -1,14 +1,17 @@
 //! The gradient of attention, probabilities recomputed from the kept log-sum-exp.
 
+use std::ops::Range;
+
 use multiversion::multiversion;
-use ndarray::linalg::general_mat_mul;
 use ndarray::parallel::prelude::*;
 use ndarray::{ArrayView2, Axis, s};
 
 #[cfg(feature = "gpu")]
 use super::attention::TILE;
-use super::attention::{BLOCK, Heads, visible_keys};
-use crate::cpu::{Frame, exp, matrix, matrix_mut, sum_of_products, with_scratch};
+use super::attention::{BLOCK, HeadRows, Heads, visible_keys};
+use crate::cpu::{
+    Factors, Frame, Left, Output, exp, matrix, matrix_mut, multiply_strips, strips_len, sum_of_products, with_scratch,
+};
 use crate::program::{Access, BufferId, Operation, Touch};
 #[cfg(feature = "gpu")]
 use crate::{error::Result, gpu};
@@ -87,30 +90,37 @@ impl Operation for AttentionBackward {
             self.dk, self.dv,
         ];
         let [q, k, v, out, lse, dout, spans, reach, delta, dq, dk, dv] = frame.slices(ids.map(Some));
-        let rows = Rows {
-            heads,
-            q: matrix(q, q_width),
-            k: matrix(k, kv_width),
-            v: matrix(v, kv_width),
-            lse: matrix(lse, heads.query),
-            dout: matrix(dout, q_width),
-            spans: bytemuck::cast_slice(spans),
-        };
-        let reach = bytemuck::cast_slice::<f32, u32>(reach);
+        let spans: &[u32] = bytemuck::cast_slice(spans);
+        let reach: &[u32] = bytemuck::cast_slice(reach);
         dot_heads(out, dout, heads, delta);
-        let delta: ArrayView2<f32> = matrix(delta, heads.query);
+        let (q, dout) = (HeadRows::new(q, q_width), HeadRows::new(dout, q_width));
+        let (k, v) = (HeadRows::new(k, kv_width), HeadRows::new(v, kv_width));
+        let rows = Rows { heads, lse: matrix(lse, heads.query), delta: matrix(delta, heads.query), spans };
+        let dim = heads.dim;
 
         matrix_mut(dq, q_width).axis_chunks_iter_mut(Axis(0), BLOCK).into_par_iter().enumerate().for_each(
             |(block, mut dq)| {
                 let queries = block * BLOCK..block * BLOCK + dq.nrows();
-                let keys = visible_keys(&rows.spans[2 * queries.start..2 * queries.end]);
-                with_scratch(2 * queries.len() * keys.len(), |scratch| {
-                    let (p, ds) = scratch.split_at_mut(queries.len() * keys.len());
-                    for head in 0..heads.query {
-                        rows.score_gradients(head, queries.clone(), keys.clone(), delta, p, ds);
-                        let k = rows.k.slice(s![keys.clone(), heads.columns(heads.key_value_of(head))]);
-                        let mut dq = dq.slice_mut(s![.., heads.columns(head)]);
-                        general_mat_mul(1.0, &matrix(ds, keys.len()), &k, 0.0, &mut dq);
+                let keys = visible_keys(&spans[2 * queries.start..2 * queries.end]);
+                let (area, strip) = (queries.len() * keys.len(), strips_len(dim, queries.len()));
+                with_scratch([area, area, strip, strips_len(keys.len(), dim)], |[p, ds, strip, key_strips]| {
+                    let (strip, key_strips) = (strip.as_chunks_mut().0, key_strips.as_chunks_mut().0);
+                    for shared in 0..heads.key_value {
+                        let columns = heads.columns(shared);
+                        k.strips(keys.clone(), columns.clone(), key_strips);
+                        for head in heads.queries_of(shared) {
+                            // Transposed: keys and values are read where they lie.
+                            for (from, scale, left, out) in [(q, heads.scale, k, &mut *p), (dout, 1.0, v, &mut *ds)] {
+                                from.transposed_strips(queries.clone(), heads.columns(head), scale, strip);
+                                let a = left.from(keys.start, columns.start);
+                                let out = matrix_mut(out, keys.len()).reversed_axes();
+                                multiply_strips(&[Factors { a, depth: dim, strips: strip }], out, Output::Overwrite);
+                            }
+                            rows.score_gradients(head, queries.clone(), keys.clone(), (&mut *p, &mut *ds));
+                            let ds = Factors { a: Left::Rows(ds, keys.len()), depth: keys.len(), strips: key_strips };
+                            let dq = dq.slice_mut(s![.., heads.columns(head)]);
+                            multiply_strips(&[ds], dq, Output::Overwrite);
+                        }
                     }
                 });
             },
@@ -125,19 +135,32 @@ impl Operation for AttentionBackward {
                 let keys = block * BLOCK..block * BLOCK + dk.nrows();
                 let end = reach[keys.clone()].iter().max().map_or(0, |&r| r as usize);
                 let queries = keys.start..end;
-                with_scratch(2 * queries.len() * keys.len(), |scratch| {
-                    let (p, ds) = scratch.split_at_mut(queries.len() * keys.len());
-                    let group = heads.query / heads.key_value;
-                    for head in 0..heads.query {
-                        rows.score_gradients(head, queries.clone(), keys.clone(), delta, p, ds);
-                        let beta = if head % group == 0 { 0.0 } else { 1.0 };
-                        let (own, shared) = (heads.columns(head), heads.columns(heads.key_value_of(head)));
-                        let q = rows.q.slice(s![queries.clone(), own.clone()]);
-                        let dout = rows.dout.slice(s![queries.clone(), own]);
-                        let mut dk = dk.slice_mut(s![.., shared.clone()]);
-                        general_mat_mul(1.0, &matrix(ds, keys.len()).t(), &q, beta, &mut dk);
-                        let mut dv = dv.slice_mut(s![.., shared]);
-                        general_mat_mul(1.0, &matrix(p, keys.len()).t(), &dout, beta, &mut dv);
+                let (area, strip) = (queries.len() * keys.len(), strips_len(dim, keys.len()));
+                let lens = [area, area, strip, strip, strips_len(queries.len(), dim)];
+                with_scratch(lens, |[p, ds, key_strip, value_strip, query_strips]| {
+                    let (key_strip, value_strip) = (key_strip.as_chunks_mut().0, value_strip.as_chunks_mut().0);
+                    let query_strips = query_strips.as_chunks_mut().0;
+                    for shared in 0..heads.key_value {
+                        let columns = heads.columns(shared);
+                        k.transposed_strips(keys.clone(), columns.clone(), heads.scale, key_strip);
+                        v.transposed_strips(keys.clone(), columns.clone(), 1.0, value_strip);
+                        for head in heads.queries_of(shared) {
+                            let own = heads.columns(head);
+                            for (left, strips, out) in [(q, &*key_strip, &mut *p), (dout, &*value_strip, &mut *ds)] {
+                                let a = left.from(queries.start, own.start);
+                                let out = matrix_mut(out, keys.len());
+                                multiply_strips(&[Factors { a, depth: dim, strips }], out, Output::Overwrite);
+                            }
+                            rows.score_gradients(head, queries.clone(), keys.clone(), (&mut *p, &mut *ds));
+                            let first = head == heads.queries_of(shared).start;
+                            let output = if first { Output::Overwrite } else { Output::Add };
+                            for (transposed, from, out) in [(&*ds, q, &mut dk), (&*p, dout, &mut dv)] {
+                                from.strips(queries.clone(), own.clone(), query_strips);
+                                let a = Left::Columns(transposed, keys.len());
+                                let product = Factors { a, depth: queries.len(), strips: query_strips };
+                                multiply_strips(&[product], out.slice_mut(s![.., columns.clone()]), output);
+                            }
+                        }
                     }
                 });
             });
@@ -177,47 +200,34 @@ impl Operation for AttentionBackward {
     }
 }
 
-/// What both halves of the gradient read.
+/// What both halves of the gradient read, row by row.
 struct Rows<'a> {
     heads: Heads,
-    q: ArrayView2<'a, f32>,
-    k: ArrayView2<'a, f32>,
-    v: ArrayView2<'a, f32>,
     lse: ArrayView2<'a, f32>,
-    dout: ArrayView2<'a, f32>,
+    delta: ArrayView2<'a, f32>,
     spans: &'a [u32],
 }
 
 impl Rows<'_> {
-    /// P and dS of one head for a block of queries and keys, `[queries, keys]` each.
+    /// P and dS of one head from its scores and `dout·vᵀ`, for a block of queries and keys, `[queries, keys]` each.
     fn score_gradients(
         &self,
         head: usize,
-        queries: std::ops::Range<usize>,
-        keys: std::ops::Range<usize>,
-        delta: ArrayView2<f32>,
-        p: &mut [f32],
-        ds: &mut [f32],
+        queries: Range<usize>,
+        keys: Range<usize>,
+        (p, ds): (&mut [f32], &mut [f32]),
     ) {
-        let heads = self.heads;
-        let (own, shared) = (heads.columns(head), heads.columns(heads.key_value_of(head)));
-        let q = self.q.slice(s![queries.clone(), own.clone()]);
-        let dout = self.dout.slice(s![queries.clone(), own]);
-        let k = self.k.slice(s![keys.clone(), shared.clone()]);
-        let v = self.v.slice(s![keys.clone(), shared]);
-        general_mat_mul(heads.scale, &q, &k.t(), 0.0, &mut matrix_mut(p, keys.len()));
-        general_mat_mul(1.0, &dout, &v.t(), 0.0, &mut matrix_mut(ds, keys.len()));
         for (i, (p, ds)) in queries.zip(p.chunks_exact_mut(keys.len()).zip(ds.chunks_exact_mut(keys.len()))) {
             let seen = |key: u32| (key as usize).clamp(keys.start, keys.end) - keys.start;
             let visible = seen(self.spans[2 * i])..seen(self.spans[2 * i + 1] + 1);
-            row_gradient(p, ds, visible, self.lse[[i, head]], delta[[i, head]], heads.scale);
+            row_gradient(p, ds, visible, self.lse[[i, head]], self.delta[[i, head]], self.heads.scale);
         }
     }
 }
 
 /// `p ← exp(p − lse)`, `ds ← scale·p·(ds − δ)` on the visible keys; zero elsewhere.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
-fn row_gradient(p: &mut [f32], ds: &mut [f32], visible: std::ops::Range<usize>, lse: f32, delta: f32, scale: f32) {
+fn row_gradient(p: &mut [f32], ds: &mut [f32], visible: Range<usize>, lse: f32, delta: f32, scale: f32) {
     for row in [&mut *p, &mut *ds] {
         row[..visible.start].fill(0.0);
         row[visible.end.max(visible.start)..].fill(0.0);

@@ -145,41 +145,48 @@ fn sum_tile_of<S: Simd, const HEIGHT: usize, const VECTORS: usize>(
     }
     let mut totals = [[simd.splat_f32s(0.0); VECTORS]; HEIGHT];
     for &Factors { a, depth, strips } in factors {
-        let b = strips[strip * depth..][..depth].iter().map(|b| &S::as_simd_f32s(b).0[first..first + VECTORS]);
-        match a {
+        let b = &strips[strip * depth..][..depth];
+        totals = match a {
             Left::Rows(values, stride) => {
-                let a: [&[f32]; HEIGHT] = std::array::from_fn(|i| &values[(row + i) * stride..][..depth]);
-                for (k, b) in b.enumerate() {
-                    add_outer(simd, std::array::from_fn(|i| a[i][k]), b, &mut totals);
-                }
+                let rows: [&[f32]; HEIGHT] = std::array::from_fn(|i| &values[(row + i) * stride..][..depth]);
+                add_products(simd, |i, k| rows[i][k], b, first, totals)
             }
             Left::Columns(values, stride) => {
-                for (k, b) in b.enumerate() {
-                    let Some(a) = values[k * stride + row..].first_chunk() else { panic!("a short column") };
-                    add_outer(simd, *a, b, &mut totals);
-                }
+                let column = |k: usize| -> &[f32; HEIGHT] {
+                    let Some(column) = values[k * stride + row..].first_chunk() else { panic!("a short column") };
+                    column
+                };
+                add_products(simd, |i, k| column(k)[i], b, first, totals)
             }
-        }
+        };
     }
     for (sums, totals) in sums.iter_mut().zip(&totals) {
         S::as_mut_simd_f32s(sums).0[first..first + VECTORS].copy_from_slice(totals);
     }
 }
 
-/// `totals[i][j] += a[i] · b[j]`.
+/// `totals[i][j] + Σ_k a(i, k) · b[k][j]`, over the strip's vectors from `first` on.
+///
+/// By value and by a closure for each element, so that the compiler keeps the sums in registers and broadcasts from
+/// memory: with an array of a's elements it does neither.
 #[inline(always)]
-fn add_outer<S: Simd, const HEIGHT: usize, const VECTORS: usize>(
+fn add_products<S: Simd, const HEIGHT: usize, const VECTORS: usize>(
     simd: S,
-    a: [f32; HEIGHT],
-    b: &[S::f32s],
-    totals: &mut [[S::f32s; VECTORS]; HEIGHT],
-) {
-    for i in 0..HEIGHT {
-        let a = simd.splat_f32s(a[i]);
-        for j in 0..VECTORS {
-            totals[i][j] = simd.mul_add_e_f32s(a, b[j], totals[i][j]);
+    a: impl Fn(usize, usize) -> f32,
+    b: &[[f32; STRIP]],
+    first: usize,
+    mut totals: [[S::f32s; VECTORS]; HEIGHT],
+) -> [[S::f32s; VECTORS]; HEIGHT] {
+    for (k, b) in b.iter().enumerate() {
+        let b = &S::as_simd_f32s(b).0[first..first + VECTORS];
+        for i in 0..HEIGHT {
+            let a = simd.splat_f32s(a(i, k));
+            for j in 0..VECTORS {
+                totals[i][j] = simd.mul_add_e_f32s(a, b[j], totals[i][j]);
+            }
         }
     }
+    totals
 }
 
 /// Whether a view's rows lie without gaps; else its columns do. (A single column may have any stride.)

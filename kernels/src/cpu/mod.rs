@@ -3,6 +3,7 @@
 //! It is the reference that every shader is tested against, and the backend where GPU work is not allowed. Its
 //! bits do not depend on the number of threads: tasks write disjoint outputs, and every sum has a fixed order.
 
+mod awake;
 mod breaks;
 mod exp;
 mod lanes;
@@ -18,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::executor::{Between, Executor, Job, JobBytes, ProgramId};
 use crate::program::{BufferId, Kind, Plan, Program, RowCounts, Run, Scalars, StateId, Weights};
 
+use awake::Awake;
 pub(crate) use breaks::Breaks;
 pub(crate) use exp::exp;
 pub(crate) use lanes::{LANES, exp_and_sum, join, largest, sum_of_products};
@@ -198,6 +200,7 @@ impl Executor for CpuExecutor {
             breaks: &breaks,
         };
         self.pool.install(|| {
+            let _awake = Awake::keep();
             for operation in loaded.program.operations() {
                 if breaks.ends_run() {
                     return;

@@ -24,8 +24,11 @@ const DEPTH_STEP: usize = 128;
 const BLOCK_ROWS: usize = 256;
 /// Rows of W that one task of `x·Wᵀ` dequantizes at most.
 const TASK_ROWS: usize = 48;
-/// Strips that one task lays out at most.
-const TASK_STRIPS: usize = 12;
+/// Strips that one task lays out at most: more where the first factor is too large for a core's cache, and each task
+/// reads it from further away.
+const TASK_STRIPS: usize = 4;
+const TASK_STRIPS_OF_LARGE: usize = 12;
+const LARGE: usize = (2 << 20) / size_of::<f32>();
 
 thread_local! {
     /// As many as are in use at a time.
@@ -125,7 +128,7 @@ pub(crate) fn multiply_transposed(
 /// Hands `f` the strips of some columns of `source`.
 fn with_strips(source: &dyn Columns, depth: Range<usize>, columns: Range<usize>, f: impl FnOnce(&[[f32; STRIP]])) {
     with_scratch([strips_len(depth.len(), columns.len())], |[scratch]| {
-        scratch.par_chunks_exact_mut(depth.len() * STRIP).enumerate().for_each(|(i, strip)| {
+        scratch.par_chunks_exact_mut(depth.len() * STRIP).enumerate().with_max_len(1).for_each(|(i, strip)| {
             let start = columns.start + i * STRIP;
             source.pack(depth.clone(), start..columns.end.min(start + STRIP), strip.as_chunks_mut().0);
         });
@@ -143,20 +146,22 @@ fn add_rows(
     output: Output,
 ) {
     let step = share(w.rows(), TASK_ROWS);
-    y.reversed_axes().axis_chunks_iter_mut(Axis(0), step).into_par_iter().enumerate().for_each(|(i, y)| {
-        let rows = i * step..i * step + y.nrows();
-        with_scratch([rows.len() * depth.len()], |[panel]| {
-            w.dequantize(rows.clone(), depth.clone(), panel);
-            let product = Factors { a: Left::Rows(panel, depth.len()), depth: depth.len(), strips: x };
-            match term {
-                None => multiply_strips(&[product], y, output),
-                Some((b, low)) => {
-                    let term = Factors { a: Left::of(&b, rows.start, 0), depth: b.ncols(), strips: low };
-                    multiply_strips(&[product, term], y, output);
+    y.reversed_axes().axis_chunks_iter_mut(Axis(0), step).into_par_iter().enumerate().with_max_len(1).for_each(
+        |(i, y)| {
+            let rows = i * step..i * step + y.nrows();
+            with_scratch([rows.len() * depth.len()], |[panel]| {
+                w.dequantize(rows.clone(), depth.clone(), panel);
+                let product = Factors { a: Left::Rows(panel, depth.len()), depth: depth.len(), strips: x };
+                match term {
+                    None => multiply_strips(&[product], y, output),
+                    Some((b, low)) => {
+                        let term = Factors { a: Left::of(&b, rows.start, 0), depth: b.ncols(), strips: low };
+                        multiply_strips(&[product, term], y, output);
+                    }
                 }
-            }
-        });
-    });
+            });
+        },
+    );
 }
 
 /// One term of a sum of products: `a·b`; a `[rows, depth]`, b `[depth, columns]`.
@@ -169,12 +174,14 @@ pub(crate) struct Term<'a> {
 /// `c = Σ a·b` or `c += Σ a·b` over the terms; the rows or the columns of c are contiguous.
 pub(crate) fn multiply(terms: &[Term<'_>], mut c: ArrayViewMut2<f32>, output: Output) {
     let (rows, strips) = (c.nrows(), c.ncols().div_ceil(STRIP));
+    let large = terms.iter().any(|term| term.a.len() > LARGE);
+    let most = if large { TASK_STRIPS_OF_LARGE } else { TASK_STRIPS };
     // Where columns are too few for all threads, rows are shared out.
     let by_rows = strips < rayon::current_num_threads();
     let row_step = if by_rows { share(rows, rows.max(1)) } else { rows.max(1) };
-    let step = if by_rows { TASK_STRIPS } else { share(strips, TASK_STRIPS) } * STRIP;
-    c.axis_chunks_iter_mut(Axis(0), row_step).into_par_iter().enumerate().for_each(|(i, mut c)| {
-        c.axis_chunks_iter_mut(Axis(1), step).into_par_iter().enumerate().for_each(|(j, mut c)| {
+    let step = if by_rows { most } else { share(strips, most) } * STRIP;
+    c.axis_chunks_iter_mut(Axis(0), row_step).into_par_iter().enumerate().with_max_len(1).for_each(|(i, mut c)| {
+        c.axis_chunks_iter_mut(Axis(1), step).into_par_iter().enumerate().with_max_len(1).for_each(|(j, mut c)| {
             let (row, columns) = (i * row_step, j * step..j * step + c.ncols());
             let mut output = output;
             for Term { a, b } in terms {

@@ -179,10 +179,10 @@ fn add_products<S: Simd, const HEIGHT: usize, const VECTORS: usize>(
 ) -> [[S::f32s; VECTORS]; HEIGHT] {
     for (k, b) in b.iter().enumerate() {
         let b = &S::as_simd_f32s(b).0[first..first + VECTORS];
-        for i in 0..HEIGHT {
+        for (i, totals) in totals.iter_mut().enumerate() {
             let a = simd.splat_f32s(a(i, k));
-            for j in 0..VECTORS {
-                totals[i][j] = simd.mul_add_e_f32s(a, b[j], totals[i][j]);
+            for (total, &b) in totals.iter_mut().zip(b) {
+                *total = simd.mul_add_e_f32s(a, b, *total);
             }
         }
     }

@@ -177,6 +177,7 @@ impl Operation for Attention {
             .zip(lse.axis_chunks_iter_mut(Axis(0), BLOCK))
             .zip(spans.par_chunks(2 * BLOCK))
             .enumerate()
+            .with_max_len(1)
             .for_each(|(block, ((mut out, mut lse), spans))| {
                 let queries = block * BLOCK..block * BLOCK + out.nrows();
                 let (keys, dim) = (visible_keys(spans), heads.dim);

@@ -98,8 +98,12 @@ impl Operation for AttentionBackward {
         let rows = Rows { heads, lse: matrix(lse, heads.query), delta: matrix(delta, heads.query), spans };
         let dim = heads.dim;
 
-        matrix_mut(dq, q_width).axis_chunks_iter_mut(Axis(0), BLOCK).into_par_iter().enumerate().for_each(
-            |(block, mut dq)| {
+        matrix_mut(dq, q_width)
+            .axis_chunks_iter_mut(Axis(0), BLOCK)
+            .into_par_iter()
+            .enumerate()
+            .with_max_len(1)
+            .for_each(|(block, mut dq)| {
                 let queries = block * BLOCK..block * BLOCK + dq.nrows();
                 let keys = visible_keys(&spans[2 * queries.start..2 * queries.end]);
                 let (area, strip) = (queries.len() * keys.len(), strips_len(dim, queries.len()));
@@ -123,14 +127,14 @@ impl Operation for AttentionBackward {
                         }
                     }
                 });
-            },
-        );
+            });
 
         matrix_mut(dk, kv_width)
             .axis_chunks_iter_mut(Axis(0), BLOCK)
             .into_par_iter()
             .zip(matrix_mut(dv, kv_width).axis_chunks_iter_mut(Axis(0), BLOCK))
             .enumerate()
+            .with_max_len(1)
             .for_each(|(block, (mut dk, mut dv))| {
                 let keys = block * BLOCK..block * BLOCK + dk.nrows();
                 let end = reach[keys.clone()].iter().max().map_or(0, |&r| r as usize);

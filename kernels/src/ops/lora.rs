@@ -141,9 +141,13 @@ impl Operation for LoraBackward {
         let [x, dy, low, dlow, params, grads] = frame.slices(ids.map(Some));
         let (x, dy, low) = (matrix(x, cols), matrix(dy, rows), matrix(low, rank));
         let b = matrix(&params[self.b..self.b + rows * rank], rank);
-        small_product(self.scale, dy, b, matrix_mut(dlow, rank), Output::Overwrite);
-        let db = matrix_mut(&mut grads[self.b..self.b + rows * rank], rank);
-        small_product(self.scale, low.t(), dy, db.reversed_axes(), Output::Add);
+        rayon::join(
+            || small_product(self.scale, dy, b, matrix_mut(dlow, rank), Output::Overwrite),
+            || {
+                let db = matrix_mut(&mut grads[self.b..self.b + rows * rank], rank);
+                small_product(self.scale, low.t(), dy, db.reversed_axes(), Output::Add);
+            },
+        );
         let da = matrix_mut(&mut grads[self.a..self.a + rank * cols], cols);
         small_product(1.0, matrix(dlow, rank).reversed_axes(), x, da, Output::Add);
     }

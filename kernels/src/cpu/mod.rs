@@ -126,9 +126,11 @@ impl CpuExecutor {
         Self { weights, pool, programs: Vec::new(), state: Vec::new(), arena: Vec::new(), between: None }
     }
 
-    /// Bytes that the threads' scratch takes at most, beside arena and state.
-    fn scratch_bytes(&self) -> usize {
-        self.threads() * SCRATCH_BYTES
+    /// Bytes that the threads' scratch takes at most while these programs run, beside arena and state.
+    fn scratch_bytes<'p>(&self, programs: impl Iterator<Item = &'p Program>) -> usize {
+        let operations = programs.flat_map(|program| program.operations().iter().map(move |o| o.scratch_len(program)));
+        let most = operations.max().unwrap_or(0).saturating_mul(size_of::<f32>());
+        self.threads().saturating_mul(most.max(SCRATCH_BYTES))
     }
 
     /// Threads that work on a program.
@@ -235,7 +237,7 @@ impl Executor for CpuExecutor {
     fn job_bytes(&self, job: &Job<'_>) -> Result<JobBytes> {
         let state = job.states.iter().fold(0, |sum: usize, len| sum.saturating_add(len.saturating_mul(4)));
         let arena = job.programs.iter().map(|program| Plan::new(program).bytes()).max().unwrap_or(0);
-        Ok(JobBytes { state, arena, working: self.scratch_bytes() })
+        Ok(JobBytes { state, arena, working: self.scratch_bytes(job.programs.iter().copied()) })
     }
 
     fn weight_bytes(&self) -> usize {
@@ -244,7 +246,8 @@ impl Executor for CpuExecutor {
 
     fn device_bytes(&self) -> usize {
         let state: usize = self.state.iter().map(Vec::len).sum();
-        (state + self.arena.len()) * 4 + self.weights.bytes() + self.scratch_bytes()
+        let loaded = self.programs.iter().map(|loaded| &*loaded.program);
+        (state + self.arena.len()) * 4 + self.weights.bytes() + self.scratch_bytes(loaded)
     }
 
     fn device(&self) -> String {

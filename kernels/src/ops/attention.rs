@@ -11,7 +11,7 @@ use crate::cpu::{
     Columns, Factors, Frame, Left, Output, STRIP, Scaled, exp_and_sum, largest, matrix, matrix_mut, multiply_strips,
     strips_len, with_scratch,
 };
-use crate::program::{Access, BufferId, Operation, Touch};
+use crate::program::{Access, BufferId, Operation, Program, Touch};
 #[cfg(feature = "gpu")]
 use crate::{
     error::{Error, Result},
@@ -162,6 +162,11 @@ impl Operation for Attention {
             (self.out, Access::Write),
             (self.lse, Access::Write),
         ]
+    }
+
+    fn scratch_len(&self, program: &Program) -> usize {
+        let keys = program.rows(self.k);
+        keys.saturating_mul(BLOCK + strips_len(1, self.heads.dim))
     }
 
     fn run(&self, frame: &mut Frame<'_>) {

@@ -12,7 +12,7 @@ use super::attention::{BLOCK, HeadRows, Heads, visible_keys};
 use crate::cpu::{
     Factors, Frame, Left, Output, exp, matrix, matrix_mut, multiply_strips, strips_len, sum_of_products, with_scratch,
 };
-use crate::program::{Access, BufferId, Operation, Touch};
+use crate::program::{Access, BufferId, Operation, Program, Touch};
 #[cfg(feature = "gpu")]
 use crate::{error::Result, gpu};
 
@@ -80,6 +80,11 @@ impl Operation for AttentionBackward {
         let reads = [self.q, self.k, self.v, self.out, self.lse, self.dout, self.spans, self.reach];
         let writes = [self.delta, self.dq, self.dk, self.dv];
         reads.map(|b| (b, Access::Read)).into_iter().chain(writes.map(|b| (b, Access::Write))).collect()
+    }
+
+    fn scratch_len(&self, program: &Program) -> usize {
+        let keys = program.rows(self.k);
+        keys.saturating_mul(2 * BLOCK + strips_len(1, self.heads.dim))
     }
 
     fn run(&self, frame: &mut Frame<'_>) {

@@ -137,6 +137,11 @@ pub trait Operation: fmt::Debug + Send + Sync {
     /// Every buffer it uses: the planner's only source.
     fn touches(&self) -> Vec<Touch>;
 
+    /// Values of scratch that one thread's part of it takes on the CPU, where they grow with a buffer's rows.
+    fn scratch_len(&self, _program: &Program) -> usize {
+        0
+    }
+
     /// Runs it on the CPU.
     fn run(&self, frame: &mut cpu::Frame<'_>);
 
@@ -230,6 +235,11 @@ impl Program {
     /// The buffer behind `id`.
     pub fn buffer(&self, id: BufferId) -> &Buffer {
         &self.buffers[id.0]
+    }
+
+    /// Rows of a buffer at most.
+    pub fn rows(&self, id: BufferId) -> usize {
+        self.capacity.of(self.buffer(id).rows)
     }
 
     /// All buffers, in the order they were made.

@@ -2,7 +2,8 @@
 //! the inner kernel reads, and never lies in memory whole.
 //!
 //! Depth is cut into blocks of a fixed length, whose sums are added in order: how rows and columns are shared out
-//! follows the number of threads without changing a bit.
+//! follows the number of threads without changing a bit. Tasks are split to the last one (`with_max_len(1)`), so that a
+//! thread that the system holds up keeps no more than the one it is at.
 
 use std::cell::RefCell;
 use std::ops::Range;

@@ -213,3 +213,61 @@ fn store(sums: &[[f32; STRIP]], mut c: ArrayViewMut2<f32>, output: Output) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array2;
+
+    use super::*;
+
+    /// Small whole numbers: every sum of their products is exact, in whatever order.
+    fn numbers(rows: usize, columns: usize, seed: usize) -> Array2<f32> {
+        Array2::from_shape_fn((rows, columns), |(i, j)| ((i * 7 + j * 5 + seed) % 11) as f32 - 5.0)
+    }
+
+    fn strips_of(b: &Array2<f32>) -> Vec<[f32; STRIP]> {
+        let strip = |s: usize| {
+            b.rows().into_iter().map(move |row| std::array::from_fn(|j| row.get(s * STRIP + j).copied().unwrap_or(0.0)))
+        };
+        (0..b.ncols().div_ceil(STRIP)).flat_map(strip).collect()
+    }
+
+    /// One product at every shape, by `run`.
+    fn is_right(name: &str, run: impl Fn(Product<'_>)) {
+        for (rows, columns) in
+            [1, 5, 6, 7, 13, 14, 15, 29].into_iter().flat_map(|m| [1, 8, 16, 17, 33, 65].map(|n| (m, n)))
+        {
+            for (depth, second) in [(1, 8), (31, 1), (65, 3)] {
+                let (a, b) = (numbers(rows, depth, 1), numbers(depth, columns, 2));
+                let (low, factor) = (numbers(second, rows, 3), numbers(second, columns, 4));
+                let (strips, factor_strips) = (strips_of(&b), strips_of(&factor));
+                let factors = [
+                    Factors { a: Left::of(&a.view(), 0, 0), depth, strips: &strips },
+                    Factors { a: Left::of(&low.t(), 0, 0), depth: second, strips: &factor_strips },
+                ];
+                let expected = a.dot(&b) + low.t().dot(&factor);
+                let mut c = Array2::from_elem((rows, columns), f32::NAN);
+                run(Product { factors: &factors, c: c.view_mut(), output: Output::Overwrite });
+                assert_eq!(c, expected, "{name}: {rows} × {depth} × {columns}");
+                let mut transposed = numbers(columns, rows, 5);
+                let sum = &expected + &transposed.t();
+                run(Product { factors: &factors, c: transposed.view_mut().reversed_axes(), output: Output::Add });
+                assert_eq!(transposed.t(), sum, "{name}: {rows} × {depth} × {columns}, transposed and added");
+            }
+        }
+    }
+
+    #[test]
+    fn tiles_of_every_vector_width_make_the_same_product() {
+        is_right("this machine's", |product| Arch::new().dispatch(product));
+        is_right("1 lane", |product| pulp::Scalar::new().vectorize(product));
+        is_right("4 lanes", |product| pulp::Scalar128b.vectorize(product));
+        is_right("4 lanes, 32 registers", |product| product.multiply::<_, 4>(pulp::Scalar128b));
+        is_right("8 lanes", |product| pulp::Scalar256b.vectorize(product));
+        is_right("16 lanes", |product| pulp::Scalar512b.vectorize(product));
+        #[cfg(target_arch = "x86_64")]
+        if let Some(avx2) = pulp::x86::V3::try_new() {
+            is_right("AVX2", |product| Simd::vectorize(avx2, product));
+        }
+    }
+}

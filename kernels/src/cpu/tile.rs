@@ -1,8 +1,10 @@
 //! The inner kernel of every product with many rows: a tile of sums that stays in vector registers, written over
 //! `pulp`'s vectors and so compiled for each instruction set.
 //!
-//! Every sum runs along the depth in one chain of fused multiply-adds, whatever the tile's height and place: an
+//! Every sum runs along the depth in one chain of multiply-adds (fused where the machine can), whatever the tile's height and place: an
 //! element's bits depend neither on the rows and columns beside it nor on the number of threads.
+
+use std::ops::Range;
 
 use ndarray::{ArrayView2, ArrayViewMut2, s};
 use pulp::{Arch, Simd, WithSimd};
@@ -116,7 +118,7 @@ impl Product<'_> {
 fn sum_tile<S: Simd, const VECTORS: usize>(
     simd: S,
     factors: &[Factors<'_>],
-    rows: std::ops::Range<usize>,
+    rows: Range<usize>,
     place: (usize, usize),
     sums: &mut [[f32; STRIP]; MOST_ROWS],
 ) {

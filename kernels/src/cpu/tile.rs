@@ -1,8 +1,8 @@
 //! The inner kernel of every product with many rows: a tile of sums that stays in vector registers, written over
 //! `pulp`'s vectors and so compiled for each instruction set.
 //!
-//! Every sum runs along the depth in one chain of multiply-adds (fused where the machine can), whatever the tile's height and place: an
-//! element's bits depend neither on the rows and columns beside it nor on the number of threads.
+//! Every sum runs along the depth in one chain of multiply-adds (fused where the machine can), whatever the tile's height
+//! and place: an element's bits depend neither on the rows and columns beside it nor on the number of threads.
 
 use std::ops::Range;
 

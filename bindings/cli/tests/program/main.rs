@@ -6,4 +6,5 @@ mod folders;
 mod merge;
 mod profile;
 mod results;
+#[path = "../common/run.rs"]
 mod run;

@@ -7,7 +7,8 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::folders::listing;
-use crate::run::{idiolect, keys, workspace};
+use crate::results::keys;
+use crate::run::{idiolect, workspace};
 
 /// A workspace with the profile `me`, whose only version a short training made.
 fn learned() -> TempDir {

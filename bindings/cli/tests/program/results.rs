@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::folders::listing;
-use crate::run::{idiolect, keys, workspace};
+use crate::run::{idiolect, workspace};
 
 const TEXT: &str = "kettle is on if youre passing x\nright then duck, off to bed\nsix locks and no rain today\n";
 
@@ -247,4 +247,9 @@ fn the_demo_learns_the_voice() {
     let names: Vec<_> =
         fs::read_dir(home.path().join("idiolect-demo")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names.len(), 3, "{names:?}");
+}
+
+/// The keys of an object, in order.
+pub fn keys(object: &Value) -> Vec<&str> {
+    object.as_object().unwrap().keys().map(String::as_str).collect()
 }

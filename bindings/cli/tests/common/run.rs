@@ -46,8 +46,3 @@ pub fn workspace() -> tempfile::TempDir {
     copy_folder(&base(), &home.path().join("base"));
     home
 }
-
-/// The keys of an object, in order.
-pub fn keys(object: &Value) -> Vec<&str> {
-    object.as_object().unwrap().keys().map(String::as_str).collect()
-}

@@ -18,7 +18,7 @@ use crate::program::{BufferId, Kind, Plan, Program, RowCounts, Run, Scalars, Sta
 /// How a [`GpuExecutor`] is made.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Only this interface; Vulkan or Metal where `None`.
+    /// Only this interface; where `None`, Vulkan or Metal, and GL where software will do and these have nothing.
     pub backend: Option<Backend>,
     /// Whether a CPU that draws will do.
     pub software: bool,

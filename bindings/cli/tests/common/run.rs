@@ -32,7 +32,13 @@ impl Run {
 
 /// Runs `idiolect` in `folder`.
 pub fn idiolect(folder: &Path, args: &[&str]) -> Run {
-    let output = Command::new(env!("CARGO_BIN_EXE_idiolect")).args(args).current_dir(folder).output().unwrap();
+    idiolect_where(folder, args, |command| command)
+}
+
+/// The same in an environment that `prepare` makes.
+pub fn idiolect_where(folder: &Path, args: &[&str], prepare: impl FnOnce(&mut Command) -> &mut Command) -> Run {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_idiolect"));
+    let output = prepare(command.args(args).current_dir(folder)).output().unwrap();
     Run {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),

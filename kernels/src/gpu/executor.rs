@@ -80,7 +80,7 @@ impl GpuExecutor {
         pace: Pace,
     ) -> Result<Self> {
         let memory = Memory::new(&device, weights, binding_limit)?;
-        let flow = Flow::new(&device, &mut pipelines, &memory, pace)?;
+        let flow = Flow::new(&device, &mut pipelines, pace)?;
         let staging = staging(&device, 1024)?;
         device.check()?;
         let (programs, state_lens) = (Vec::new(), Vec::new());
@@ -167,13 +167,8 @@ impl GpuExecutor {
         if staging_bytes(len) > self.staging.size() {
             self.staging = staging(&self.device, staging_bytes(len))?;
         }
-        let (guard, to) = (&self.memory.guard, &self.staging);
-        self.flow.copy(&self.device, &self.pipelines, |encoder| {
-            if bytes > 0 {
-                encoder.copy_buffer_to_buffer(source, offset, to, 0, bytes);
-            }
-            encoder.copy_buffer_to_buffer(guard, 0, to, bytes, 4);
-        })?;
+        let range = (source, offset, bytes);
+        self.flow.copy(&self.device, &self.pipelines, &self.memory, range, &self.staging)?;
         self.flow.drain(&self.device)?;
         read_staging(&self.device, &self.staging, bytes)
     }
@@ -288,7 +283,7 @@ impl Executor for GpuExecutor {
         }
         let dispatches = self.record(id.0, run.rows, run.scalars)?;
         let between = self.between.as_ref().filter(|_| !self.programs[id.0].program.indivisible);
-        self.flow.run(&self.device, &self.pipelines, &dispatches, between)
+        self.flow.run(&self.device, &self.pipelines, &self.memory, &dispatches, between)
     }
 
     fn read(&mut self, id: ProgramId, buffer: BufferId) -> Result<Vec<f32>> {

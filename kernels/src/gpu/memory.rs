@@ -19,7 +19,7 @@ pub(crate) enum Place {
     Segment(usize),
     /// What an operation needs for itself.
     Scratch,
-    /// The number of the last submission that found its predecessor's.
+    /// The number of the last submission that ran to its end behind one that did.
     Guard,
     /// Bound where a kernel does not use a binding.
     Nothing,

@@ -49,7 +49,9 @@ type Test = fn(&Options) -> Result<(), Failed>;
 /// Tests of the flow of submissions.
 const FLOW: &[(&str, Test)] = &[
     ("cuts", flow::cuts),
-    ("dropped_submission", flow::dropped_submission),
+    ("cut_submission", flow::cut_submission),
+    ("cut_end", flow::cut_end),
+    ("cut_copy", flow::cut_copy),
     ("lost_device", flow::lost_device),
     ("out_of_memory", flow::out_of_memory),
     ("flat_memory", flow::flat_memory),

@@ -127,7 +127,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         sums[lane] = local_sum;
         let factor = exact_exp(most - new_most);
-        factors[query] = factor;
+        if half == 0u {
+            factors[query] = factor;
+        }
         workgroupBarrier();
         sum = factor * sum + (sums[2u * query] + sums[2u * query + 1u]);
         most = new_most;
@@ -161,9 +163,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         workgroupBarrier();
     }
-    factors[query] = 1.0 / sum;
-    if half == 0u && query < queries {
-        lse[(first_query + query) * params.query_heads + head] = log(sum) + most;
+    if half == 0u {
+        factors[query] = 1.0 / sum;
+        if query < queries {
+            lse[(first_query + query) * params.query_heads + head] = log(sum) + most;
+        }
     }
     workgroupBarrier();
     for (var item = lane; item < (queries + 3u) / 4u * PARTS; item += 64u) {

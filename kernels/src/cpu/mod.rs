@@ -173,6 +173,8 @@ impl Executor for CpuExecutor {
     }
 
     fn load(&mut self, program: Arc<Program>) -> Result<ProgramId> {
+        program.check_shapes(&self.weights.shapes())?;
+        program.check_states(&self.state.iter().map(Vec::len).collect::<Vec<_>>())?;
         let plan = Plan::new(&program);
         grow(&mut self.arena, plan.len())?;
         let rows = program.capacity;
@@ -235,6 +237,8 @@ impl Executor for CpuExecutor {
     }
 
     fn job_bytes(&self, job: &Job<'_>) -> Result<JobBytes> {
+        let weights = self.weights.shapes();
+        job.programs.iter().try_for_each(|program| program.check_shapes(&weights))?;
         let state = job.states.iter().fold(0, |sum: usize, len| sum.saturating_add(len.saturating_mul(4)));
         let arena = job.programs.iter().map(|program| Plan::new(program).bytes()).max().unwrap_or(0);
         Ok(JobBytes { state, arena, working: self.scratch_bytes(job.programs.iter().copied()) })

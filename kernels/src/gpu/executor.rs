@@ -25,13 +25,21 @@ pub struct Options {
     /// Bytes a binding holds at most. Matrices beyond it are split by rows, the arena into segments. Drivers are known
     /// to fail above 128 MiB, whatever they report.
     pub binding_limit: u64,
+    /// Bytes a buffer holds at most, where the device would grant more.
+    pub buffer_limit: u64,
     /// Time that a submission should take at most.
     pub submission: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { backend: None, software: false, binding_limit: 128 << 20, submission: Duration::from_millis(16) }
+        Self {
+            backend: None,
+            software: false,
+            binding_limit: 128 << 20,
+            buffer_limit: u64::MAX,
+            submission: Duration::from_millis(16),
+        }
     }
 }
 
@@ -63,7 +71,7 @@ impl GpuExecutor {
     /// # Errors
     /// [`Error::NoDevice`] where there is none, with the reason; [`Error::OutOfMemory`] where the weights do not fit.
     pub fn new(weights: &Weights, options: &Options) -> Result<Self> {
-        let device = Device::new(&choose(options.backend, options.software)?)?;
+        let device = Device::new(&choose(options.backend, options.software)?, options.buffer_limit)?;
         let limits = device.wgpu.limits();
         let limit = options.binding_limit.min(limits.max_storage_buffer_binding_size).min(limits.max_buffer_size);
         let limit = limit / ALIGN * ALIGN;
@@ -114,6 +122,7 @@ impl GpuExecutor {
 
     /// A program's place in the arena, and what else running it takes; nothing is allocated or compiled.
     fn needs(&self, program: &Program) -> Result<(Plan, Needs)> {
+        program.check_shapes(&self.memory.weights.shapes)?;
         let plan = Plan::in_segments(program, (self.memory.binding_limit / 4) as usize);
         self.check_bindings(program, &plan)?;
         let mut needs = Needs { arena: plan.len(), ..Needs::default() };
@@ -132,19 +141,6 @@ impl GpuExecutor {
             let bytes = plan.place(id).map_or(0, |place| (place.len as u64).saturating_mul(4));
             if bytes > limit {
                 return Err(Error::OutOfMemory(format!("{}: {bytes} bytes in bindings of {limit}", buffer.name)));
-            }
-        }
-        Ok(())
-    }
-
-    /// Checks a program's views of state tensors.
-    fn check_states(&self, program: &Program) -> Result<()> {
-        for (_, buffer) in program.buffers() {
-            let Kind::State(state) = buffer.kind else { continue };
-            let len = program.capacity.of(buffer.rows) * buffer.width;
-            match self.state_lens.get(state.0) {
-                Some(&held) if len <= held => {}
-                _ => return Err(Error::Shape(format!("{}: no state tensor of {len} values", buffer.name))),
             }
         }
         Ok(())
@@ -258,7 +254,7 @@ impl Executor for GpuExecutor {
 
     fn load(&mut self, program: Arc<Program>) -> Result<ProgramId> {
         self.device.check()?;
-        self.check_states(&program)?;
+        program.check_states(&self.state_lens)?;
         let (plan, needs) = self.needs(&program)?;
         let (index, rows) = (self.programs.len(), program.capacity);
         self.programs.push(Loaded { program, plan, groups: Groups::new(), rows });

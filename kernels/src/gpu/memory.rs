@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::device::Device;
 use super::weights::DeviceWeights;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// One device buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -101,9 +101,6 @@ impl Memory {
             replaced = true;
         }
         if scratch > self.scratch.size() {
-            if scratch > self.binding_limit {
-                return Err(Error::OutOfMemory(format!("scratch: {scratch} bytes in one binding")));
-            }
             self.scratch = device.buffer("scratch", scratch, STORAGE)?;
             replaced = true;
         }

@@ -136,6 +136,9 @@ impl Recorder<'_> {
     pub(crate) fn scratch(&mut self, bytes: usize) -> Result<Binding> {
         let offset = self.scratch;
         self.scratch += (bytes as u64).max(16).next_multiple_of(ALIGN);
+        if self.scratch > self.memory.binding_limit {
+            return Err(Error::OutOfMemory(format!("scratch: {} bytes in one binding", self.scratch)));
+        }
         self.scratch_peak = self.scratch_peak.max(self.scratch);
         if self.compiler.is_some() && self.scratch > self.memory.scratch.size() {
             return Err(Error::OutOfMemory("more scratch than the program was loaded with".to_owned()));

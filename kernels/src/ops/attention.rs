@@ -11,12 +11,10 @@ use crate::cpu::{
     Columns, Factors, Frame, Left, Output, STRIP, Scaled, exp_and_sum, largest, matrix, matrix_mut, multiply_strips,
     strips_len, with_scratch,
 };
-use crate::program::{Access, BufferId, Operation, Program, Touch};
+use crate::error::Result;
 #[cfg(feature = "gpu")]
-use crate::{
-    error::{Error, Result},
-    gpu,
-};
+use crate::gpu;
+use crate::program::{Access, BufferId, Operation, Program, Shapes, Touch};
 
 #[cfg(feature = "gpu")]
 mod shaders {
@@ -69,17 +67,25 @@ impl Heads {
         shared * group..(shared + 1) * group
     }
 
+    /// Refuses heads that do not share out, and widths that no kernel is made for.
+    pub(super) fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
+        let Self { query, key_value, dim, .. } = *self;
+        let shared = query > 0 && key_value > 0 && query.is_multiple_of(key_value);
+        shapes.expect(shared, format_args!("{query} query heads for {key_value} of keys"))?;
+        let possible = matches!(dim, 1..=256) || dim.is_multiple_of(4) && matches!(dim, 1..=1024);
+        shapes.expect(possible, format_args!("heads of {dim}"))
+    }
+
     /// The kernel for this width of heads, and how many parts a head has for it.
     #[cfg(feature = "gpu")]
     pub(super) fn parts(
         &self,
         wide: &'static gpu::Kernel,
         narrow: &'static gpu::Kernel,
-    ) -> Result<(&'static gpu::Kernel, u32)> {
-        match self.dim {
-            1..=1024 if self.dim.is_multiple_of(4) => Ok((wide, self.dim as u32 / 4)),
-            1..=256 => Ok((narrow, self.dim as u32)),
-            dim => Err(Error::Shape(format!("attention heads of {dim}"))),
+    ) -> (&'static gpu::Kernel, u32) {
+        match self.dim.is_multiple_of(4) {
+            true => (wide, self.dim as u32 / 4),
+            false => (narrow, self.dim as u32),
         }
     }
 
@@ -164,6 +170,16 @@ impl Operation for Attention {
         ]
     }
 
+    fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
+        self.heads.check(shapes)?;
+        shapes.expect_same_rows(&[self.q, self.spans, self.out, self.lse])?;
+        shapes.expect_same_rows(&[self.k, self.v])?;
+        shapes.expect_width(self.heads.query * self.heads.dim, &[self.q, self.out])?;
+        shapes.expect_width(self.heads.key_value * self.heads.dim, &[self.k, self.v])?;
+        shapes.expect_width(self.heads.query, &[self.lse])?;
+        shapes.expect_width(2, &[self.spans])
+    }
+
     fn scratch_len(&self, program: &Program) -> usize {
         let keys = program.rows(self.k);
         keys.saturating_mul(BLOCK + strips_len(1, self.heads.dim))
@@ -219,11 +235,11 @@ impl Operation for Attention {
         let shape = [heads.query as u32, heads.key_value as u32, heads.scale.to_bits()];
         let work = 8.0 * (rows * keys * heads.query * heads.dim) as f64;
         if rows == 1 {
-            let (kernel, parts) = heads.parts(&VECTOR_WIDE, &VECTOR_NARROW)?;
+            let (kernel, parts) = heads.parts(&VECTOR_WIDE, &VECTOR_NARROW);
             let (constants, grid) = (&[("PARTS", parts)], [heads.query, 1]);
             return recorder.launch(gpu::Launch { kernel, constants, bindings: &bindings, params: &shape, grid, work });
         }
-        let (kernel, parts) = heads.parts(&WIDE, &NARROW)?;
+        let (kernel, parts) = heads.parts(&WIDE, &NARROW);
         recorder.launch(gpu::Launch {
             kernel,
             constants: &[("PARTS", parts)],

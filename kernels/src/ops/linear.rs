@@ -6,10 +6,11 @@ use rayon::prelude::*;
 use crate::cpu::{
     Frame, LowRank, Output, Scaled, Term, matrix, matrix_mut, multiply, multiply_transposed, small_product,
 };
-use crate::matrix::BlockSums;
-use crate::program::{Access, BufferId, MatrixId, Operation, Touch, VectorId};
+use crate::error::Result;
 #[cfg(feature = "gpu")]
-use crate::{error::Result, gpu};
+use crate::gpu;
+use crate::matrix::BlockSums;
+use crate::program::{Access, BufferId, MatrixId, Operation, Shapes, Touch, VectorId};
 
 /// The second half of a low-rank adapter: `scale · low · Bᵀ`, or `low · A` on the way back.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +23,14 @@ pub struct LoraTerm {
     pub offset: usize,
     /// Factor on the term (already in `low` on the way back: 1).
     pub scale: f32,
+}
+
+impl LoraTerm {
+    /// Refuses a term that does not fit rows like those of `x`, and a factor of `width` times the rank.
+    fn check(&self, shapes: &Shapes<'_>, x: BufferId, width: usize) -> Result<()> {
+        shapes.expect_same_rows(&[x, self.low])?;
+        shapes.expect_range(self.params, self.offset, shapes.width(self.low) * width)
+    }
 }
 
 /// `out = residual + x·Wᵀ + bias + scale·low·Bᵀ`.
@@ -51,6 +60,21 @@ impl Operation for Linear {
         touches.extend(self.residual.map(|r| (r, Access::Read)));
         touches.extend(self.lora.iter().flat_map(|l| [(l.low, Access::Read), (l.params, Access::Read)]));
         touches
+    }
+
+    fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
+        let (rows, cols) = shapes.matrix(self.weight)?;
+        shapes.expect_same_rows(&[self.x, self.out])?;
+        shapes.expect_width(cols, &[self.x])?;
+        shapes.expect_width(rows, &[self.out])?;
+        if let Some(bias) = self.bias {
+            shapes.expect_vector("a bias", bias, rows)?;
+        }
+        if let Some(residual) = self.residual {
+            shapes.expect_same_rows(&[self.x, residual])?;
+            shapes.expect_width(rows, &[residual])?;
+        }
+        self.lora.map_or(Ok(()), |lora| lora.check(shapes, self.x, rows))
     }
 
     fn run(&self, frame: &mut Frame<'_>) {
@@ -156,6 +180,14 @@ impl Operation for LinearBackward {
         let mut touches = vec![(self.dy, Access::Read), (self.dx, access)];
         touches.extend(self.lora.iter().flat_map(|l| [(l.low, Access::Read), (l.params, Access::Read)]));
         touches
+    }
+
+    fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
+        let (rows, cols) = shapes.matrix(self.weight)?;
+        shapes.expect_same_rows(&[self.dy, self.dx])?;
+        shapes.expect_width(rows, &[self.dy])?;
+        shapes.expect_width(cols, &[self.dx])?;
+        self.lora.map_or(Ok(()), |lora| lora.check(shapes, self.dy, cols))
     }
 
     fn run(&self, frame: &mut Frame<'_>) {

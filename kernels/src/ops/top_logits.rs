@@ -3,12 +3,10 @@
 use rayon::prelude::*;
 
 use crate::cpu::{Frame, exp};
-use crate::program::{Access, BufferId, Operation, Touch};
+use crate::error::Result;
 #[cfg(feature = "gpu")]
-use crate::{
-    error::{Error, Result},
-    gpu,
-};
+use crate::gpu;
+use crate::program::{Access, BufferId, Operation, Shapes, Touch};
 
 #[cfg(feature = "gpu")]
 pub(super) static TOP: gpu::Kernel = gpu::Kernel {
@@ -27,6 +25,9 @@ pub(super) static LOG_SUM_EXP: gpu::Kernel = gpu::Kernel {
     constants: &[],
 };
 
+/// The most that k may be.
+const MOST: usize = 64;
+
 /// The k largest logits of each row in descending order, ties by lower index; then their indices; then
 /// `log Σ_v exp(z[v])` over all.
 ///
@@ -35,7 +36,7 @@ pub(super) static LOG_SUM_EXP: gpu::Kernel = gpu::Kernel {
 pub struct TopLogits {
     /// `[s, vocabulary]`.
     pub logits: BufferId,
-    /// `[s, 2k + 1]`: k values, k indices (u32 by their bits), the log-sum-exp; k from 1 to 64.
+    /// `[s, 2k + 1]`: k values, k indices (u32 by their bits), the log-sum-exp; k from 1 to [`MOST`].
     pub out: BufferId,
 }
 
@@ -46,6 +47,13 @@ impl Operation for TopLogits {
 
     fn touches(&self) -> Vec<Touch> {
         vec![(self.logits, Access::Read), (self.out, Access::Write)]
+    }
+
+    fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
+        let k = shapes.width(self.out) / 2;
+        shapes.expect((1..=MOST).contains(&k), format_args!("{k} of them, and from 1 to {MOST} are possible"))?;
+        shapes.expect_same_rows(&[self.logits, self.out])?;
+        shapes.expect_width(2 * k + 1, &[self.out])
     }
 
     fn run(&self, frame: &mut Frame<'_>) {
@@ -60,9 +68,6 @@ impl Operation for TopLogits {
         let (rows, vocabulary) = (recorder.rows(self.logits), recorder.width(self.logits));
         let step = recorder.width(self.out);
         let k = step / 2;
-        if !(1..=64).contains(&k) {
-            return Err(Error::Shape(format!("top_logits: {k} of them")));
-        }
         let [logits, out] = recorder.buffers([self.logits, self.out])?;
         recorder.launch(gpu::Launch {
             kernel: &LOG_SUM_EXP,

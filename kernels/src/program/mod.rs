@@ -1,15 +1,18 @@
 //! A pass over a model (a training step, a prefill, a decode step, an evaluation) as data: compound operations
 //! over symbolic buffers, built once per model, shape and memory budget, then run many times by either executor.
 
+mod check;
 mod plan;
 
 use std::fmt;
 
 use crate::cpu;
-use crate::matrix::Matrix;
+use crate::error::Result;
 #[cfg(feature = "gpu")]
-use crate::{error::Result, gpu};
+use crate::gpu;
+use crate::matrix::Matrix;
 
+pub use check::{Shapes, WeightShapes};
 pub use plan::{Placement, Plan};
 
 /// The number of rows of a buffer. Capacities are fixed when the program is built; each run says how many are live.
@@ -136,6 +139,12 @@ pub trait Operation: fmt::Debug + Send + Sync {
 
     /// Every buffer it uses: the planner's only source.
     fn touches(&self) -> Vec<Touch>;
+
+    /// Refuses shapes that it is not made for, on every executor alike.
+    ///
+    /// # Errors
+    /// A shape error.
+    fn check(&self, shapes: &Shapes<'_>) -> Result<()>;
 
     /// Values of scratch that one thread's part of it takes on the CPU, where they grow with a buffer's rows.
     fn scratch_len(&self, _program: &Program) -> usize {

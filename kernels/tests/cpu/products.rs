@@ -115,7 +115,7 @@ fn linear_backward_is_the_product_with_the_same_matrix() {
         let term = LoraTerm { low: low_id, params: params_id, offset, scale: 1.0 };
         let mut outs = Vec::new();
         for (add, lora) in [(false, false), (false, true), (true, false), (true, true)] {
-            let dx = if add { case.state(t, &before) } else { case.output(Tokens, cols) };
+            let dx = if add { case.updated(Tokens, &before) } else { case.output(Tokens, cols) };
             case.push(LinearBackward { dy: dy_id, weight, lora: lora.then_some(term), dx, add });
             outs.push((dx, add, lora));
         }

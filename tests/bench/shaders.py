@@ -58,12 +58,11 @@ def compile_all(files):
     )
 
     def bindings(kind, count):
-        stage = vk.VK_SHADER_STAGE_COMPUTE_BIT
-        one = lambda i: vk.VkDescriptorSetLayoutBinding(  # noqa: E731
-            binding=i, descriptorType=kind, descriptorCount=1, stageFlags=stage
+        common = dict(descriptorType=kind, descriptorCount=1, stageFlags=vk.VK_SHADER_STAGE_COMPUTE_BIT)
+        all_of_them = [vk.VkDescriptorSetLayoutBinding(binding=i, **common) for i in range(count)]
+        return vk.vkCreateDescriptorSetLayout(
+            device, vk.VkDescriptorSetLayoutCreateInfo(pBindings=all_of_them), None
         )
-        layout = vk.VkDescriptorSetLayoutCreateInfo(pBindings=[one(i) for i in range(count)])
-        return vk.vkCreateDescriptorSetLayout(device, layout, None)
 
     sets = [
         bindings(vk.VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 8),
@@ -86,9 +85,8 @@ def loops(instructions, labels):
         branch = re.match(r"s_c?branch\w* (BB\d+)", text)
         if branch and labels[branch[1]] <= at:
             ends[labels[branch[1]]] = at
-    found = list(ends.items())
-    within = lambda a, b: a != b and b[0] <= a[0] and a[1] <= b[1]  # noqa: E731
-    return [loop for loop in found if not any(within(other, loop) for other in found)]
+    within = [(first, last) for first, last in ends.items() for other in ends.items() if first <= other[0] <= last]
+    return [loop for loop in ends.items() if within.count(loop) == 1]
 
 
 def share(printed):

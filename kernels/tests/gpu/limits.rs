@@ -46,6 +46,8 @@ pub fn large_matrices(weights: &mut Weights) -> Vec<Case> {
     encodings::all().into_iter().map(case_of).collect()
 }
 
+type Build = fn(&mut Program);
+
 /// What no binding holds is refused when it is planned and when it is loaded, by name.
 pub fn too_wide(options: &Options) -> Result<(), Failed> {
     const LIMIT: u64 = 64 << 10;
@@ -68,7 +70,7 @@ pub fn too_wide(options: &Options) -> Result<(), Failed> {
         let (spans, heads) = (p.input("spans", Rows::Tokens, 2), Heads { query: 1, key_value: 1, dim: 1, scale: 1.0 });
         p.push(AttentionBackward { q, k, v, out, lse, dout, spans, reach, delta, dq, dk, dv, heads });
     };
-    let cases: [(&str, &dyn Fn(&mut Program)); 3] = [("gate", &activations), ("cache", &cache), ("scratch", &scratch)];
+    let cases: [(&str, Build); 3] = [("gate", activations), ("cache", cache), ("scratch", scratch)];
     for (name, build) in cases {
         let mut program = Program::new("too wide", RowCounts { tokens: 4000, selected: 0 });
         build(&mut program);

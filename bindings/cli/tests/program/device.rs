@@ -12,13 +12,11 @@ fn is_ours(line: &str) -> bool {
 }
 
 /// Machines without a desktop, and sessions whose desktop does not answer.
-const ENVIRONMENTS: &[&[(&str, &str)]] = &[
-    &[],
-    &[("WAYLAND_DISPLAY", "wayland-0")],
-    &[("DISPLAY", ":0")],
-    // No Vulkan: with `--device gpu`, GL.
-    &[("VK_ICD_FILENAMES", "/nonexistent.json"), ("VK_DRIVER_FILES", "/nonexistent.json")],
-];
+const ENVIRONMENTS: &[&[(&str, &str)]] = &[&[], &[("WAYLAND_DISPLAY", "wayland-0")], &[("DISPLAY", ":0")], NO_VULKAN];
+
+/// With `--device gpu` it is GL then.
+const NO_VULKAN: &[(&str, &str)] =
+    &[("VK_ICD_FILENAMES", "/nonexistent.json"), ("VK_DRIVER_FILES", "/nonexistent.json")];
 
 #[test]
 fn standard_error_has_only_our_lines() {
@@ -49,10 +47,11 @@ fn no_window_system_is_reached() {
     thread::scope(|scope| {
         // Who connects is turned away at once, so that nobody waits for a greeting.
         let visits = scope.spawn(|| listener.incoming().take_while(|_| !ended.load(Ordering::SeqCst)).count());
-        for device in ["auto", "gpu"] {
+        for (device, variables) in [("auto", &[][..]), ("gpu", &[]), ("gpu", NO_VULKAN)] {
             let args = ["generate", "--prompt", "Hello", "--max-tokens", "2", "--device", device, "base"];
             idiolect_where(home.path(), &args, |command| {
-                command.env("DISPLAY", format!("127.0.0.1:{display}")).env_remove("WAYLAND_DISPLAY")
+                let command = command.env("DISPLAY", format!("127.0.0.1:{display}")).env_remove("WAYLAND_DISPLAY");
+                command.envs(variables.iter().copied())
             });
         }
         ended.store(true, Ordering::SeqCst);

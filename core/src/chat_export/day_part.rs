@@ -26,14 +26,17 @@ impl DayPart {
         WORDS.get(&key(word)).map(|spans| Self(spans))
     }
 
-    /// The hour of the day of an hour beside this word. Who writes `21:41 PM` or `0:05 PM` is understood.
+    /// The hour of the day of an hour beside this word. Who writes `21:41 PM` or `0:05 PM` is understood; and as the
+    /// hours of a word are not the same everywhere, one out of them is taken in the half of the day in which they begin.
     pub fn hour(self, written: u32) -> Option<u32> {
         let within = |hour: u32, (from, before): (u32, u32)| match from < before {
             true => (from..before).contains(&hour),
             false => hour >= from || hour < before,
         };
         let candidates = if written > 12 { vec![written] } else { vec![written % 12, written % 12 + 12] };
-        self.0.iter().find_map(|span| candidates.iter().copied().find(|hour| *hour < 24 && within(*hour, *span)))
+        let found = self.0.iter().find_map(|span| candidates.iter().find(|hour| **hour < 24 && within(**hour, *span)));
+        let half = || self.0.first().filter(|_| written <= 12).map(|(from, _)| written % 12 + from / 12 * 12);
+        found.copied().or_else(half)
     }
 }
 
@@ -68,6 +71,9 @@ mod tests {
             ("م", 9, Some(21)),
             ("ص", 9, Some(9)),
             ("at night", 11, Some(23)),
+            // Once the Tamil word for pm, now that for the hours from two to four.
+            ("பிற்பகல்", 9, Some(21)),
+            ("பிற்பகல்", 3, Some(15)),
             // Over midnight.
             ("밤", 1, Some(1)),
             ("밤", 11, Some(23)),

@@ -107,7 +107,7 @@ const DATE: &str = concat!(
 /// `21:41`, `21.41`, `21:41:05`, `21 h 41 min 05 s`.
 const TIME: &str = concat!(
     r"(?P<hour>[0-9]{1,2})(?P<ts> ?(?:[:.：]|h|時|时|시) ?)(?P<minute>[0-9]{2})",
-    r"(?: ?(?:[:.：]|min|m|分|분) ?(?P<second>[0-9]{2}))?(?: ?(?:s|秒|초|分|분))?"
+    r"(?: ?(?:[:.：]|min|m|分|분) ?(?P<second>[0-9]{2}))?(?: ?(?:s\b|秒|초|分|분))?"
 );
 /// The separators of dates that belong together.
 const PAIRS: &[(char, char)] = &[('年', '月'), ('년', '월')];
@@ -207,19 +207,17 @@ impl Words {
         let mut words: Vec<&str> = text.split(|c: char| !word(c)).collect();
         words.retain(|word| word.chars().any(char::is_alphabetic));
         let mut found = Self { day_part: None, calendar: None, others: 0 };
-        // A part of the day may be several words: the longest run that is one counts.
-        let runs = (1..=words.len()).rev().flat_map(|length| (0..=words.len() - length).map(move |at| at..at + length));
-        if let Some((run, day_part)) =
-            runs.into_iter().find_map(|run| Some((run.clone(), DayPart::of(&words[run].concat())?)))
-        {
-            found.day_part = Some(day_part);
-            words.drain(run);
-        }
-        if let Some((at, calendar)) =
-            words.iter().enumerate().find_map(|(at, word)| Some((at, Calendar::of(word)?)))
-        {
+        let era = words.iter().enumerate().find_map(|(at, word)| Some((at, Calendar::of(word)?)));
+        if let Some((at, calendar)) = era {
             found.calendar = Some(calendar);
             words.remove(at);
+        }
+        // A part of the day may be several words: the longest run that is one counts.
+        let runs = (1..=words.len()).rev().flat_map(|length| (0..=words.len() - length).map(move |at| at..at + length));
+        let mut parts = runs.filter_map(|run| Some((run.clone(), DayPart::of(&words[run].concat())?)));
+        if let Some((run, day_part)) = parts.next() {
+            found.day_part = Some(day_part);
+            words.drain(run);
         }
         found.others = words.len();
         let short = words.iter().all(|word| word.chars().count() <= 8);
@@ -227,9 +225,9 @@ impl Words {
     }
 }
 
-/// Whether a character changes the letter before it, as vowel signs do.
+/// Whether a character belongs to a word without being a letter: vowel signs, joiners, marks of syllables.
 fn is_mark_of_letter(c: char) -> bool {
-    unicode_normalization::char::is_combining_mark(c) || matches!(c, '\u{200c}' | '\u{200d}' | '\u{200b}')
+    unicode_normalization::char::is_combining_mark(c) || matches!(c, '\u{200b}'..='\u{200d}' | '་' | '\u{70f}')
 }
 
 /// `Name: text`. A name has no colon followed by white space, and is not as long as a sentence.
@@ -249,12 +247,18 @@ fn author_and_text(rest: &str) -> Option<(String, &str)> {
 /// Whether a quotation is open at the end: the app quotes names of groups, which have colons too.
 fn opens_a_quotation(text: &str) -> bool {
     let count = |quotes: &[char]| text.matches(quotes).count();
+    // An apostrophe is one within a word, and a quotation mark beside it.
+    let single = text.rfind(" '").is_some_and(|at| !text[at + 2..].contains("' ") && !text.ends_with('\''));
     // “ opens in English and closes in German.
     let curved = match text.contains(['„', '‚']) {
         true => count(&['„']) > count(&['“', '”']),
         false => count(&['“']) > count(&['”']),
     };
-    curved || count(&['"']) % 2 == 1 || count(&['«']) != count(&['»']) || count(&['「', '『']) > count(&['」', '』'])
+    curved
+        || single
+        || count(&['"']) % 2 == 1
+        || count(&['«']) != count(&['»'])
+        || count(&['「', '『']) > count(&['」', '』'])
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ pub(super) fn said(text: &str, writer: Writer) -> Said {
         // A document's caption is its name, where the person wrote none.
         let named_again = |line: &str| plain(line).trim() == file.name || is_document(&plain(line));
         rest = if rest.first().is_some_and(|line| named_again(line)) { &rest[1..] } else { rest };
-    } else if stands_for_a_message(first) {
+    } else if stands_for_a_message(&lines) {
         return Said::Mark;
     } else if writer.iphone && first.starts_with(is_apps_mark) || NOTICES.has(first) {
         return Said::Notice;
@@ -90,8 +90,9 @@ impl FileMark {
 
 /// The name of a file that Android says was sent: `Lease.pdf (file attached)`.
 fn sent_by_android(line: &str) -> Option<String> {
-    static SENT: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"^(?P<name>\S.{0,250}?) ?[(（](?P<words>.{2,60})[)）]$").expect("a constant pattern"));
+    static SENT: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"^(?P<name>\S.{0,250}?) ?[(（](?P<words>.{2,60})[)）]$").expect("a constant pattern")
+    });
     // The names that the app gives: `IMG-20231231-WA0003.jpg`, a hash.
     static GIVEN: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(r"^(?:[A-Z]{3}-[0-9]{8}-WA[0-9]{4}.*|[0-9a-f]{32})\.[0-9A-Za-z]{0,5}$").expect("a constant pattern")
@@ -101,7 +102,8 @@ fn sent_by_android(line: &str) -> Option<String> {
     let name = &found["name"];
     // Such names and, before any name, a mark of direction show that the app wrote this, in whatever language.
     let by_the_app = GIVEN.is_match(name) || line.starts_with(is_apps_mark) && is_document(name);
-    (by_the_app || ATTACHED.has(&found["words"])).then(|| name.to_owned())
+    let has_ending = name.rsplit_once('.').is_some_and(|(_, ending)| ending.len() <= 10 && !ending.contains(' '));
+    (by_the_app || has_ending && ATTACHED.has(&found["words"])).then(|| name.to_owned())
 }
 
 /// What stands before `<attached: 00000012-PHOTO.jpg>`, or before `<Media omitted>` alone on its line.
@@ -147,20 +149,24 @@ fn is_document(text: &str) -> bool {
     NAME.is_match(name) && !name.contains("://")
 }
 
-/// Whether a message's first line stands for the whole message.
-fn stands_for_a_message(line: &str) -> bool {
+/// Whether the lines stand for something else than words: a deleted message, a call, a place.
+fn stands_for_a_message(lines: &[&str]) -> bool {
+    // A word and the place in degrees; a name with its street, on one line or each on its own.
     static PLACE: LazyLock<Regex> = LazyLock::new(|| {
-        // A word and the place in degrees, or a name with its street.
         Regex::new(concat!(
             r"^(?:\S+ ?\S* ?\S*[:：]\s?https?://maps\.google\.com/\?q=-?[0-9.]+,-?[0-9.]+",
-            r"|.{1,160}[:：]\s?https?://(?:www\.)?foursquare\.com/v/\S+)$"
+            r"|[^\n]{1,160}(?:[:：]\s?|\n(?:[^\n]{1,160}\n)?)https?://(?:www\.)?foursquare\.com/v/\S+)$"
         ))
         .expect("a constant pattern")
     });
-    let shown = plain(line);
-    let shown = shown.trim();
+    let shown: Vec<String> = lines.iter().map(|line| plain(line).trim().to_owned()).collect();
+    let first = shown[0].as_str();
     // Android writes `null` for what it cannot export, such as a picture to be seen once.
-    shown == "null" || DELETED.has(shown) || LIVE_LOCATION.has(shown) || is_call(shown) || PLACE.is_match(shown)
+    shown == ["null"]
+        || DELETED.has(first)
+        || LIVE_LOCATION.has(first)
+        || is_call(first)
+        || PLACE.is_match(&shown.join("\n"))
 }
 
 /// Whether a line stands for a call, with how long it was: `Voice call, 12 min`.
@@ -188,7 +194,8 @@ fn is_poll(lines: &[&str]) -> bool {
 
 /// A text without the mark of an edit at its end. What an iPhone marks as its own there is one in any language.
 fn without_edit(text: &str) -> &str {
-    static EDIT: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"<([^<>:：\n]{4,60})>\W*$").expect("a constant pattern"));
+    static EDIT: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"<([^<>:：\n]{4,60})>\W*$").expect("a constant pattern"));
     let Some(found) = EDIT.captures(text) else { return text };
     let (before, _) = text.split_at(found.get(0).map_or(text.len(), |tag| tag.start()));
     let words = &found[1];

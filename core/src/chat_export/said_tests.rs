@@ -50,7 +50,7 @@ fn files() {
         (ANDROID, "<미디어 파일을 생략한 대화내용>", "-"),
         (ANDROID, "<省略多媒體檔>", "-"),
         (ANDROID, "null", "-"),
-        (ANDROID, "null\nand void", "-"),
+        (ANDROID, "null\nand void", "null\nand void"),
         (ANDROID, "it is null", "it is null"),
         (ANDROID, "use <br> here <b>", "use <br> here <b>"),
         (IPHONE, "image omitted", "-"),
@@ -125,6 +125,8 @@ fn deleted_messages_calls_and_places() {
         (ANDROID, "location: https://maps.google.com/?q=51.5021456,-0.127397", "-"),
         (IPHONE, "Vị trí: https://maps.google.com/?q=51.5021456,-0.127397", "-"),
         (IPHONE, "Pimlico Gardens (London, United Kingdom): https://foursquare.com/v/4e89af95e5fa82ad4c0aa03b", "-"),
+        (ANDROID, "Pimlico Gardens\nLondon, United Kingdom\nhttps://foursquare.com/v/4e89af95e5fa82ad4c0aa03b", "-"),
+        (ANDROID, "see (file attached)", "see (file attached)"),
         (ANDROID, "come here: https://example.com/a?q=51.5,0.1", "come here: https://example.com/a?q=51.5,0.1"),
     ]);
 }
@@ -132,7 +134,11 @@ fn deleted_messages_calls_and_places() {
 #[test]
 fn polls() {
     check(&[
-        (IPHONE, "\u{200e}POLL:\nWhen shall we go?\n\u{200e}OPTION: Friday (1 vote)\n\u{200e}OPTION: Saturday (3 votes)\n", "-"),
+        (
+            IPHONE,
+            "\u{200e}POLL:\nWhen shall we go?\n\u{200e}OPTION: Friday (1 vote)\n\u{200e}OPTION: Saturday (3 votes)\n",
+            "-",
+        ),
         (ANDROID, "POLL:\nWhen?\nOPTION: Friday (1 vote)\nOPTION: Saturday (3 votes)", "-"),
         (ANDROID, "POLL:\nWhen?\nor not?\nOPTION: Friday", "-"),
         (ANDROID, "ANKET:\nNe zaman?\nSEÇENEK: Cuma (1 oy)", "-"),

@@ -277,3 +277,66 @@ fn a_quoted_colon_makes_no_author() {
     assert_eq!(export.authors().into_keys().collect::<Vec<_>>(), ["Ana"]);
     assert_eq!(export.system_lines, 4);
 }
+
+#[test]
+fn chats_of_further_locales() {
+    let head = |written: &str| format!("{written}Ana: hi\n");
+    let said = |text: &str| format!("31/12/2023, 21:41 - Ana: {text}\n31/12/2023, 21:42 - Ben: ok\n");
+    let phone = |text: &str| format!("[31.12.2023, 21:41:05] Ana: {text}\r\n[31.12.2023, 21:42:05] Ben: ok\r\n");
+    const NIGHT: i64 = 1_704_058_860;
+    for (name, text, time, expected) in [
+        ("gl", head("31/12/2023 ás 21:41 - "), Some(NIGHT), &["hi"][..]),
+        ("lv", head("31.12.23. plkst. 21.41 - "), Some(NIGHT), &["hi"]),
+        ("et", head("31.12.23 kell 21.41 - "), Some(NIGHT), &["hi"]),
+        ("sl", head("31. 12. 23 ob 21.41 - "), Some(NIGHT), &["hi"]),
+        ("gu", head("૩૧/૧૨/૨૩, ૯:૪૧ PM - "), Some(NIGHT), &["hi"]),
+        ("ta", head("31/12/23, பிற்பகல் 9:41 - "), Some(NIGHT), &["hi"]),
+        ("my", head("၃၁/၁၂/၂၃ ၂၁:၄၁ - "), Some(NIGHT), &["hi"]),
+        ("ms", head("31/12/2023 9:41 PTG - "), Some(NIGHT), &["hi"]),
+        ("th, น.", head("31/12/2566 21:41 น. - "), Some(NIGHT), &["hi"]),
+        ("mk", head("31.12.2023 г., во 21:41 - "), Some(NIGHT), &["hi"]),
+        ("ar, midnight", head("\u{200f}١\u{200f}/١\u{200f}/٢٠٢٤، ١٢:٠٥ ص - "), Some(1_704_067_500), &["hi"]),
+        ("full width", head("２０２３/１２/３１ ２１:４１ - "), Some(NIGHT), &["hi"]),
+        ("en-AU iOS", head("[31/12/2023, 9:41:00\u{202f}pm] "), Some(NIGHT), &["hi"]),
+        ("uz", head("31/12/23, 21:41 da - "), Some(NIGHT), &["hi"]),
+        ("sv edited", phone("hej \u{200e}<Det här meddelandet redigerades>"), None, &["hej", "ok"]),
+        ("ja document", phone("Some file.txt ドキュメントは含まれていません"), None, &["ok"]),
+        ("el file", said("IMG-20231231-WA0001.jpg (συνημμένο αρχείο)\nκοίτα"), None, &["κοίτα", "ok"]),
+        (
+            "it poll",
+            phone("\u{200e}SONDAGGIO:\nQuando?\n\u{200e}OPZIONE: Venerdì (1 voto)\n\u{200e}OPZIONE: Mai (0 voti)"),
+            None,
+            &["ok"],
+        ),
+        ("uk deleted", said("Ви видалили це повідомлення."), None, &["ok"]),
+        ("de call", phone("\u{200e}Verpasster Sprachanruf, \u{200e}Zum Zurückrufen tippen"), None, &["ok"]),
+        (
+            "ja subject",
+            said("hi") + "31/12/2023, 21:43 - Benが件名を「スキー: 2023」から「スキー: 2024」に変更しました\n",
+            None,
+            &["hi", "ok"],
+        ),
+        (
+            "single quotes",
+            said("hi") + "31/12/2023, 21:43 - Ben changed the subject from 'Ski: 2023' to 'Ski: 2024'\n",
+            None,
+            &["hi", "ok"],
+        ),
+        ("pl omitted", phone("obraz pominięty\nfajne"), None, &["fajne", "ok"]),
+        ("a time in a message", said("2023-12-31: 21:41 - plan: x"), None, &["2023-12-31: 21:41 - plan: x", "ok"]),
+        (
+            "a line with a date",
+            said("so:\n31.12.2023 um 21:41 - alle: da"),
+            None,
+            &["so:\n31.12.2023 um 21:41 - alle: da", "ok"],
+        ),
+        ("two files", said("a.pdf (archivo adjunto)\nb.pdf (archivo adjunto)"), None, &["ok"]),
+        ("a bracket", said("see (file attached)"), None, &["see (file attached)", "ok"]),
+        ("vi iOS", head("[21:41:00, 31/12/2023] "), Some(NIGHT), &["hi"]),
+    ] {
+        let export = chat(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let texts: Vec<&str> = export.messages.iter().map(|message| message.text.as_str()).collect();
+        assert_eq!(texts, expected, "{name}");
+        assert!(time.is_none_or(|time| export.messages[0].timestamp == time), "{name}");
+    }
+}

@@ -98,7 +98,7 @@ impl Calendar {
             Self::Persian => Date::try_new_persian(year, month, day).ok()?.to_rata_die(),
             Self::Hijri => {
                 Date::try_new_hijri_with_calendar(year, month, day, Hijri::new_umm_al_qura()).ok()?.to_rata_die()
-            },
+            }
         };
         Some(since.since(EPOCH))
     }

@@ -5,11 +5,11 @@ use std::fmt::{self, Display};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use idiolect::Result;
 use idiolect::chat_export;
 use idiolect::history::{SampleId, Selection};
 use idiolect::personalize::remove_from_history;
 use idiolect::privacy::Filter;
-use idiolect::Result;
 use serde::Serialize;
 
 use crate::args::{FormatArgs, ProfileArgs};

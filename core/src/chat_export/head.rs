@@ -247,8 +247,6 @@ fn author_and_text(rest: &str) -> Option<(String, &str)> {
 /// Whether a quotation is open at the end: the app quotes names of groups, which have colons too.
 fn opens_a_quotation(text: &str) -> bool {
     let count = |quotes: &[char]| text.matches(quotes).count();
-    // An apostrophe is one within a word, and a quotation mark beside it.
-    let single = text.rfind(" '").is_some_and(|at| !text[at + 2..].contains("' ") && !text.ends_with('\''));
     // “ opens in English and closes in German.
     let curved = match text.contains(['„', '‚']) {
         true => count(&['„']) > count(&['“', '”']),

@@ -60,6 +60,10 @@ impl Phrases {
 
     /// Whether `written` is one of them, by case, spaces and full stop as it may be.
     pub fn has(&self, written: &str) -> bool {
+        const LONGEST: usize = 1500;
+        if written.len() > LONGEST {
+            return false;
+        }
         let phrase = phrase(written);
         self.exact.contains(&phrase) || self.patterns.iter().any(|pattern| pattern.is_match(&phrase))
     }

@@ -128,8 +128,9 @@ fn before_omitted(shown: &str, writer: Writer) -> Option<String> {
     if OMITTED.has(shown) || writer.iphone && OMITTED_OR_SAID.has(shown) {
         return Some(String::new());
     }
+    const LONGEST: usize = 120;
     let mut ends = shown.match_indices(' ').map(|(at, _)| shown.split_at(at));
-    let (before, _) = ends.find(|(_, end)| OMITTED.has(end))?;
+    let (before, _) = ends.find(|(_, end)| end.len() <= LONGEST && OMITTED.has(end))?;
     (writer.iphone || is_document(before)).then(|| before.trim().to_owned())
 }
 

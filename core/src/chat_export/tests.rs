@@ -316,12 +316,6 @@ fn chats_of_further_locales() {
             None,
             &["hi", "ok"],
         ),
-        (
-            "single quotes",
-            said("hi") + "31/12/2023, 21:43 - Ben changed the subject from 'Ski: 2023' to 'Ski: 2024'\n",
-            None,
-            &["hi", "ok"],
-        ),
         ("pl omitted", phone("obraz pominięty\nfajne"), None, &["fajne", "ok"]),
         ("a time in a message", said("2023-12-31: 21:41 - plan: x"), None, &["2023-12-31: 21:41 - plan: x", "ok"]),
         (

@@ -46,6 +46,6 @@ pub use policy::{
 };
 pub use profile::{ArchivedProfile, EraseReport, Erased, erase_profile, import_profile};
 pub use report::{Decision, Estimate, GateReason, LearnOutcome, LearnReport, PauseReason, Verdict};
-pub use samples::{Added, NewSample, Origin, Split, StoredSample, Tally, read_jsonl, read_lines};
+pub use samples::{Added, NewSample, Origin, Split, StoredSample, Tally, read_every_line, read_jsonl, read_lines};
 
 uniffi::setup_scaffolding!();

@@ -259,10 +259,20 @@ pub fn read_jsonl(path: String) -> Result<Vec<NewSample>> {
 /// Reads one text a line that is not empty.
 ///
 /// # Errors
-/// When the file cannot be read or is not UTF-8.
+/// When the file cannot be read or is not UTF-8; `BadOption` when it begins like an exported chat, in which others wrote,
+/// too: `read_chat` reads one person's messages of it.
 #[uniffi::export]
 pub fn read_lines(path: String) -> Result<Vec<NewSample>> {
     Ok(history::read_lines(Path::new(&path))?.into_iter().map(Into::into).collect())
+}
+
+/// Reads one text a line that is not empty, whatever the file looks like.
+///
+/// # Errors
+/// When the file cannot be read or is not UTF-8.
+#[uniffi::export]
+pub fn read_every_line(path: String) -> Result<Vec<NewSample>> {
+    Ok(history::read_every_line(Path::new(&path))?.into_iter().map(Into::into).collect())
 }
 
 /// The samples with texts and contexts as the privacy filter leaves them, for an app that keeps no more than that; all

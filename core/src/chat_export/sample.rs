@@ -54,6 +54,8 @@ const CONTEXT_BYTES: usize = 600;
 /// `BadOption` when no message is by `name`; the hint lists the authors.
 pub fn samples_of(export: &ChatExport, name: &str, chat: &str) -> Result<Vec<ExportedSample>> {
     export.check_author(name)?;
+    let name = super::plain::name(name);
+    let name = name.as_str();
     let mut others = export.authors().into_keys().filter(|author| *author != name);
     let only_other = others.next().filter(|_| others.next().is_none()).map(str::to_owned);
     let mut samples = Vec::new();

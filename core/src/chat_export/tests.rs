@@ -46,7 +46,7 @@ fn exports_of_both_systems() {
     .map(|(time, author, text, line)| (time, author.to_owned(), text.to_owned(), line));
     assert_eq!(ios.messages.iter().map(message).collect::<Vec<_>>(), expected);
     assert_eq!((ios.date_order, ios.order_is_sure), (DateOrder::MonthFirst, true));
-    assert_eq!((ios.marks, ios.system_lines), (2, 0));
+    assert_eq!((ios.marks, ios.system_lines), (1, 1));
 
     let android = chat(ANDROID).unwrap();
     let texts: Vec<_> = android.messages.iter().map(|message| message.text.as_str()).collect();
@@ -104,7 +104,7 @@ fn messages_become_samples() {
 
 #[test]
 fn the_order_of_dates_is_decided_over_the_file() {
-    use DateOrder::{DayFirst, MonthFirst};
+    use DateOrder::{DayFirst, MonthFirst, YearFirst};
     for (dates, expected) in [
         (&["31/12/2023"][..], (DayFirst, true)),
         (&["12/31/2023"], (MonthFirst, true)),
@@ -114,7 +114,12 @@ fn the_order_of_dates_is_decided_over_the_file() {
         (&["01/02/2023", "02/01/2023"], (MonthFirst, true)),
         (&["02/01/2023", "01/02/2023"], (DayFirst, true)),
         (&["01/02/2023"], (DayFirst, false)),
-        (&["2023-02-01"], (DayFirst, true)),
+        (&["2023-02-01"], (YearFirst, true)),
+        // Korean and Basque write years of two digits first.
+        (&["23. 12. 31.", "24. 1. 1."], (YearFirst, true)),
+        (&["23/12/31", "24/01/01"], (YearFirst, true)),
+        (&["23/12/31"], (DayFirst, false)),
+        (&["31/12/66", "01/01/67"], (DayFirst, true)),
     ] {
         let text: String = dates.iter().map(|date| format!("{date}, 10:00 - Ana: hi\n")).collect();
         let export = chat(&text).unwrap();
@@ -196,9 +201,30 @@ fn any_text_is_taken() {
         "T",
         "\u{feff}",
         "4294967296",
+        "31. 12. 2023. ",
+        "R5/12/31",
+        "٣١/١٢/٢٠٢٣، ",
+        "年",
+        "晚上",
+        " klo ",
+        " g. ",
+        "(",
+        ")",
+        "POLL:",
+        "OPTION: a (1 vote)",
+        "<attached: a.jpg>",
+        "a.pdf • ",
+        " document omitted",
+        "\u{200f}",
+        "<",
+        ">",
+        "\"",
+        "e\u{301}",
+        " (file attached)",
+        "https://maps.google.com/?q=1,2",
     ];
     let mut random = Random::new(1);
-    for _ in 0..5000 {
+    for _ in 0..20_000 {
         let mut next = |bound: usize| random.next_u64() as usize % bound;
         let text: String = (0..next(30)).map(|_| pieces[next(pieces.len())]).collect();
         if let Ok(export) = chat(&text) {
@@ -208,5 +234,103 @@ fn any_text_is_taken() {
                 assert!(samples.iter().all(|sample| !sample.text.trim().is_empty()));
             }
         }
+    }
+}
+
+#[test]
+fn a_line_that_only_looks_like_a_head_stays_in_its_message() {
+    let text = "31/12/2023, 21:41 - Ana: they wrote\n12/31/23 at 9:41 PM - Ben: see you\nand so on\n\
+                31/12/2023, 21:42 - Ben: ok\n31/12/2023, 21:43 - Ana: bye\n";
+    let export = chat(text).unwrap();
+    let texts: Vec<_> = export.messages.iter().map(|message| message.text.as_str()).collect();
+    assert_eq!(texts, ["they wrote\n12/31/23 at 9:41 PM - Ben: see you\nand so on", "ok", "bye"]);
+
+    // Two chats that were joined are both read.
+    let joined = text.replace("12/31/23 at 9:41 PM - Ben: see you\nand so on\n", "")
+        + "[31.12.23, 21:41:05] Ben: a\n[31.12.23, 21:41:06] Ana: b\n[31.12.23, 21:41:07] Ben: c\n";
+    assert_eq!(chat(&joined).unwrap().messages.len(), 6);
+}
+
+#[test]
+fn names_are_found_however_their_letters_are_encoded() {
+    for (written, given) in [
+        ("Ange\u{301}lique", "Angélique"),
+        ("Angélique", "Ange\u{301}lique"),
+        ("~\u{202f}Ana K.", "Ana K."),
+        ("\u{202a}+44\u{a0}7700\u{a0}900123\u{202c}", "+44 7700 900123"),
+        ("각하", "각하"),
+    ] {
+        let export = chat(&format!("31/12/2023, 21:41 - {written}: hi\n31/12/2023, 21:42 - Ben: ho\n")).unwrap();
+        let samples = samples_of(&export, given, "c").unwrap();
+        assert_eq!((samples.len(), samples[0].contact.as_deref()), (1, Some("Ben")), "{written:?} {given:?}");
+    }
+}
+
+#[test]
+fn a_quoted_colon_makes_no_author() {
+    let text = "31/12/2023, 21:40 - Ben changed the subject from \"Ski: 2023\" to \"Ski: 2024\"\n\
+                31/12/2023, 21:41 - Ben changed the group name from “Ski: 2023” to “Ski: 2024”\n\
+                31/12/2023, 21:42 - Ben hat den Betreff zu „Ski: 2024“ geändert\n\
+                31/12/2023, 21:43 - Ben a changé le sujet en « Ski : 2024 »\n\
+                31/12/2023, 21:44 - Ana: said \"no: never\"\n";
+    let export = chat(text).unwrap();
+    assert_eq!(export.authors().into_keys().collect::<Vec<_>>(), ["Ana"]);
+    assert_eq!(export.system_lines, 4);
+}
+
+#[test]
+fn chats_of_further_locales() {
+    let head = |written: &str| format!("{written}Ana: hi\n");
+    let said = |text: &str| format!("31/12/2023, 21:41 - Ana: {text}\n31/12/2023, 21:42 - Ben: ok\n");
+    let phone = |text: &str| format!("[31.12.2023, 21:41:05] Ana: {text}\r\n[31.12.2023, 21:42:05] Ben: ok\r\n");
+    const NIGHT: i64 = 1_704_058_860;
+    for (name, text, time, expected) in [
+        ("gl", head("31/12/2023 ás 21:41 - "), Some(NIGHT), &["hi"][..]),
+        ("lv", head("31.12.23. plkst. 21.41 - "), Some(NIGHT), &["hi"]),
+        ("et", head("31.12.23 kell 21.41 - "), Some(NIGHT), &["hi"]),
+        ("sl", head("31. 12. 23 ob 21.41 - "), Some(NIGHT), &["hi"]),
+        ("gu", head("૩૧/૧૨/૨૩, ૯:૪૧ PM - "), Some(NIGHT), &["hi"]),
+        ("ta", head("31/12/23, பிற்பகல் 9:41 - "), Some(NIGHT), &["hi"]),
+        ("my", head("၃၁/၁၂/၂၃ ၂၁:၄၁ - "), Some(NIGHT), &["hi"]),
+        ("ms", head("31/12/2023 9:41 PTG - "), Some(NIGHT), &["hi"]),
+        ("th, น.", head("31/12/2566 21:41 น. - "), Some(NIGHT), &["hi"]),
+        ("mk", head("31.12.2023 г., во 21:41 - "), Some(NIGHT), &["hi"]),
+        ("ar, midnight", head("\u{200f}١\u{200f}/١\u{200f}/٢٠٢٤، ١٢:٠٥ ص - "), Some(1_704_067_500), &["hi"]),
+        ("full width", head("２０２３/１２/３１ ２１:４１ - "), Some(NIGHT), &["hi"]),
+        ("en-AU iOS", head("[31/12/2023, 9:41:00\u{202f}pm] "), Some(NIGHT), &["hi"]),
+        ("uz", head("31/12/23, 21:41 da - "), Some(NIGHT), &["hi"]),
+        ("sv edited", phone("hej \u{200e}<Det här meddelandet redigerades>"), None, &["hej", "ok"]),
+        ("ja document", phone("Some file.txt ドキュメントは含まれていません"), None, &["ok"]),
+        ("el file", said("IMG-20231231-WA0001.jpg (συνημμένο αρχείο)\nκοίτα"), None, &["κοίτα", "ok"]),
+        (
+            "it poll",
+            phone("\u{200e}SONDAGGIO:\nQuando?\n\u{200e}OPZIONE: Venerdì (1 voto)\n\u{200e}OPZIONE: Mai (0 voti)"),
+            None,
+            &["ok"],
+        ),
+        ("uk deleted", said("Ви видалили це повідомлення."), None, &["ok"]),
+        ("de call", phone("\u{200e}Verpasster Sprachanruf, \u{200e}Zum Zurückrufen tippen"), None, &["ok"]),
+        (
+            "ja subject",
+            said("hi") + "31/12/2023, 21:43 - Benが件名を「スキー: 2023」から「スキー: 2024」に変更しました\n",
+            None,
+            &["hi", "ok"],
+        ),
+        ("pl omitted", phone("obraz pominięty\nfajne"), None, &["fajne", "ok"]),
+        ("a time in a message", said("2023-12-31: 21:41 - plan: x"), None, &["2023-12-31: 21:41 - plan: x", "ok"]),
+        (
+            "a line with a date",
+            said("so:\n31.12.2023 um 21:41 - alle: da"),
+            None,
+            &["so:\n31.12.2023 um 21:41 - alle: da", "ok"],
+        ),
+        ("two files", said("a.pdf (archivo adjunto)\nb.pdf (archivo adjunto)"), None, &["ok"]),
+        ("a bracket", said("see (file attached)"), None, &["see (file attached)", "ok"]),
+        ("vi iOS", head("[21:41:00, 31/12/2023] "), Some(NIGHT), &["hi"]),
+    ] {
+        let export = chat(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let texts: Vec<&str> = export.messages.iter().map(|message| message.text.as_str()).collect();
+        assert_eq!(texts, expected, "{name}");
+        assert!(time.is_none_or(|time| export.messages[0].timestamp == time), "{name}");
     }
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::sample::{NewSample, Origin};
-use crate::chat_export::iso_seconds;
+use crate::chat_export::{iso_seconds, refuse_text};
 use crate::error::{Error, Result};
 use crate::format::text_file::read_utf8;
 
@@ -76,11 +76,24 @@ pub fn read_jsonl(path: &Path) -> Result<Vec<NewSample>> {
 /// Reads one text a line that is not empty.
 ///
 /// # Errors
-/// When the file cannot be read or is not UTF-8.
+/// When the file cannot be read or is not UTF-8; `BadOption` when it begins like an exported chat, in which others wrote,
+/// too: [`chat_export`](crate::chat_export) reads one person's messages of it.
 pub fn read_lines(path: &Path) -> Result<Vec<NewSample>> {
     let content = read_utf8(path)?;
-    let lines = content.lines().map(str::trim).filter(|line| !line.is_empty());
-    Ok(lines.map(NewSample::new).collect())
+    refuse_text(&content, path)?;
+    Ok(samples_of_lines(&content))
+}
+
+/// Reads one text a line that is not empty, whatever the file looks like.
+///
+/// # Errors
+/// When the file cannot be read or is not UTF-8.
+pub fn read_every_line(path: &Path) -> Result<Vec<NewSample>> {
+    Ok(samples_of_lines(&read_utf8(path)?))
+}
+
+fn samples_of_lines(content: &str) -> Vec<NewSample> {
+    content.lines().map(str::trim).filter(|line| !line.is_empty()).map(NewSample::new).collect()
 }
 
 /// Seconds since 1970.
@@ -97,6 +110,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn lines_become_samples_or_an_error_without_their_text() {
@@ -137,5 +151,8 @@ mod tests {
         fs::write(&path, " one \n\ntwo\n").unwrap();
         let texts: Vec<String> = read_lines(&path).unwrap().into_iter().map(|sample| sample.text).collect();
         assert_eq!(texts, ["one", "two"]);
+        fs::write(&path, "31/12/2023, 21:41 - Ben: hi\n31/12/2023, 21:42 - Ana: hi\n").unwrap();
+        assert_eq!(read_lines(&path).unwrap_err().kind(), ErrorKind::BadOption);
+        assert_eq!(read_every_line(&path).unwrap().len(), 2);
     }
 }

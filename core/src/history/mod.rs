@@ -35,7 +35,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use exclusions::Exclusion;
-pub use file::{read_jsonl, read_lines};
+pub use file::{read_every_line, read_jsonl, read_lines};
 pub use learnable::Learnable;
 pub use ledger::LearnedVersion;
 pub use read::{Stats, Tally};

@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::packing::Sample;
+use crate::chat_export::refuse_text;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::text_file::read_utf8;
 use crate::text::{Placed, Tokenizer};
@@ -43,9 +44,11 @@ impl TextRow {
 /// Reads `.txt` (one sample a non-empty line) or JSON lines (`text`, optionally `context`).
 ///
 /// # Errors
-/// When the file cannot be read, is not UTF-8, or a line is not such an object.
+/// When the file cannot be read, is not UTF-8, or a line is not such an object; `BadOption` when it begins like an
+/// exported chat, in which others wrote, too.
 pub fn read_texts(path: &Path) -> Result<Vec<TextRow>> {
     let content = read_utf8(path)?;
+    refuse_text(&content, path)?;
     let lines = content.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     if path.extension().is_some_and(|extension| extension == "txt") {
         return Ok(lines.map(|(_, line)| TextRow::new(line.trim(), None)).collect());
@@ -139,6 +142,8 @@ mod tests {
             ("a.jsonl", "{\"text\":\"one\"}\n{\"txt\":\"secret\"}", Err("line 2")),
             ("a.jsonl", "secret", Err("line 1")),
             ("a.jsonl", "{\"text\":5}", Err("line 1")),
+            ("a.txt", "31/12/2023, 21:41 - Ben: secret", Err("exported chat")),
+            ("chat", "[31.12.23, 21:41:05] Ben: secret", Err("exported chat")),
         ] {
             let path = dir.path().join(name);
             fs::write(&path, content).unwrap();

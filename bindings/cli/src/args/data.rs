@@ -3,16 +3,21 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use idiolect::train::{TrainingData, read_ids, read_texts};
+use idiolect::train::{TextRow, TrainingData, read_ids, read_texts};
 use idiolect::{Error, ErrorKind, Model, Result};
+
+use super::texts::{FormatArgs, name_options};
 
 /// The text of a training or an evaluation: one of two files.
 #[derive(Debug, Args)]
-#[group(multiple = false)]
+#[group(multiple = false, args = ["text", "ids"])]
 pub struct DataArgs {
     /// What the person wrote: JSON lines with "text" and optionally "context", or .txt with one message a line
     #[arg(long, value_name = "FILE")]
     text: Option<PathBuf>,
+
+    #[command(flatten)]
+    format: FormatArgs,
 
     /// A JSON array of rows of token ids, used as they are and in order
     #[arg(long, value_name = "FILE.json")]
@@ -28,7 +33,12 @@ impl DataArgs {
     /// Reads the file; samples of text are cut to `seq_len` tokens.
     pub fn read(&self, model: &Model, seq_len: usize) -> Result<TrainingData> {
         match (&self.text, &self.ids) {
-            (Some(path), _) => TrainingData::from_texts(&read_texts(path)?, model, seq_len),
+            (Some(path), _) if self.format.is_said() => {
+                let samples = self.format.read(path)?.into_iter();
+                let rows: Vec<TextRow> = samples.map(|sample| TextRow::new(sample.text, sample.context)).collect();
+                TrainingData::from_texts(&rows, model, seq_len)
+            }
+            (Some(path), _) => TrainingData::from_texts(&read_texts(path).map_err(name_options)?, model, seq_len),
             (None, Some(path)) => TrainingData::from_ids(&read_ids(path)?, model),
             (None, None) => Err(Error::new(ErrorKind::BadOption, "give --text or --ids")),
         }

@@ -4,15 +4,15 @@ use std::cmp::Reverse;
 use std::fmt::{self, Display};
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
+use idiolect::Result;
 use idiolect::chat_export;
-use idiolect::history::{NewSample, SampleId, Selection, read_jsonl, read_lines};
+use idiolect::history::{SampleId, Selection};
 use idiolect::personalize::remove_from_history;
 use idiolect::privacy::Filter;
-use idiolect::{Error, ErrorKind, Result};
 use serde::Serialize;
 
-use crate::args::ProfileArgs;
+use crate::args::{FormatArgs, ProfileArgs};
 use crate::output::{Output, Table};
 
 /// Messages that are added in one durable batch.
@@ -38,18 +38,6 @@ enum HistoryCommand {
     Remove(Remove),
 }
 
-/// How a file is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// JSON lines with "text" and optionally "context", "id", "timestamp", "source", "contact", "conversation",
-    /// "origin", "incognito"
-    Jsonl,
-    /// One message a line
-    Text,
-    /// A chat export: "[date, time] Name: text"
-    Whatsapp,
-}
-
 #[derive(Debug, Args)]
 struct Add {
     #[command(flatten)]
@@ -58,13 +46,8 @@ struct Add {
     /// The file to read
     file: PathBuf,
 
-    /// How it is written [default: by the file's ending]
-    #[arg(long)]
-    format: Option<Format>,
-
-    /// The person's own name in a chat export
-    #[arg(long, required_if_eq("format", "whatsapp"))]
-    name: Option<String>,
+    #[command(flatten)]
+    format: FormatArgs,
 
     /// Where the messages were written, for all that do not say
     #[arg(long)]
@@ -246,7 +229,7 @@ impl History {
 
 impl Add {
     fn run(&self, output: &Output) -> Result<()> {
-        let mut samples = self.read()?;
+        let mut samples = self.format.read(&self.file)?;
         for sample in &mut samples {
             sample.source = sample.source.take().or_else(|| self.source.clone());
         }
@@ -267,30 +250,6 @@ impl Add {
             report.expired += added.expired;
         }
         output.result(&report)
-    }
-
-    fn read(&self) -> Result<Vec<NewSample>> {
-        let text = self.file.extension().is_some_and(|extension| extension == "txt");
-        match self.format.unwrap_or(if text { Format::Text } else { Format::Jsonl }) {
-            Format::Jsonl => read_jsonl(&self.file),
-            Format::Text => read_lines(&self.file),
-            Format::Whatsapp => self.read_chat(),
-        }
-    }
-}
-
-impl Add {
-    /// The person's own messages of an exported chat.
-    fn read_chat(&self) -> Result<Vec<NewSample>> {
-        let missing = || Error::new(ErrorKind::BadOption, "whose messages a chat export is read for: give --name");
-        let name = self.name.as_deref().ok_or_else(missing)?;
-        let chat = self.file.file_stem().unwrap_or_default().to_string_lossy();
-        let export = chat_export::read(&self.file)?;
-        let samples = chat_export::samples_of(&export, name, &chat).map_err(|error| match error.kind() {
-            ErrorKind::BadOption => error.with_hint("`idiolect history authors FILE` lists the names"),
-            _ => error,
-        })?;
-        Ok(samples.into_iter().map(NewSample::from).collect())
     }
 }
 

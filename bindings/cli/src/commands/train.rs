@@ -22,7 +22,7 @@ pub struct Train {
     model: Option<PathBuf>,
 
     /// Learn from this profile's history instead of a file, and ask the gate; goes on where an earlier run was ended
-    #[arg(long, requires = "base", conflicts_with_all = ["text", "ids", "out", "init", "dump_grads"])]
+    #[arg(long, requires = "base", conflicts_with_all = ["text", "format", "ids", "out", "init", "dump_grads"])]
     profile: Option<PathBuf>,
 
     /// With --profile: the base model

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use idiolect::history::Skipped;
 use idiolect::train::{TrainingData, read_ids, read_texts};
 use idiolect::{Error, ErrorKind, Model, Result};
 
@@ -25,11 +26,14 @@ impl DataArgs {
         self.ids.is_some()
     }
 
-    /// Reads the file; samples of text are cut to `seq_len` tokens.
-    pub fn read(&self, model: &Model, seq_len: usize) -> Result<TrainingData> {
+    /// Reads the file; samples of text are cut to `seq_len` tokens. Beside them what in it was no row.
+    pub fn read(&self, model: &Model, seq_len: usize) -> Result<(TrainingData, Skipped)> {
         match (&self.text, &self.ids) {
-            (Some(path), _) => TrainingData::from_texts(&read_texts(path)?, model, seq_len),
-            (None, Some(path)) => TrainingData::from_ids(&read_ids(path)?, model),
+            (Some(path), _) => {
+                let texts = read_texts(path)?;
+                Ok((TrainingData::from_texts(&texts.rows, model, seq_len)?, texts.skipped))
+            }
+            (None, Some(path)) => Ok((TrainingData::from_ids(&read_ids(path)?, model)?, Skipped::default())),
             (None, None) => Err(Error::new(ErrorKind::BadOption, "give --text or --ids")),
         }
     }

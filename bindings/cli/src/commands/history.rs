@@ -6,17 +6,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use idiolect::chat_export;
-use idiolect::history::{NewSample, SampleId, Selection, read_jsonl, read_lines};
+use idiolect::history::{Added, NewSample, Rows, SampleId, Selection, Skipped, read_jsonl, read_lines};
 use idiolect::personalize::remove_from_history;
 use idiolect::privacy::Filter;
 use idiolect::{Error, ErrorKind, Result};
 use serde::Serialize;
 
 use crate::args::ProfileArgs;
-use crate::output::{Output, Table};
-
-/// Messages that are added in one durable batch.
-const BATCH: usize = 1000;
+use crate::output::{Output, SkippedRows, Table};
 
 #[derive(Debug, Args)]
 pub struct History {
@@ -132,7 +129,7 @@ struct Remove {
 }
 
 /// What became of the messages of a file.
-#[derive(Debug, Default, Serialize)]
+#[derive(Serialize)]
 struct AddedReport {
     new: u64,
     repeated: u64,
@@ -141,6 +138,23 @@ struct AddedReport {
     incognito: u64,
     blank: u64,
     expired: u64,
+    #[serde(flatten)]
+    skipped: SkippedRows,
+}
+
+impl AddedReport {
+    fn new(added: &Added, skipped: Skipped) -> Self {
+        Self {
+            new: added.new,
+            repeated: added.repeated,
+            known: added.known,
+            excluded: added.excluded,
+            incognito: added.incognito,
+            blank: added.blank,
+            expired: added.expired,
+            skipped: skipped.into(),
+        }
+    }
 }
 
 impl Display for AddedReport {
@@ -156,6 +170,9 @@ impl Display for AddedReport {
             if count > 0 {
                 write!(f, ", {count} {what}")?;
             }
+        }
+        if self.skipped.count() > 0 {
+            write!(f, "\n{}", self.skipped)?;
         }
         Ok(())
     }
@@ -246,7 +263,7 @@ impl History {
 
 impl Add {
     fn run(&self, output: &Output) -> Result<()> {
-        let mut samples = self.read()?;
+        let Rows { mut samples, skipped } = self.read()?;
         for sample in &mut samples {
             sample.source = sample.source.take().or_else(|| self.source.clone());
         }
@@ -254,39 +271,25 @@ impl Add {
             let filter = Filter::default();
             samples = samples.into_iter().map(|sample| sample.masked(&filter)).collect();
         }
-        let profile = self.profile.create()?;
-        let mut report = AddedReport::default();
-        for batch in samples.chunks(BATCH) {
-            let added = profile.history().add(batch)?;
-            report.new += added.new;
-            report.repeated += added.repeated;
-            report.known += added.known;
-            report.excluded += added.excluded;
-            report.incognito += added.incognito;
-            report.blank += added.blank;
-            report.expired += added.expired;
-        }
-        output.result(&report)
+        let added = self.profile.create()?.history().add_all(&samples)?;
+        output.result(&AddedReport::new(&added, skipped))
     }
 
-    fn read(&self) -> Result<Vec<NewSample>> {
+    fn read(&self) -> Result<Rows> {
         let text = self.file.extension().is_some_and(|extension| extension == "txt");
         match self.format.unwrap_or(if text { Format::Text } else { Format::Jsonl }) {
             Format::Jsonl => read_jsonl(&self.file),
             Format::Text => read_lines(&self.file),
-            Format::Whatsapp => self.read_chat(),
+            Format::Whatsapp => Ok(Rows { samples: self.read_chat()?, ..Rows::default() }),
         }
     }
-}
 
-impl Add {
     /// The person's own messages of an exported chat.
     fn read_chat(&self) -> Result<Vec<NewSample>> {
         let missing = || Error::new(ErrorKind::BadOption, "whose messages a chat export is read for: give --name");
         let name = self.name.as_deref().ok_or_else(missing)?;
-        let chat = self.file.file_stem().unwrap_or_default().to_string_lossy();
         let export = chat_export::read(&self.file)?;
-        let samples = chat_export::samples_of(&export, name, &chat).map_err(|error| match error.kind() {
+        let samples = chat_export::samples_of(&export, name).map_err(|error| match error.kind() {
             ErrorKind::BadOption => error.with_hint("`idiolect history authors FILE` lists the names"),
             _ => error,
         })?;

@@ -117,7 +117,7 @@ struct Loss {
 fn loss(choice: DeviceChoice) -> Result<()> {
     let golden = repository().join("tests/goldens/published/loss.json");
     let golden: Loss = serde_json::from_slice(&fs::read(golden)?)?;
-    let texts = read_texts(&shared().ok_or("no shared data")?.join("users/nus_sms_a.jsonl"))?;
+    let texts = read_texts(&shared().ok_or("no shared data")?.join("users/nus_sms_a.jsonl"))?.rows;
     let mut session = open(published().ok_or("no published model")?, choice)?;
     let model = Arc::clone(session.model());
     let samples = texts[..golden.rows].iter().map(|row| sample_of_text(row, model.tokenizer(), 256));

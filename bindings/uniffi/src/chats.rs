@@ -49,7 +49,7 @@ impl fmt::Debug for ChatAuthor {
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 #[uniffi::export(Debug)]
 pub struct ChatExport {
-    /// The messages, in the file's order, with what they answer: ready to be added. They name no source.
+    /// The messages, in the file's order, with what they answer: ready for `History.add_all`. They name no source.
     pub samples: Vec<NewSample>,
     /// How dates were read.
     pub date_order: DateOrder,
@@ -83,10 +83,8 @@ pub fn chat_authors(path: String) -> Result<Vec<ChatAuthor>> {
 /// As for `chat_authors`; `BadOption` when no message is by `name`.
 #[uniffi::export]
 pub fn read_chat(path: String, name: String) -> Result<ChatExport> {
-    let path = Path::new(&path);
-    let export = chat_export::read(path)?;
-    let chat = path.file_stem().unwrap_or_default().to_string_lossy();
-    let samples = chat_export::samples_of(&export, &name, &chat)?.into_iter();
+    let export = chat_export::read(Path::new(&path))?;
+    let samples = chat_export::samples_of(&export, &name)?.into_iter();
     Ok(ChatExport {
         samples: samples.map(|sample| idiolect::history::NewSample::from(sample).into()).collect(),
         date_order: export.date_order.into(),

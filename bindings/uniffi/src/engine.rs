@@ -13,12 +13,13 @@ use crate::cancel::CancelToken;
 use crate::error::Result;
 use crate::events::LearnEvent;
 use crate::history::History;
-use crate::learning::LearnSettings;
+use crate::learning::{GateSettings, LearnSettings};
 use crate::listeners::{LearnListener, TextListener};
 use crate::model::ModelInfo;
 use crate::options::EngineOptions;
 use crate::profile::{ArchivedProfile, EraseReport};
 use crate::report::{LearnOutcome, LearnReport};
+use crate::status::Status;
 use crate::text_batches::TextBatches;
 
 /// A profile with its model, ready to learn and to answer.
@@ -127,6 +128,15 @@ impl Engine {
         });
         heard?;
         Ok(outcome?.into())
+    }
+
+    /// How the profile stands, and what would make the next training worthwhile; `gate` is what a candidate will have to
+    /// show. With `open_model` the model is opened where it is not, to say whether the version in use was made for it.
+    ///
+    /// # Errors
+    /// When the profile cannot be read, or the model not be opened.
+    pub fn status(&self, gate: GateSettings, open_model: bool) -> Result<Status> {
+        Ok(self.inner.status(&gate.into(), open_model)?.into())
     }
 
     /// The report of the last training that came to its end; none before the first.

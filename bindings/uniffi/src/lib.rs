@@ -22,6 +22,7 @@ mod policy;
 mod profile;
 mod report;
 mod samples;
+mod status;
 mod text_batches;
 
 pub use adapters::{AdapterList, AdapterOrigin, AdapterVersion, Adapters};
@@ -46,6 +47,9 @@ pub use policy::{
 };
 pub use profile::{ArchivedProfile, EraseReport, Erased, erase_profile, import_profile};
 pub use report::{Decision, Estimate, GateReason, LearnOutcome, LearnReport, PauseReason, Verdict};
-pub use samples::{Added, NewSample, Origin, Split, StoredSample, Tally, read_every_line, read_jsonl, read_lines};
+pub use samples::{
+    Added, NewSample, Origin, Rows, SkippedRow, Split, StoredSample, Tally, read_every_line, read_jsonl, read_lines,
+};
+pub use status::{InUse, NextReason, NextTraining, Status};
 
 uniffi::setup_scaffolding!();

@@ -15,7 +15,6 @@ mod table;
 mod time;
 
 pub use read::{ChatExport, Message, parse, read};
-pub(crate) use refusal::refuse_text;
 pub use refusal::{begins_like_export, refuse_export};
 pub use sample::{ExportedSample, samples_of};
 pub use time::DateOrder;

@@ -1,10 +1,14 @@
 //! Exported chats are no lists of what one person wrote: read as such, other people's lines would be learned.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use super::head::head;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::text_file::read_utf8;
+
+/// How much of a file is looked at, in bytes.
+const BEGINNING: u64 = 64 << 10;
 
 /// Whether a text begins like an exported chat: its first line that is not blank is the head of a message, and soon one
 /// has an author.
@@ -18,14 +22,13 @@ pub fn begins_like_export(text: &str) -> bool {
 /// Refuses a file that begins like an exported chat, before it is read as what one person wrote.
 ///
 /// # Errors
-/// `BadOption` for such a file; `Io` or `BadFile` when it cannot be read or is not UTF-8.
+/// `BadOption` for such a file; `Io` when it cannot be read.
 pub fn refuse_export(path: &Path) -> Result<()> {
-    refuse_text(&read_utf8(path)?, path)
-}
-
-/// As [`refuse_export`], of the file's text.
-pub(crate) fn refuse_text(text: &str, path: &Path) -> Result<()> {
-    if !begins_like_export(text) {
+    let io = |cause| Error::io(path, &cause);
+    let mut beginning = Vec::new();
+    File::open(path).map_err(io)?.take(BEGINNING).read_to_end(&mut beginning).map_err(io)?;
+    // What is not UTF-8 in it is for the reader to judge, row by row.
+    if !begins_like_export(&String::from_utf8_lossy(&beginning)) {
         return Ok(());
     }
     let message = format!("{}: begins like an exported chat, where others write, too", path.display());
@@ -55,8 +58,11 @@ mod tests {
         ] {
             assert_eq!(begins_like_export(text), expected, "{text:?}");
         }
-        let error = refuse_text("31/12/2023, 21:41 - Ben: my secret\n", Path::new("chat.txt")).unwrap_err();
+        let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+        std::fs::write(&path, b"31/12/2023, 21:41 - Ben: my secret\n31/12/2023, 21:42 - Ana: \xff\n").unwrap();
+        let error = refuse_export(&path).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::BadOption);
-        assert!(error.message().starts_with("chat.txt: ") && !format!("{error:?}").contains("secret"), "{error:?}");
+        let named = error.message().starts_with(&*path.to_string_lossy());
+        assert!(named && !format!("{error:?}").contains("secret"), "{error:?}");
     }
 }

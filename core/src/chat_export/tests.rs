@@ -63,33 +63,33 @@ fn messages_become_samples() {
             IOS,
             "Ana",
             &[
-                ("ya", Some("u coming?\nbring ice"), Some("Ben"), "c/0"),
-                ("10 min\n\nand ice: ok", Some("u coming?\nbring ice"), Some("Ben"), "c/0"),
-                ("u too", Some("happy new year\u{a0}!"), Some("Ben"), "c/1"),
+                ("ya", Some("u coming?\nbring ice"), Some("Ben"), "Ben/1704058865"),
+                ("10 min\n\nand ice: ok", Some("u coming?\nbring ice"), Some("Ben"), "Ben/1704058865"),
+                ("u too", Some("happy new year\u{a0}!"), Some("Ben"), "Ben/1704067500"),
             ],
         ),
         (
             IOS,
             "Ben",
             &[
-                ("u coming?", None, Some("Ana"), "c/0"),
-                ("bring ice", None, Some("Ana"), "c/0"),
-                ("happy new year\u{a0}!", None, Some("Ana"), "c/1"),
+                ("u coming?", None, Some("Ana"), "Ana/1704058865"),
+                ("bring ice", None, Some("Ana"), "Ana/1704058865"),
+                ("happy new year\u{a0}!", None, Some("Ana"), "Ana/1704067500"),
             ],
         ),
         (
             ANDROID,
             "Ana",
             &[
-                ("me", Some("who brings ice\nnot me"), Some("Cy"), "c/0"),
-                ("lol", Some("the ice"), Some("Cy"), "c/0"),
+                ("me", Some("who brings ice\nnot me"), Some("Cy"), "Ben/1704058860"),
+                ("lol", Some("the ice"), Some("Cy"), "Ben/1704058860"),
                 // Twenty minutes later, to nobody in particular.
-                ("anyone up", None, None, "c/0"),
+                ("anyone up", None, None, "Ben/1704058860"),
             ],
         ),
     ];
     for (text, name, expected) in cases {
-        let samples = samples_of(&chat(text).unwrap(), name, "c").unwrap();
+        let samples = samples_of(&chat(text).unwrap(), name).unwrap();
         let found: Vec<Expected<'_>> = samples
             .iter()
             .map(|sample| {
@@ -100,6 +100,26 @@ fn messages_become_samples() {
         assert_eq!(found, *expected);
         assert!(samples.iter().all(|sample| sample.timestamp.is_some_and(|time| time > 1_704_000_000)));
     }
+}
+
+#[test]
+fn conversations_are_named_alike_by_later_exports_and_by_other_chats_not() {
+    let conversations = |text: &str| -> Vec<String> {
+        let samples = samples_of(&chat(text).unwrap(), "Ana").unwrap();
+        samples.into_iter().filter_map(|sample| sample.conversation).collect()
+    };
+    let line = |hour: usize, author: &str| format!("31/12/2023, {hour:02}:00 - {author}: hi\n");
+    let one = line(1, "Ana") + &line(2, "Ben") + &line(3, "Ana") + &line(9, "Ana") + &line(10, "Ana");
+    let named = conversations(&one);
+    assert_eq!(named[0], named[1], "one conversation");
+    assert_eq!(named[2], named[3], "another one");
+    assert_ne!(named[1], named[2]);
+    let more = conversations(&(one.clone() + &line(11, "Cy") + &line(20, "Ana")));
+    assert_eq!(more[..4], named);
+    let from_later_on = conversations(&one[one.find('\n').unwrap() + 1..]);
+    assert_eq!(from_later_on[1..], named[2..]);
+    // Another chat with the same words at the same times.
+    assert!(conversations(&one.replace("Ben", "Cy")).iter().all(|conversation| !named.contains(conversation)));
 }
 
 #[test]
@@ -132,10 +152,10 @@ fn long_contexts_keep_their_end() {
     let line = |minute: usize, author: &str, text: &str| format!("31/12/2023, 21:{minute:02} - {author}: {text}\n");
     let long = "x".repeat(250);
     let text = line(1, "Ben", &long) + &line(2, "Ben", &long) + &line(3, "Ben", "so?") + &line(4, "Ana", "yes");
-    let context = samples_of(&chat(&text).unwrap(), "Ana", "c").unwrap()[0].context.clone().unwrap();
+    let context = samples_of(&chat(&text).unwrap(), "Ana").unwrap()[0].context.clone().unwrap();
     assert_eq!(context, format!("{long}\n{long}\nso?"));
     let text = line(1, "Ben", &long.repeat(2)) + &line(2, "Ben", &long.repeat(3)) + &line(4, "Ana", "yes");
-    assert_eq!(samples_of(&chat(&text).unwrap(), "Ana", "c").unwrap()[0].context.clone().unwrap(), long.repeat(3));
+    assert_eq!(samples_of(&chat(&text).unwrap(), "Ana").unwrap()[0].context.clone().unwrap(), long.repeat(3));
 }
 
 #[test]
@@ -159,7 +179,7 @@ fn what_is_no_export_is_refused_without_its_text() {
 
 #[test]
 fn an_unknown_name_is_refused_and_nobody_named() {
-    let error = samples_of(&chat(ANDROID).unwrap(), "Dee", "c").unwrap_err();
+    let error = samples_of(&chat(ANDROID).unwrap(), "Dee").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::BadOption);
     assert_eq!(error.message(), "no message is by the given name; authors in the export: 3");
     let said = format!("{error:?} {error}");
@@ -169,7 +189,7 @@ fn an_unknown_name_is_refused_and_nobody_named() {
 #[test]
 fn nothing_that_was_written_is_shown_by_debug() {
     let export = chat("31/12/2023, 21:41 - Ana: secret\n").unwrap();
-    let shown = format!("{export:?} {:?}", samples_of(&export, "Ana", "c").unwrap());
+    let shown = format!("{export:?} {:?}", samples_of(&export, "Ana").unwrap());
     assert!(!shown.contains("secret") && !shown.contains("Ana"), "{shown}");
 }
 
@@ -230,7 +250,7 @@ fn any_text_is_taken() {
         if let Ok(export) = chat(&text) {
             let authors: Vec<String> = export.authors().into_keys().map(str::to_owned).collect();
             for author in authors {
-                let samples = samples_of(&export, &author, "c").unwrap();
+                let samples = samples_of(&export, &author).unwrap();
                 assert!(samples.iter().all(|sample| !sample.text.trim().is_empty()));
             }
         }
@@ -261,7 +281,7 @@ fn names_are_found_however_their_letters_are_encoded() {
         ("각하", "각하"),
     ] {
         let export = chat(&format!("31/12/2023, 21:41 - {written}: hi\n31/12/2023, 21:42 - Ben: ho\n")).unwrap();
-        let samples = samples_of(&export, given, "c").unwrap();
+        let samples = samples_of(&export, given).unwrap();
         assert_eq!((samples.len(), samples[0].contact.as_deref()), (1, Some("Ben")), "{written:?} {given:?}");
     }
 }

@@ -25,10 +25,11 @@ use crate::adapter::merge::{MergeOptions, MergeReport, MergeStage, merge};
 use crate::device::DeviceChoice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::eval::{Evaluation, evaluate};
+use crate::gate::GateSettings;
 use crate::generate::{GenerateOptions, Generation, Suggestion};
 use crate::history::{History, Removed, Selection};
 use crate::model::Model;
-use crate::personalize::{self, LearnEvent, LearnSettings, Place};
+use crate::personalize::{self, LearnEvent, LearnSettings, Place, Status};
 use crate::policy::DutyCycle;
 use crate::profile::{EraseReport, KeySource, Profile};
 use crate::registry::Registry;
@@ -180,6 +181,16 @@ impl Engine {
     pub fn stale_version(&self) -> Result<Option<u32>> {
         let model = self.model()?;
         Ok(self.registry.state()?.stale(model.fingerprint()))
+    }
+
+    /// How the profile stands, and what would make the next training worthwhile; `gate` is what a candidate will have to
+    /// show. With `open_model` the model is opened where it is not, to say whether the version in use was made for it.
+    ///
+    /// # Errors
+    /// When the profile cannot be read, or the model not be opened.
+    pub fn status(&self, gate: &GateSettings, open_model: bool) -> Result<Status> {
+        let model = if open_model { Some(self.model()?) } else { None };
+        personalize::status(&self.profile, gate, model.as_ref().map(|model| model.fingerprint()))
     }
 
     /// Removes from the history, and with it all that a training under way has kept of it; adapters that learned from what

@@ -114,6 +114,12 @@ impl Selection {
         self.training.keys().map(|&id| SampleId(id))
     }
 
+    /// The number of the newest sample that was chosen.
+    pub fn newest(&self) -> Option<i64> {
+        let last = [self.training.keys().last(), self.validation.keys().last(), self.held_out.keys().last()];
+        last.into_iter().flatten().max().copied()
+    }
+
     /// Whether nothing that was chosen was removed since because somebody asked. What the retention cap took is no matter.
     pub fn is_whole(&self, history: &History) -> Result<bool> {
         if history.removals()? == self.removals {

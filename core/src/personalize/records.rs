@@ -41,6 +41,8 @@ pub(super) struct LastTraining {
     pub revision: u64,
     /// How often the gate was asked since it last promoted.
     pub asked: u32,
+    /// The number of the newest sample that it chose; none where it chose none, or an earlier release wrote this.
+    pub newest: Option<i64>,
     /// The version that the verdict is about: the one that was made, or the one that the candidate did not better.
     pub about: Option<u32>,
     pub report: LearnReport,
@@ -50,7 +52,8 @@ impl LastTraining {
     /// The end of the training on `selection`; `before` is the version that was in use when it was judged.
     pub fn new(run: RunKey, selection: &Selection, asked: u32, before: Option<u32>, report: LearnReport) -> Self {
         let about = report.version.or(before);
-        Self { training: selection.id.clone(), run, revision: selection.revision, asked, about, report }
+        let (training, revision, newest) = (selection.id.clone(), selection.revision, selection.newest());
+        Self { training, run, revision, asked, newest, about, report }
     }
 
     /// Whether its verdict still stands: the version that it is about is there. Which one is in use is the person's

@@ -12,7 +12,7 @@ mod steps;
 mod trainer;
 
 pub use batches::Batches;
-pub use dataset::{TextRow, read_ids, read_texts, sample_of_ids, sample_of_text};
+pub use dataset::{TextRow, Texts, read_ids, read_texts, sample_of_ids, sample_of_text};
 pub use options::TrainOptions;
 pub use packing::{PackedRow, Sample, pack};
 pub(crate) use plan::Planned;

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use idiolect::train::{TextRow, TrainingData, read_ids, read_texts};
+use idiolect::history::Skipped;
+use idiolect::train::{Texts, TrainingData, read_ids};
 use idiolect::{Error, ErrorKind, Model, Result};
 
-use super::texts::{FormatArgs, name_options};
+use super::texts::FormatArgs;
 
 /// The text of a training or an evaluation: one of two files.
 #[derive(Debug, Args)]
@@ -30,16 +31,14 @@ impl DataArgs {
         self.ids.is_some()
     }
 
-    /// Reads the file; samples of text are cut to `seq_len` tokens.
-    pub fn read(&self, model: &Model, seq_len: usize) -> Result<TrainingData> {
+    /// Reads the file; samples of text are cut to `seq_len` tokens. Beside them what in it was no row.
+    pub fn read(&self, model: &Model, seq_len: usize) -> Result<(TrainingData, Skipped)> {
         match (&self.text, &self.ids) {
-            (Some(path), _) if self.format.is_said() => {
-                let samples = self.format.read(path)?.into_iter();
-                let rows: Vec<TextRow> = samples.map(|sample| TextRow::new(sample.text, sample.context)).collect();
-                TrainingData::from_texts(&rows, model, seq_len)
+            (Some(path), _) => {
+                let texts = Texts::from(self.format.read(path)?);
+                Ok((TrainingData::from_texts(&texts.rows, model, seq_len)?, texts.skipped))
             }
-            (Some(path), _) => TrainingData::from_texts(&read_texts(path).map_err(name_options)?, model, seq_len),
-            (None, Some(path)) => TrainingData::from_ids(&read_ids(path)?, model),
+            (None, Some(path)) => Ok((TrainingData::from_ids(&read_ids(path)?, model)?, Skipped::default())),
             (None, None) => Err(Error::new(ErrorKind::BadOption, "give --text or --ids")),
         }
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use idiolect::chat_export;
-use idiolect::history::{NewSample, read_every_line, read_jsonl, read_lines};
+use idiolect::history::{NewSample, Rows, read_every_line, read_jsonl, read_lines};
 use idiolect::{Error, ErrorKind, Result};
 
 /// How a file is read.
@@ -33,7 +33,7 @@ pub struct FormatArgs {
 
 impl FormatArgs {
     /// Reads what the person wrote in `file`.
-    pub fn read(&self, file: &Path) -> Result<Vec<NewSample>> {
+    pub fn read(&self, file: &Path) -> Result<Rows> {
         match self.format {
             None => {
                 chat_export::refuse_export(file).map_err(name_options)?;
@@ -42,22 +42,16 @@ impl FormatArgs {
             }
             Some(Format::Jsonl) => read_jsonl(file),
             Some(Format::Text) => read_every_line(file),
-            Some(Format::Whatsapp) => self.read_chat(file),
+            Some(Format::Whatsapp) => Ok(Rows { samples: self.read_chat(file)?, ..Rows::default() }),
         }
-    }
-
-    /// Whether the format is said rather than to be told from the file.
-    pub fn is_said(&self) -> bool {
-        self.format.is_some()
     }
 
     /// The person's own messages of an exported chat.
     fn read_chat(&self, file: &Path) -> Result<Vec<NewSample>> {
         let missing = || Error::new(ErrorKind::BadOption, "whose messages a chat export is read for: give --name");
         let name = self.name.as_deref().ok_or_else(missing)?;
-        let chat = file.file_stem().unwrap_or_default().to_string_lossy();
         let export = chat_export::read(file)?;
-        let samples = chat_export::samples_of(&export, name, &chat).map_err(|error| match error.kind() {
+        let samples = chat_export::samples_of(&export, name).map_err(|error| match error.kind() {
             ErrorKind::BadOption => error.with_hint("`idiolect history authors FILE` lists the names"),
             _ => error,
         })?;
@@ -66,7 +60,7 @@ impl FormatArgs {
 }
 
 /// The refusal of a chat export with the options that say how to read it.
-pub fn name_options(error: Error) -> Error {
+fn name_options(error: Error) -> Error {
     match error.kind() {
         ErrorKind::BadOption => error.with_hint(
             "`--format whatsapp --name NAME` takes NAME's messages alone (`idiolect history authors FILE` lists the \

@@ -10,7 +10,7 @@ use idiolect::{Adapter, Model, Result};
 use serde::Serialize;
 
 use crate::args::{DataArgs, DeviceArgs};
-use crate::output::{Output, Table, thousands};
+use crate::output::{Output, SkippedRows, Table, thousands};
 use crate::progress::Progress;
 
 #[derive(Debug, Args)]
@@ -39,6 +39,8 @@ struct Report {
     nll: f64,
     perplexity: f64,
     bits_per_byte: Option<f64>,
+    #[serde(flatten)]
+    skipped: Option<SkippedRows>,
 }
 
 impl Display for Report {
@@ -51,7 +53,8 @@ impl Display for Report {
         if let Some(bits) = self.bits_per_byte {
             rows.push(("bits a byte", format!("{bits:.4}")));
         }
-        Table(&rows).fmt(f)
+        Table(&rows).fmt(f)?;
+        self.skipped.as_ref().map_or(Ok(()), |skipped| write!(f, "\n{skipped}"))
     }
 }
 
@@ -60,7 +63,7 @@ impl Eval {
         let model = Model::open(&self.model)?.with_context(self.seq_len.unwrap_or_default())?;
         let model = Arc::new(model);
         let longest = model.base().context + 1;
-        let data = self.data.read(&model, self.seq_len.unwrap_or(longest))?;
+        let (data, skipped) = self.data.read(&model, self.seq_len.unwrap_or(longest))?;
         let adapter = self.adapter.as_deref().map(|path| Adapter::open(path, &model)).transpose()?;
         let mut session = self.device.open(output, model)?;
         let mut progress = Progress::new(output, "measuring");
@@ -74,6 +77,7 @@ impl Eval {
             nll: evaluation.nll,
             perplexity: evaluation.perplexity(),
             bits_per_byte: evaluation.bits_per_byte(),
+            skipped: SkippedRows::any(skipped),
         })
     }
 }

@@ -7,16 +7,13 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use idiolect::Result;
 use idiolect::chat_export;
-use idiolect::history::{SampleId, Selection};
+use idiolect::history::{Added, Rows, SampleId, Selection, Skipped};
 use idiolect::personalize::remove_from_history;
 use idiolect::privacy::Filter;
 use serde::Serialize;
 
 use crate::args::{FormatArgs, ProfileArgs};
-use crate::output::{Output, Table};
-
-/// Messages that are added in one durable batch.
-const BATCH: usize = 1000;
+use crate::output::{Output, SkippedRows, Table};
 
 #[derive(Debug, Args)]
 pub struct History {
@@ -115,7 +112,7 @@ struct Remove {
 }
 
 /// What became of the messages of a file.
-#[derive(Debug, Default, Serialize)]
+#[derive(Serialize)]
 struct AddedReport {
     new: u64,
     repeated: u64,
@@ -124,6 +121,23 @@ struct AddedReport {
     incognito: u64,
     blank: u64,
     expired: u64,
+    #[serde(flatten)]
+    skipped: SkippedRows,
+}
+
+impl AddedReport {
+    fn new(added: &Added, skipped: Skipped) -> Self {
+        Self {
+            new: added.new,
+            repeated: added.repeated,
+            known: added.known,
+            excluded: added.excluded,
+            incognito: added.incognito,
+            blank: added.blank,
+            expired: added.expired,
+            skipped: skipped.into(),
+        }
+    }
 }
 
 impl Display for AddedReport {
@@ -139,6 +153,9 @@ impl Display for AddedReport {
             if count > 0 {
                 write!(f, ", {count} {what}")?;
             }
+        }
+        if self.skipped.count() > 0 {
+            write!(f, "\n{}", self.skipped)?;
         }
         Ok(())
     }
@@ -229,7 +246,7 @@ impl History {
 
 impl Add {
     fn run(&self, output: &Output) -> Result<()> {
-        let mut samples = self.format.read(&self.file)?;
+        let Rows { mut samples, skipped } = self.format.read(&self.file)?;
         for sample in &mut samples {
             sample.source = sample.source.take().or_else(|| self.source.clone());
         }
@@ -237,19 +254,8 @@ impl Add {
             let filter = Filter::default();
             samples = samples.into_iter().map(|sample| sample.masked(&filter)).collect();
         }
-        let profile = self.profile.create()?;
-        let mut report = AddedReport::default();
-        for batch in samples.chunks(BATCH) {
-            let added = profile.history().add(batch)?;
-            report.new += added.new;
-            report.repeated += added.repeated;
-            report.known += added.known;
-            report.excluded += added.excluded;
-            report.incognito += added.incognito;
-            report.blank += added.blank;
-            report.expired += added.expired;
-        }
-        output.result(&report)
+        let added = self.profile.create()?.history().add_all(&samples)?;
+        output.result(&AddedReport::new(&added, skipped))
     }
 }
 

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::learn;
 use crate::args::{BudgetArgs, DataArgs, DeviceArgs, LoraArgs};
-use crate::output::{Output, Table, megabytes, trainable};
+use crate::output::{Output, SkippedRows, Table, megabytes, trainable};
 use crate::progress::Progress;
 
 #[derive(Debug, Args)]
@@ -162,13 +162,17 @@ impl Train {
         Adapter::check_destination(out)?;
         self.dump_grads.as_deref().map(Adapter::check_values_destination).transpose()?;
         let model = Arc::new(Model::open(path)?.with_context(options.seq_len)?);
-        let data = self.data.read(&model, options.seq_len)?;
+        let (data, skipped) = self.data.read(&model, options.seq_len)?;
         let start = self.start(&model)?;
         let mut session = self.device.open(output, Arc::clone(&model))?;
         let adapted = start.shape().layout().len();
         output.note(&trainable(adapted, model.base().parameters() + adapted));
         let mut training = Training::new(&mut session, start, data, &options)?;
         output.note(&format!("planned memory: {}", megabytes(training.plan().total_bytes())));
+        if let Some(skipped) = SkippedRows::any(skipped) {
+            output.note(&skipped.to_string());
+            output.object(&skipped)?;
+        }
         self.train(output, &mut training)?;
         let (adapter, summary) = training.finish()?;
         adapter.save(out, &model, summary.record())?;

@@ -22,6 +22,16 @@ impl Run {
         self.stdout.lines().map(parse).collect()
     }
 
+    /// Fails where it printed a line twice, on either stream.
+    pub fn check_no_line_comes_twice(&self) {
+        let mut lines: Vec<&str> = self.stdout.lines().chain(self.stderr.lines()).collect();
+        lines.retain(|line| !line.trim().is_empty());
+        lines.sort_unstable();
+        for pair in lines.windows(2) {
+            assert_ne!(pair[0], pair[1], "printed twice");
+        }
+    }
+
     /// The only object.
     pub fn object(&self) -> Value {
         let mut objects = self.objects();

@@ -234,6 +234,8 @@ fn plans_add_up_and_keep_to_the_budget() {
 fn the_demo_learns_the_voice() {
     let home = tempfile::tempdir().unwrap();
     let run = idiolect(home.path(), &["demo", "--json", "--device", "cpu"]);
+    // What people see goes to standard error here.
+    run.check_no_line_comes_twice();
     let report = run.object();
     let expected = ["before_nll", "after_nll", "trainable_percent", "seconds", "peak_bytes", "device", "adapter"];
     assert_eq!(keys(&report), expected);

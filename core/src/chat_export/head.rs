@@ -252,11 +252,7 @@ fn opens_a_quotation(text: &str) -> bool {
         true => count(&['„']) > count(&['“', '”']),
         false => count(&['“']) > count(&['”']),
     };
-    curved
-        || single
-        || count(&['"']) % 2 == 1
-        || count(&['«']) != count(&['»'])
-        || count(&['「', '『']) > count(&['」', '』'])
+    curved || count(&['"']) % 2 == 1 || count(&['«']) != count(&['»']) || count(&['「', '『']) > count(&['」', '』'])
 }
 
 #[cfg(test)]

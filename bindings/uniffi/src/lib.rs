@@ -47,7 +47,7 @@ pub use policy::{
 };
 pub use profile::{ArchivedProfile, EraseReport, Erased, erase_profile, import_profile};
 pub use report::{Decision, Estimate, GateReason, LearnOutcome, LearnReport, PauseReason, Verdict};
-pub use samples::{Added, NewSample, Origin, Rows, SkippedRow, Split, StoredSample, Tally, read_jsonl, read_lines};
-pub use status::{InUse, NextReason, NextTraining, Status};
+pub use samples::{Added, FileRows, NewSample, Origin, SkippedRow, Split, StoredSample, Tally, read_jsonl, read_lines};
+pub use status::{NextTraining, NextTrainingReason, ProfileStatus, VersionInUse};
 
 uniffi::setup_scaffolding!();

@@ -107,6 +107,13 @@ extension Life {
             try same("version", 1, report.version)
             try same("last report", report, engine.lastReport())
             try check(!engine.hasPausedTraining())
+            let status = try engine.status(gate: GateSettings(), openModel: true)
+            try same("in use", 1, status.inUse?.version)
+            try same("its report", report, status.inUse?.report)
+            try same("stale", false, status.stale)
+            try same(
+                "texts", status.texts, status.trains.samples + status.validates.samples + status.heldOut.samples)
+            try same("next", NextTrainingReason.unchanged, status.nextTraining.reason)
             return report.verdict.explanation
         }
         try step("nothing changed: the same report at once") {

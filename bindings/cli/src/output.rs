@@ -104,7 +104,8 @@ impl Display for SkippedRows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let named: Vec<String> =
             self.skipped_rows.iter().map(|row| format!("line {} ({})", row.line, row.why)).collect();
-        write!(f, "skipped {} bad rows: {}", self.skipped, named.join(", "))?;
+        let rows = if self.skipped == 1 { "row" } else { "rows" };
+        write!(f, "skipped {} bad {rows}: {}", self.skipped, named.join(", "))?;
         match self.skipped - self.skipped_rows.len() as u64 {
             0 => Ok(()),
             others => write!(f, " and {others} more"),
@@ -191,6 +192,8 @@ mod tests {
     fn skipped_rows_are_named_and_counted() {
         let named =
             vec![SkippedRow { line: 2, why: "text: missing".into() }, SkippedRow { line: 7, why: "not UTF-8".into() }];
+        let one = Skipped { rows: 1, named: named[..1].to_vec() };
+        assert_eq!(SkippedRows::from(one).to_string(), "skipped 1 bad row: line 2 (text: missing)");
         for (rows, end) in [(2, "line 7 (not UTF-8)"), (5, "line 7 (not UTF-8) and 3 more")] {
             let shown = SkippedRows::from(Skipped { rows, named: named.clone() }).to_string();
             assert_eq!(shown, format!("skipped {rows} bad rows: line 2 (text: missing), {end}"));

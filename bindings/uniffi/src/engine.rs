@@ -19,7 +19,7 @@ use crate::model::ModelInfo;
 use crate::options::EngineOptions;
 use crate::profile::{ArchivedProfile, EraseReport};
 use crate::report::{LearnOutcome, LearnReport};
-use crate::status::Status;
+use crate::status::ProfileStatus;
 use crate::text_batches::TextBatches;
 
 /// A profile with its model, ready to learn and to answer.
@@ -135,7 +135,7 @@ impl Engine {
     ///
     /// # Errors
     /// When the profile cannot be read, or the model not be opened.
-    pub fn status(&self, gate: GateSettings, open_model: bool) -> Result<Status> {
+    pub fn status(&self, gate: GateSettings, open_model: bool) -> Result<ProfileStatus> {
         Ok(self.inner.status(&gate.into(), open_model)?.into())
     }
 

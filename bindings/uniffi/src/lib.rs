@@ -48,8 +48,8 @@ pub use policy::{
 pub use profile::{ArchivedProfile, EraseReport, Erased, erase_profile, import_profile};
 pub use report::{Decision, Estimate, GateReason, LearnOutcome, LearnReport, PauseReason, Verdict};
 pub use samples::{
-    Added, NewSample, Origin, Rows, SkippedRow, Split, StoredSample, Tally, read_every_line, read_jsonl, read_lines,
+    Added, FileRows, NewSample, Origin, SkippedRow, Split, StoredSample, Tally, read_every_line, read_jsonl, read_lines,
 };
-pub use status::{InUse, NextReason, NextTraining, Status};
+pub use status::{NextTraining, NextTrainingReason, ProfileStatus, VersionInUse};
 
 uniffi::setup_scaffolding!();

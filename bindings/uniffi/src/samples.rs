@@ -249,7 +249,7 @@ impl From<history::Tally> for Tally {
 /// What a file holds.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 #[uniffi::export(Debug)]
-pub struct Rows {
+pub struct FileRows {
     /// The rows, in the file's order: ready for `History.add_all`.
     pub samples: Vec<NewSample>,
     /// How many rows were bad and are left out.
@@ -258,7 +258,7 @@ pub struct Rows {
     pub skipped_rows: Vec<SkippedRow>,
 }
 
-impl From<history::Rows> for Rows {
+impl From<history::Rows> for FileRows {
     fn from(rows: history::Rows) -> Self {
         let named = rows.skipped.named.into_iter();
         Self {
@@ -286,7 +286,7 @@ pub struct SkippedRow {
 /// # Errors
 /// When the file cannot be read, or holds bad rows only.
 #[uniffi::export]
-pub fn read_jsonl(path: String) -> Result<Rows> {
+pub fn read_jsonl(path: String) -> Result<FileRows> {
     Ok(history::read_jsonl(Path::new(&path))?.into())
 }
 
@@ -296,7 +296,7 @@ pub fn read_jsonl(path: String) -> Result<Rows> {
 /// When the file cannot be read, or holds bad rows only; `BadOption` when it begins like an exported chat, in which others
 /// wrote, too: `read_chat` reads one person's messages of it.
 #[uniffi::export]
-pub fn read_lines(path: String) -> Result<Rows> {
+pub fn read_lines(path: String) -> Result<FileRows> {
     Ok(history::read_lines(Path::new(&path))?.into())
 }
 
@@ -305,7 +305,7 @@ pub fn read_lines(path: String) -> Result<Rows> {
 /// # Errors
 /// When the file cannot be read, or holds bad rows only.
 #[uniffi::export]
-pub fn read_every_line(path: String) -> Result<Rows> {
+pub fn read_every_line(path: String) -> Result<FileRows> {
     Ok(history::read_every_line(Path::new(&path))?.into())
 }
 

@@ -10,7 +10,7 @@ use crate::samples::Tally;
 /// A profile at a glance.
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
 #[uniffi::export(Debug)]
-pub struct Status {
+pub struct ProfileStatus {
     /// What was written, repeats included.
     pub messages: u64,
     /// The same, exact repeats counted once.
@@ -34,7 +34,7 @@ pub struct Status {
     /// The number of the one in use; none is the base alone.
     pub active: Option<u32>,
     /// What the version in use is.
-    pub in_use: Option<InUse>,
+    pub in_use: Option<VersionInUse>,
     /// Whether the version in use was made for another model than the engine's; none where the model was not opened.
     pub stale: Option<bool>,
     /// Whether a training is under way, in this or another process.
@@ -49,7 +49,7 @@ pub struct Status {
     pub next_training: NextTraining,
 }
 
-impl From<personalize::Status> for Status {
+impl From<personalize::Status> for ProfileStatus {
     fn from(status: personalize::Status) -> Self {
         Self {
             messages: status.messages,
@@ -76,7 +76,7 @@ impl From<personalize::Status> for Status {
 
 /// The adapter version in use.
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
-pub struct InUse {
+pub struct VersionInUse {
     /// Its number.
     pub version: u32,
     /// When it was made or taken in, in seconds since 1970 (UTC).
@@ -91,7 +91,7 @@ pub struct InUse {
     pub report: Option<LearnReport>,
 }
 
-impl From<personalize::InUse> for InUse {
+impl From<personalize::InUse> for VersionInUse {
     fn from(version: personalize::InUse) -> Self {
         Self {
             version: version.version,
@@ -110,14 +110,14 @@ pub struct NextTraining {
     /// Whether a training now may come to something.
     pub worthwhile: bool,
     /// Why, or what is missing, for programs.
-    pub reason: NextReason,
+    pub reason: NextTrainingReason,
     /// The same in words, with its numbers.
     pub explanation: String,
 }
 
 /// What stands against the next training, or for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
-pub enum NextReason {
+pub enum NextTrainingReason {
     /// One is under way.
     UnderWay,
     /// It goes on with the one that was paused.
@@ -159,7 +159,7 @@ impl From<personalize::NextTraining> for NextTraining {
     }
 }
 
-impl From<personalize::NextTraining> for NextReason {
+impl From<personalize::NextTraining> for NextTrainingReason {
     fn from(next: personalize::NextTraining) -> Self {
         use personalize::NextTraining as Next;
         match next {

@@ -110,7 +110,7 @@ fn read(path: &Path, parse: impl Fn(&str) -> Result<NewSample, String>) -> Resul
         Some(SkippedRow { line, why }) if rows.samples.is_empty() => {
             let others = match rows.skipped.rows - 1 {
                 0 => String::new(),
-                others => format!("; {others} more rows are bad, and none is good"),
+                others => format!("; so with {others} more, and no row is good"),
             };
             Err(Error::bad_file(path, &format!("line {line}"), format!("{why}{others}")))
         }
@@ -181,7 +181,7 @@ mod tests {
     fn nothing_but_bad_rows_is_an_error_and_nothing_at_all_is_not() {
         for (content, part) in [
             (&b"\nsecret\n"[..], "line 2: not a JSON object"),
-            (b"[{\"text\":\"secret\"},\n{\"text\":\"secret\"}]\n", "1 more rows are bad"),
+            (b"[{\"text\":\"secret\"},\n{\"text\":\"secret\"}]\n", "so with 1 more"),
             (b"\xff\xfe{\0\"\0", "line 1: not UTF-8"),
         ] {
             let error = read_text(content, read_jsonl).unwrap_err();

@@ -3,7 +3,8 @@
 //! It is one SQLite database in write-ahead mode. A *sample* is a distinct text (with what it answered), an *occurrence*
 //! each time that it was written: exact repeats are counted, not stored again. Texts, contexts, contacts, conversations,
 //! names of sources and the app's ids are sealed record by record ([`crate::seal`]); everything is looked up by keyed
-//! hashes. In plain view lie times, counts, and which hashes are equal.
+//! hashes. In plain view lie times, counts, and which hashes are equal. A message is known again by the app's id, or by
+//! what it says, where and when: what a file or a chat holds counts once, however often it is added.
 //!
 //! What was removed is gone from every file of the store once the write-ahead log is cut, which happens at once unless
 //! another process is reading ([`Removed::pending`]).

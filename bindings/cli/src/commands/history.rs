@@ -23,7 +23,7 @@ pub struct History {
 
 #[derive(Debug, Subcommand)]
 enum HistoryCommand {
-    /// Add what the person wrote; the profile is made where it is missing
+    /// Add what the person wrote; the profile is made where it is missing. Added again, nothing counts twice
     Add(Add),
     /// List who wrote in a chat export, most messages first
     Authors(Authors),

@@ -6,6 +6,7 @@ use std::path::Path;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
+use crate::folders::listing;
 use crate::run::{Run, idiolect, workspace};
 use crate::{input, trial};
 
@@ -44,7 +45,7 @@ fn lone_surrogate() {
     assert_eq!(added["skipped_rows"], json!([{ "line": 2, "why": "text: half of a surrogate pair" }]));
     assert_eq!(texts(home), ["good night", "ok, see you at nine"]);
     let people = idiolect(home, &["history", "add", "others", file.to_str().unwrap()]);
-    let expected = "2 new, 0 repeats\nskipped 1 bad rows: line 2 (text: half of a surrogate pair)\n";
+    let expected = "2 new, 0 repeats\nskipped 1 bad row: line 2 (text: half of a surrogate pair)\n";
     assert_eq!((people.code, people.stdout.as_str()), (Some(0), expected));
 }
 
@@ -121,7 +122,7 @@ fn nothing_but_bad_rows() {
         let run = idiolect(home, &["history", "add", "me", "bad.jsonl"]);
         assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""), "{}", run.stderr);
         assert!(run.stderr.contains(part) && !run.stderr.contains("sesame"), "{}", run.stderr);
-        assert!(!home.join("me").exists());
+        assert_eq!(listing(home), [home.join("bad.jsonl")]);
     }
 }
 

@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::Model;
 use crate::registry::{RegistryState, TrainingId};
 use crate::seal::{Key, Purpose, read_sealed, write_sealed};
+use crate::train::MAKING;
 
 const LAST: &str = "last-training";
 const SELECTION: &str = "selection";
@@ -24,11 +25,14 @@ const SELECTION: &str = "selection";
 pub(super) struct RunKey {
     settings: String,
     base_fingerprint: String,
+    /// How texts become samples; what was written before it was told has another way.
+    #[serde(default)]
+    making: u32,
 }
 
 impl RunKey {
     pub fn new(model: &Model, settings: &LearnSettings) -> Self {
-        Self { settings: settings.digest(), base_fingerprint: model.fingerprint().to_owned() }
+        Self { settings: settings.digest(), base_fingerprint: model.fingerprint().to_owned(), making: MAKING }
     }
 }
 

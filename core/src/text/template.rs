@@ -150,8 +150,13 @@ fn compile(source: &str) -> std::result::Result<Environment<'static>, minijinja:
             minijinja::Error::new(JinjaErrorKind::InvalidOperation, format!("strftime: %{unknown} is not known"))
         })
     });
-    environment.add_template_owned(NAME, without_generation_tags(source))?;
+    environment.add_template_owned(NAME, without_generation_tags(&line_feeds(source)))?;
     Ok(environment)
+}
+
+/// The source with the line ends that Jinja2 reads it with, whatever system it was written on.
+fn line_feeds(source: &str) -> String {
+    source.replace("\r\n", "\n").replace('\r', "\n")
 }
 
 /// `{% generation %}` marks what the assistant wrote and prints nothing of its own: a block that always holds.

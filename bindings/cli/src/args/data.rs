@@ -25,7 +25,7 @@ impl DataArgs {
         self.ids.is_some()
     }
 
-    /// Reads the file; samples of text are cut to `seq_len` tokens.
+    /// Reads the file; samples of text have at most `seq_len` tokens.
     pub fn read(&self, model: &Model, seq_len: usize) -> Result<TrainingData> {
         match (&self.text, &self.ids) {
             (Some(path), _) => TrainingData::from_texts(&read_texts(path)?, model, seq_len),

@@ -36,7 +36,13 @@ impl Evaluation {
     pub(crate) fn of(samples: &[Sample], sums: Vec<(f64, usize)>) -> Self {
         let tokens = sums.iter().map(|s| s.1).sum::<usize>();
         let nll = sums.iter().map(|s| s.0).sum::<f64>() / tokens as f64;
-        Self { tokens, bytes: samples.iter().map(|s| s.text_bytes).sum(), nll, samples: sums, counts: SampleCounts::default() }
+        Self {
+            tokens,
+            bytes: samples.iter().map(|s| s.text_bytes).sum(),
+            nll,
+            samples: sums,
+            counts: SampleCounts::default(),
+        }
     }
 
     /// The same where the loss is a number.

@@ -76,7 +76,9 @@ pub fn planned_memory(planned: usize, exceeded: Option<usize>) -> String {
     let planned = megabytes(planned);
     match exceeded {
         None => format!("planned memory: {planned}"),
-        Some(usual) => format!("planned memory: {planned}, the least there is: {} are usual", megabytes(usual)),
+        Some(usual) => {
+            format!("planned memory: {planned}, the smallest plan: none keeps to the usual {}", megabytes(usual))
+        }
     }
 }
 
@@ -100,6 +102,6 @@ mod tests {
             assert_eq!(Cut(counts).to_string(), said);
         }
         let memory = planned_memory(412_300_000, Some(350_000_000));
-        assert_eq!(memory, "planned memory: 412.3 MB, the least there is: 350.0 MB are usual");
+        assert_eq!(memory, "planned memory: 412.3 MB, the smallest plan: none keeps to the usual 350.0 MB");
     }
 }

@@ -147,7 +147,10 @@ mod tests {
     #[test]
     fn json_of_python_and_of_editors_is_read() {
         for (written, read) in [
-            (r#"{"a": NaN, "b": [-Infinity,Infinity], "c": -1}"#, r#"{"a": "NaN", "b": ["-Infinity","Infinity"], "c": -1}"#),
+            (
+                r#"{"a": NaN, "b": [-Infinity,Infinity], "c": -1}"#,
+                r#"{"a": "NaN", "b": ["-Infinity","Infinity"], "c": -1}"#,
+            ),
             (r#"{"NaN": "NaN \" Infinity", "\\": NaN}"#, r#"{"NaN": "NaN \" Infinity", "\\": "NaN"}"#),
             ("\u{feff}{}", "{}"),
             ("\u{feff}\u{feff}{}", "\u{feff}{}"),

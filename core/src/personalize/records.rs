@@ -122,3 +122,33 @@ impl Records {
         write_sealed(&self.folder.join(name), &self.key, Purpose::Checkpoint, name, &bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::device::{DeviceInfo, DeviceKind};
+    use crate::gate::{Unfit, Verdict};
+    use crate::train::SampleCounts;
+
+    #[test]
+    fn records_of_before_are_read_and_their_trainings_are_not_gone_on_with() {
+        let run = RunKey { settings: "s".into(), base_fingerprint: "b".into(), making: MAKING };
+        let before: RunKey = serde_json::from_value(json!({"settings": "s", "base_fingerprint": "b"})).unwrap();
+        assert_ne!(before, run);
+
+        let name = String::new();
+        let device = DeviceInfo { kind: DeviceKind::Cpu, name: name.clone(), reason: name, threads: 1 };
+        let mut written =
+            serde_json::to_value(LearnReport::unfit(Verdict::unfit(Unfit::Repetitive, 0.5), &device)).unwrap();
+        let fields = written.as_object_mut().unwrap();
+        fields.remove("counts").unwrap();
+        let summary = fields["summary"].as_object_mut().unwrap();
+        for field in ["planned_bytes", "exceeded_budget"] {
+            summary.remove(field).unwrap();
+        }
+        let read: LearnReport = serde_json::from_value(written).unwrap();
+        assert_eq!((read.counts, read.summary.planned_bytes), (SampleCounts::default(), 0));
+    }
+}

@@ -170,9 +170,8 @@ impl Tokenizer {
         let [asked, said] = &contents?[..] else { return None };
         let closing = self.controls.find(&text, said.end..text.len()).into_iter().next()?;
         let opening = self.controls.find(&text, asked.end..said.start).pop();
-        let opens = opening.is_some_and(|opening| {
-            text[closing.spelled.start..].starts_with(&text[opening.spelled.start..said.start])
-        });
+        let opens = opening
+            .is_some_and(|opening| text[closing.spelled.start..].starts_with(&text[opening.spelled.start..said.start]));
         (!opens).then_some(closing.id)
     }
 

@@ -161,3 +161,54 @@ fn shapes(layers: usize, row_tokens: usize) -> Vec<TrainShape> {
     shapes.extend(LOGIT_ROWS[1..].iter().map(|&rows| with(Keep::Input, Keep::Input, layers, rows)));
     shapes
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::adapter::LoraOptions;
+    use crate::device::{self, DeviceChoice};
+
+    #[test]
+    fn only_a_budget_that_was_asked_for_refuses_and_memory_that_is_not_there() {
+        let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bindings/cli/assets/base");
+        let model = Arc::new(Model::open(&base).unwrap());
+        let (executor, info) = device::open(DeviceChoice::Cpu, &model.base().weights, 1).unwrap();
+        let adapter = LoraOptions::default().shape(&model).unwrap();
+        let planned = |data_bytes: usize, available: Option<usize>| {
+            let (model, adapter, kind, executor) = (&*model, &adapter, info.kind, &*executor);
+            Planned { model, adapter, row_tokens: 256, data_bytes, kind, executor, available }
+        };
+        let shapes = shapes(model.base().config.layers, 256);
+        let total = |shape: &TrainShape| TrainPlan::of_shape(planned(0, None), shape.clone()).unwrap().total_bytes();
+        let (most, least) = (total(&shapes[0]), total(&shapes[shapes.len() - 1]));
+        let large = USUAL_BUDGET;
+        for (data_bytes, budget, available, expected) in [
+            (0, None, None, Ok((most, None))),
+            (0, None, Some(most), Ok((most, None))),
+            // Less is there than is usual: the fastest that it holds, down to the smallest.
+            (0, None, Some(least), Ok((least, None))),
+            (0, None, Some(least - 1), Err("are available")),
+            // More is needed than is usual: the smallest, if it is there.
+            (large, None, None, Ok((least + large, Some(USUAL_BUDGET)))),
+            (large, None, Some(usize::MAX), Ok((least + large, Some(USUAL_BUDGET)))),
+            (large, None, Some(least + large), Ok((least + large, Some(USUAL_BUDGET)))),
+            (large, None, Some(least + large - 1), Err("are available")),
+            // What was asked for is kept to, whatever is there.
+            (large, Some(least + large), Some(0), Ok((least + large, None))),
+            (large, Some(least + large - 1), None, Err("a budget of")),
+        ] {
+            let case = format!("{data_bytes} {budget:?} {available:?}");
+            match (TrainPlan::new(planned(data_bytes, available), budget), expected) {
+                (Ok(plan), Ok(expected)) => assert_eq!((plan.total_bytes(), plan.exceeded_budget), expected, "{case}"),
+                (Err(error), Err(part)) => {
+                    assert_eq!(error.kind(), ErrorKind::OverBudget);
+                    assert!(error.message().contains(part), "{case}: {error}");
+                }
+                (result, _) => panic!("{case}: {result:?}"),
+            }
+        }
+    }
+}

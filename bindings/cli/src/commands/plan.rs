@@ -55,7 +55,7 @@ impl Report {
         let total = format!("{} of the {whose}", megabytes(self.total_bytes));
         match self.exceeded_budget_bytes {
             None => total,
-            Some(usual) => format!("{total}, the least there is: {} are usual", megabytes(usual)),
+            Some(usual) => format!("{total}, the smallest plan: none keeps to the usual {}", megabytes(usual)),
         }
     }
 }

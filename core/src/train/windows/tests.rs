@@ -31,8 +31,7 @@ fn every_token_of_the_persons_carries_loss_once_and_comes_behind_what_precedes_i
                 let row = TextRow { text: text.clone(), context: context.clone(), masked: masked.clone() };
                 let whole = samples_of_text(&row, &tokenizer, usize::MAX).unwrap();
                 let [sample] = &whole.samples[..] else { panic!("one sample where there is room") };
-                let learned =
-                    |sample: &Sample| sample.targets().map(|target| sample.ids[target]).collect::<Vec<u32>>();
+                let learned = |sample: &Sample| sample.targets().map(|target| sample.ids[target]).collect::<Vec<u32>>();
                 let expected = learned(sample);
                 assert!(masked.is_empty() || expected.len() < sample.ids.len() - sample.supervised_from);
                 assert_eq!(sample.text_bytes, text.len());

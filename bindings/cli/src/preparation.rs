@@ -19,9 +19,11 @@ pub struct Preparation {
 impl Preparation {
     /// Tells people, and `--json` where something was cut, parted or left out, or the usual budget is exceeded.
     pub fn tell(output: &Output, counts: SampleCounts, planned: usize, exceeded: Option<usize>) -> Result<()> {
-        tell_cut(output, counts);
-        output.note(&planned_memory(planned, exceeded));
         let samples = worth_telling(counts);
+        if let Some(counts) = samples {
+            output.note(&format!("samples: {}", Cut(counts)));
+        }
+        output.note(&planned_memory(planned, exceeded));
         if samples.is_none() && exceeded.is_none() {
             return Ok(());
         }
@@ -32,13 +34,6 @@ impl Preparation {
 /// The counts where not every text became one sample with all of its context.
 pub fn worth_telling(counts: SampleCounts) -> Option<SampleCounts> {
     Some(counts).filter(|counts| !counts.all_whole())
-}
-
-/// Tells people what became of texts that did not fit.
-pub fn tell_cut(output: &Output, counts: SampleCounts) {
-    if worth_telling(counts).is_some() {
-        output.note(&format!("samples: {}", Cut(counts)));
-    }
 }
 
 /// What became of texts that did not fit, in words.

@@ -29,6 +29,7 @@ pub(crate) struct Selection {
     /// Sample and how often it stands in an epoch.
     training: BTreeMap<i64, u32>,
     /// Of those that did not become one sample each, how many: known once they have been read.
+    #[serde(default)]
     parts: BTreeMap<i64, u32>,
     validation: BTreeMap<i64, u32>,
     /// Sample and its cluster of near-duplicates.

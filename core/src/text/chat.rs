@@ -1,5 +1,7 @@
 //! Conversations to token ids by the model's own chat template.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::template::Rendered;
@@ -35,7 +37,7 @@ impl ChatMessage {
 }
 
 /// A turn to learn: what comes before it, and the person's own words.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Turn {
     /// All that comes before, and is not learned.
     pub prompt: Vec<u32>,
@@ -53,8 +55,9 @@ impl Turn {
 }
 
 /// A turn that answers, and where its context lies in the prompt.
-struct Exchange {
-    turn: Turn,
+#[derive(Clone)]
+pub(crate) struct Exchange {
+    pub turn: Turn,
     /// The context as the template has it.
     context: String,
     /// Where in it each of its tokens begins.
@@ -95,39 +98,37 @@ impl Tokenizer {
         Ok((turn.prompt.iter().copied().chain(reply).chain([turn.end]).collect(), first))
     }
 
-    /// The same with the bytes of the reply that each token stands for.
-    pub(crate) fn encode_turn_placed(&self, context: &str, reply: &str) -> Result<Turn> {
-        Ok(self.exchange(context, reply)?.turn)
-    }
-
-    /// The prompt of such an exchange in `most` tokens at most, and how many tokens of the context are not in it: it is
-    /// cut at its start, where a word begins, while all that the template writes stays. `None` where that alone is
-    /// longer.
+    /// The prompt of an exchange in `most` tokens at most, and how many tokens of the context are not in it: it is cut at
+    /// its start, where a word begins, while all that the template writes stays. `None` where that alone is longer.
     ///
     /// # Errors
     /// As [`encode_turn`](Self::encode_turn).
-    pub(crate) fn encode_prompt_within(
+    pub(crate) fn prompt_within(
         &self,
-        context: &str,
+        exchange: &Exchange,
         reply: &str,
         most: usize,
     ) -> Result<Option<(Vec<u32>, usize)>> {
-        let mut exchange = self.exchange(context, reply)?;
         let whole = exchange.context_starts.len();
+        let mut exchange = Cow::Borrowed(exchange);
         while exchange.turn.prompt.len() > most {
-            let Exchange { turn, context, context_starts } = &exchange;
+            let Exchange { turn, context, context_starts } = &*exchange;
             if context.is_empty() {
                 return Ok(None);
             }
             // What is left may come to other tokens than it was among: so it is looked at again.
             let over = context_starts.get(turn.prompt.len() - most).copied().unwrap_or(context.len());
             let rest = context[boundaries::next_start(context, over.max(1))..].trim_start().to_owned();
-            exchange = self.exchange(&rest, reply)?;
+            exchange = Cow::Owned(self.exchange(&rest, reply)?);
         }
-        Ok(Some((exchange.turn.prompt, whole - exchange.context_starts.len().min(whole))))
+        Ok(Some((exchange.turn.prompt.clone(), whole - exchange.context_starts.len().min(whole))))
     }
 
-    fn exchange(&self, context: &str, reply: &str) -> Result<Exchange> {
+    /// An exchange by its tokens.
+    ///
+    /// # Errors
+    /// As [`encode_turn`](Self::encode_turn).
+    pub(crate) fn exchange(&self, context: &str, reply: &str) -> Result<Exchange> {
         if reply.trim().is_empty() {
             return Err(Error::new(ErrorKind::BadData, "a reply to learn from is empty"));
         }

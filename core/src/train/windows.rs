@@ -141,24 +141,26 @@ pub fn samples_of_text(row: &TextRow, tokenizer: &Tokenizer, seq_len: usize) -> 
     if row.text.trim().is_empty() {
         return Ok(TextSamples { left_out: Some(LeftOut::Blank), ..TextSamples::default() });
     }
-    let Some(context) = &row.context else {
-        let turn = alone(row, tokenizer)?;
-        return Ok(match turn.len() <= seq_len {
-            true => TextSamples { samples: vec![whole(row, &turn)], ..TextSamples::default() },
-            false => in_parts(row, &turn, seq_len, &mut |_| Ok(None))?,
-        });
+    let exchange = row.context.as_ref().map(|context| tokenizer.exchange(context, &row.text)).transpose()?;
+    let turn = match &exchange {
+        Some(exchange) => exchange.turn.clone(),
+        None => alone(row, tokenizer)?,
     };
-    let mut turn = tokenizer.encode_turn_placed(context, &row.text)?;
-    if turn.len() <= seq_len {
-        return Ok(TextSamples { samples: vec![whole(row, &turn)], ..TextSamples::default() });
+    let mut prompt = |most: usize| match &exchange {
+        Some(exchange) => tokenizer.prompt_within(exchange, &row.text, most),
+        None => Ok((turn.prompt.len() <= most).then(|| (turn.prompt.clone(), 0))),
+    };
+    let whole = 0..turn.reply.len() + 1;
+    if let Some(room) = seq_len.checked_sub(whole.len())
+        && let Some((prompt, context_tokens_cut)) = prompt(room)?
+    {
+        let samples = vec![part(row, &turn, &prompt, 0, whole)];
+        return Ok(TextSamples { samples, context_tokens_cut, left_out: None });
     }
-    let mut prompt = |most: usize| tokenizer.encode_prompt_within(context, &row.text, most);
-    let room = seq_len.checked_sub(turn.reply.len() + 1);
-    if let Some((within, context_tokens_cut)) = room.map(&mut prompt).transpose()?.flatten() {
-        turn.prompt = within;
-        return Ok(TextSamples { samples: vec![whole(row, &turn)], context_tokens_cut, left_out: None });
+    match exchange {
+        Some(_) => in_parts(row, &tokenizer.exchange("", &row.text)?.turn, seq_len, &mut prompt),
+        None => in_parts(row, &turn, seq_len, &mut prompt),
     }
-    in_parts(row, &tokenizer.encode_turn_placed("", &row.text)?, seq_len, &mut prompt)
 }
 
 /// A text that answers nothing.
@@ -167,10 +169,6 @@ fn alone(row: &TextRow, tokenizer: &Tokenizer) -> Result<Turn> {
     let start = tokenizer.document_start().ok_or_else(|| missing("document-start"))?;
     let end = tokenizer.end_of_turn().ok_or_else(|| missing("end-of-turn"))?;
     Ok(Turn { prompt: vec![start], reply: tokenizer.encode_placed(&row.text)?, end })
-}
-
-fn whole(row: &TextRow, turn: &Turn) -> Sample {
-    part(row, turn, &turn.prompt, 0, 0..turn.reply.len() + 1)
 }
 
 /// `prompt` gives the prompt with the context in as many tokens at most, and how many of the context are not in it.

@@ -32,7 +32,7 @@ fn special_ids_come_from_the_files_beside() {
         assert_eq!(found, *expected, "{files:?}");
     }
     // Turns end as the template ends them, with one more token that generation stops at.
-    let ended = r#"{"eos_token": "</s>", "chat_template": "{% for m in messages %}{{ m.content }}<unk>{% endfor %}"}"#;
+    let ended = r#"{"eos_token": "</s>", "chat_template": "{% for m in messages %}{{ m.role }}: {{ m.content }}<unk>{% endfor %}"}"#;
     let tokenizer = open(|_| {}, &[("tokenizer_config.json", ended)]).expect("a tokenizer");
     assert_eq!((tokenizer.end_of_turn(), tokenizer.eos_ids()), (Some(0), &[0, 2][..]));
     let settings = [("tokenizer_config.json", r#"{"bos_token": "<s>", "add_bos_token": true}"#)];

@@ -6,6 +6,7 @@ use idiolect::generate::{self, SamplingOptions};
 use idiolect::train::TextRow;
 use idiolect::{engine, eval};
 
+use crate::report::SampleCounts;
 use crate::samples::hidden;
 
 /// What to generate from.
@@ -230,6 +231,8 @@ pub struct Evaluation {
     pub perplexity: f64,
     /// Total loss in bits over the text's bytes, if the bytes are known.
     pub bits_per_byte: Option<f64>,
+    /// What became of the texts: what was cut, parted or left out.
+    pub counts: SampleCounts,
 }
 
 impl From<eval::Evaluation> for Evaluation {
@@ -240,6 +243,7 @@ impl From<eval::Evaluation> for Evaluation {
             nll: evaluation.nll,
             perplexity: evaluation.perplexity(),
             bits_per_byte: evaluation.bits_per_byte(),
+            counts: evaluation.counts.into(),
         }
     }
 }

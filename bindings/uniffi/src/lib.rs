@@ -46,7 +46,7 @@ pub use policy::{
     TimeWindow, TrainingPhase, always_policy, decide_training, default_policy, explain_training,
 };
 pub use profile::{ArchivedProfile, EraseReport, Erased, erase_profile, import_profile};
-pub use report::{Decision, Estimate, GateReason, LearnOutcome, LearnReport, PauseReason, Verdict};
+pub use report::{Decision, Estimate, GateReason, LearnOutcome, LearnReport, PauseReason, SampleCounts, Verdict};
 pub use samples::{
     Added, FileRows, NewSample, Origin, SkippedRow, Split, StoredSample, Tally, read_every_line, read_jsonl, read_lines,
 };

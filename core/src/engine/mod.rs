@@ -309,7 +309,10 @@ impl Engine {
                 let adapter: Option<Adapter> = active.map(|(_, adapter)| adapter);
                 worker.long_work(
                     move || token.is_cancelled(),
-                    |session| evaluate(session, adapter.as_ref(), data.samples())?.finite(),
+                    |session| {
+                        let evaluation = evaluate(session, adapter.as_ref(), data.samples())?.finite()?;
+                        Ok(Evaluation { counts: data.counts(), ..evaluation })
+                    },
                 )
             });
             drop(reply.send(measured));

@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::Model;
 use crate::registry::{RegistryState, TrainingId};
 use crate::seal::{Key, Purpose, read_sealed, write_sealed};
+use crate::train::MAKING;
 
 const LAST: &str = "last-training";
 const SELECTION: &str = "selection";
@@ -24,11 +25,14 @@ const SELECTION: &str = "selection";
 pub(super) struct RunKey {
     settings: String,
     base_fingerprint: String,
+    /// How texts become samples; what was written before it was told has another way.
+    #[serde(default)]
+    making: u32,
 }
 
 impl RunKey {
     pub fn new(model: &Model, settings: &LearnSettings) -> Self {
-        Self { settings: settings.digest(), base_fingerprint: model.fingerprint().to_owned() }
+        Self { settings: settings.digest(), base_fingerprint: model.fingerprint().to_owned(), making: MAKING }
     }
 }
 
@@ -119,5 +123,35 @@ impl Records {
         let bytes = serde_json::to_vec(value)
             .map_err(|_| Error::new(ErrorKind::BadData, "a record that cannot be written as JSON"))?;
         write_sealed(&self.folder.join(name), &self.key, Purpose::Checkpoint, name, &bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::device::{DeviceInfo, DeviceKind};
+    use crate::gate::{Unfit, Verdict};
+    use crate::train::SampleCounts;
+
+    #[test]
+    fn records_of_before_are_read_and_their_trainings_are_not_gone_on_with() {
+        let run = RunKey { settings: "s".into(), base_fingerprint: "b".into(), making: MAKING };
+        let before: RunKey = serde_json::from_value(json!({"settings": "s", "base_fingerprint": "b"})).unwrap();
+        assert_ne!(before, run);
+
+        let name = String::new();
+        let device = DeviceInfo { kind: DeviceKind::Cpu, name: name.clone(), reason: name, threads: 1 };
+        let mut written =
+            serde_json::to_value(LearnReport::unfit(Verdict::unfit(Unfit::Repetitive, 0.5), &device)).unwrap();
+        let fields = written.as_object_mut().unwrap();
+        fields.remove("counts").unwrap();
+        let summary = fields["summary"].as_object_mut().unwrap();
+        for field in ["planned_bytes", "exceeded_budget"] {
+            summary.remove(field).unwrap();
+        }
+        let read: LearnReport = serde_json::from_value(written).unwrap();
+        assert_eq!((read.counts, read.summary.planned_bytes), (SampleCounts::default(), 0));
     }
 }

@@ -1,4 +1,4 @@
-//! Reading what a person wrote, and turning it into samples.
+//! Reading what a person wrote, or rows of token ids.
 //!
 //! Errors name the file and the line, never the text.
 
@@ -8,10 +8,10 @@ use std::path::Path;
 
 use super::packing::Sample;
 use crate::chat_export::refuse_export;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::format::text_file::read_utf8;
 use crate::history::{NewSample, Rows, Skipped, read_jsonl, read_lines};
-use crate::text::{Placed, Tokenizer};
+use crate::text::Tokenizer;
 
 /// A text to learn from or to measure.
 #[derive(Clone, PartialEq, Eq)]
@@ -93,42 +93,12 @@ pub fn sample_of_ids(ids: &[u32], tokenizer: &Tokenizer) -> Sample {
     Sample { ids: ids.to_vec(), supervised_from: 1, masked: Vec::new(), text_bytes }
 }
 
-/// A text as a sample of at most `seq_len` tokens. Alone it is the document-start token, its ids and the end-of-turn
-/// token, with loss on everything after the first; with a context it is the assistant's turn of the model's own chat
-/// template, with loss on that turn and its end alone.
-///
-/// # Errors
-/// When the model has no such tokens, or no chat template for a context.
-pub fn sample_of_text(row: &TextRow, tokenizer: &Tokenizer, seq_len: usize) -> Result<Sample> {
-    let (mut tokens, supervised_from) = match &row.context {
-        Some(context) => tokenizer.encode_turn_placed(context, &row.text)?,
-        None => {
-            let missing = |what: &str| Error::new(ErrorKind::Unsupported, format!("the model has no {what} token"));
-            let start = tokenizer.document_start().ok_or_else(|| missing("document-start"))?;
-            let end = tokenizer.end_of_turn().ok_or_else(|| missing("end-of-turn"))?;
-            let mut tokens = vec![Placed { id: start, bytes: 0..0 }];
-            tokens.extend(tokenizer.encode_placed(&row.text)?);
-            tokens.push(Placed { id: end, bytes: row.text.len()..row.text.len() });
-            (tokens, 1)
-        }
-    };
-    let whole = tokens.len() <= seq_len;
-    tokens.truncate(seq_len);
-    let touches = |bytes: &Range<usize>| row.masked.iter().any(|m| bytes.start < m.end && m.start < bytes.end);
-    let masked = (0..).zip(&tokens).filter(|(_, token)| touches(&token.bytes)).map(|(at, _)| at..at + 1).collect();
-    let ids: Vec<u32> = tokens.into_iter().map(|token| token.id).collect();
-    let text_bytes = match whole {
-        true => row.text.len(),
-        false => tokenizer.decode(ids.get(supervised_from..).unwrap_or_default())?.len(),
-    };
-    Ok(Sample { ids, supervised_from, masked, text_bytes })
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
 
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn rows_come_from_text_and_json_lines() {

@@ -31,7 +31,7 @@ impl DataArgs {
         self.ids.is_some()
     }
 
-    /// Reads the file; samples of text are cut to `seq_len` tokens. Beside them what in it was no row.
+    /// Reads the file; samples of text have at most `seq_len` tokens. Beside them what in it was no row.
     pub fn read(&self, model: &Model, seq_len: usize) -> Result<(TrainingData, Skipped)> {
         match (&self.text, &self.ids) {
             (Some(path), _) => {

@@ -15,17 +15,17 @@ from pathlib import Path
 
 COLUMNS = {
     # Vector registers a lane, of 256; fewer let more waves run at a time.
-    "VGPRs": "VGPRs",
+    "VGPRs": ["VGPRs"],
     # Registers that had to go to memory, and bytes of a lane's memory for arrays that no register can index.
-    "spills": ("Spilled SGPRs", "Spilled VGPRs"),
-    "scratch": "Scratch size",
+    "spills": ["Spilled SGPRs", "Spilled VGPRs"],
+    "scratch": ["Scratch size"],
     # Bytes of workgroup memory.
-    "LDS": "LDS size",
+    "LDS": ["LDS size"],
     # Waves that a SIMD holds at a time.
-    "waves": "Subgroups per SIMD",
-    "instructions": "Instructions",
+    "waves": ["Subgroups per SIMD"],
+    "instructions": ["Instructions"],
     # The compiler's estimate of cycles a wave takes of the busiest unit, loops guessed.
-    "throughput": "Inverse Throughput",
+    "throughput": ["Inverse Throughput"],
 }
 # Multiply-adds in hundredths of the instructions of the innermost loop that has most of them: the ceiling of the share
 # of the peak.
@@ -59,10 +59,9 @@ def compile_all(files):
 
     def bindings(kind, count):
         common = dict(descriptorType=kind, descriptorCount=1, stageFlags=vk.VK_SHADER_STAGE_COMPUTE_BIT)
-        all_of_them = [vk.VkDescriptorSetLayoutBinding(binding=i, **common) for i in range(count)]
-        return vk.vkCreateDescriptorSetLayout(
-            device, vk.VkDescriptorSetLayoutCreateInfo(pBindings=all_of_them), None
-        )
+        entries = [vk.VkDescriptorSetLayoutBinding(binding=i, **common) for i in range(count)]
+        layout = vk.VkDescriptorSetLayoutCreateInfo(pBindings=entries)
+        return vk.vkCreateDescriptorSetLayout(device, layout, None)
 
     sets = [
         bindings(vk.VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 8),
@@ -112,11 +111,14 @@ def share(printed):
 
 def figures(printed):
     """One kernel's figures, by column."""
-    stats = dict(re.findall(r"^([A-Z][\w -]+): (\d+)$", printed.rpartition("*** SHADER STATS ***")[2], re.MULTILINE))
+    found = re.findall(r"^([A-Z][\w -]+): (\d+)$", printed.rpartition("*** SHADER STATS ***")[2], re.MULTILINE)
+    stats = {name.lower(): int(value) for name, value in found}
     row = {}
     for column, names in COLUMNS.items():
-        names = [names] if isinstance(names, str) else names
-        row[column] = str(sum(int(stats[name]) for name in names))
+        missing = [name for name in names if name.lower() not in stats]
+        if missing:
+            raise SystemExit(f"shaders.py: this Mesa does not print {', '.join(missing)}")
+        row[column] = str(sum(stats[name.lower()] for name in names))
     row[SHARE] = str(share(printed) or "-")
     return row
 

@@ -224,7 +224,8 @@ impl Flow {
     }
 
     /// Advances the guard behind all that was encoded, of which the last thing used `after`. Dispatches run side by side
-    /// unless a buffer that both may write keeps them apart: so the guard's kernel binds that buffer too.
+    /// unless a buffer that both may write puts a barrier between them, which then holds for everything before it: so the
+    /// guard's kernel binds that buffer too.
     fn advance_guard(
         &self,
         device: &Device,

@@ -96,9 +96,9 @@ impl Operation for AdamW {
     }
 
     fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
-        let len = shapes.rows(self.params) * shapes.width(self.params);
+        let len = shapes.len(self.params);
         for tensor in [self.params, self.grads, self.first_moment, self.second_moment] {
-            let held = shapes.rows(tensor) * shapes.width(tensor);
+            let held = shapes.len(tensor);
             shapes.expect(held == len, format_args!("tensors of {held} and of {len} values"))?;
         }
         shapes.expect_width(1, &[self.total])?;

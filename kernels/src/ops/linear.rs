@@ -29,7 +29,7 @@ impl LoraTerm {
     /// Refuses a term that does not fit rows like those of `x`, and a factor of `width` times the rank.
     fn check(&self, shapes: &Shapes<'_>, x: BufferId, width: usize) -> Result<()> {
         shapes.expect_same_rows(&[x, self.low])?;
-        shapes.expect_range(self.params, self.offset, shapes.width(self.low) * width)
+        shapes.expect_range(self.params, self.offset, shapes.width(self.low).saturating_mul(width))
     }
 }
 

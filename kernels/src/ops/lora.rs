@@ -85,7 +85,7 @@ impl Operation for LoraDown {
 
     fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
         shapes.expect_same_rows(&[self.x, self.low])?;
-        shapes.expect_range(self.params, self.a, shapes.width(self.low) * shapes.width(self.x))
+        shapes.expect_range(self.params, self.a, shapes.width(self.low).saturating_mul(shapes.width(self.x)))
     }
 
     fn run(&self, frame: &mut Frame<'_>) {
@@ -146,8 +146,8 @@ impl Operation for LoraBackward {
         let (cols, rows, rank) = (shapes.width(self.x), shapes.width(self.dy), shapes.width(self.low));
         shapes.expect_width(rank, &[self.dlow])?;
         for flat in [self.params, self.grads] {
-            shapes.expect_range(flat, self.a, rank * cols)?;
-            shapes.expect_range(flat, self.b, rank * rows)?;
+            shapes.expect_range(flat, self.a, rank.saturating_mul(cols))?;
+            shapes.expect_range(flat, self.b, rank.saturating_mul(rows))?;
         }
         Ok(())
     }
@@ -202,7 +202,7 @@ impl Operation for LoraInputGradient {
 
     fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
         shapes.expect_same_rows(&[self.dlow, self.out])?;
-        shapes.expect_range(self.params, self.a, shapes.width(self.dlow) * shapes.width(self.out))
+        shapes.expect_range(self.params, self.a, shapes.width(self.dlow).saturating_mul(shapes.width(self.out)))
     }
 
     fn run(&self, frame: &mut Frame<'_>) {

@@ -36,7 +36,7 @@ const MOST: usize = 64;
 pub struct TopLogits {
     /// `[s, vocabulary]`.
     pub logits: BufferId,
-    /// `[s, 2k + 1]`: k values, k indices (u32 by their bits), the log-sum-exp; k from 1 to [`MOST`].
+    /// `[s, 2k + 1]`: k values, k indices (u32 by their bits), the log-sum-exp; k from 1 to 64.
     pub out: BufferId,
 }
 

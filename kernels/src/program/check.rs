@@ -64,9 +64,9 @@ impl Shapes<'_> {
         self.program.buffer(id).width
     }
 
-    /// Rows of a buffer at most.
-    pub fn rows(&self, id: BufferId) -> usize {
-        self.program.rows(id)
+    /// Values of a buffer at most.
+    pub fn len(&self, id: BufferId) -> usize {
+        self.program.rows(id).saturating_mul(self.width(id))
     }
 
     /// Rows and columns of a matrix.
@@ -133,7 +133,7 @@ impl Shapes<'_> {
     /// # Errors
     /// Naming it.
     pub fn expect_range(&self, id: BufferId, start: usize, len: usize) -> Result<()> {
-        let held = self.rows(id).saturating_mul(self.width(id));
+        let held = self.len(id);
         let fits = start.checked_add(len).is_some_and(|end| end <= held);
         let name = self.program.buffer(id).name;
         self.expect(fits, format_args!("{name} has {held} values, and {len} from {start} on are needed"))

@@ -102,7 +102,7 @@ struct Moment {
 /// `31/12/2023`, `31. 12. 2023.`, `2023年12月31日`, `R5/12/31`.
 const DATE: &str = concat!(
     r"(?P<a>[0-9]{1,4})(?P<s1> ?[-/.‐‑–年년] ?|')(?P<b>[0-9]{1,2})(?P<s2> ?[-/.‐‑–月월] ?|')",
-    r"(?P<era>\p{L}{1,3})?(?P<c>[0-9]{1,4}) ?[日号號일]?"
+    r"(?P<era>[A-Za-z\x{80}-\x{10ffff}]{1,3})?(?P<c>[0-9]{1,4}) ?[日号號일]?"
 );
 /// `21:41`, `21.41`, `21:41:05`, `21 h 41 min 05 s`.
 const TIME: &str = concat!(
@@ -115,9 +115,9 @@ const PAIRS: &[(char, char)] = &[('年', '月'), ('년', '월')];
 impl Moment {
     fn of(written: &str, bracketed: bool) -> Option<Self> {
         static GRAMMARS: LazyLock<[Regex; 2]> = LazyLock::new(|| {
-            let around = |inner: String| format!("^(?P<before>[^0-9]{{0,16}}){inner}(?P<after>[^0-9]{{0,24}})$");
+            let around = |inner: String| format!("^(?P<before>[^0-9]*){inner}(?P<after>[^0-9]*)$");
             [(DATE, TIME), (TIME, DATE)].map(|(first, second)| {
-                let pattern = around(format!("{first}(?P<between>[^0-9]{{1,32}}){second}"));
+                let pattern = around(format!("{first}(?P<between>[^0-9]+){second}"));
                 Regex::new(&pattern).expect("a constant pattern")
             })
         });
@@ -201,7 +201,11 @@ impl Words {
     /// are neither a part of the day nor an era.
     fn of(text: &str, most: usize) -> Option<Self> {
         let word = |c: char| c.is_alphanumeric() || matches!(c, '.' | '\'' | '’' | '-') || is_mark_of_letter(c);
-        if !text.chars().all(|c| word(c) || matches!(c, ' ' | ',' | '،' | '、' | '(' | ')' | ';' | '–' | '·')) {
+        const LONGEST: usize = 32;
+        let length = text.chars().count();
+        if length > LONGEST
+            || !text.chars().all(|c| word(c) || matches!(c, ' ' | ',' | '،' | '、' | '(' | ')' | ';' | '–' | '·'))
+        {
             return None;
         }
         let mut words: Vec<&str> = text.split(|c: char| !word(c)).collect();

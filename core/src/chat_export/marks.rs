@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex::RegexSet;
 
 use super::plain::phrase;
 use super::table::{alternatives, rows};
@@ -38,34 +38,49 @@ pub(super) static OMITTED_OR_SAID: LazyLock<Phrases> =
 /// What the app writes in one place, in all languages; `…` in a table stands for anything.
 pub(super) struct Phrases {
     exact: HashSet<String>,
-    patterns: Vec<Regex>,
+    patterns: RegexSet,
+    /// No longer text is one of them, in bytes.
+    longest: usize,
 }
 
 impl Phrases {
     /// The phrases in a column of a table.
     fn of(table: &'static str, column: usize) -> Self {
-        let mut phrases = Self { exact: HashSet::new(), patterns: Vec::new() };
+        /// Room for what `…` stands for.
+        const ANYTHING: usize = 1000;
+        let (mut exact, mut patterns) = (HashSet::new(), Vec::new());
         let cells = rows(table).filter_map(|row| row.get(column).copied());
         for known in cells.flat_map(alternatives).map(phrase) {
             if known.contains('…') {
                 let parts: Vec<String> = known.split('…').map(regex::escape).collect();
-                let pattern = Regex::new(&format!("^{}$", parts.join(".*")));
-                phrases.patterns.push(pattern.expect("an escaped pattern"));
+                patterns.push(format!("^{}$", parts.join(".*")));
             } else {
-                phrases.exact.insert(known);
+                exact.insert(known);
             }
         }
-        phrases
+        let longest = exact.iter().map(String::len).max().unwrap_or_default() + 20;
+        let longest = if patterns.is_empty() { longest } else { ANYTHING };
+        Self { exact, patterns: RegexSet::new(patterns).expect("escaped patterns"), longest }
     }
 
     /// Whether `written` is one of them, by case, spaces and full stop as it may be.
     pub fn has(&self, written: &str) -> bool {
-        const LONGEST: usize = 1500;
-        if written.len() > LONGEST {
+        if written.len() > self.longest {
             return false;
         }
         let phrase = phrase(written);
-        self.exact.contains(&phrase) || self.patterns.iter().any(|pattern| pattern.is_match(&phrase))
+        self.exact.contains(&phrase) || self.patterns.is_match(&phrase)
+    }
+
+    /// How many words at the end of `written`, after others, are one of them.
+    pub fn words_at_end(&self, written: &str) -> Option<usize> {
+        let mut from = written.len().saturating_sub(self.longest);
+        while !written.is_char_boundary(from) {
+            from += 1;
+        }
+        let end = phrase(&written[from..]);
+        let mut ends = end.match_indices(' ').map(|(at, _)| &end[at + 1..]);
+        ends.find(|words| self.exact.contains(*words)).map(|words| words.split(' ').count())
     }
 }
 

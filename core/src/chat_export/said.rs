@@ -97,6 +97,9 @@ fn sent_by_android(line: &str) -> Option<String> {
     static GIVEN: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(r"^(?:[A-Z]{3}-[0-9]{8}-WA[0-9]{4}.*|[0-9a-f]{32})\.[0-9A-Za-z]{0,5}$").expect("a constant pattern")
     });
+    if !line.ends_with([')', '）', '\u{200e}', '\u{200f}']) {
+        return None;
+    }
     let shown = plain(line);
     let found = SENT.captures(shown.trim())?;
     let name = &found["name"];
@@ -114,6 +117,9 @@ fn before_tag(shown: &str) -> Option<String> {
     });
     // The names that iPhones give: `00000012-PHOTO-2023-12-31-21-41-05.jpg`.
     static NUMBERED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^[0-9]{8}-.+\.\w+$").expect("a constant pattern"));
+    if !shown.ends_with('>') {
+        return None;
+    }
     let found = TAG.captures(shown)?;
     let before = found["before"].trim();
     let is_mark = match found.name("omitted") {
@@ -128,9 +134,9 @@ fn before_omitted(shown: &str, writer: Writer) -> Option<String> {
     if OMITTED.has(shown) || writer.iphone && OMITTED_OR_SAID.has(shown) {
         return Some(String::new());
     }
-    const LONGEST: usize = 120;
-    let mut ends = shown.match_indices(' ').map(|(at, _)| shown.split_at(at));
-    let (before, _) = ends.find(|(_, end)| end.len() <= LONGEST && OMITTED.has(end))?;
+    let words = OMITTED.words_at_end(shown)?;
+    let without = |text: &str| text.trim_end().rsplit_once(char::is_whitespace).map(|(before, _)| before.len());
+    let before = (0..words).try_fold(shown, |text, _| without(text).map(|length| &shown[..length]))?;
     (writer.iphone || is_document(before)).then(|| before.trim().to_owned())
 }
 
@@ -197,7 +203,7 @@ fn is_poll(lines: &[&str]) -> bool {
 fn without_edit(text: &str) -> &str {
     static EDIT: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"<([^<>:：\n]{4,60})>\W*$").expect("a constant pattern"));
-    let Some(found) = EDIT.captures(text) else { return text };
+    let Some(found) = text.contains('>').then(|| EDIT.captures(text)).flatten() else { return text };
     let (before, _) = text.split_at(found.get(0).map_or(text.len(), |tag| tag.start()));
     let words = &found[1];
     let marked = before.ends_with(is_apps_mark) && !OMITTED_TAGS.has(words) && !OMITTED.has(words);

@@ -13,7 +13,7 @@ use super::sample::{Added, ClusterId, NewSample};
 use super::{History, Secrets, exclusions, records, retention, settings, split};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Messages of a file or a chat that are added in one durable batch: another process waits no longer to write.
+/// Messages of a file or a chat that are added in one durable batch: so long another process that writes waits.
 const BATCH: usize = 1000;
 
 /// A similar text that a band leads to is looked for among this many of the latest.

@@ -8,11 +8,13 @@ use serde::Serialize;
 use super::row;
 use super::sample::NewSample;
 use crate::chat_export::refuse_export;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::format::text_file::{BadLine, each_line};
 
-/// The longest line in bytes: every character of the longest text and of a context may be escaped with six.
+/// The longest line in bytes: the longest text and a context of the same length, each character escaped with six bytes.
 const LONGEST_LINE: usize = 16 << 20;
+
+const NOT_UTF8: &str = "not UTF-8";
 
 /// Skipped rows that are named; the others are counted.
 const NAMED: usize = 20;
@@ -68,10 +70,7 @@ impl Skipped {
 /// # Errors
 /// When the file cannot be read, or holds bad rows only.
 pub fn read_jsonl(path: &Path) -> Result<Rows> {
-    read(path, row::parse).map_err(|error| match error.kind() {
-        ErrorKind::BadFile => error.with_hint("write one JSON object a line, with a string \"text\", in UTF-8"),
-        _ => error,
-    })
+    read(path, row::parse, "write one JSON object a line, with a string \"text\"")
 }
 
 /// Reads one text a line that is not empty. A row is bad where it is no UTF-8 or longer than a text may be (1 MiB).
@@ -89,16 +88,17 @@ pub fn read_lines(path: &Path) -> Result<Rows> {
 /// # Errors
 /// As [`read_jsonl`].
 pub fn read_every_line(path: &Path) -> Result<Rows> {
-    read(path, |line| Ok(NewSample::new(line.trim())))
+    read(path, |line| Ok(NewSample::new(line.trim())), "write one text a line")
 }
 
-fn read(path: &Path, parse: impl Fn(&str) -> Result<NewSample, String>) -> Result<Rows> {
+/// Reads the rows that `parse` makes of lines; `hint` is for a file with none.
+fn read(path: &Path, parse: impl Fn(&str) -> Result<NewSample, String>, hint: &str) -> Result<Rows> {
     let mut rows = Rows::default();
     each_line(path, LONGEST_LINE, |number, line| {
         let sample = match line {
             Ok(line) if line.trim().is_empty() => return,
             Ok(line) => parse(line).and_then(|sample| sample.check().map(|()| sample)),
-            Err(BadLine::NotUtf8) => Err("not UTF-8".into()),
+            Err(BadLine::NotUtf8) => Err(NOT_UTF8.into()),
             Err(BadLine::TooLong) => Err(format!("longer than {} MiB", LONGEST_LINE >> 20)),
         };
         match sample {
@@ -112,7 +112,8 @@ fn read(path: &Path, parse: impl Fn(&str) -> Result<NewSample, String>) -> Resul
                 0 => String::new(),
                 others => format!("; so with {others} more, and no row is good"),
             };
-            Err(Error::bad_file(path, &format!("line {line}"), format!("{why}{others}")))
+            let hint = if why == NOT_UTF8 { "save the file as UTF-8" } else { hint };
+            Err(Error::bad_file(path, &format!("line {line}"), format!("{why}{others}")).with_hint(hint))
         }
         _ => Ok(rows),
     }
@@ -123,6 +124,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::ErrorKind;
     use crate::history::sample::LONGEST;
 
     fn read_text(content: impl AsRef<[u8]>, reader: fn(&Path) -> Result<Rows>) -> Result<Rows> {

@@ -35,6 +35,10 @@ enum Set {
     HeldBack,
     /// Written after the rules.
     Later,
+    /// Written before the rules were made anew for secrets, and looked at while they were.
+    Dev,
+    /// Written at the same time, and looked at when they had been made.
+    Fresh,
 }
 
 /// What a rule found of what it should, exact to the byte.

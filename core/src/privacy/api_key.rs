@@ -127,7 +127,7 @@ fn encoded(text: &str, start: usize) -> Option<usize> {
 fn is_named_key(value: Value<'_>) -> bool {
     // What follows the name of a scheme is found on its own: `Authorization: Bearer …`.
     let text = value.text;
-    let plain = text.bytes().all(|byte| base64(byte) || matches!(byte, b'.' | b'~' | b'%' | b':'));
+    let plain = text.bytes().all(|byte| base64(byte) || matches!(byte, b'.' | b'~' | b'%' | b':' | b'|'));
     let address = text.contains("://") || text.contains(":/");
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let capitals = text.bytes().filter(u8::is_ascii_uppercase).count();
@@ -144,6 +144,7 @@ pub(super) fn is_token(value: &str) -> bool {
     let count = |test: fn(&u8) -> bool| longest.bytes().filter(test).count();
     let (digits, small, capitals) = (count(u8::is_ascii_digit), count(u8::is_ascii_lowercase), count(u8::is_ascii_uppercase));
     longest.len() >= 16 && digits >= 3 && small + capitals >= 3 && (small >= 2 && capitals >= 2 || digits >= 5)
+        || value.len() >= 32 && is_opaque(longest)
         || longest.len() >= 12 && value.len() > 36 && digits >= 3 && value.bytes().filter(u8::is_ascii_digit).count() >= 10
 }
 
@@ -173,5 +174,7 @@ fn looks_random(token: &str) -> bool {
     let mut counts = [0; 4];
     token.bytes().for_each(|byte| counts[class(byte)] += 1);
     let changes = token.as_bytes().windows(2).filter(|pair| class(pair[0]) != class(pair[1])).count();
-    counts[0] >= 3 && counts[1] >= 3 && counts[2] >= 3 && changes * 5 >= token.len() * 2 && counts[3] * 8 <= token.len()
+    // A year at the end of a hashtag is one run of digits.
+    let numbers = token.split(|c: char| !c.is_ascii_digit()).filter(|run| !run.is_empty()).count();
+    numbers >= 2 && counts[0] >= 3 && counts[1] >= 3 && counts[2] >= 3 && changes * 5 >= token.len() * 2 && counts[3] * 8 <= token.len()
 }

@@ -77,8 +77,15 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
             found.extend(range.map(|range| command.end() + range.start..command.end() + range.end));
         }
     }
+    found.extend(PIPED.captures_iter(text).filter_map(|echo| echo.get(1).or(echo.get(2))).map(|value| value.range()));
     found
 }
+
+/// `echo password | sudo -S …`
+static PIPED: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"(?-u:\b)(?:echo|printf)\s(?:-[ne]+\s)?(?:["']([^"'$\n|]{3,64})["']|([^\s"'$|<][^\s"'|]{2,63}))\s*\|\s?(?:sudo\s[^\n|]{0,40}-S|[^\n|]{0,80}(?:--password-stdin|--stdin|-passin stdin)|su(?-u:\b))"#)
+        .expect("a constant pattern")
+});
 
 /// An argument without its quotation marks.
 struct Argument {

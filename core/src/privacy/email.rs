@@ -42,13 +42,15 @@ fn local(text: &str, at: usize) -> Option<usize> {
         let name = head.rsplit(|c: char| unspaced(c)).next().unwrap_or_default();
         SPACED.find(name)?.as_str().trim_start_matches(|c: char| !c.is_alphanumeric())
     };
+    static REMOTE: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"(?-u:\b)(?:ssh|scp|sftp|rsync|sshfs|mosh|ssh-copy-id)\s[^\n]*$").expect("a constant pattern"));
     // `git@host:path` is a repository, and before a host in a web address stands a user.
     let start = at - name.len();
     let address = before(text, start, LOCAL).rsplit_once("://");
     if address.is_some_and(|(_, user)| !user.contains('/') && !user.contains(char::is_whitespace)) {
         return None;
     }
-    let repository = name == "git" || name.ends_with('.');
+    let repository = name == "git" || name.ends_with('.') || REMOTE.is_match(before(text, start, LOCAL));
     (!name.is_empty() && !repository).then_some(start)
 }
 

@@ -35,6 +35,7 @@ static SHAPES: LazyLock<Vec<Shape>> = LazyLock::new(|| {
             "hexadecimal" => |byte| byte.is_ascii_hexdigit(),
             "dotted" | "jwt" => dotted,
             "path" => path,
+        "address" => |byte| path(byte) || matches!(byte, b'.' | b'@'),
             "base64" => base64,
             "percent" => |byte| base64(byte) || byte == b'%',
             _ => wide,
@@ -117,15 +118,20 @@ pub(super) fn find(text: &str) -> Vec<Issued> {
         let start = at + shape.prefix.len();
         let length = text.as_bytes()[start..].iter().take_while(|byte| (shape.alphabet)(**byte)).count();
         let key = text[start..start + length].trim_end_matches(['.', '/']);
-        let digits = key.bytes().any(|byte| byte.is_ascii_digit()) || shape.prefix == "hf_";
         let end = start + key.len() + suffix(&text[start + key.len()..]);
-        if (shape.length.0..=shape.length.1).contains(&key.len()) && digits && ends_word(text, end) {
+        if (shape.length.0..=shape.length.1).contains(&key.len()) && is_random(key) && ends_word(text, end) {
             let from = if shape.kind == Kind::Path { start } else { at };
             found.push(Issued { range: from..end, is_id: shape.kind == Kind::Id });
         }
         at = start + length;
     }
     found
+}
+
+/// Not a name or a placeholder: with a digit, or with capitals and small letters that change places often.
+fn is_random(key: &str) -> bool {
+    let changes = key.as_bytes().windows(2).filter(|pair| pair[0].is_ascii_uppercase() != pair[1].is_ascii_uppercase());
+    key.bytes().any(|byte| byte.is_ascii_digit()) || changes.count() * 3 >= key.len()
 }
 
 /// How long the padding of base64 is, or the sign of its alphabet that ends a key, at the beginning of a stretch.

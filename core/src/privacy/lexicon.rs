@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use regex::Regex;
 
-use super::words::{char_after, char_before, ends_word, starts_word};
+use super::words::{char_after, char_before, ends_word, starts_word, unspaced};
 
 pub(super) const SECRETS: &str = include_str!("words/secrets.tsv");
 pub(super) const GRAMMAR: &str = include_str!("words/grammar.tsv");
@@ -105,12 +105,13 @@ impl Keywords {
 
     /// Those that stand alone, or as a part of an identifier: `DB_PASS`, `awsSecretKey`.
     pub fn find<'a>(&'a self, text: &'a str) -> impl Iterator<Item = Keyword<'a>> {
-        self.parts(text).filter(|word| starts_part(text, word.range.start) && ends_word(text, word.range.end))
+        self.endings(text).filter(|word| starts_part(text, word.range.start))
     }
 
     /// Those at the end of a word, whatever it begins with.
     pub fn endings<'a>(&'a self, text: &'a str) -> impl Iterator<Item = Keyword<'a>> {
-        self.parts(text).filter(|word| ends_word(text, word.range.end))
+        let ends = |end: usize| ends_word(text, end) || char_before(text, end).is_some_and(unspaced);
+        self.parts(text).filter(move |word| ends(word.range.end))
     }
 }
 
@@ -123,7 +124,8 @@ fn plain(word: &str) -> String {
 fn starts_part(text: &str, at: usize) -> bool {
     let before = char_before(text, at);
     let hump = before.is_some_and(char::is_lowercase) && char_after(text, at).is_some_and(char::is_uppercase);
-    starts_word(text, at) || before == Some('_') || hump
+    let glued = char_after(text, at).is_some_and(unspaced);
+    starts_word(text, at) || glued || before == Some('_') || hump
 }
 
 #[cfg(test)]

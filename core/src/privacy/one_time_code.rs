@@ -29,10 +29,10 @@ static PUBLIC: LazyLock<Regex> = LazyLock::new(|| {
 
 /// What ties the word to the digits after it: a copula, a sign, a few words of how it came or what it is for.
 static TIE: LazyLock<Regex> = LazyLock::new(|| {
-    let kinds = [&["copula", "copula_glued"][..], &["filler"], &["preposition"]];
-    let [copula, filler, preposition] = kinds.map(|kinds| any_of(GRAMMAR, kinds));
+    let kinds = [&["copula", "copula_glued"][..], &["filler"], &["preposition"], &["article"]];
+    let [copula, filler, preposition, article] = kinds.map(|kinds| any_of(GRAMMAR, kinds));
     Regex::new(&format!(
-        r#"(?i)^(?:[\s"'»)\]?!.,]*(?:{filler}\s+){{0,3}}{copula}?(?:\s+{filler}){{0,3}}|\s{preposition}\s[^\d!?\n.]{{0,40}}(?:\s{copula}|[:=：]|->|→))\s*[:=：#–—>\-"'«(\[]{{0,3}}\s*$"#
+        r#"(?i)^(?:[\s"'»)\]?!.,–—-]*(?:{filler}\s+){{0,3}}{copula}?(?:\s+(?:{filler}|{article})){{0,3}}|\s{preposition}\s[^\d!?\n.]{{0,40}}(?:\s{copula}(?:\s{article})?|[:=：]|->|→))\s*[:=：#–—>\-"'«(\[]{{0,3}}\s*$"#
     ))
     .expect("a constant pattern")
 });
@@ -64,7 +64,7 @@ pub(super) fn find(text: &str, groups: &[Group]) -> Vec<Range<usize>> {
     let sure: Vec<Keyword<'_>> = SURE.find(text).collect();
     let any: Vec<Keyword<'_>> = CODE.find(text).filter(|word| !is_public(text, &word.range)).collect();
     let mut found: Vec<Range<usize>> =
-        sure.iter().filter_map(|word| value_after(text, word, is_lettered)).collect();
+        sure.iter().chain(&any).filter_map(|word| value_after(text, word, is_lettered)).collect();
     let mut rest = groups;
     while !rest.is_empty() {
         let (number, further) = rest.split_at(written_together(text, rest));
@@ -88,7 +88,8 @@ fn is_lettered(value: Value<'_>) -> bool {
     let all = value.text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'-');
     let has = |test: fn(&u8) -> bool| value.text.bytes().any(|byte| test(&byte));
     value.tie != Tie::Beside
-        && (5..=11).contains(&value.text.len())
+        && value.unknown == 0
+        && (4..=11).contains(&value.text.len())
         && all
         && has(u8::is_ascii_digit)
         && has(u8::is_ascii_uppercase)

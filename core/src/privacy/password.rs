@@ -15,8 +15,14 @@ static SURE: LazyLock<Keywords> = LazyLock::new(|| Keywords::new(SECRETS, &["pas
 static WORD: LazyLock<Keywords> = LazyLock::new(|| Keywords::new(SECRETS, &["password_word"]));
 static VAGUE: LazyLock<Keywords> = LazyLock::new(|| Keywords::new(SECRETS, &["password_vague"]));
 static HOMOGRAPH: LazyLock<Keywords> = LazyLock::new(|| Keywords::new(SECRETS, &["password_homograph"]));
+static NETWORK: LazyLock<Keywords> = LazyLock::new(|| Keywords::new(SECRETS, &["network_key"]));
 static PIN: LazyLock<Keywords> = LazyLock::new(|| Keywords::new(SECRETS, &["pin"]));
 static VAGUE_PIN: LazyLock<Keywords> = LazyLock::new(|| Keywords::new(SECRETS, &["pin_vague"]));
+
+static ACCOUNT: LazyLock<Keywords> = LazyLock::new(|| Keywords::new(SECRETS, &["account"]));
+
+/// How far after the name of an account a password may be called by a vague word, in bytes.
+const NEAR: usize = 48;
 
 /// What stands where a password could, and is none: words about passwords, and code.
 static NONE: LazyLock<Set> = LazyLock::new(|| Set::new(GRAMMAR, "no_password"));
@@ -32,6 +38,7 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
         let beside = |code: &Range<usize>| code.end + 2 >= keyword.range.start && *code != keyword.range;
         is_number(value.text) && before > 0 && codes[..before].iter().rev().take(2).any(beside)
     };
+    let accounts: Vec<Range<usize>> = ACCOUNT.find(text).map(|word| word.range).collect();
     let mut found = Vec::new();
     for keyword in SURE.endings(text).chain(WORD.find(text)) {
         let accept = |value: Value<'_>| is_password(value) && !is_code(&keyword, value);
@@ -39,15 +46,22 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
         found.extend(value_before(text, &keyword, |value| is_strong(value) || value.quoted && is_password(value)));
     }
     for keyword in VAGUE.find(text) {
+        // Beside the name of an account it means one thing.
+        let before = accounts.partition_point(|account| account.end <= keyword.range.start);
+        let named = accounts[..before].last().is_some_and(|account| account.end + NEAR >= keyword.range.start);
         let accept = |value: Value<'_>| match value.tie {
-            Tie::Beside => value.quoted && is_strong(value),
-            _ => is_password(value),
+            Tie::Beside => (value.quoted || named) && is_strong(value),
+            _ => value.unknown == 0 && is_password(value),
         };
         found.extend(value_after(text, &keyword, accept));
     }
     for keyword in HOMOGRAPH.find(text) {
-        let accept = |value: Value<'_>| value.tie != Tie::Beside && is_strong(value) && !(value.text.len() >= 20 && is_token(value.text));
+        let sure = |value: Value<'_>| value.tie != Tie::Beside && value.unknown == 0;
+        let accept = |value: Value<'_>| sure(value) && is_strong(value) && !(value.text.len() >= 20 && is_token(value.text));
         found.extend(value_after(text, &keyword, accept));
+    }
+    for keyword in NETWORK.find(text) {
+        found.extend(value_after(text, &keyword, is_strong));
     }
     for keyword in PIN.find(text) {
         found.extend(value_after(text, &keyword, |value| is_pin(value.text) && !is_code(&keyword, value)));
@@ -102,7 +116,7 @@ impl Makeup {
 fn is_possible(value: Value<'_>) -> bool {
     let text = value.text;
     let literal = value.quoted && value.tie == Tie::Assigned;
-    let code = text.contains(['<', '>']) || text.contains("${") || text.contains("{{");
+    let code = text.contains("://") || text.contains(['<', '>']) || text.contains("${") || text.contains("{{");
     let code = code || !literal && text.contains(['(', ')', '{', '}']) || text.starts_with(['$', '%', '&', '[', '-']);
     // `:DDD`, `haaaa`.
     let drawn = text.chars().skip(1).all(|c| text.ends_with(c));
@@ -111,7 +125,7 @@ fn is_possible(value: Value<'_>) -> bool {
 
 /// Whether a value is a password, where a word for one is tied to it.
 fn is_password(value: Value<'_>) -> bool {
-    let Value { text, tie, quoted } = value;
+    let Value { text, tie, quoted, .. } = value;
     if !is_possible(value) {
         return false;
     }
@@ -155,7 +169,6 @@ fn is_measure(value: &str) -> bool {
 
 /// `log in with name / password`, `wifi: name / password`, `credentials: name:password`, `u: name p: password`.
 fn beside_names(text: &str) -> Vec<Range<usize>> {
-    static ACCOUNT: LazyLock<Keywords> = LazyLock::new(|| Keywords::new(SECRETS, &["account"]));
     static PAIR: LazyLock<Regex> = LazyLock::new(|| {
         let copula = any_of(GRAMMAR, &["copula"]);
         Regex::new(&format!(
@@ -169,7 +182,7 @@ fn beside_names(text: &str) -> Vec<Range<usize>> {
     });
     let kept = |start: usize, value: &str| {
         let kept = value.trim_end_matches(['.', ',', ')', '"', '\'']);
-        (start..start + kept.len(), Value { text: &text[start..start + kept.len()], tie: Tie::Beside, quoted: false })
+        (start..start + kept.len(), Value { text: &text[start..start + kept.len()], tie: Tie::Beside, quoted: false, unknown: 0 })
     };
     let pairs = ACCOUNT.find(text).filter_map(|word| {
         let found = PAIR.captures(after(text, word.range.end, 160))?;

@@ -84,12 +84,14 @@ fn is_fraction(text: &str, start: usize) -> bool {
 }
 
 /// As printed on cards: all together, fours with a shorter end, some of them run together, American Express and Diners
-/// (4-6-5, 4-6-4).
+/// (4-6-5, 4-6-4), and three or more parts as they came.
 fn grouped(groups: &[Group]) -> bool {
     let counts: Vec<usize> = groups.iter().map(|group| group.count).collect();
+    let total: usize = counts.iter().sum();
     match counts.as_slice() {
         [_] | [4, 6, 4 | 5] | [6, 7..=13] => true,
-        [fours @ .., last] => fours.iter().all(|count| count % 4 == 0) && (*last <= 4 || last % 4 == 0),
+        [fours @ .., last] => fours.iter().all(|count| count % 4 == 0) && (*last <= 4 || last % 4 == 0)
+            || matches!(total, 15 | 16) && counts.len() > 2 && counts.iter().all(|count| (3..=6).contains(count)),
         [] => false,
     }
 }

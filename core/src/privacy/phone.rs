@@ -46,7 +46,7 @@ fn segment(text: &str, groups: &[Group], first: usize) -> usize {
         let mut beginning = digits(&text[groups[at].range.clone()]);
         let trunk = beginning.next() == Some(0) && beginning.next() != Some(0);
         let anew = between.contains(['+', '(']) && total >= 7
-            || trunk && total >= 10
+            || trunk && total >= 10 && (groups[at].count >= 3 || groups.len() > at + 3)
             || trunk && groups[at].count >= 3 && total <= 2 && !text[..groups[first].range.start].ends_with(['+', '(']);
         if anew || !is_joint(between) {
             return at;

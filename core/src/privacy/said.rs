@@ -18,6 +18,12 @@ const WORDS: usize = 10;
 /// How many of them may be unknown.
 const UNKNOWN: usize = 3;
 
+/// How many letters of writing without spaces may stand between.
+const GLUED_WORDS: usize = 6;
+
+/// How many of them may end a glued copula.
+const GLUED_ENDING: usize = 3;
+
 /// The longest word that an equals sign may end, in bytes.
 const LONGEST_NAME: usize = 16;
 
@@ -39,6 +45,8 @@ pub(super) struct Value<'a> {
     pub tie: Tie,
     /// It stands between quotation marks.
     pub quoted: bool,
+    /// How many words of no list stand between, without a preposition that would say what the keyword is for.
+    pub unknown: usize,
 }
 
 static ASSIGNED: LazyLock<Regex> = LazyLock::new(|| {
@@ -55,6 +63,7 @@ static FILLER: LazyLock<Set> = LazyLock::new(|| Set::new(GRAMMAR, "filler"));
 static PREPOSITION: LazyLock<Set> = LazyLock::new(|| Set::new(GRAMMAR, "preposition"));
 static THING: LazyLock<Set> = LazyLock::new(|| Set::new(GRAMMAR, "thing"));
 static MODAL: LazyLock<Set> = LazyLock::new(|| Set::new(GRAMMAR, "modal"));
+static ARTICLE: LazyLock<Set> = LazyLock::new(|| Set::new(GRAMMAR, "article"));
 static AS: LazyLock<Set> = LazyLock::new(|| Set::new(GRAMMAR, "as"));
 
 /// Whether a word, in small letters, says that the value of such a keyword follows.
@@ -78,7 +87,7 @@ pub(super) fn value_after(
             value.end = tail[value.clone()].find(['&', '#']).map_or(value.end, |end| value.start + end);
         }
         let text = &tail[value.clone()];
-        accept(Value { text, tie, quoted }).then_some(at + value.start..at + value.end)
+        accept(Value { text, tie, quoted, unknown: 0 }).then_some(at + value.start..at + value.end)
     };
     if let Some(sign) = ASSIGNED.find(tail) {
         return taken(sign.end(), Tie::Assigned);
@@ -88,15 +97,22 @@ pub(super) fn value_after(
         return taken(1, Tie::Assigned);
     }
     if let Some(copula) = GLUED.find(tail) {
-        return taken(copula.end(), Tie::Stated);
-    }
-    if char_before(text, at).is_some_and(unspaced) && tail.starts_with(|c: char| c.is_ascii_alphanumeric()) {
-        return taken(0, Tie::Beside);
+        let ending = tail[copula.end()..].chars().take(GLUED_ENDING).take_while(|c| unspaced(*c)).map(char::len_utf8);
+        return taken(copula.end() + ending.sum::<usize>(), Tie::Stated);
     }
     let line = tail.lines().next().unwrap_or_default();
+    if char_before(text, at).is_some_and(unspaced) {
+        // What the keyword is for, or what happened to it, and then a value in another writing.
+        let words = line.chars().take(GLUED_WORDS).take_while(|c| unspaced(*c)).map(char::len_utf8).sum();
+        let spaces = line[words..].len() - line[words..].trim_start().len();
+        if line[words + spaces..].starts_with(|c: char| c.is_ascii_alphanumeric()) && (words > 0 || spaces == 0) {
+            return taken(words + spaces, if words == 0 { Tie::Stated } else { Tie::Beside });
+        }
+    }
     let found = match line.strip_prefix("'s ").or_else(|| line.strip_prefix("’s ")) {
         Some(rest) => in_sentence(line, line.len() - rest.len(), Tie::Stated, keyword, accept),
         // Any letter goes on with the keyword, which then is another word.
+        None if line.starts_with("? ") => in_sentence(line, 2, Tie::Stated, keyword, accept),
         None if line.starts_with([' ', '\t', '\u{a0}', ',']) => in_sentence(line, 0, Tie::Beside, keyword, accept),
         None => None,
     }?;
@@ -110,7 +126,8 @@ fn in_sentence(
     let words: Vec<Range<usize>> = split(&line[from..], from).take(WORDS).collect();
     let lower = |place: usize| words.get(place).map(|word| line[word.clone()].to_lowercase());
     // Whether what the value is for has been begun, as in `password for the router`.
-    let (mut qualified, mut unknown) = (false, 0);
+    let (mut qualified, mut filled) = (false, false);
+    let (mut unknown, mut purpose) = (0, 0);
     for (place, word) in words.iter().enumerate() {
         let spelled = lower(place)?;
         // The padding of a key is no sign.
@@ -129,25 +146,34 @@ fn in_sentence(
             tie = if sign { Tie::Assigned } else { Tie::Stated };
             continue;
         }
-        let next = lower(place + 1).unwrap_or_default();
-        let leads = tie == Tie::Beside && (is_copula(next.trim_end_matches(':'), keyword.languages) || next == ":");
+        let ties = |word: &String| is_copula(word, keyword.languages) || word.ends_with([':', '：']);
+        let leads = tie == Tie::Beside && lower(place + 1).is_some_and(|next| ties(&next));
         if !sign && !leads && (tie != Tie::Beside || place == 0 || qualified) {
             let (value, quoted) = value(line, word.start);
-            if accept(Value { text: &line[value.clone()], tie, quoted }) {
+            if accept(Value { text: &line[value.clone()], tie, quoted, unknown }) {
                 return Some(value);
             }
         }
-        if !sign && spelled.ends_with(['.', '!', '?', ';']) {
+        if spelled.ends_with(['.', '!', ';']) {
             return None;
         }
+        let stops = spelled.ends_with('?');
+        let (known, filling) = (PREPOSITION.has(bare) || THING.has(bare), FILLER.has(bare));
         match tie {
+            // A question, then its answer.
+            Tie::Beside if stops && place < UNKNOWN => tie = Tie::Stated,
+            _ if stops => return None,
             _ if sign => tie = if qualified || tie == Tie::Stated { Tie::Assigned } else { Tie::Stated },
-            _ if FILLER.has(bare) => qualified = true,
-            Tie::Beside if PREPOSITION.has(bare) || THING.has(bare) => qualified = true,
-            Tie::Beside if leads && place == 0 && !MODAL.has(bare) => {}
-            Tie::Beside if qualified && unknown < UNKNOWN => unknown += 1,
+            Tie::Beside if known || filling => qualified = true,
+            Tie::Stated if filling || ARTICLE.has(bare) || filled && known => {}
+            Tie::Beside if leads && place == 0 && !MODAL.has(bare) => unknown += 1,
+            // `password my brother's router: x`
+            Tie::Beside if place == 0 && !MODAL.has(bare) && lower(2).is_some_and(|word| word.ends_with(':')) => unknown += 1,
+            Tie::Beside if place == 1 && unknown == 1 && leads => unknown += 1,
+            Tie::Beside if qualified && purpose < UNKNOWN => purpose += 1,
             _ => return None,
         }
+        filled = filling;
     }
     None
 }
@@ -164,32 +190,40 @@ pub(super) fn value_before(
     }
     let head = before(text, keyword.range.start, 128);
     let offset = keyword.range.start - head.len();
-    let line = head.rfind('\n').map_or(0, |at| at + 1);
-    let words: Vec<Range<usize>> = split(&head[line..], offset + line).collect();
-    for (between, word) in words.iter().rev().enumerate().take(4) {
+    let line = offset + head.rfind('\n').map_or(0, |at| at + 1);
+    let ending_at = |end: usize| {
+        let (range, quoted) = value_ending(text, line..line + text[line..end].trim_end_matches([' ', ',']).len())?;
+        accept(Value { text: &text[range.clone()], tie: Tie::Stated, quoted, unknown: 0 }).then_some(range)
+    };
+    // `x (password for the router)`
+    if let Some(outside) = text[line..keyword.range.start].strip_suffix('(') {
+        return ending_at(line + outside.len());
+    }
+    let words: Vec<Range<usize>> = split(&text[line..keyword.range.start], line).collect();
+    for (between, word) in words.iter().rev().enumerate().take(5) {
         let lower = text[word.clone()].to_lowercase();
         if AS.has(&lower) || between > 0 && is_copula(&lower, keyword.languages) {
-            let end = text[..word.start].trim_end_matches([' ', ',']).len();
-            let (start, end, quoted) = value_ending(&text[offset + line..end], offset + line)?;
-            return accept(Value { text: &text[start..end], tie: Tie::Beside, quoted }).then_some(start..end);
+            return ending_at(word.start);
         }
         if !lower.chars().all(|c| c.is_alphabetic() || matches!(c, '-' | '\'')) {
-            return None;
+            // `is x still the password?`
+            let asked = words.len().checked_sub(between + 2).map(|at| text[words[at].clone()].to_lowercase());
+            let asked = between > 0 && asked.is_some_and(|word| is_copula(&word, keyword.languages));
+            return if asked { ending_at(word.end) } else { None };
         }
     }
     None
 }
 
 /// What is quoted, or without white space, at the end of a stretch.
-fn value_ending(stretch: &str, offset: usize) -> Option<(usize, usize, bool)> {
-    let close = stretch.chars().next_back()?;
+fn value_ending(text: &str, stretch: Range<usize>) -> Option<(Range<usize>, bool)> {
+    let close = text[stretch.clone()].chars().next_back()?;
     if let Some((open, _)) = QUOTES.iter().find(|(_, closing)| closing.contains(close)) {
-        let inner = &stretch[..stretch.len() - close.len_utf8()];
-        let start = inner.rfind(*open)? + open.len_utf8();
-        return Some((offset + start, offset + inner.len(), true));
+        let end = stretch.end - close.len_utf8();
+        let start = stretch.start + text[stretch.start..end].rfind(*open)? + open.len_utf8();
+        return Some((start..end, true));
     }
-    let start = stretch.rfind(|c: char| c.is_whitespace() || c == ',').map_or(0, |at| at + 1);
-    stretch.is_char_boundary(start).then_some((offset + start, offset + stretch.len(), false))
+    Some((split(&text[stretch.clone()], stretch.start).next_back()?, false))
 }
 
 /// What stands before the identifier that a keyword ends: `?token=x&page=2`, `<password>x</password>`.

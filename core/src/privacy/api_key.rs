@@ -155,9 +155,10 @@ fn random(text: &str, alphabet: fn(u8) -> bool, least: usize) -> Vec<Range<usize
     for run in text.split(|c: char| !c.is_ascii() || !alphabet(c as u8)) {
         let (start, end) = (at, at + run.len());
         at = end + text[end..].chars().next().map_or(0, char::len_utf8);
-        // The host of an address is no part of a token.
-        let address = text[..start].ends_with(['.', '@']);
-        if run.len() >= least && !address && looks_random(run) && starts_word(text, start) && ends_word(text, end) {
+        // The host and the path of an address are no parts of a token.
+        let word = || before(text, start, PAIR).rsplit(char::is_whitespace).next().unwrap_or_default();
+        let address = || text[..start].ends_with(['.', '@']) || run.contains('/') && word().contains("://");
+        if run.len() >= least && looks_random(run) && !address() && starts_word(text, start) && ends_word(text, end) {
             found.push(start..end + suffix(&text[end..]));
         }
     }

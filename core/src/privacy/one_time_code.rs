@@ -63,8 +63,9 @@ pub(super) fn named_in(text: &str) -> Vec<Range<usize>> {
 pub(super) fn find(text: &str, groups: &[Group]) -> Vec<Range<usize>> {
     let sure: Vec<Keyword<'_>> = SURE.find(text).collect();
     let any: Vec<Keyword<'_>> = CODE.find(text).filter(|word| !is_public(text, &word.range)).collect();
+    let named = sure.iter().chain(any.iter().filter(|word| starts_word(text, word.range.start)));
     let mut found: Vec<Range<usize>> =
-        sure.iter().chain(&any).filter_map(|word| value_after(text, word, is_lettered)).collect();
+        named.filter_map(|word| value_after(text, word, is_lettered)).collect();
     let mut rest = groups;
     while !rest.is_empty() {
         let (number, further) = rest.split_at(written_together(text, rest));
@@ -150,6 +151,10 @@ fn is_said(text: &str, range: &Range<usize>, sure: &[Keyword<'_>], any: &[Keywor
         let ends = after(text, range.end, 8).trim_start_matches(['.', '!', ' ']);
         let alone = ends.is_empty() || ends.starts_with('\n');
         let own = is_copula(between.trim(), word.languages);
+        // `Code(1000)` is code.
+        if between.starts_with('(') {
+            return false;
+        }
         if own || TIE.is_match(between) || alone && digits == 6 && !between.contains(|c: char| c.is_numeric()) {
             return true;
         }

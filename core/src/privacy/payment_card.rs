@@ -55,7 +55,9 @@ fn card(text: &str, groups: &[Group], cue: bool) -> usize {
             sign = Some(own);
         }
         number.extend(digits(&text[group.range.clone()]));
-        let grouped = grouped(&groups[..=at]) || cue && groups[..=at].iter().all(|group| group.count > 1);
+        // Two groups with a full stop between are a decimal number.
+        let decimal = at == 1 && sign == Some('.');
+        let grouped = !decimal && grouped(&groups[..=at]) || cue && groups[..=at].iter().all(|group| group.count > 1);
         if grouped && issued(&number) && checks(&number) && ends_word(text, group.range.end) {
             longest = at + 1;
         }

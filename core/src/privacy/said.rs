@@ -90,7 +90,9 @@ pub(super) fn value_after(
         accept(Value { text, tie, quoted, unknown: 0 }).then_some(at + value.start..at + value.end)
     };
     if let Some(sign) = ASSIGNED.find(tail) {
-        return taken(sign.end(), Tie::Assigned);
+        // `Pass::Kind` is a path of code.
+        let path = sign.as_str() == ":" && tail[sign.end()..].starts_with(':');
+        return if path { None } else { taken(sign.end(), Tie::Assigned) };
     }
     // `<password>x</password>`
     if tail.starts_with('>') && opened_by(text, keyword.range.start, &['<']) {

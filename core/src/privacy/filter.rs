@@ -63,19 +63,22 @@ impl Filter {
     /// The private stretches of a text: in order, none overlapping, none empty.
     pub fn find(&self, text: &str) -> Vec<Finding> {
         let (groups, credentials) = (numbers::groups(text), credentials::find(text));
+        let emails = email::find(text, &credentials);
         let mut findings = Vec::new();
         for rule in Rule::ALL.into_iter().filter(|rule| self.is_on(*rule)) {
             let ranges = match rule {
                 Rule::Password => {
-                    let mut ranges = password::find(text);
-                    ranges.extend(credentials.iter().map(|found| found.password.clone()));
+                    let mut ranges = password::find(text, &emails);
+                    // A token in a password's place is a key's.
+                    let passwords = credentials.iter().map(|found| found.password.clone());
+                    ranges.extend(passwords.filter(|password| !api_key::is_issued(&text[password.clone()])));
                     ranges.extend(command_line::find(text));
                     ranges
                 }
                 Rule::ApiKey => api_key::find(text),
                 Rule::Iban => iban::find(text),
                 Rule::PaymentCard => payment_card::find(text, &groups),
-                Rule::Email => email::find(text, &credentials),
+                Rule::Email => emails.clone(),
                 Rule::OneTimeCode => one_time_code::find(text, &groups),
                 Rule::Phone => phone::find(text, &groups),
                 Rule::StreetAddress => street_address::find(text, &groups),

@@ -35,14 +35,37 @@ fn words(file: &'static str, kinds: &[&str]) -> Vec<(&'static str, &'static str)
     rows.flat_map(|[language, _, words]| entries(words).map(move |word| (language, word))).collect()
 }
 
-/// A pattern for any of the words, the longest first; a space in one may be a hyphen, an underscore, or nothing.
-pub(super) fn any_of(file: &'static str, kinds: &[&str]) -> String {
-    let mut words: Vec<&str> = words(file, kinds).into_iter().map(|(_, word)| word).collect();
-    words.sort_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
-    words.dedup();
-    let words: Vec<String> = words.into_iter().map(|word| regex::escape(word).replace(' ', "[ _-]?")).collect();
-    format!("(?:{})", words.join("|"))
+/// The endings that the words of a language may have.
+fn suffixes(file: &'static str, language: &str) -> Vec<&'static str> {
+    let own = rows(file).filter(|[code, kind, _]| *code == language && *kind == "suffix");
+    own.flat_map(|[_, _, suffixes]| entries(suffixes)).collect()
 }
+
+/// A pattern for any of the words, the longest first, and with the endings of their languages; a space in one may be a
+/// hyphen, an underscore, or nothing.
+pub(super) fn any_of(file: &'static str, kinds: &[&str]) -> String {
+    let mut words = words(file, kinds);
+    words.sort_by(|(_, a), (_, b)| b.len().cmp(&a.len()).then(a.cmp(b)));
+    let mut endings: HashMap<&str, String> = HashMap::new();
+    let mut patterns: Vec<String> = Vec::with_capacity(words.len());
+    for (language, word) in words {
+        let ending = endings.entry(language).or_insert_with(|| match suffixes(file, language) {
+            suffixes if suffixes.is_empty() => String::new(),
+            mut suffixes => {
+                suffixes.sort_by_key(|suffix| std::cmp::Reverse(suffix.len()));
+                format!("(?:{})?", suffixes.join("|"))
+            }
+        });
+        let inflected = word.chars().count() >= INFLECTED && !word.ends_with(unspaced);
+        let pattern = regex::escape(word).replace(' ', "[ _-]?");
+        patterns.push(if inflected { pattern + ending } else { pattern });
+    }
+    patterns.dedup();
+    format!("(?:{})", patterns.join("|"))
+}
+
+/// The shortest word that may have an ending, in characters: shorter ones begin others.
+const INFLECTED: usize = 5;
 
 /// Words as a set, to ask for single ones in small letters.
 pub(super) struct Set(HashSet<&'static str>);
@@ -99,8 +122,15 @@ impl Keywords {
     pub fn parts<'a>(&'a self, text: &'a str) -> impl Iterator<Item = Keyword<'a>> {
         self.pattern.find_iter(text).map(|word| Keyword {
             range: word.range(),
-            languages: self.languages.get(&plain(word.as_str())).map_or(&[], Vec::as_slice),
+            languages: self.languages_of(word.as_str()),
         })
+    }
+
+    /// The languages of a word, whose ending may be of no list.
+    fn languages_of(&self, word: &str) -> &[&'static str] {
+        let plain = plain(word);
+        let stems = plain.char_indices().rev().map(|(end, _)| &plain[..end]).take(INFLECTED);
+        std::iter::once(plain.as_str()).chain(stems).find_map(|stem| self.languages.get(stem)).map_or(&[], Vec::as_slice)
     }
 
     /// Those that stand alone, or as a part of an identifier: `DB_PASS`, `awsSecretKey`.

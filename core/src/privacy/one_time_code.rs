@@ -32,7 +32,7 @@ static TIE: LazyLock<Regex> = LazyLock::new(|| {
     let kinds = [&["copula", "copula_glued"][..], &["filler"], &["preposition"], &["article"]];
     let [copula, filler, preposition, article] = kinds.map(|kinds| any_of(GRAMMAR, kinds));
     Regex::new(&format!(
-        r#"(?i)^(?:[\s"'»)\]?!.,–—-]*(?:{filler}\s+){{0,3}}{copula}?(?:\s+(?:{filler}|{article})){{0,3}}|\s{preposition}\s[^\d!?\n.]{{0,40}}(?:\s{copula}(?:\s{article})?|[:=：]|->|→))\s*[:=：#–—>\-"'«(\[]{{0,3}}\s*$"#
+        r#"(?i)^(?:[\s"'»)\]?!.,–—-]*(?:{filler}\s+){{0,3}}{copula}?(?:\s+(?:{filler}|{article})){{0,3}}|\s{preposition}\s[^\d!?\n.]{{0,40}}(?:\s{copula}(?:\s{article})?|[:=：]|->|→)|(?:\s\p{{L}}{{2,16}}){{1,2}}\s{copula}(?:\s{article})?)\s*[:=：#–—>\-"'«(\[]{{0,3}}\s*$"#
     ))
     .expect("a constant pattern")
 });
@@ -47,8 +47,8 @@ static PURPOSE: LazyLock<Regex> = LazyLock::new(|| {
 
 /// What numbers count.
 static COUNTED: LazyLock<Regex> = LazyLock::new(|| {
-    let units = any_of(GRAMMAR, &["unit"]);
-    Regex::new(&format!(r"(?i)^\s{units}(?:\P{{L}}|$)")).expect("a constant pattern")
+    let (units, glued) = (any_of(GRAMMAR, &["unit"]), any_of(GRAMMAR, &["unit_glued"]));
+    Regex::new(&format!(r"(?i)^(?:\s{units}(?:\P{{L}}|$)|\s?{glued})")).expect("a constant pattern")
 });
 
 /// How far a word may stand before the digits, and after them, in bytes.

@@ -16,10 +16,14 @@ static WORD: LazyLock<Keywords> = LazyLock::new(|| Keywords::new(SECRETS, &["pas
 static VAGUE: LazyLock<Keywords> = LazyLock::new(|| Keywords::new(SECRETS, &["password_vague"]));
 static HOMOGRAPH: LazyLock<Keywords> = LazyLock::new(|| Keywords::new(SECRETS, &["password_homograph"]));
 static NETWORK: LazyLock<Keywords> = LazyLock::new(|| Keywords::new(SECRETS, &["network_key"]));
+static VAGUE_NETWORK: LazyLock<Keywords> = LazyLock::new(|| Keywords::new(SECRETS, &["network_key_vague"]));
 static PIN: LazyLock<Keywords> = LazyLock::new(|| Keywords::new(SECRETS, &["pin"]));
 static VAGUE_PIN: LazyLock<Keywords> = LazyLock::new(|| Keywords::new(SECRETS, &["pin_vague"]));
 
 static ACCOUNT: LazyLock<Keywords> = LazyLock::new(|| Keywords::new(SECRETS, &["account"]));
+
+/// The longest password, in bytes.
+const LONGEST: usize = 128;
 
 /// How far after the name of an account a password may be called by a vague word, in bytes.
 const NEAR: usize = 48;
@@ -30,7 +34,7 @@ static NONE: LazyLock<Set> = LazyLock::new(|| Set::new(GRAMMAR, "no_password"));
 /// The words of forms and their messages: a phrase with one is no passphrase.
 static PROMPT: LazyLock<Set> = LazyLock::new(|| Set::new(GRAMMAR, "prompt"));
 
-pub(super) fn find(text: &str) -> Vec<Range<usize>> {
+pub(super) fn find(text: &str, emails: &[Range<usize>]) -> Vec<Range<usize>> {
     // A number after the name of a one-time code is another rule's.
     let codes = named_in(text);
     let is_code = |keyword: &Keyword<'_>, value: Value<'_>| {
@@ -38,17 +42,21 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
         let beside = |code: &Range<usize>| code.end + 2 >= keyword.range.start && *code != keyword.range;
         is_number(value.text) && before > 0 && codes[..before].iter().rev().take(2).any(beside)
     };
+    // `user/password: x/y` is found as a pair.
+    let paired = |keyword: &Keyword<'_>| text[..keyword.range.start].ends_with('/');
     let accounts: Vec<Range<usize>> = ACCOUNT.find(text).map(|word| word.range).collect();
     let mut found = Vec::new();
-    for keyword in SURE.endings(text).chain(WORD.find(text)) {
-        let accept = |value: Value<'_>| is_password(value) && !is_code(&keyword, value);
+    for keyword in SURE.endings(text).chain(WORD.find(text)).filter(|keyword| !paired(keyword)) {
+        let beside_name = is_beside_name(text, &accounts, &keyword);
+        let accept = |value: Value<'_>| {
+            let tie = if value.quoted && beside_name { Tie::Stated } else { value.tie };
+            is_password(Value { tie, ..value }) && !is_code(&keyword, value)
+        };
         found.extend(value_after(text, &keyword, accept));
         found.extend(value_before(text, &keyword, |value| is_strong(value) || value.quoted && is_password(value)));
     }
-    for keyword in VAGUE.find(text) {
-        // Beside the name of an account it means one thing.
-        let before = accounts.partition_point(|account| account.end <= keyword.range.start);
-        let named = accounts[..before].last().is_some_and(|account| account.end + NEAR >= keyword.range.start);
+    for keyword in VAGUE.find(text).filter(|keyword| !paired(keyword)) {
+        let named = is_beside_name(text, &accounts, &keyword);
         let accept = |value: Value<'_>| match value.tie {
             Tie::Beside => (value.quoted || named) && is_strong(value),
             _ => value.unknown == 0 && is_password(value),
@@ -56,11 +64,15 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
         found.extend(value_after(text, &keyword, accept));
     }
     for keyword in HOMOGRAPH.find(text) {
-        let sure = |value: Value<'_>| value.tie != Tie::Beside && value.unknown == 0;
+        let named = is_beside_name(text, &accounts, &keyword);
+        let sure = |value: Value<'_>| (value.tie != Tie::Beside || named) && value.unknown == 0;
         let accept = |value: Value<'_>| sure(value) && is_strong(value) && !(value.text.len() >= 20 && is_token(value.text));
         found.extend(value_after(text, &keyword, accept));
     }
     for keyword in NETWORK.find(text) {
+        found.extend(value_after(text, &keyword, is_strong));
+    }
+    for keyword in VAGUE_NETWORK.find(text).filter(|keyword| is_beside_name(text, &accounts, keyword)) {
         found.extend(value_after(text, &keyword, is_strong));
     }
     for keyword in PIN.find(text) {
@@ -70,8 +82,16 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
         let accept = |value: Value<'_>| value.tie != Tie::Beside && (is_pin(value.text) || is_combination(value.text));
         found.extend(value_after(text, &keyword, accept));
     }
-    found.extend(beside_names(text));
+    found.extend(beside_names(text, emails));
     found
+}
+
+/// Whether the name of an account stands before a keyword: a vague one then means a password.
+fn is_beside_name(text: &str, accounts: &[Range<usize>], keyword: &Keyword<'_>) -> bool {
+    let start = keyword.range.start;
+    let before = accounts.partition_point(|account| account.end <= start);
+    let account = accounts[..before].last().filter(|account| account.end + NEAR >= start);
+    account.is_some_and(|account| !text[account.end..start].contains('\n') || account.end + NEAR / 2 >= start)
 }
 
 fn is_number(value: &str) -> bool {
@@ -152,7 +172,12 @@ fn is_password(value: Value<'_>) -> bool {
 fn is_strong(value: Value<'_>) -> bool {
     let makeup = Makeup::of(value.text);
     let tie = if value.quoted { Tie::Assigned } else { Tie::Beside };
-    makeup.is_mixed() && is_password(Value { tie, ..value })
+    makeup.is_mixed() && !is_address(value.text) && is_password(Value { tie, ..value })
+}
+
+/// Whether a value has the shape of an e-mail address.
+fn is_address(value: &str) -> bool {
+    value.split_once('@').is_some_and(|(name, domain)| !name.is_empty() && domain.contains('.') && !domain.ends_with(|c: char| c.is_ascii_digit()))
 }
 
 /// Some words that a form would not say.
@@ -167,8 +192,8 @@ fn is_measure(value: &str) -> bool {
     unit.len() < value.len() && unit.len() <= 3 && unit.chars().all(|c| c.is_alphabetic() || c == '%')
 }
 
-/// `log in with name / password`, `wifi: name / password`, `credentials: name:password`, `u: name p: password`.
-fn beside_names(text: &str) -> Vec<Range<usize>> {
+/// `log in with name / password`, `credentials: name:password`, `u: name p: password`, `me@example.com / password`.
+fn beside_names(text: &str, emails: &[Range<usize>]) -> Vec<Range<usize>> {
     static PAIR: LazyLock<Regex> = LazyLock::new(|| {
         let copula = any_of(GRAMMAR, &["copula"]);
         Regex::new(&format!(
@@ -180,6 +205,12 @@ fn beside_names(text: &str) -> Vec<Range<usize>> {
         Regex::new(r"(?i)(?-u:\b)(?:u|usr|user|un|login|name)\s?[:=]\s?\S{2,40}[\s,;/|]{1,3}p(?:w|ass)?\s?[:=]\s?(\S{4,64})")
             .expect("a constant pattern")
     });
+    // The name is an e-mail address.
+    static BEHIND: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"^(?:\s{1,2}(?:[/|]|//)\s{1,2}|:\s?)([^\s,;/]+)").expect("a constant pattern"));
+    // `user/password: x/y`
+    static ANNOUNCED: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"^\s?[:=–-]\s{0,2}[^\s/:]+\s?[/:]\s?([^\s,;]+)").expect("a constant pattern"));
     let kept = |start: usize, value: &str| {
         let kept = value.trim_end_matches(['.', ',', ')', '"', '\'']);
         (start..start + kept.len(), Value { text: &text[start..start + kept.len()], tie: Tie::Beside, quoted: false, unknown: 0 })
@@ -195,5 +226,16 @@ fn beside_names(text: &str) -> Vec<Range<usize>> {
         let (range, value) = kept(value.start(), value.as_str());
         is_password(Value { tie: Tie::Stated, ..value }).then_some(range)
     });
-    pairs.chain(initials).collect()
+    let addresses = emails.iter().filter_map(|email| {
+        let value = BEHIND.captures(after(text, email.end, LONGEST))?.get(1)?;
+        let (range, value) = kept(email.end + value.start(), value.as_str());
+        is_strong(value).then_some(range)
+    });
+    let passwords = SURE.endings(text).chain(WORD.find(text)).chain(VAGUE.find(text));
+    let announced = passwords.filter(|word| text[..word.range.start].ends_with('/')).filter_map(|word| {
+        let value = ANNOUNCED.captures(after(text, word.range.end, 160))?.get(1)?;
+        let (range, value) = kept(word.range.end + value.start(), value.as_str());
+        is_password(value).then_some(range)
+    });
+    pairs.chain(initials).chain(addresses).chain(announced).collect()
 }

@@ -142,6 +142,7 @@ fn in_sentence(
                 _ if sign || bare.contains(['→', '>']) => Tie::Assigned,
                 tie => tie,
             };
+            qualified = true;
             continue;
         }
         if tie != Tie::Assigned && is_copula(bare, keyword.languages) {
@@ -198,8 +199,10 @@ pub(super) fn value_before(
         accept(Value { text: &text[range.clone()], tie: Tie::Stated, quoted, unknown: 0 }).then_some(range)
     };
     // `x (password for the router)`
-    if let Some(outside) = text[line..keyword.range.start].strip_suffix('(') {
-        return ending_at(line + outside.len());
+    if let Some(open) = text[line..keyword.range.start].rfind('(') {
+        let inside = &text[line + open + 1..keyword.range.start];
+        let plain = inside.chars().all(|c| c.is_alphabetic() || matches!(c, ' ' | '-'));
+        return if plain { ending_at(line + open) } else { None };
     }
     let words: Vec<Range<usize>> = split(&text[line..keyword.range.start], line).collect();
     for (between, word) in words.iter().rev().enumerate().take(5) {

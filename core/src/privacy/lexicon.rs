@@ -151,7 +151,7 @@ fn plain(word: &str) -> String {
 }
 
 /// Whether a word can begin here, or a part of an identifier.
-fn starts_part(text: &str, at: usize) -> bool {
+pub(super) fn starts_part(text: &str, at: usize) -> bool {
     let before = char_before(text, at);
     let hump = before.is_some_and(char::is_lowercase) && char_after(text, at).is_some_and(char::is_uppercase);
     let glued = char_after(text, at).is_some_and(unspaced);

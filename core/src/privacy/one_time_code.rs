@@ -5,16 +5,19 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::lexicon::{GRAMMAR, Keyword, Keywords, SECRETS, any_of};
+use super::lexicon::{GRAMMAR, Keyword, Keywords, SECRETS, any_of, starts_part};
 use super::numbers::Group;
+use super::phone::is_named_otherwise;
 use super::said::{Tie, Value, is_copula, value_after};
 use super::words::{after, before, ends_word, starts_word, unspaced};
 
 /// Words that mean such a code and nothing else, by themselves or as a noun and what kind it is.
 static SURE: LazyLock<Keywords> = LazyLock::new(|| {
-    let [word, kind, noun] = [&["code"][..], &["code_kind"], &["code_noun"]].map(|kinds| any_of(SECRETS, kinds));
-    let part = any_of(SECRETS, &["code_noun", "code_part"]);
-    let pattern = format!(r"(?:{word}|{kind}[ -]{{1,2}}{part}|{noun}[ -](?:\p{{L}}{{1,5}}['’ ]){{0,2}}{kind})");
+    let kinds = [&["code"][..], &["code_kind"], &["code_place"], &["code_noun"], &["code_noun", "code_part"]];
+    let [word, kind, place, noun, part] = kinds.map(|kinds| any_of(SECRETS, kinds));
+    let pattern = format!(
+        r"(?:{word}|{kind}[ -]{{1,2}}{part}|{place}[ -]{{1,2}}{noun}|{noun}[ -](?:\p{{L}}{{1,5}}['’ ]){{0,2}}(?:{kind}|{place}))"
+    );
     Keywords::with_pattern(SECRETS, &["code"], &pattern)
 });
 
@@ -37,6 +40,12 @@ static TIE: LazyLock<Regex> = LazyLock::new(|| {
     .expect("a constant pattern")
 });
 
+/// What such a code is for: `code van de garage 9934`.
+static PURPOSED: LazyLock<Regex> = LazyLock::new(|| {
+    let preposition = any_of(GRAMMAR, &["preposition"]);
+    Regex::new(&format!(r"(?i)^\s{preposition}(?:\s\p{{L}}[\p{{L}}'’-]*){{1,3}}\s*[:–—-]?\s*$")).expect("a constant pattern")
+});
+
 static ENTERED: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(?i)(?-u:\b)(?:enter|use|type|input|key in)\s+$").expect("a constant pattern"));
 
@@ -51,6 +60,9 @@ static COUNTED: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(&format!(r"(?i)^(?:\s{units}(?:\P{{L}}|$)|\s?{glued})")).expect("a constant pattern")
 });
 
+/// The shortest noun that ends longer ones, in bytes.
+const COMPOUND: usize = 4;
+
 /// How far a word may stand before the digits, and after them, in bytes.
 const BEFORE: usize = 56;
 const AFTER: usize = 48;
@@ -62,7 +74,7 @@ pub(super) fn named_in(text: &str) -> Vec<Range<usize>> {
 
 pub(super) fn find(text: &str, groups: &[Group]) -> Vec<Range<usize>> {
     let sure: Vec<Keyword<'_>> = SURE.find(text).collect();
-    let any: Vec<Keyword<'_>> = CODE.find(text).filter(|word| !is_public(text, &word.range)).collect();
+    let any: Vec<Keyword<'_>> = codes(text).filter(|word| !is_public(text, &word.range)).collect();
     let named = sure.iter().chain(any.iter().filter(|word| starts_word(text, word.range.start)));
     let mut found: Vec<Range<usize>> =
         named.filter_map(|word| value_after(text, word, is_lettered)).collect();
@@ -73,6 +85,11 @@ pub(super) fn find(text: &str, groups: &[Group]) -> Vec<Range<usize>> {
         rest = further;
     }
     found
+}
+
+/// The nouns for a code; the longer ones also end words, such as `Haustürcode`.
+fn codes(text: &str) -> impl Iterator<Item = Keyword<'_>> {
+    CODE.endings(text).filter(|word| starts_part(text, word.range.start) || word.range.len() >= COMPOUND)
 }
 
 /// `error code`, `code postal`: a code that is no secret.
@@ -155,13 +172,16 @@ fn is_said(text: &str, range: &Range<usize>, sure: &[Keyword<'_>], any: &[Keywor
         if between.starts_with('(') {
             return false;
         }
-        if own || TIE.is_match(between) || alone && digits == 6 && !between.contains(|c: char| c.is_numeric()) {
+        let year = digits == 4 && (text[range.clone()].starts_with("19") || text[range.clone()].starts_with("20"));
+        let purpose = !year && PURPOSED.is_match(between) && !is_named_otherwise(text, range.start);
+        if own || purpose || TIE.is_match(between) || alone && digits == 6 && !between.contains(|c: char| c.is_numeric()) {
             return true;
         }
     }
     // `482913 is your … code`.
     let named = following(any, range).is_some_and(|word| {
-        let mut words = text[range.end..word.range.start].split_whitespace();
+        let between = text[range.end..word.range.start].trim_start_matches([' ', '-', '–', '—', ',']);
+        let mut words = between.split_whitespace();
         let copula = words.next().is_some_and(|first| is_copula(&first.to_lowercase(), &["en"]) || first == "as");
         copula && words.next().is_some() && !text[range.end..word.range.start].contains(['.', '\n'])
     });

@@ -53,7 +53,10 @@ pub(super) fn find(text: &str, emails: &[Range<usize>]) -> Vec<Range<usize>> {
             is_password(Value { tie, ..value }) && !is_code(&keyword, value)
         };
         found.extend(value_after(text, &keyword, accept));
-        found.extend(value_before(text, &keyword, |value| is_strong(value) || value.quoted && is_password(value)));
+        found.extend(value_before(text, &keyword, |value| {
+            let number = value.tie == Tie::Assigned && is_number(value.text);
+            (is_strong(value) || value.quoted || number) && is_password(value)
+        }));
     }
     for keyword in VAGUE.find(text).filter(|keyword| !paired(keyword)) {
         let named = is_beside_name(text, &accounts, &keyword);
@@ -201,6 +204,10 @@ fn beside_names(text: &str, emails: &[Range<usize>]) -> Vec<Range<usize>> {
         ))
         .expect("a constant pattern")
     });
+    // `sign in with x`
+    static WITH: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"^\s(?:with|using|mit|avec|con|com|met)\s([^\s,;]{6,64})").expect("a constant pattern")
+    });
     static INITIALS: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(r"(?i)(?-u:\b)(?:u|usr|user|un|login|name)\s?[:=]\s?\S{2,40}[\s,;/|]{1,3}p(?:w|ass)?\s?[:=]\s?(\S{4,64})")
             .expect("a constant pattern")
@@ -221,6 +228,12 @@ fn beside_names(text: &str, emails: &[Range<usize>]) -> Vec<Range<usize>> {
         let (range, value) = kept(word.range.end + value.start(), value.as_str());
         is_password(value).then_some(range)
     });
+    let with = ACCOUNT.find(text).filter_map(|word| {
+        let value = WITH.captures(after(text, word.range.end, 96))?.get(1)?;
+        let (range, value) = kept(word.range.end + value.start(), value.as_str());
+        let makeup = Makeup::of(value.text);
+        (makeup.digits && makeup.signs && is_strong(value)).then_some(range)
+    });
     let initials = INITIALS.captures_iter(text).filter_map(|found| {
         let value = found.get(1)?;
         let (range, value) = kept(value.start(), value.as_str());
@@ -237,5 +250,5 @@ fn beside_names(text: &str, emails: &[Range<usize>]) -> Vec<Range<usize>> {
         let (range, value) = kept(word.range.end + value.start(), value.as_str());
         is_password(value).then_some(range)
     });
-    pairs.chain(initials).chain(addresses).chain(announced).collect()
+    pairs.chain(with).chain(initials).chain(addresses).chain(announced).collect()
 }

@@ -219,8 +219,13 @@ impl<'a> Candidate<'a> {
     }
 
     fn is_named_otherwise(&self) -> bool {
-        let before = before(self.text, self.range.start, 32);
-        !before.ends_with(unspaced) && OTHERWISE.is_match(before)
+        is_named_otherwise(self.text, self.range.start)
             || after(self.text, self.range.end, 8).trim_start().starts_with("bytes")
     }
+}
+
+/// Whether a number is what follows a word for orders, pages and other things that nobody calls.
+pub(super) fn is_named_otherwise(text: &str, start: usize) -> bool {
+    let before = before(text, start, 32);
+    !before.ends_with(unspaced) && OTHERWISE.is_match(before)
 }

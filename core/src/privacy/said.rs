@@ -102,7 +102,11 @@ pub(super) fn value_after(
         let ending = tail[copula.end()..].chars().take(GLUED_ENDING).take_while(|c| unspaced(*c)).map(char::len_utf8);
         return taken(copula.end() + ending.sum::<usize>(), Tie::Stated);
     }
-    let line = tail.lines().next().unwrap_or_default();
+    // What a colon announces may stand on the next line.
+    let first = tail.lines().next().unwrap_or_default();
+    let announced = first.trim_end().ends_with([':', '：']);
+    let second = || tail.match_indices('\n').nth(1).map_or(tail.len(), |(at, _)| at);
+    let line = if announced { &tail[..second()] } else { first };
     if char_before(text, at).is_some_and(unspaced) {
         // What the keyword is for, or what happened to it, and then a value in another writing.
         let words = line.chars().take(GLUED_WORDS).take_while(|c| unspaced(*c)).map(char::len_utf8).sum();
@@ -194,27 +198,30 @@ pub(super) fn value_before(
     let head = before(text, keyword.range.start, 128);
     let offset = keyword.range.start - head.len();
     let line = offset + head.rfind('\n').map_or(0, |at| at + 1);
-    let ending_at = |end: usize| {
+    let ending_at = |end: usize, tie: Tie| {
         let (range, quoted) = value_ending(text, line..line + text[line..end].trim_end_matches([' ', ',']).len())?;
-        accept(Value { text: &text[range.clone()], tie: Tie::Stated, quoted, unknown: 0 }).then_some(range)
+        accept(Value { text: &text[range.clone()], tie, quoted, unknown: 0 }).then_some(range)
     };
     // `x (password for the router)`
     if let Some(open) = text[line..keyword.range.start].rfind('(') {
         let inside = &text[line + open + 1..keyword.range.start];
         let plain = inside.chars().all(|c| c.is_alphabetic() || matches!(c, ' ' | '-'));
-        return if plain { ending_at(line + open) } else { None };
+        return if plain { ending_at(line + open, Tie::Stated) } else { None };
     }
     let words: Vec<Range<usize>> = split(&text[line..keyword.range.start], line).collect();
     for (between, word) in words.iter().rev().enumerate().take(5) {
         let lower = text[word.clone()].to_lowercase();
-        if AS.has(&lower) || between > 0 && is_copula(&lower, keyword.languages) {
-            return ending_at(word.start);
+        if AS.has(&lower) {
+            return ending_at(word.start, Tie::Assigned);
+        }
+        if between > 0 && is_copula(&lower, keyword.languages) {
+            return ending_at(word.start, Tie::Stated);
         }
         if !lower.chars().all(|c| c.is_alphabetic() || matches!(c, '-' | '\'')) {
             // `is x still the password?`
             let asked = words.len().checked_sub(between + 2).map(|at| text[words[at].clone()].to_lowercase());
             let asked = between > 0 && asked.is_some_and(|word| is_copula(&word, keyword.languages));
-            return if asked { ending_at(word.end) } else { None };
+            return if asked { ending_at(word.end, Tie::Stated) } else { None };
         }
     }
     None

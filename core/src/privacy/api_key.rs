@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::issuers::{self, base64, letter, suffix, wide};
-use super::lexicon::{Keywords, SECRETS};
+use super::lexicon::{Keyword, Keywords, SECRETS};
 use super::said::{Tie, Value, value_after};
 use super::words::{after, before, ends_word, starts_word};
 
@@ -24,6 +24,9 @@ static BOTS: LazyLock<Regex> = LazyLock::new(|| {
 const RANDOM: usize = 32;
 const RANDOM_WITH_SLASHES: usize = 40;
 
+/// How far an identifier may go on after the word for a key, in bytes.
+const IDENTIFIER: usize = 24;
+
 /// How far from its id a secret may stand, in bytes.
 const PAIR: usize = 120;
 
@@ -38,7 +41,17 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
     found.extend(issued.into_iter().map(|key| key.range));
     found.extend(SURE.find(text).filter_map(|name| value_after(text, &name, is_named_key)));
     let vague = VAGUE.find(text);
-    found.extend(vague.filter_map(|name| value_after(text, &name, |value| is_named_key(value) && is_token(value.text))));
+    found
+        .extend(vague.filter_map(|name| value_after(text, &name, |value| is_named_key(value) && is_token(value.text))));
+    // Within an identifier: `SECRET_KEY_BASE=…`, `API_KEY_PROD: …`.
+    for name in SURE.parts(text).filter(|name| text[name.range.end..].starts_with('_')) {
+        let rest = after(text, name.range.end, IDENTIFIER);
+        let end = name.range.end + rest.bytes().take_while(|byte| letter(*byte) || *byte == b'_').count();
+        let name = Keyword { range: name.range.start..end, languages: name.languages };
+        found.extend(value_after(text, &name, |value| {
+            value.tie == Tie::Assigned && is_named_key(value) && is_token(value.text)
+        }));
+    }
     found.extend(BOTS.find_iter(text).map(|bot| bot.range()).filter(|range| ends_word(text, range.end)));
     found.extend(private_keys(text));
     found.extend(random(text, wide, RANDOM));
@@ -73,7 +86,8 @@ fn beside(text: &str, id: &Range<usize>) -> Vec<Range<usize>> {
 /// Whether a run of letters, digits, `+` and `/` beside an id is its secret: no word, no path.
 fn is_opaque(run: &str) -> bool {
     let count = |test: fn(&u8) -> bool| run.bytes().filter(test).count();
-    let (digits, small, capitals) = (count(u8::is_ascii_digit), count(u8::is_ascii_lowercase), count(u8::is_ascii_uppercase));
+    let (digits, small, capitals) =
+        (count(u8::is_ascii_digit), count(u8::is_ascii_lowercase), count(u8::is_ascii_uppercase));
     let together = !run.contains('/') && digits >= 4 && small + capitals >= 4;
     run.len() >= 20 && (digits >= 1 && small >= 3 && capitals >= 3 || together)
 }
@@ -142,10 +156,14 @@ pub(super) fn is_token(value: &str) -> bool {
     let pieces = value.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '+' | '/'));
     let longest = pieces.max_by_key(|piece| piece.len()).unwrap_or_default();
     let count = |test: fn(&u8) -> bool| longest.bytes().filter(test).count();
-    let (digits, small, capitals) = (count(u8::is_ascii_digit), count(u8::is_ascii_lowercase), count(u8::is_ascii_uppercase));
+    let (digits, small, capitals) =
+        (count(u8::is_ascii_digit), count(u8::is_ascii_lowercase), count(u8::is_ascii_uppercase));
     longest.len() >= 16 && digits >= 3 && small + capitals >= 3 && (small >= 2 && capitals >= 2 || digits >= 5)
         || value.len() >= 32 && is_opaque(longest)
-        || longest.len() >= 12 && value.len() > 36 && digits >= 3 && value.bytes().filter(u8::is_ascii_digit).count() >= 10
+        || longest.len() >= 12
+            && value.len() > 36
+            && digits >= 3
+            && value.bytes().filter(u8::is_ascii_digit).count() >= 10
 }
 
 /// Long tokens in which capitals, small letters and digits change places as in random ones.
@@ -177,5 +195,10 @@ fn looks_random(token: &str) -> bool {
     let changes = token.as_bytes().windows(2).filter(|pair| class(pair[0]) != class(pair[1])).count();
     // A year at the end of a hashtag is one run of digits.
     let numbers = token.split(|c: char| !c.is_ascii_digit()).filter(|run| !run.is_empty()).count();
-    numbers >= 2 && counts[0] >= 3 && counts[1] >= 3 && counts[2] >= 3 && changes * 5 >= token.len() * 2 && counts[3] * 8 <= token.len()
+    numbers >= 2
+        && counts[0] >= 3
+        && counts[1] >= 3
+        && counts[2] >= 3
+        && changes * 5 >= token.len() * 2
+        && counts[3] * 8 <= token.len()
 }

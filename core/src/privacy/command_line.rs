@@ -117,7 +117,9 @@ fn arguments(line: &str) -> impl Iterator<Item = Argument> {
             }
             inside.is_none() && c.is_whitespace()
         });
-        let end = end.unwrap_or_else(|| if inside.is_some() { rest.find(char::is_whitespace).unwrap_or(rest.len()) } else { rest.len() });
+        let end = end.unwrap_or_else(|| {
+            if inside.is_some() { rest.find(char::is_whitespace).unwrap_or(rest.len()) } else { rest.len() }
+        });
         at += end;
         Some(Argument { range: start..start + end, quoted: false })
     })
@@ -133,7 +135,8 @@ impl Flag {
             return None;
         }
         let start = argument.range.end - rest.len();
-        let plain = |at: usize| arguments.get(at).filter(|next| next.quoted || !line[next.range.clone()].starts_with('-'));
+        let plain =
+            |at: usize| arguments.get(at).filter(|next| next.quoted || !line[next.range.clone()].starts_with('-'));
         let (range, quoted) = if rest.is_empty() {
             let next = match self.place {
                 Place::Next | Place::Either => plain(at + 1)?,
@@ -159,14 +162,17 @@ impl Flag {
         let value = &line[range.clone()];
         let glued = !rest.is_empty() && self.place != Place::After;
         let value = if quoted { value } else { value.trim_end_matches(['.', ',', ')', '`', '?']) };
-        (self.is_password(value, glued) || quoted && value.len() >= 3 && is_value(value) && !value.starts_with('$')).then_some(range.start..range.start + value.len())
+        (self.is_password(value, glued) || quoted && value.len() >= 3 && is_value(value) && !value.starts_with('$'))
+            .then_some(range.start..range.start + value.len())
     }
 
     /// Whether an argument has this short option as the last of several: `-sSu`.
     fn ends(&self, argument: &str) -> bool {
         let letters = argument.strip_prefix('-').unwrap_or_default();
         let short = self.name.len() == 2 && self.name.starts_with('-') && self.place != Place::Glued;
-        short && (2..=6).contains(&letters.len()) && letters.ends_with(&self.name[1..])
+        short
+            && (2..=6).contains(&letters.len())
+            && letters.ends_with(&self.name[1..])
             && letters.bytes().all(|byte| byte.is_ascii_alphabetic())
     }
 
@@ -176,7 +182,11 @@ impl Flag {
         static PROSE: LazyLock<Set> = LazyLock::new(|| Set::new(GRAMMAR, "prose"));
         let lower = value.to_lowercase();
         let numbers = self.sign.is_some() && value.bytes().all(|byte| byte.is_ascii_digit()) && value.len() < 6;
-        value.len() >= 3 && is_value(value) && !value.starts_with(['$', '`']) && !numbers && (glued || !NONE.has(&lower) && !PROSE.has(&lower))
+        value.len() >= 3
+            && is_value(value)
+            && !value.starts_with(['$', '`'])
+            && !numbers
+            && (glued || !NONE.has(&lower) && !PROSE.has(&lower))
     }
 }
 

@@ -36,7 +36,8 @@ fn in_addresses(text: &str) -> impl Iterator<Item = Credentials> {
     text.match_indices("://").filter_map(|(at, scheme)| {
         let start = at + scheme.len();
         let rest = after(text, start, REACH);
-        let rest = &rest[..rest.find(|c: char| c.is_whitespace() || unspaced(c) || "\"'`<>".contains(c)).unwrap_or(rest.len())];
+        let rest = &rest
+            [..rest.find(|c: char| c.is_whitespace() || unspaced(c) || "\"'`<>".contains(c)).unwrap_or(rest.len())];
         let rest = rest.trim_end_matches(['.', ',', ')', ']', ';']);
         let (name, behind) = rest.split_once(':')?;
         if name.contains(['/', '@', '?', '#', '[']) || is_port(behind) {
@@ -60,7 +61,8 @@ fn password(behind: &str) -> Option<usize> {
     let mut bare = None;
     for (at, _) in behind.match_indices('@') {
         let host = &behind[at + 1..];
-        let host = &host[..host.find('@').map_or(host.len(), |next| host[..next].find(['/', '?', '#']).map_or(0, |end| end + 1))];
+        let host = &host
+            [..host.find('@').map_or(host.len(), |next| host[..next].find(['/', '?', '#']).map_or(0, |end| end + 1))];
         let Some(found) = HOST.captures(host) else { continue };
         let sure = [1, 2, 3].into_iter().any(|group| found.get(group).is_some_and(|part| !part.is_empty()));
         if sure || host.starts_with("localhost") {
@@ -73,7 +75,8 @@ fn password(behind: &str) -> Option<usize> {
 
 /// Not a variable or a placeholder.
 pub(super) fn is_value(password: &str) -> bool {
-    let variable = password.starts_with(['$', '<', '{', '%']) && password.ends_with(|c: char| c.is_alphanumeric() || ">}%)_".contains(c));
+    let variable = password.starts_with(['$', '<', '{', '%'])
+        && password.ends_with(|c: char| c.is_alphanumeric() || ">}%)_".contains(c));
     let variable = variable && !password.contains(|c: char| c.is_ascii_digit());
     !password.is_empty() && !variable && !password.bytes().all(|byte| matches!(byte, b'*' | b'x' | b'.'))
 }

@@ -34,7 +34,10 @@ fn local(text: &str, at: usize) -> Option<usize> {
     let last = char_before(text, at)?;
     let name = if last == '"' {
         let inner = &head[..head.len() - 1];
-        return inner.rfind(['"', '\n']).filter(|open| inner[*open..].starts_with('"')).map(|open| at - head.len() + open);
+        return inner
+            .rfind(['"', '\n'])
+            .filter(|open| inner[*open..].starts_with('"'))
+            .map(|open| at - head.len() + open);
     } else if unspaced(last) {
         let name = head.rsplit(|c: char| !unspaced(c) || is_sign(c)).next().unwrap_or_default();
         &name[TIED.find(name).map_or(0, |words| words.end())..]
@@ -42,8 +45,9 @@ fn local(text: &str, at: usize) -> Option<usize> {
         let name = head.rsplit(|c: char| unspaced(c)).next().unwrap_or_default();
         SPACED.find(name)?.as_str().trim_start_matches(|c: char| !c.is_alphanumeric())
     };
-    static REMOTE: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"(?-u:\b)(?:ssh|scp|sftp|rsync|sshfs|mosh|ssh-copy-id)\s[^\n]*$").expect("a constant pattern"));
+    static REMOTE: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?-u:\b)(?:ssh|scp|sftp|rsync|sshfs|mosh|ssh-copy-id)\s[^\n]*$").expect("a constant pattern")
+    });
     // `git@host:path` is a repository, and before a host in a web address stands a user.
     let start = at - name.len();
     let address = before(text, start, LOCAL).rsplit_once("://");
@@ -61,7 +65,8 @@ fn is_sign(c: char) -> bool {
 
 /// Where the domain from `start` on ends: labels and dots, the last label of letters.
 fn domain(text: &str, start: usize) -> Option<usize> {
-    static SPACED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^[\p{L}\p{N}\p{M}.-]+").expect("a constant pattern"));
+    static SPACED: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"^[\p{L}\p{N}\p{M}.-]+").expect("a constant pattern"));
     let after = after(text, start, DOMAIN);
     // In writing with spaces, a letter of the other kind is the sentence's.
     let glued = char_after(text, start).is_some_and(unspaced);

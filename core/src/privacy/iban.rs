@@ -16,8 +16,9 @@ const SEPARATED: usize = 3;
 /// The digits that a number has after its country; the structures of some countries would do without.
 const DIGITS: usize = 6;
 
-static BEGINNING: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(&format!("[A-Za-z]{{2}}[{SEPARATORS}]{{0,{SEPARATED}}}[0-9]")).expect("a constant pattern"));
+static BEGINNING: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(&format!("[A-Za-z]{{2}}[{SEPARATORS}]{{0,{SEPARATED}}}[0-9]")).expect("a constant pattern")
+});
 
 /// What follows the check digits, by country: so many characters of a kind (`n`, `a` or `c`).
 static STRUCTURES: LazyLock<HashMap<&str, Vec<(usize, char)>>> = LazyLock::new(|| {
@@ -65,7 +66,9 @@ fn account(text: &str, start: usize) -> Option<usize> {
         separated = 0;
         if kinds.peek().is_none() {
             // Letters may run on, as in `…00THANKS`; further digits are those of another number.
-            let ends = !rest.peek().is_some_and(|(_, next)| next.is_ascii_digit() || c.is_ascii_alphabetic() && next.is_alphanumeric());
+            let ends = !rest
+                .peek()
+                .is_some_and(|(_, next)| next.is_ascii_digit() || c.is_ascii_alphabetic() && next.is_alphanumeric());
             let digits = number[2..].iter().filter(|digit| **digit < 10).count() >= DIGITS;
             return (ends && digits && checks(&number)).then_some(start + at + 1);
         }

@@ -35,7 +35,7 @@ static SHAPES: LazyLock<Vec<Shape>> = LazyLock::new(|| {
             "hexadecimal" => |byte| byte.is_ascii_hexdigit(),
             "dotted" | "jwt" => dotted,
             "path" => path,
-        "address" => |byte| path(byte) || matches!(byte, b'.' | b'@'),
+            "address" => |byte| path(byte) || matches!(byte, b'.' | b'@'),
             "base64" => base64,
             "percent" => |byte| base64(byte) || byte == b'%',
             _ => wide,

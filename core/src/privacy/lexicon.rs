@@ -120,17 +120,19 @@ impl Keywords {
 
     /// All words and parts of words.
     pub fn parts<'a>(&'a self, text: &'a str) -> impl Iterator<Item = Keyword<'a>> {
-        self.pattern.find_iter(text).map(|word| Keyword {
-            range: word.range(),
-            languages: self.languages_of(word.as_str()),
-        })
+        self.pattern
+            .find_iter(text)
+            .map(|word| Keyword { range: word.range(), languages: self.languages_of(word.as_str()) })
     }
 
     /// The languages of a word, whose ending may be of no list.
     fn languages_of(&self, word: &str) -> &[&'static str] {
         let plain = plain(word);
         let stems = plain.char_indices().rev().map(|(end, _)| &plain[..end]).take(INFLECTED);
-        std::iter::once(plain.as_str()).chain(stems).find_map(|stem| self.languages.get(stem)).map_or(&[], Vec::as_slice)
+        std::iter::once(plain.as_str())
+            .chain(stems)
+            .find_map(|stem| self.languages.get(stem))
+            .map_or(&[], Vec::as_slice)
     }
 
     /// Those that stand alone, or as a part of an identifier: `DB_PASS`, `awsSecretKey`.
@@ -165,13 +167,18 @@ mod tests {
     /// Every file's rows have their fields, and the lists that grow by language have many.
     #[test]
     fn data_files_are_whole() {
-        for (file, fields) in [(SECRETS, 3), (GRAMMAR, 3), (PHONE, 3), (STREET, 3), (COMMANDS, 4), (ISSUERS, 6), (IBANS, 3), (DOMAINS, 2)] {
+        for (file, fields) in
+            [(SECRETS, 3), (GRAMMAR, 3), (PHONE, 3), (STREET, 3), (COMMANDS, 4), (ISSUERS, 6), (IBANS, 3), (DOMAINS, 2)]
+        {
             for line in file.lines().filter(|line| !line.starts_with('#')) {
                 assert_eq!(line.split('\t').filter(|field| !field.trim().is_empty()).count(), fields, "{line:?}");
             }
         }
         for file in [SECRETS, GRAMMAR, PHONE, STREET] {
-            let described = |kind: &str| file.lines().any(|line| line.strip_prefix("# ").is_some_and(|line| line.split(' ').next() == Some(kind)));
+            let described = |kind: &str| {
+                file.lines()
+                    .any(|line| line.strip_prefix("# ").is_some_and(|line| line.split(' ').next() == Some(kind)))
+            };
             for [language, kind, words] in rows(file) {
                 assert!(described(kind), "{language} {kind}");
                 assert!(entries(words).all(|word| word == word.trim() && word == word.to_lowercase()), "{words:?}");

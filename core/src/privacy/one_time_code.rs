@@ -43,15 +43,18 @@ static TIE: LazyLock<Regex> = LazyLock::new(|| {
 /// What such a code is for: `code van de garage 9934`.
 static PURPOSED: LazyLock<Regex> = LazyLock::new(|| {
     let preposition = any_of(GRAMMAR, &["preposition"]);
-    Regex::new(&format!(r"(?i)^\s{preposition}(?:\s\p{{L}}[\p{{L}}'’-]*){{1,3}}\s*[:–—-]?\s*$")).expect("a constant pattern")
+    Regex::new(&format!(r"(?i)^\s{preposition}(?:\s\p{{L}}[\p{{L}}'’-]*){{1,3}}\s*[:–—-]?\s*$"))
+        .expect("a constant pattern")
 });
 
-static ENTERED: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"(?i)(?-u:\b)(?:enter|use|type|input|key in)\s+$").expect("a constant pattern"));
+static ENTERED: LazyLock<Regex> = LazyLock::new(|| {
+    let enter = any_of(GRAMMAR, &["enter"]);
+    Regex::new(&format!(r"(?i)(?-u:\b){enter}\s+$")).expect("a constant pattern")
+});
 
 static PURPOSE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?i)^\s+(?:to|for)\s+(?:verify|verification|confirm|log\s?in|sign\s?in|authenticate|activate)(?-u:\b)")
-        .expect("a constant pattern")
+    let opens = any_of(GRAMMAR, &["opens"]);
+    Regex::new(&format!(r"(?i)^\s+(?:to|for)\s+{opens}(?-u:\b)")).expect("a constant pattern")
 });
 
 /// What numbers count.
@@ -76,8 +79,7 @@ pub(super) fn find(text: &str, groups: &[Group]) -> Vec<Range<usize>> {
     let sure: Vec<Keyword<'_>> = SURE.find(text).collect();
     let any: Vec<Keyword<'_>> = codes(text).filter(|word| !is_public(text, &word.range)).collect();
     let named = sure.iter().chain(any.iter().filter(|word| starts_word(text, word.range.start)));
-    let mut found: Vec<Range<usize>> =
-        named.filter_map(|word| value_after(text, word, is_lettered)).collect();
+    let mut found: Vec<Range<usize>> = named.filter_map(|word| value_after(text, word, is_lettered)).collect();
     let mut rest = groups;
     while !rest.is_empty() {
         let (number, further) = rest.split_at(written_together(text, rest));
@@ -174,7 +176,8 @@ fn is_said(text: &str, range: &Range<usize>, sure: &[Keyword<'_>], any: &[Keywor
         }
         let year = digits == 4 && (text[range.clone()].starts_with("19") || text[range.clone()].starts_with("20"));
         let purpose = !year && PURPOSED.is_match(between) && !is_named_otherwise(text, range.start);
-        if own || purpose || TIE.is_match(between) || alone && digits == 6 && !between.contains(|c: char| c.is_numeric()) {
+        let tied = TIE.is_match(between) && !(year && between.trim().is_empty());
+        if own || purpose || tied || alone && digits == 6 && !between.contains(|c: char| c.is_numeric()) {
             return true;
         }
     }
@@ -182,7 +185,8 @@ fn is_said(text: &str, range: &Range<usize>, sure: &[Keyword<'_>], any: &[Keywor
     let named = following(any, range).is_some_and(|word| {
         let between = text[range.end..word.range.start].trim_start_matches([' ', '-', '–', '—', ',']);
         let mut words = between.split_whitespace();
-        let copula = words.next().is_some_and(|first| is_copula(&first.to_lowercase(), &["en"]) || first == "as");
+        let copula =
+            words.next().is_some_and(|first| is_copula(&first.to_lowercase(), word.languages) || first == "as");
         copula && words.next().is_some() && !text[range.end..word.range.start].contains(['.', '\n'])
     });
     let entered = ENTERED.is_match(before(text, range.start, 16)) && PURPOSE.is_match(after(text, range.end, 96));

@@ -69,11 +69,13 @@ pub(super) fn find(text: &str, emails: &[Range<usize>]) -> Vec<Range<usize>> {
     for keyword in HOMOGRAPH.find(text) {
         let named = is_beside_name(text, &accounts, &keyword);
         let sure = |value: Value<'_>| (value.tie != Tie::Beside || named) && value.unknown == 0;
-        let accept = |value: Value<'_>| sure(value) && is_strong(value) && !(value.text.len() >= 20 && is_token(value.text));
+        let accept =
+            |value: Value<'_>| sure(value) && is_strong(value) && !(value.text.len() >= 20 && is_token(value.text));
         found.extend(value_after(text, &keyword, accept));
     }
     for keyword in NETWORK.find(text) {
-        found.extend(value_after(text, &keyword, is_strong));
+        let number = |value: Value<'_>| value.tie != Tie::Beside && value.text.len() >= 8 && is_number(value.text);
+        found.extend(value_after(text, &keyword, |value| is_strong(value) || number(value)));
     }
     for keyword in VAGUE_NETWORK.find(text).filter(|keyword| is_beside_name(text, &accounts, keyword)) {
         found.extend(value_after(text, &keyword, is_strong));
@@ -180,13 +182,16 @@ fn is_strong(value: Value<'_>) -> bool {
 
 /// Whether a value has the shape of an e-mail address.
 fn is_address(value: &str) -> bool {
-    value.split_once('@').is_some_and(|(name, domain)| !name.is_empty() && domain.contains('.') && !domain.ends_with(|c: char| c.is_ascii_digit()))
+    value.split_once('@').is_some_and(|(name, domain)| {
+        !name.is_empty() && domain.contains('.') && !domain.ends_with(|c: char| c.is_ascii_digit())
+    })
 }
 
 /// Some words that a form would not say.
 fn is_phrase(text: &str) -> bool {
     let words = text.split_whitespace();
-    text.len() >= 8 && text.len() <= 128 && !words.map(str::to_lowercase).any(|word| PROMPT.has(word.trim_matches(['.', ':', '!', '?'])))
+    (6..=LONGEST).contains(&text.len())
+        && !words.map(str::to_lowercase).any(|word| PROMPT.has(word.trim_matches(['.', ':', '!', '?'])))
 }
 
 /// A number with a unit or an ending (`1500ms`, `100th`): digits, then letters.
@@ -209,8 +214,10 @@ fn beside_names(text: &str, emails: &[Range<usize>]) -> Vec<Range<usize>> {
         Regex::new(r"^\s(?:with|using|mit|avec|con|com|met)\s([^\s,;]{6,64})").expect("a constant pattern")
     });
     static INITIALS: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?i)(?-u:\b)(?:u|usr|user|un|login|name)\s?[:=]\s?\S{2,40}[\s,;/|]{1,3}p(?:w|ass)?\s?[:=]\s?(\S{4,64})")
-            .expect("a constant pattern")
+        Regex::new(
+            r"(?i)(?-u:\b)(?:u|usr|user|un|login|name)\s?[:=]\s?\S{2,40}[\s,;/|]{1,3}p(?:w|ass)?\s?[:=]\s?(\S{4,64})",
+        )
+        .expect("a constant pattern")
     });
     // The name is an e-mail address.
     static BEHIND: LazyLock<Regex> =
@@ -220,7 +227,10 @@ fn beside_names(text: &str, emails: &[Range<usize>]) -> Vec<Range<usize>> {
         LazyLock::new(|| Regex::new(r"^\s?[:=–-]\s{0,2}[^\s/:]+\s?[/:]\s?([^\s,;]+)").expect("a constant pattern"));
     let kept = |start: usize, value: &str| {
         let kept = value.trim_end_matches(['.', ',', ')', '"', '\'']);
-        (start..start + kept.len(), Value { text: &text[start..start + kept.len()], tie: Tie::Beside, quoted: false, unknown: 0 })
+        (
+            start..start + kept.len(),
+            Value { text: &text[start..start + kept.len()], tie: Tie::Beside, quoted: false, unknown: 0 },
+        )
     };
     let pairs = ACCOUNT.find(text).filter_map(|word| {
         let found = PAIR.captures(after(text, word.range.end, 160))?;

@@ -92,8 +92,10 @@ fn grouped(groups: &[Group]) -> bool {
     let total: usize = counts.iter().sum();
     match counts.as_slice() {
         [_] | [4, 6, 4 | 5] | [6, 7..=13] => true,
-        [fours @ .., last] => fours.iter().all(|count| count % 4 == 0) && (*last <= 4 || last % 4 == 0)
-            || matches!(total, 15 | 16) && counts.len() > 2 && counts.iter().all(|count| (3..=6).contains(count)),
+        [fours @ .., last] => {
+            fours.iter().all(|count| count % 4 == 0) && (*last <= 4 || last % 4 == 0)
+                || matches!(total, 15 | 16) && counts.len() > 2 && counts.iter().all(|count| (3..=6).contains(count))
+        }
         [] => false,
     }
 }

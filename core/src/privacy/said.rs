@@ -59,6 +59,7 @@ static GLUED: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 static COPULA: LazyLock<Set> = LazyLock::new(|| Set::new(GRAMMAR, "copula"));
+static FINAL: LazyLock<Set> = LazyLock::new(|| Set::new(GRAMMAR, "copula_final"));
 static FILLER: LazyLock<Set> = LazyLock::new(|| Set::new(GRAMMAR, "filler"));
 static PREPOSITION: LazyLock<Set> = LazyLock::new(|| Set::new(GRAMMAR, "preposition"));
 static THING: LazyLock<Set> = LazyLock::new(|| Set::new(GRAMMAR, "thing"));
@@ -72,12 +73,16 @@ pub(super) fn is_copula(word: &str, languages: &[&str]) -> bool {
         let languages = super::lexicon::rows(GRAMMAR).filter(|[_, kind, _]| *kind == "copula_own");
         languages.map(|[language, kind, _]| (language, Set::of(GRAMMAR, kind, language))).collect()
     });
-    COPULA.has(word) || OWN.iter().any(|(language, words)| words.has(word) && languages.contains(language))
+    COPULA.has(word)
+        || FINAL.has(word)
+        || OWN.iter().any(|(language, words)| words.has(word) && languages.contains(language))
 }
 
 /// The stretch that follows the keyword and that `accept` takes for its value.
 pub(super) fn value_after(
-    text: &str, keyword: &Keyword<'_>, accept: impl Fn(Value<'_>) -> bool,
+    text: &str,
+    keyword: &Keyword<'_>,
+    accept: impl Fn(Value<'_>) -> bool,
 ) -> Option<Range<usize>> {
     let at = keyword.range.end;
     let tail = after(text, at, REACH);
@@ -118,7 +123,9 @@ pub(super) fn value_after(
     let found = match line.strip_prefix("'s ").or_else(|| line.strip_prefix("’s ")) {
         Some(rest) => in_sentence(line, line.len() - rest.len(), Tie::Stated, keyword, accept),
         // Any letter goes on with the keyword, which then is another word.
-        None if line.starts_with("? ") => in_sentence(line, 2, Tie::Stated, keyword, accept),
+        None if line.trim_start_matches('?').starts_with(' ') && line.starts_with('?') => {
+            in_sentence(line, line.len() - line.trim_start_matches('?').len(), Tie::Stated, keyword, accept)
+        }
         None if line.starts_with([' ', '\t', '\u{a0}', ',']) => in_sentence(line, 0, Tie::Beside, keyword, accept),
         None => None,
     }?;
@@ -127,7 +134,11 @@ pub(super) fn value_after(
 
 /// The value among the words that follow the keyword in its sentence.
 fn in_sentence(
-    line: &str, from: usize, mut tie: Tie, keyword: &Keyword<'_>, accept: impl Fn(Value<'_>) -> bool,
+    line: &str,
+    from: usize,
+    mut tie: Tie,
+    keyword: &Keyword<'_>,
+    accept: impl Fn(Value<'_>) -> bool,
 ) -> Option<Range<usize>> {
     let words: Vec<Range<usize>> = split(&line[from..], from).take(WORDS).collect();
     let lower = |place: usize| words.get(place).map(|word| line[word.clone()].to_lowercase());
@@ -153,10 +164,12 @@ fn in_sentence(
             tie = if sign { Tie::Assigned } else { Tie::Stated };
             continue;
         }
-        let ties = |word: &String| is_copula(word, keyword.languages) || word.ends_with([':', '：']);
+        let ties =
+            |word: &String| is_copula(word, keyword.languages) && !FINAL.has(word) || word.ends_with([':', '：']);
         let leads = tie == Tie::Beside && lower(place + 1).is_some_and(|next| ties(&next));
         if !sign && !leads && (tie != Tie::Beside || place == 0 || qualified) {
-            let (value, quoted) = value(line, word.start);
+            let opened = usize::from(spelled.starts_with('(') && spelled.ends_with(')'));
+            let (value, quoted) = value(line, word.start + opened);
             if accept(Value { text: &line[value.clone()], tie, quoted, unknown }) {
                 return Some(value);
             }
@@ -175,7 +188,9 @@ fn in_sentence(
             Tie::Stated if filling || ARTICLE.has(bare) || filled && known => {}
             Tie::Beside if leads && place == 0 && !MODAL.has(bare) => unknown += 1,
             // `password my brother's router: x`
-            Tie::Beside if place == 0 && !MODAL.has(bare) && lower(2).is_some_and(|word| word.ends_with(':')) => unknown += 1,
+            Tie::Beside if place == 0 && !MODAL.has(bare) && lower(2).is_some_and(|word| word.ends_with(':')) => {
+                unknown += 1
+            }
             Tie::Beside if place == 1 && unknown == 1 && leads => unknown += 1,
             Tie::Beside if qualified && purpose < UNKNOWN => purpose += 1,
             _ => return None,
@@ -187,7 +202,9 @@ fn in_sentence(
 
 /// The value that stands before its keyword and that `accept` takes: `x is my password`, `use x as the password`.
 pub(super) fn value_before(
-    text: &str, keyword: &Keyword<'_>, accept: impl Fn(Value<'_>) -> bool,
+    text: &str,
+    keyword: &Keyword<'_>,
+    accept: impl Fn(Value<'_>) -> bool,
 ) -> Option<Range<usize>> {
     // More words make another noun: `… is password protected`, `… is the password hash`.
     let tail = after(text, keyword.range.end, 32);

@@ -22,8 +22,7 @@ static COUNTING: LazyLock<Regex> = LazyLock::new(|| {
 /// Words after which a street may be written without capitals.
 static CUE: LazyLock<Regex> = LazyLock::new(|| {
     let words = any_of(STREET, &["cue"]);
-    Regex::new(&format!(r"(?i)(?-u:\b)(?:{words}(?-u:\b)[^.!?\n\d]{{0,28}}|(?:at|to) )$"))
-        .expect("a constant pattern")
+    Regex::new(&format!(r"(?i)(?-u:\b)(?:{words}(?-u:\b)[^.!?\n\d]{{0,28}}|(?:at|to) )$")).expect("a constant pattern")
 });
 
 static BLOCK: LazyLock<Regex> =

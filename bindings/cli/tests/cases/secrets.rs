@@ -58,12 +58,12 @@ const KINDS: [(&str, &str); 12] = [
     ("http://localhost:3000/a:b@c is a path", "http://localhost:3000/a:b@c is a path"),
 ];
 
-/// The texts as the history has them when added with `--mask`.
+/// The lines of one text as the history has it when added with `--mask`.
 fn masked_by_the_program(texts: &[&str]) -> Vec<String> {
     let home = workspace();
     std::fs::write(home.path().join("messages.txt"), texts.join("\n")).unwrap();
     let added = idiolect(home.path(), &["history", "add", "me", "messages.txt", "--mask"]);
     assert_eq!(added.code, Some(0), "{}", added.stderr);
-    let rows = idiolect(home.path(), &["history", "list", "me", "--json"]).objects();
-    rows.iter().map(|row| row["text"].as_str().unwrap().to_owned()).collect()
+    let row = idiolect(home.path(), &["history", "list", "me", "--json"]).object();
+    row["text"].as_str().unwrap().lines().map(str::to_owned).collect()
 }

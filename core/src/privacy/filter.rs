@@ -5,7 +5,10 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rule, api_key, email, iban, numbers, one_time_code, password, payment_card, phone, street_address};
+use super::{
+    Rule, api_key, command_line, credentials, email, iban, numbers, one_time_code, password, payment_card, phone,
+    street_address,
+};
 
 /// What stands in the text that training sees for every stretch that a rule found.
 pub const PLACEHOLDER: &str = "***";
@@ -59,15 +62,23 @@ impl Filter {
 
     /// The private stretches of a text: in order, none overlapping, none empty.
     pub fn find(&self, text: &str) -> Vec<Finding> {
-        let groups = numbers::groups(text);
+        let (groups, credentials) = (numbers::groups(text), credentials::find(text));
+        let emails = email::find(text, &credentials);
         let mut findings = Vec::new();
         for rule in Rule::ALL.into_iter().filter(|rule| self.is_on(*rule)) {
             let ranges = match rule {
-                Rule::Password => password::find(text),
+                Rule::Password => {
+                    let mut ranges = password::find(text, &emails);
+                    // A token in a password's place is a key's.
+                    let passwords = credentials.iter().map(|found| found.password.clone());
+                    ranges.extend(passwords.filter(|password| !api_key::is_issued(&text[password.clone()])));
+                    ranges.extend(command_line::find(text));
+                    ranges
+                }
                 Rule::ApiKey => api_key::find(text),
                 Rule::Iban => iban::find(text),
                 Rule::PaymentCard => payment_card::find(text, &groups),
-                Rule::Email => email::find(text),
+                Rule::Email => emails.clone(),
                 Rule::OneTimeCode => one_time_code::find(text, &groups),
                 Rule::Phone => phone::find(text, &groups),
                 Rule::StreetAddress => street_address::find(text, &groups),

@@ -1,38 +1,40 @@
-//! International bank account numbers (ISO 13616): a country's length, and a remainder of 1 by 97.
+//! International bank account numbers (ISO 13616): a country's structure, and a remainder of 1 by 97.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::words::{ends_word, starts_word};
+use super::lexicon::{IBANS, rows};
+use super::words::starts_word;
 
-static BEGINNING: LazyLock<Regex> = LazyLock::new(|| Regex::new("[A-Za-z]{2}[0-9]{2}").expect("a constant pattern"));
+/// What may stand between two characters of a number, and how much of it.
+const SEPARATORS: &str = "- \t‐‑–.\u{a0}\u{202f}\u{2009}";
+const SEPARATED: usize = 3;
 
-/// Countries by the length of their numbers.
-const LENGTHS: [(usize, &str); 18] = [
-    (15, "NO"),
-    (16, "BE BI"),
-    (18, "DK FI FK FO GL NL SD"),
-    (19, "MK SI"),
-    (20, "AT BA EE KZ LT LU MN XK"),
-    (21, "CH HR LI LV"),
-    (22, "BG BH CR DE GB GE IE ME RS VA"),
-    (23, "AE GI IL IQ OM SO TL"),
-    (24, "AD CZ ES MD PK RO SA SE SK TN VG"),
-    (25, "LY PT ST"),
-    (26, "IS TR"),
-    (27, "BF DJ FR GR IT MC MR SM"),
-    (28, "AL AZ BJ BY CI CM CY DO GT HN HU LB MA ML NE NI PL SN SV TG"),
-    (29, "BR EG PS QA UA"),
-    (30, "JO KW MU YE"),
-    (31, "MT SC"),
-    (32, "LC"),
-    (33, "RU"),
-];
+/// The digits that a number has after its country; the structures of some countries would do without.
+const DIGITS: usize = 6;
+
+static BEGINNING: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(&format!("[A-Za-z]{{2}}[{SEPARATORS}]{{0,{SEPARATED}}}[0-9]")).expect("a constant pattern")
+});
+
+/// What follows the check digits, by country: so many characters of a kind (`n`, `a` or `c`).
+static STRUCTURES: LazyLock<HashMap<&str, Vec<(usize, char)>>> = LazyLock::new(|| {
+    let part = |part: &str| {
+        let kind = part.chars().next_back()?;
+        Some((part.trim_end_matches(kind).parse().ok()?, kind))
+    };
+    rows(IBANS).map(|[country, _, structure]| (country, structure.split(' ').filter_map(part).collect())).collect()
+});
 
 pub(super) fn find(text: &str) -> Vec<Range<usize>> {
-    BEGINNING.find_iter(text).filter_map(|found| Some(found.start()..account(text, found.start())?)).collect()
+    let mut found: Vec<Range<usize>> = Vec::new();
+    for beginning in BEGINNING.find_iter(text) {
+        found.extend(account(text, beginning.start()).map(|end| beginning.start()..end));
+    }
+    found
 }
 
 /// The end of the account number that begins at `start`.
@@ -41,21 +43,34 @@ fn account(text: &str, start: usize) -> Option<usize> {
         return None;
     }
     let country = text[start..start + 2].to_ascii_uppercase();
-    let length = LENGTHS.iter().find(|(_, countries)| countries.split(' ').any(|code| code == country))?.0;
-    let mut number = Vec::with_capacity(length);
-    let mut separated = false;
-    for (at, c) in text[start..].char_indices() {
-        if c.is_ascii_alphanumeric() {
-            number.push(c.to_digit(36)?);
-            separated = false;
-        } else if !separated && matches!(c, ' ' | '-' | '.' | '\u{a0}' | '\u{202f}') {
-            separated = true;
-        } else {
+    let structure = STRUCTURES.get(country.as_str())?;
+    let kinds = structure.iter().flat_map(|(count, kind)| std::iter::repeat_n(*kind, *count));
+    let mut kinds = ['a', 'a', 'n', 'n'].into_iter().chain(kinds).peekable();
+    let mut number = Vec::with_capacity(34);
+    let mut separated = 0;
+    let mut rest = text[start..].char_indices().peekable();
+    while let Some((at, c)) = rest.next() {
+        if SEPARATORS.contains(c) && separated < SEPARATED {
+            separated += 1;
+            continue;
+        }
+        let fits = match kinds.next()? {
+            'n' => c.is_ascii_digit(),
+            'a' => c.is_ascii_alphabetic(),
+            _ => c.is_ascii_alphanumeric(),
+        };
+        if !fits {
             return None;
         }
-        if number.len() == length {
-            let end = start + at + 1;
-            return (checks(&number) && ends_word(text, end)).then_some(end);
+        number.push(c.to_digit(36)?);
+        separated = 0;
+        if kinds.peek().is_none() {
+            // Letters may run on, as in `…00THANKS`; further digits are those of another number.
+            let ends = !rest
+                .peek()
+                .is_some_and(|(_, next)| next.is_ascii_digit() || c.is_ascii_alphabetic() && next.is_alphanumeric());
+            let digits = number[2..].iter().filter(|digit| **digit < 10).count() >= DIGITS;
+            return (ends && digits && checks(&number)).then_some(start + at + 1);
         }
     }
     None

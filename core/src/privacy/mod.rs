@@ -9,9 +9,13 @@
 //! bounded stretch around it.
 
 mod api_key;
+mod command_line;
+mod credentials;
 mod email;
 mod filter;
 mod iban;
+mod issuers;
+mod lexicon;
 mod numbers;
 mod one_time_code;
 mod password;

@@ -5,78 +5,81 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::lexicon::{GRAMMAR, Keyword, Keywords, SECRETS, any_of, starts_part};
 use super::numbers::Group;
+use super::phone::is_named_otherwise;
+use super::said::{Tie, Value, is_copula, value_after};
 use super::words::{after, before, ends_word, starts_word, unspaced};
 
-/// Words that mean such a code and nothing else.
-static SURE: LazyLock<Regex> = LazyLock::new(|| {
-    let english = r"(?-u:\b)(?:otps?|2fa|mfa|tan|one[- ]time|passcode|(?:verif[a-z]{0,10}|security|log[- ]?in|sign[- ]?in|auth[a-z]{0,12}|confirmation|sms|access|activation) (?:code|pin|token|number))(?-u:\b)";
-    let european = "best(?:ä|ae)tigungscode|sicherheitscode|verifizierungscode|einmalcode|authentifizierungscode|(?-u:\\b)mtan(?-u:\\b)|\
-                     code de (?:v[ée]rification|confirmation|s[ée]curit[ée]|connexion)|\
-                     c[oó]digo de (?:verifica[a-zçãó]{0,6}|seguran[çc]a|seguridad|confirma[a-zçãó]{0,6}|acceso|acesso)|\
-                     codice di (?:verifica|sicurezza|conferma|accesso)|codice otp|(?:verificatie|bevestigings|inlog)code|\
-                     kod (?:weryfikacyjny|potwierdzający|autoryzacyjny|sms)|(?:verifierings|engångs|säkerhets|bekræftelses|bekreftelses)ko[dt]e?n?|\
-                     код (?:подтверждения|доступа|авторизации|из смс)|смс[- ]код|(?:doğrulama|onay|güvenlik) kodu(?:nuz)?|\
-                     kode (?:verifikasi|otp|keamanan)|kod pengesahan|mã (?:xác (?:thực|nhận|minh)|otp)";
-    let other = "验证码|驗證碼|校验码|动态码|动态密码|認証コード|確認コード|ワンタイム|인증\\s?번호|인증\\s?코드|ओटीपी|सत्यापन कोड|\
-                 رمز التحقق|رمز التأكيد|קוד אימות|รหัสยืนยัน|รหัส otp";
-    let words = [english, european, other].join("|");
-    Regex::new(&format!("(?i){words}")).expect("a constant pattern")
+/// Words that mean such a code and nothing else, by themselves or as a noun and what kind it is.
+static SURE: LazyLock<Keywords> = LazyLock::new(|| {
+    let kinds = [&["code"][..], &["code_kind"], &["code_place"], &["code_noun"], &["code_noun", "code_part"]];
+    let [word, kind, place, noun, part] = kinds.map(|kinds| any_of(SECRETS, kinds));
+    let pattern = format!(
+        r"(?:{word}|{kind}[ -]{{1,2}}{part}|{place}[ -]{{1,2}}{noun}|{noun}[ -](?:\p{{L}}{{1,5}}['’ ]){{0,2}}(?:{kind}|{place}))"
+    );
+    Keywords::with_pattern(SECRETS, &["code"], &pattern)
 });
 
 /// Words for a code of any kind.
-static CODE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?i)(?-u:\b)(?:codes?|c[oó]digo|codice|kode?|kodu(?:nuz)?)(?-u:\b)|код").expect("a constant pattern")
-});
+static CODE: LazyLock<Keywords> = LazyLock::new(|| Keywords::new(SECRETS, &["code_noun"]));
 
 /// Kinds of code that are no secret, at the end of what stands before the word.
 static PUBLIC: LazyLock<Regex> = LazyLock::new(|| {
-    let words = "zip|post(?:al)?|area|country|dial(?:l?ing)?|error|fehler|status|http|exit|return|response|hs|sic|promo|\
-                 coupon|voucher|discount|referral|dress|qr|bar|source|morse|colou?r|hex|product|item|section|of|this|byte|\
-                 machine|unicode|legacy";
-    Regex::new(&format!(r"(?i)(?:^|\P{{L}})(?:{words})[\s_-]{{0,2}}$")).expect("a constant pattern")
+    let words = any_of(GRAMMAR, &["public_before"]);
+    Regex::new(&format!(r"(?i)(?:^|\P{{L}}){words}[\s_-]{{0,2}}$")).expect("a constant pattern")
 });
 
-/// What ties the word to the digits after it: a copula, a sign, a few words of how it came.
+/// What ties the word to the digits after it: a copula, a sign, a few words of how it came or what it is for.
 static TIE: LazyLock<Regex> = LazyLock::new(|| {
-    let copula = "is|was|its|it's|it is|says|changed to|now|ist|war|lautet|est|es|era|è|é|jest|to|är|er|adalah|это|है|here|i got|\
-                  they sent";
+    let kinds = [&["copula", "copula_glued"][..], &["filler"], &["preposition"], &["article"]];
+    let [copula, filler, preposition, article] = kinds.map(|kinds| any_of(GRAMMAR, kinds));
     Regex::new(&format!(
-        r#"(?i)^[\s"'»)\]?!.,]*(?:(?:now|just|still)\s+)?(?:{copula})?(?:\s+(?:now|just))?\s*[:=#–—\-"'«(\[]{{0,3}}\s*$"#
+        r#"(?i)^(?:[\s"'»)\]?!.,–—-]*(?:{filler}\s+){{0,3}}{copula}?(?:\s+(?:{filler}|{article})){{0,3}}|\s{preposition}\s[^\d!?\n.]{{0,40}}(?:\s{copula}(?:\s{article})?|[:=：]|->|→)|(?:\s\p{{L}}{{2,16}}){{1,2}}\s{copula}(?:\s{article})?)\s*[:=：#–—>\-"'«(\[]{{0,3}}\s*$"#
     ))
     .expect("a constant pattern")
 });
 
-/// `482913 is your … code`, `use 482913 to verify`: what follows the digits.
-static FOLLOWED: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?i)^\s+(?:is|ist|est|es|è|é|to|jest|är|er|as|adalah)\s+(?:your|my|the|ur|dein|ihr|ton|votre|tu|su|il|seu|uw|je|twój|din|deine?)(?-u:\b)[^.\d]{0,32}(?-u:\b)(?:code|c[óo]digo|codice|kode?)(?-u:\b)")
+/// What such a code is for: `code van de garage 9934`.
+static PURPOSED: LazyLock<Regex> = LazyLock::new(|| {
+    let preposition = any_of(GRAMMAR, &["preposition"]);
+    Regex::new(&format!(r"(?i)^\s{preposition}(?:\s\p{{L}}[\p{{L}}'’-]*){{1,3}}\s*[:–—-]?\s*$"))
         .expect("a constant pattern")
 });
 
-static ENTERED: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"(?i)(?-u:\b)(?:enter|use|type|input|key in)\s+$").expect("a constant pattern"));
+static ENTERED: LazyLock<Regex> = LazyLock::new(|| {
+    let enter = any_of(GRAMMAR, &["enter"]);
+    Regex::new(&format!(r"(?i)(?-u:\b){enter}\s+$")).expect("a constant pattern")
+});
 
 static PURPOSE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?i)^\s+(?:to|for)\s+(?:verify|verification|confirm|log\s?in|sign\s?in|authenticate|activate)(?-u:\b)")
-        .expect("a constant pattern")
+    let opens = any_of(GRAMMAR, &["opens"]);
+    Regex::new(&format!(r"(?i)^\s+(?:to|for)\s+{opens}(?-u:\b)")).expect("a constant pattern")
 });
 
 /// What numbers count.
 static COUNTED: LazyLock<Regex> = LazyLock::new(|| {
-    let units = "lines?|rows?|tests?|users?|times?|words?|chars?|bytes?|bugs?|errors?|warnings?|files?|items?|people|tokens?|\
-                 points?|ms|px|km|kb|mb|gb|minutes?|mins?|hours?|hrs?|days?|years?|zeilen|lignes|líneas|righe|строк";
-    Regex::new(&format!(r"(?i)^\s(?:{units})(?:\P{{L}}|$)")).expect("a constant pattern")
+    let (units, glued) = (any_of(GRAMMAR, &["unit"]), any_of(GRAMMAR, &["unit_glued"]));
+    Regex::new(&format!(r"(?i)^(?:\s{units}(?:\P{{L}}|$)|\s?{glued})")).expect("a constant pattern")
 });
+
+/// The shortest noun that ends longer ones, in bytes.
+const COMPOUND: usize = 4;
 
 /// How far a word may stand before the digits, and after them, in bytes.
 const BEFORE: usize = 56;
 const AFTER: usize = 48;
 
+/// The names of one-time codes in a text.
+pub(super) fn named_in(text: &str) -> Vec<Range<usize>> {
+    SURE.find(text).map(|word| word.range).collect()
+}
+
 pub(super) fn find(text: &str, groups: &[Group]) -> Vec<Range<usize>> {
-    let sure: Vec<Range<usize>> = SURE.find_iter(text).map(|word| word.range()).collect();
-    let any: Vec<Range<usize>> =
-        CODE.find_iter(text).map(|word| word.range()).filter(|word| !is_public(text, word)).collect();
-    let mut found = Vec::new();
+    let sure: Vec<Keyword<'_>> = SURE.find(text).collect();
+    let any: Vec<Keyword<'_>> = codes(text).filter(|word| !is_public(text, &word.range)).collect();
+    let named = sure.iter().chain(any.iter().filter(|word| starts_word(text, word.range.start)));
+    let mut found: Vec<Range<usize>> = named.filter_map(|word| value_after(text, word, is_lettered)).collect();
     let mut rest = groups;
     while !rest.is_empty() {
         let (number, further) = rest.split_at(written_together(text, rest));
@@ -86,13 +89,30 @@ pub(super) fn find(text: &str, groups: &[Group]) -> Vec<Range<usize>> {
     found
 }
 
+/// The nouns for a code; the longer ones also end words, such as `Haustürcode`.
+fn codes(text: &str) -> impl Iterator<Item = Keyword<'_>> {
+    CODE.endings(text).filter(|word| starts_part(text, word.range.start) || word.range.len() >= COMPOUND)
+}
+
 /// `error code`, `code postal`: a code that is no secret.
 fn is_public(text: &str, word: &Range<usize>) -> bool {
     static KIND: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?i)^[\s_-](?:postal|pocztowy|pos(?-u:\b)|pénal|civil|review|freeze|base|line|point|word)")
-            .expect("a constant pattern")
+        let words = any_of(GRAMMAR, &["public_after"]);
+        Regex::new(&format!(r"(?i)^[\s_-]{words}(?:\P{{L}}|$)")).expect("a constant pattern")
     });
-    PUBLIC.is_match(before(text, word.start, 20)) || KIND.is_match(after(text, word.end, 16))
+    PUBLIC.is_match(before(text, word.start, 24)) || KIND.is_match(after(text, word.end, 24))
+}
+
+/// A code of capitals and digits.
+fn is_lettered(value: Value<'_>) -> bool {
+    let all = value.text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'-');
+    let has = |test: fn(&u8) -> bool| value.text.bytes().any(|byte| test(&byte));
+    value.tie != Tie::Beside
+        && value.unknown == 0
+        && (4..=11).contains(&value.text.len())
+        && all
+        && has(u8::is_ascii_digit)
+        && has(u8::is_ascii_uppercase)
 }
 
 /// How many groups, from the first on, are parted by no more than one sign.
@@ -131,34 +151,56 @@ fn is_free(text: &str, range: &Range<usize>) -> bool {
     starts_word(text, range.start) && ends_word(text, range.end) && (google || !bound) && !amount
 }
 
-fn is_said(text: &str, range: &Range<usize>, sure: &[Range<usize>], any: &[Range<usize>]) -> bool {
-    let next = |words: &[Range<usize>]| words.partition_point(|word| word.start < range.start);
-    let following =
-        |words: &[Range<usize>]| words.get(next(words)).filter(|word| word.start < range.end + AFTER).cloned();
-    let preceding = |words: &[Range<usize>]| {
-        Some(words[next(words).checked_sub(1)?].clone()).filter(|word| word.end + BEFORE > range.start)
-    };
-    let digits = range.len();
-    if let Some(word) = preceding(sure) {
-        let between = &text[word.end.min(range.start)..range.start];
+fn is_said(text: &str, range: &Range<usize>, sure: &[Keyword<'_>], any: &[Keyword<'_>]) -> bool {
+    let digits = text[range.clone()].chars().count();
+    if let Some(word) = preceding(sure, range) {
+        let between = &text[word.range.end.min(range.start)..range.start];
         let year = digits == 4 && (text[range.clone()].starts_with("19") || text[range.clone()].starts_with("20"));
         let glued = between.chars().next().is_some_and(unspaced);
         if glued || TIE.is_match(between) || !year && !between.contains('\n') {
             return true;
         }
     }
-    if following(sure).is_some_and(|word| !text[range.end..word.start].contains(['.', '\n'])) {
+    if following(sure, range).is_some_and(|word| !text[range.end..word.range.start].contains(['.', '\n'])) {
         return true;
     }
-    if let Some(word) = preceding(any) {
-        let between = &text[word.end..range.start];
+    if let Some(word) = preceding(any, range) {
+        let between = &text[word.range.end..range.start];
         // A line of its own, or the end of one, where a code was asked for.
         let ends = after(text, range.end, 8).trim_start_matches(['.', '!', ' ']);
         let alone = ends.is_empty() || ends.starts_with('\n');
-        if TIE.is_match(between) || alone && digits == 6 && !between.contains(|c: char| c.is_numeric()) {
+        let own = is_copula(between.trim(), word.languages);
+        // `Code(1000)` is code.
+        if between.starts_with('(') {
+            return false;
+        }
+        let year = digits == 4 && (text[range.clone()].starts_with("19") || text[range.clone()].starts_with("20"));
+        let purpose = !year && PURPOSED.is_match(between) && !is_named_otherwise(text, range.start);
+        let tied = TIE.is_match(between) && !(year && between.trim().is_empty());
+        if own || purpose || tied || alone && digits == 6 && !between.contains(|c: char| c.is_numeric()) {
             return true;
         }
     }
-    let tail = after(text, range.end, 96);
-    FOLLOWED.is_match(tail) || ENTERED.is_match(before(text, range.start, 16)) && PURPOSE.is_match(tail)
+    // `482913 is your … code`.
+    let named = following(any, range).is_some_and(|word| {
+        let between = text[range.end..word.range.start].trim_start_matches([' ', '-', '–', '—', ',']);
+        let mut words = between.split_whitespace();
+        let copula =
+            words.next().is_some_and(|first| is_copula(&first.to_lowercase(), word.languages) || first == "as");
+        copula && words.next().is_some() && !text[range.end..word.range.start].contains(['.', '\n'])
+    });
+    let entered = ENTERED.is_match(before(text, range.start, 16)) && PURPOSE.is_match(after(text, range.end, 96));
+    named || entered
+}
+
+/// The word before a number, where it is near.
+fn preceding<'a, 'b>(words: &'a [Keyword<'b>], range: &Range<usize>) -> Option<&'a Keyword<'b>> {
+    let next = words.partition_point(|word| word.range.start < range.start);
+    words[..next].last().filter(|word| word.range.end + BEFORE > range.start)
+}
+
+/// The word after it.
+fn following<'a, 'b>(words: &'a [Keyword<'b>], range: &Range<usize>) -> Option<&'a Keyword<'b>> {
+    let next = words.partition_point(|word| word.range.start < range.start);
+    words.get(next).filter(|word| word.range.start < range.end + AFTER && word.range.start >= range.end)
 }

@@ -1,97 +1,197 @@
-//! Passwords and PINs: the value after a word for one, and the one within a web address.
+//! Passwords and PINs that a text names as such. Those within addresses and on command lines have their own files.
 
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::api_key::is_issued;
-use super::said::{Tie, value_after};
-use super::words::{after, before, listed, starts_word};
+use super::api_key::{is_issued, is_token};
+use super::lexicon::{GRAMMAR, Keyword, Keywords, SECRETS, Set, any_of};
+use super::one_time_code::named_in;
+use super::said::{Tie, Value, value_after, value_before};
+use super::words::after;
 
-/// Words for password that also stand at the end of longer ones (`DB_PASSWORD`, `Benutzerpasswort`).
-static LONG: LazyLock<Regex> = LazyLock::new(|| {
-    let words = "password|passwd|passwrd|passcode|passphrase|passwort|kennwort|mot de passe|contraseña|contrasena|\
-                 palavra-passe|wachtwoord|hasło|lösenord|passord|adgangskode|пароль|пароля|пароль от|heslo|jelszó|\
-                 salasana|kata sandi|mật khẩu|密码|密碼|口令|パスワード|暗証番号|비밀번호|비번|암호|पासवर्ड|كلمة المرور|\
-                 كلمة السر|รหัสผ่าน|סיסמה|סיסמא";
-    Regex::new(&format!("(?i){words}")).expect("a constant pattern")
-});
+static SURE: LazyLock<Keywords> = LazyLock::new(|| Keywords::new(SECRETS, &["password"]));
+static WORD: LazyLock<Keywords> = LazyLock::new(|| Keywords::new(SECRETS, &["password_word"]));
+static VAGUE: LazyLock<Keywords> = LazyLock::new(|| Keywords::new(SECRETS, &["password_vague"]));
+static HOMOGRAPH: LazyLock<Keywords> = LazyLock::new(|| Keywords::new(SECRETS, &["password_homograph"]));
+static NETWORK: LazyLock<Keywords> = LazyLock::new(|| Keywords::new(SECRETS, &["network_key"]));
+static VAGUE_NETWORK: LazyLock<Keywords> = LazyLock::new(|| Keywords::new(SECRETS, &["network_key_vague"]));
+static PIN: LazyLock<Keywords> = LazyLock::new(|| Keywords::new(SECRETS, &["pin"]));
+static VAGUE_PIN: LazyLock<Keywords> = LazyLock::new(|| Keywords::new(SECRETS, &["pin_vague"]));
 
-/// Words for password that are parts of others.
-static SHORT: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new("(?i)pwd|psw|pw|pword|mdp|senha|haslo|şifre|sifre|sandi").expect("a constant pattern"));
+static ACCOUNT: LazyLock<Keywords> = LazyLock::new(|| Keywords::new(SECRETS, &["account"]));
 
-/// Words that mean other things as well: what merely stands beside them is no password.
-static VAGUE: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new("(?i)pass|secret|clave|parola|parolă").expect("a constant pattern"));
+/// The longest password, in bytes.
+const LONGEST: usize = 128;
 
-static PIN: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?i)pin|puk|geheimzahl").expect("a constant pattern"));
+/// How far after the name of an account a password may be called by a vague word, in bytes.
+const NEAR: usize = 48;
 
 /// What stands where a password could, and is none: words about passwords, and code.
-const NONE: &str = "\
-    required optional none null nil true false undefined string bool varchar text self user username password \
-    passwd missing incorrect invalid wrong correct must should please enter type your this that with minimum \
-    maximum least forgot forgotten reset change changed expired empty same what when where which there they have \
-    need falsch vergessen oublié incorrecta obligatoria hidden redacted unknown hashed xxxx";
+static NONE: LazyLock<Set> = LazyLock::new(|| Set::new(GRAMMAR, "no_password"));
 
-pub(super) fn find(text: &str) -> Vec<Range<usize>> {
-    let long = LONG.find_iter(text).filter(|word| !is_one_time(text, word.start()));
-    let long = long.filter_map(|word| value_after(text, word.end(), is_password));
-    let short = SHORT.find_iter(text).filter(|word| stands_alone(text, word.start()));
-    let short = short.filter_map(|word| value_after(text, word.end(), is_password));
-    let vague = VAGUE.find_iter(text).filter(|word| stands_alone(text, word.start()));
-    let vague = vague
-        .filter_map(|word| value_after(text, word.end(), |value, tie| tie != Tie::Beside && is_password(value, tie)));
-    let pins = PIN.find_iter(text).filter(|word| stands_alone(text, word.start()) && !is_one_time(text, word.start()));
-    let pins = pins.filter_map(|word| value_after(text, word.end(), |value, _| is_pin(value)));
-    long.chain(short).chain(vague).chain(pins).chain(in_addresses(text)).chain(beside_names(text)).collect()
+/// The words of forms and their messages: a phrase with one is no passphrase.
+static PROMPT: LazyLock<Set> = LazyLock::new(|| Set::new(GRAMMAR, "prompt"));
+
+pub(super) fn find(text: &str, emails: &[Range<usize>]) -> Vec<Range<usize>> {
+    // A number after the name of a one-time code is another rule's.
+    let codes = named_in(text);
+    let is_code = |keyword: &Keyword<'_>, value: Value<'_>| {
+        let before = codes.partition_point(|code| code.start < keyword.range.end);
+        let beside = |code: &Range<usize>| code.end + 2 >= keyword.range.start && *code != keyword.range;
+        is_number(value.text) && before > 0 && codes[..before].iter().rev().take(2).any(beside)
+    };
+    // `user/password: x/y` is found as a pair.
+    let paired = |keyword: &Keyword<'_>| text[..keyword.range.start].ends_with('/');
+    let accounts: Vec<Range<usize>> = ACCOUNT.find(text).map(|word| word.range).collect();
+    let mut found = Vec::new();
+    for keyword in SURE.endings(text).chain(WORD.find(text)).filter(|keyword| !paired(keyword)) {
+        let beside_name = is_beside_name(text, &accounts, &keyword);
+        let accept = |value: Value<'_>| {
+            let tie = if value.quoted && beside_name { Tie::Stated } else { value.tie };
+            is_password(Value { tie, ..value }) && !is_code(&keyword, value)
+        };
+        found.extend(value_after(text, &keyword, accept));
+        found.extend(value_before(text, &keyword, |value| {
+            let number = value.tie == Tie::Assigned && is_number(value.text);
+            (is_strong(value) || value.quoted || number) && is_password(value)
+        }));
+    }
+    for keyword in VAGUE.find(text).filter(|keyword| !paired(keyword)) {
+        let named = is_beside_name(text, &accounts, &keyword);
+        let accept = |value: Value<'_>| match value.tie {
+            Tie::Beside => (value.quoted || named) && is_strong(value),
+            _ => value.unknown == 0 && is_password(value),
+        };
+        found.extend(value_after(text, &keyword, accept));
+    }
+    for keyword in HOMOGRAPH.find(text) {
+        let named = is_beside_name(text, &accounts, &keyword);
+        let sure = |value: Value<'_>| (value.tie != Tie::Beside || named) && value.unknown == 0;
+        let accept =
+            |value: Value<'_>| sure(value) && is_strong(value) && !(value.text.len() >= 20 && is_token(value.text));
+        found.extend(value_after(text, &keyword, accept));
+    }
+    for keyword in NETWORK.find(text) {
+        let number = |value: Value<'_>| value.tie != Tie::Beside && value.text.len() >= 8 && is_number(value.text);
+        found.extend(value_after(text, &keyword, |value| is_strong(value) || number(value)));
+    }
+    for keyword in VAGUE_NETWORK.find(text).filter(|keyword| is_beside_name(text, &accounts, keyword)) {
+        found.extend(value_after(text, &keyword, is_strong));
+    }
+    for keyword in PIN.find(text) {
+        found.extend(value_after(text, &keyword, |value| is_pin(value.text) && !is_code(&keyword, value)));
+    }
+    for keyword in VAGUE_PIN.find(text) {
+        let accept = |value: Value<'_>| value.tie != Tie::Beside && (is_pin(value.text) || is_combination(value.text));
+        found.extend(value_after(text, &keyword, accept));
+    }
+    found.extend(beside_names(text, emails));
+    found
 }
 
-/// Whether a keyword begins a word, or a part of an identifier.
-fn stands_alone(text: &str, at: usize) -> bool {
-    starts_word(text, at) || text[..at].ends_with('_')
+/// Whether the name of an account stands before a keyword: a vague one then means a password.
+fn is_beside_name(text: &str, accounts: &[Range<usize>], keyword: &Keyword<'_>) -> bool {
+    let start = keyword.range.start;
+    let before = accounts.partition_point(|account| account.end <= start);
+    let account = accounts[..before].last().filter(|account| account.end + NEAR >= start);
+    account.is_some_and(|account| !text[account.end..start].contains('\n') || account.end + NEAR / 2 >= start)
 }
 
-/// Whether a keyword is part of the name of a one-time code: another rule's.
-fn is_one_time(text: &str, at: usize) -> bool {
-    static KIND: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?i)(?:one[- ]?time|single[- ]use|log[- ]?in|sign[- ]?in|sms|verification)[ -]$")
-            .expect("a constant pattern")
-    });
-    KIND.is_match(before(text, at, 20))
+fn is_number(value: &str) -> bool {
+    value.bytes().all(|byte| byte.is_ascii_digit() || byte == b' ' || byte == b'-')
 }
 
 fn is_pin(value: &str) -> bool {
     (4..=8).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn is_password(value: &str, tie: Tie) -> bool {
-    let length = value.chars().count();
-    let any = |test: fn(char) -> bool| value.chars().any(test);
-    let (letters, digits) = (any(char::is_alphabetic), any(|c| c.is_ascii_digit()));
-    // Dots, slashes, hyphens and apostrophes also stand in ordinary words and identifiers.
-    let inner = value.trim_end_matches(['!', '?', '~']);
-    let signs = inner.chars().any(|c| c.is_ascii_punctuation() && !".-/'_:".contains(c));
-    let code = any(|c| "(){}<>".contains(c)) || value.starts_with(['$', '%', '&', '[', '-']);
+/// A lock's: `18-36-07`.
+fn is_combination(value: &str) -> bool {
+    let mut parts = value.split('-');
+    (8..=11).contains(&value.len()) && parts.all(|part| part.len() == 2 && is_number(part))
+}
+
+/// What a value is made of.
+struct Makeup {
+    letters: bool,
+    digits: bool,
+    /// Signs that do not stand in ordinary words and identifiers as dots, slashes, hyphens and apostrophes do.
+    signs: bool,
+}
+
+impl Makeup {
+    fn of(value: &str) -> Self {
+        let inner = value.trim_end_matches(['!', '?', '~']);
+        Self {
+            letters: value.chars().any(char::is_alphabetic),
+            digits: value.chars().any(|c| c.is_ascii_digit()),
+            signs: inner.chars().any(|c| c.is_ascii_punctuation() && !".-/'_:".contains(c)),
+        }
+    }
+
+    /// Letters together with something else.
+    fn is_mixed(&self) -> bool {
+        self.letters && (self.digits || self.signs)
+    }
+}
+
+/// Whether a value could be a password at all, whatever says so.
+fn is_possible(value: Value<'_>) -> bool {
+    let text = value.text;
+    let literal = value.quoted && value.tie == Tie::Assigned;
+    let code = text.contains("://") || text.contains(['<', '>']) || text.contains("${") || text.contains("{{");
+    let code = code || !literal && text.contains(['(', ')', '{', '}']) || text.starts_with(['$', '%', '&', '[', '-']);
     // `:DDD`, `haaaa`.
-    let drawn = value.chars().skip(1).all(|c| value.ends_with(c));
-    let phrase = tie != Tie::Assigned && any(char::is_whitespace);
-    if !(4..=128).contains(&length) || code || drawn || phrase || is_issued(value) {
+    let drawn = text.chars().skip(1).all(|c| text.ends_with(c));
+    (4..=128).contains(&text.chars().count()) && !code && !drawn && !is_issued(text)
+}
+
+/// Whether a value is a password, where a word for one is tied to it.
+fn is_password(value: Value<'_>) -> bool {
+    let Value { text, tie, quoted, .. } = value;
+    if !is_possible(value) {
         return false;
     }
-    let mixed = letters && (digits || signs) && length >= 5;
-    let inner_capital = value.chars().skip(1).any(char::is_uppercase) && any(char::is_lowercase);
+    let makeup = Makeup::of(text);
+    if text.contains(char::is_whitespace) {
+        return quoted && is_phrase(text) && (tie != Tie::Beside || makeup.digits || makeup.signs);
+    }
+    let length = text.chars().count();
+    let mixed = makeup.is_mixed() && length >= 5 && !is_measure(text);
+    let inner_capital = text.chars().skip(1).any(char::is_uppercase) && text.chars().any(char::is_lowercase);
     match tie {
-        Tie::Assigned if letters && !digits && !signs => {
-            let lower = value.to_lowercase();
-            let path = value.contains('.') && !value.contains('-');
-            !listed(NONE, lower.trim_end_matches('!')) && !path
+        Tie::Assigned if makeup.letters && !makeup.digits && !makeup.signs => {
+            let lower = text.to_lowercase();
+            let path = text.contains('.') && !text.contains('-');
+            !NONE.has(lower.trim_end_matches(['!', '?', '…'])) && !path
         }
         Tie::Assigned => true,
-        Tie::Stated => mixed && !is_measure(value) || inner_capital && length >= 6 || digits && !letters,
-        Tie::Beside => mixed && !is_measure(value) && value.chars().filter(|c| *c == '/').count() < 2,
+        Tie::Stated => mixed || inner_capital && length >= 6 || makeup.digits && !makeup.letters,
+        Tie::Beside => mixed && text.chars().filter(|c| *c == '/').count() < 2,
     }
+}
+
+/// Whether a value looks like a password where the word beside it may mean something else.
+fn is_strong(value: Value<'_>) -> bool {
+    let makeup = Makeup::of(value.text);
+    let tie = if value.quoted { Tie::Assigned } else { Tie::Beside };
+    makeup.is_mixed() && !is_address(value.text) && is_password(Value { tie, ..value })
+}
+
+/// Whether a value has the shape of an e-mail address.
+fn is_address(value: &str) -> bool {
+    value.split_once('@').is_some_and(|(name, domain)| {
+        !name.is_empty() && domain.contains('.') && !domain.ends_with(|c: char| c.is_ascii_digit())
+    })
+}
+
+/// Some words that a form would not say.
+fn is_phrase(text: &str) -> bool {
+    let words = text.split_whitespace();
+    (6..=LONGEST).contains(&text.len())
+        && !words.map(str::to_lowercase).any(|word| PROMPT.has(word.trim_matches(['.', ':', '!', '?'])))
 }
 
 /// A number with a unit or an ending (`1500ms`, `100th`): digits, then letters.
@@ -100,31 +200,65 @@ fn is_measure(value: &str) -> bool {
     unit.len() < value.len() && unit.len() <= 3 && unit.chars().all(|c| c.is_alphabetic() || c == '%')
 }
 
-/// `https://user:password@host`.
-fn in_addresses(text: &str) -> impl Iterator<Item = Range<usize>> {
-    text.match_indices("://").filter_map(|(at, scheme)| {
-        let start = at + scheme.len();
-        let rest = after(text, start, 256);
-        let authority = &rest[..rest.find(|c: char| c == '/' || c.is_whitespace()).unwrap_or(rest.len())];
-        let (user, _) = authority.rsplit_once('@')?;
-        let (name, password) = user.split_once(':')?;
-        let from = start + name.len() + 1;
-        (!password.is_empty()).then_some(from..from + password.len())
-    })
-}
-
-/// `log in with name / password`, `wifi: name / password`.
-fn beside_names(text: &str) -> impl Iterator<Item = Range<usize>> {
-    static ACCOUNT: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?i)log[ -]?in|username|user|wi-?fi|wlan|credentials|creds|zugangsdaten|identifiants|логин")
-            .expect("a constant pattern")
+/// `log in with name / password`, `credentials: name:password`, `u: name p: password`, `me@example.com / password`.
+fn beside_names(text: &str, emails: &[Range<usize>]) -> Vec<Range<usize>> {
+    static PAIR: LazyLock<Regex> = LazyLock::new(|| {
+        let copula = any_of(GRAMMAR, &["copula"]);
+        Regex::new(&format!(
+            r"(?i)^(?:[^\n/]{{1,48}} / ?([^\s,;]{{5,64}})|(?:\s?[:=]|\s{copula})\s{{1,2}}[^\s:/,;]{{2,32}}[:/]([^\s,;]{{5,64}}))"
+        ))
+        .expect("a constant pattern")
     });
-    static PAIR: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"^[^\n/]{1,48} / ?([^\s,;]{5,64})").expect("a constant pattern"));
-    ACCOUNT.find_iter(text).filter_map(|word| {
-        let value = PAIR.captures(after(text, word.end(), 160))?.get(1)?;
-        let kept = value.as_str().trim_end_matches(['.', ')', '"', '\'']);
-        let start = word.end() + value.start();
-        is_password(kept, Tie::Beside).then_some(start..start + kept.len())
-    })
+    // `sign in with x`
+    static WITH: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"^\s(?:with|using|mit|avec|con|com|met)\s([^\s,;]{6,64})").expect("a constant pattern")
+    });
+    static INITIALS: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(
+            r"(?i)(?-u:\b)(?:u|usr|user|un|login|name)\s?[:=]\s?\S{2,40}[\s,;/|]{1,3}p(?:w|ass)?\s?[:=]\s?(\S{4,64})",
+        )
+        .expect("a constant pattern")
+    });
+    // The name is an e-mail address.
+    static BEHIND: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"^(?:\s{1,2}(?:[/|]|//)\s{1,2}|:\s?)([^\s,;/]+)").expect("a constant pattern"));
+    // `user/password: x/y`
+    static ANNOUNCED: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"^\s?[:=–-]\s{0,2}[^\s/:]+\s?[/:]\s?([^\s,;]+)").expect("a constant pattern"));
+    let kept = |start: usize, value: &str| {
+        let kept = value.trim_end_matches(['.', ',', ')', '"', '\'']);
+        (
+            start..start + kept.len(),
+            Value { text: &text[start..start + kept.len()], tie: Tie::Beside, quoted: false, unknown: 0 },
+        )
+    };
+    let pairs = ACCOUNT.find(text).filter_map(|word| {
+        let found = PAIR.captures(after(text, word.range.end, 160))?;
+        let value = found.get(1).or(found.get(2))?;
+        let (range, value) = kept(word.range.end + value.start(), value.as_str());
+        is_password(value).then_some(range)
+    });
+    let with = ACCOUNT.find(text).filter_map(|word| {
+        let value = WITH.captures(after(text, word.range.end, 96))?.get(1)?;
+        let (range, value) = kept(word.range.end + value.start(), value.as_str());
+        let makeup = Makeup::of(value.text);
+        (makeup.digits && makeup.signs && is_strong(value)).then_some(range)
+    });
+    let initials = INITIALS.captures_iter(text).filter_map(|found| {
+        let value = found.get(1)?;
+        let (range, value) = kept(value.start(), value.as_str());
+        is_password(Value { tie: Tie::Stated, ..value }).then_some(range)
+    });
+    let addresses = emails.iter().filter_map(|email| {
+        let value = BEHIND.captures(after(text, email.end, LONGEST))?.get(1)?;
+        let (range, value) = kept(email.end + value.start(), value.as_str());
+        is_strong(value).then_some(range)
+    });
+    let passwords = SURE.endings(text).chain(WORD.find(text)).chain(VAGUE.find(text));
+    let announced = passwords.filter(|word| text[..word.range.start].ends_with('/')).filter_map(|word| {
+        let value = ANNOUNCED.captures(after(text, word.range.end, 160))?.get(1)?;
+        let (range, value) = kept(word.range.end + value.start(), value.as_str());
+        is_password(value).then_some(range)
+    });
+    pairs.chain(with).chain(initials).chain(addresses).chain(announced).collect()
 }

@@ -5,26 +5,17 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::lexicon::{Keywords, PHONE, any_of};
 use super::numbers::{Group, digits};
 use super::words::{after, before, char_after, char_before, joins, unspaced};
 
 /// Words after which, or before which, a number is one to call.
-static CUES: LazyLock<Regex> = LazyLock::new(|| {
-    let latin = "(?-u:\\b)(?:call(?:ing)?|phones?|tele(?:phone|fon|foon|fono)|tel|cell?|cellulare|cellphone|mobiles?|mob|hp|handphone|whatsapp|\
-                  wa|wa\\.me|text|sms|ring|dial|fax|contact|reach me|hotline|handy|handynummer|rufnummer|anrufen|ruf|portable|appelle|\
-                  appeler|appelez|ll[áa]mame|llama|m[óo]vil|celular|zap|telefoonnummer|bel|mobiel|komórka|\
-                  ringa|mobil|puh|tlf|telf|tfno|gsm|nomor|telp|hubungi|ara|telefonum|(?:my|his|her|mum'?s|dad'?s|new|phone|mobile|office|home) (?:no|num|number|nr)|\
-                  number (?:is|for)|mon num[ée]ro|mi n[úu]mero|meine nummer|mijn (?:nr|nummer))(?-u:\\b)";
-    let other = "dzwo[ńn]|тел|позвони|звони|номер|моб|電話|电话|手机|手機|微信|携帯|전화|핸드폰|फ़ोन|फोन|नंबर|هاتف|جوال|رقمي|טלפון|โทร|เบอร์";
-    Regex::new(&format!("(?i){latin}|{other}")).expect("a constant pattern")
-});
+static CUES: LazyLock<Keywords> = LazyLock::new(|| Keywords::new(PHONE, &["cue"]));
 
 /// What numbers are called that nobody calls, at the end of what stands before one.
 static OTHERWISE: LazyLock<Regex> = LazyLock::new(|| {
-    let words = "isbn|order|invoice|ticket|case|id|ref|reference|tracking|account|acct|issue|pr|version|commit|serial|part|\
-                 model|barcode|ean|upc|imei|page|line|build|population|bytes|size|seed|port|row|rows|score|price|paid|cost|\
-                 costs|total|balance|year|years|lottery|numbers|roll|pid";
-    Regex::new(&format!(r"(?i)(?:^|\P{{L}})(?:{words})(?:\s+(?:no|number|nr|is|was|of))?[\s.:#=]{{0,3}}$"))
+    let words = any_of(PHONE, &["other"]);
+    Regex::new(&format!(r"(?i)(?:^|\P{{L}}){words}(?:\s+(?:no|number|nr|is|was|of))?[\s.:#=]{{0,3}}$"))
         .expect("a constant pattern")
 });
 
@@ -35,7 +26,7 @@ const BEFORE: usize = 28;
 const AFTER: usize = 16;
 
 pub(super) fn find(text: &str, groups: &[Group]) -> Vec<Range<usize>> {
-    let cues: Vec<Range<usize>> = CUES.find_iter(text).map(|word| word.range()).collect();
+    let cues: Vec<Range<usize>> = CUES.find(text).map(|word| word.range).collect();
     let mut found = Vec::new();
     let mut first = 0;
     while first < groups.len() {
@@ -55,7 +46,7 @@ fn segment(text: &str, groups: &[Group], first: usize) -> usize {
         let mut beginning = digits(&text[groups[at].range.clone()]);
         let trunk = beginning.next() == Some(0) && beginning.next() != Some(0);
         let anew = between.contains(['+', '(']) && total >= 7
-            || trunk && total >= 10
+            || trunk && total >= 10 && (groups[at].count >= 3 || groups.len() > at + 3)
             || trunk && groups[at].count >= 3 && total <= 2 && !text[..groups[first].range.start].ends_with(['+', '(']);
         if anew || !is_joint(between) {
             return at;
@@ -228,8 +219,13 @@ impl<'a> Candidate<'a> {
     }
 
     fn is_named_otherwise(&self) -> bool {
-        let before = before(self.text, self.range.start, 32);
-        !before.ends_with(unspaced) && OTHERWISE.is_match(before)
+        is_named_otherwise(self.text, self.range.start)
             || after(self.text, self.range.end, 8).trim_start().starts_with("bytes")
     }
+}
+
+/// Whether a number is what follows a word for orders, pages and other things that nobody calls.
+pub(super) fn is_named_otherwise(text: &str, start: usize) -> bool {
+    let before = before(text, start, 32);
+    !before.ends_with(unspaced) && OTHERWISE.is_match(before)
 }

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::lexicon::{STREET, any_of};
 use super::numbers::Group;
 use super::street::Word;
 use super::words::{after, before, char_after, char_before, joins, split, starts_word};
@@ -14,24 +15,22 @@ const REACH: usize = 96;
 
 /// What numbers before a capitalised name are not house numbers of: `Level 45 Boss Road`.
 static COUNTING: LazyLock<Regex> = LazyLock::new(|| {
-    let words = "lvl|level|season|chapter|episode|route|part|page|section|line|stage|act|round|version|figure|table|fig|ch|\
-                 vol|volume|issue|psalm|verse|in|since|by|until|of";
-    Regex::new(&format!(r"(?i)(?:^|\P{{L}})(?:{words})\.?\s$")).expect("a constant pattern")
+    let words = any_of(STREET, &["counting"]);
+    Regex::new(&format!(r"(?i)(?:^|\P{{L}}){words}\.?\s$")).expect("a constant pattern")
 });
 
 /// Words after which a street may be written without capitals.
 static CUE: LazyLock<Regex> = LazyLock::new(|| {
-    let words = "lives?|living|stay(?:s|ing)?|moved?|address|deliver(?:ed|y)?|ship(?:ped)?|house|home|come|meet|drop|party|pick|i'?m at";
-    Regex::new(&format!(r"(?i)(?-u:\b)(?:(?:{words})(?-u:\b)[^.!?\n\d]{{0,28}}|(?:at|to) )$"))
-        .expect("a constant pattern")
+    let words = any_of(STREET, &["cue"]);
+    Regex::new(&format!(r"(?i)(?-u:\b)(?:{words}(?-u:\b)[^.!?\n\d]{{0,28}}|(?:at|to) )$")).expect("a constant pattern")
 });
 
 static BLOCK: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(?i)(?:^|\P{L})(bl(?:oc)?k\.? )$").expect("a constant pattern"));
 
 static UNIT_BEFORE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?i)(?:^|\P{L})((?:flat|unit|apt|apartment|suite|room|shop)\.? [0-9]{1,5}[a-z]?(?:, ?| |/))$")
-        .expect("a constant pattern")
+    let words = any_of(STREET, &["unit"]);
+    Regex::new(&format!(r"(?i)(?:^|\P{{L}})({words}\.? [0-9]{{1,5}}[a-z]?(?:, ?| |/))$")).expect("a constant pattern")
 });
 
 static UNIT_AFTER: LazyLock<Regex> = LazyLock::new(|| {
@@ -185,9 +184,9 @@ fn street_before(text: &str, house: &Range<usize>) -> Option<Range<usize>> {
     }
     if word.is_between() {
         let mut start = words.next().filter(|range| is_name(text, range))?.start;
-        while let Some(range) = words.next_if(|range| is_name(text, range) || is_preposition(text, range)) {
+        while let Some(range) = words.next_if(|range| is_name(text, range) || is_locative(text, range)) {
             start = range.start;
-            if is_preposition(text, &range) {
+            if is_locative(text, &range) {
                 break;
             }
         }
@@ -210,12 +209,9 @@ fn street_before(text: &str, house: &Range<usize>) -> Option<Range<usize>> {
 
 fn is_name(text: &str, range: &Range<usize>) -> bool {
     let word = &text[range.clone()];
-    let article =
-        ["Der", "Die", "Das", "Den", "Dem", "Auf", "In", "Im", "Am", "Zum", "Zur", "An", "Unter"].contains(&word);
-    Word(word).is_name() && Word(word).is_letters() && !article
+    Word(word).is_name() && Word(word).is_letters() && !Word(word).is_article()
 }
 
-/// What begins the names of some German streets.
-fn is_preposition(text: &str, range: &Range<usize>) -> bool {
-    ["Am", "Im", "Zum", "Zur", "An", "Unter"].contains(&&text[range.clone()])
+fn is_locative(text: &str, range: &Range<usize>) -> bool {
+    Word(&text[range.clone()]).is_locative()
 }

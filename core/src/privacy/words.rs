@@ -60,8 +60,3 @@ pub(super) fn split(text: &str, offset: usize) -> impl DoubleEndedIterator<Item 
         start..start + word.len()
     })
 }
-
-/// Whether a list, its entries parted by spaces, has the word.
-pub(super) fn listed(list: &str, word: &str) -> bool {
-    list.split(' ').any(|entry| entry == word)
-}

@@ -1,15 +1,28 @@
-//! The privacy filter on `cases.jsonl`: 653 short texts written for this project, in the manner of messages, notes and
-//! code of many languages. Every card, account, key, password, address and number in them is invented, or is the one
-//! that its issuer publishes for examples.
+//! The privacy filter on `cases.jsonl`: short texts written for this project, in the manner of messages, notes, code and
+//! command lines of many languages. Every card, account, key, password, address and number in them is invented, or is
+//! the one that its issuer publishes for examples.
 //!
 //! A line has the text and its private stretches in order, each with its rule. Half of the texts have none: they hold
 //! what looks alike (dates, prices, scores, versions, order numbers, codes that are no secret). In keys of an issuer's
 //! shape one letter is written as an escape, so that scanners for leaked keys do not take them for real.
 //!
-//! 575 texts were written before the rules, and a third of them held back until the rules had been made: looked at for
-//! the first time, those gave a precision of 98.1 % and a recall of 98.1 %, exact to the byte. 78 texts were written
-//! after the rules, in a looser manner: at the first look, 95.1 % and 78.0 %, which is the better guess for texts that
-//! nobody here has seen. What they showed has been mended since.
+//! Precision and recall count findings, exact to the byte and by rule. At the first look at each set, that is before
+//! anything was mended that it shows, they were:
+//!
+//! | set | texts | precision | recall | written |
+//! |---|---|---|---|---|
+//! | `held_back` | 191 | 98.1 % | 98.1 % | before the first rules |
+//! | `later` | 78 | 95.1 % | 78.0 % | after them, in a looser manner |
+//! | `round1` | 275 | 96.6 % | 95.0 % | before the rules for secrets were made anew |
+//! | `round2` | 289 | 97.0 % | 79.6 % | after them, in other words |
+//! | `round3` | 260 | 95.1 % | 84.1 % | after what `round2` shows had been mended |
+//! | `round4` | 209 | 98.8 % | 86.7 % | after `round3` |
+//! | `round5` | 179 | 97.8 % | 88.0 % | after `round4` |
+//!
+//! Rules and texts have the same author, who knew those of `round1` while making the rules: the first looks at the later
+//! rounds are the better guess for texts that nobody here has seen. What they showed has been mended since, as far as
+//! it is of a kind; a handful of labels that were wrong in themselves (an account number too long for its country) were
+//! corrected.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,6 +48,13 @@ enum Set {
     HeldBack,
     /// Written after the rules.
     Later,
+    /// Written before the rules for secrets were made anew, and looked at while they were.
+    Secrets,
+    Round1,
+    Round2,
+    Round3,
+    Round4,
+    Round5,
 }
 
 /// What a rule found of what it should, exact to the byte.
@@ -128,7 +148,9 @@ fn precision_and_recall() {
     let cases = cases();
     hold("seen while the rules were made", &measure(&cases, Set::Seen), (0.95, 0.95), (0.98, 0.98));
     hold("held back", &measure(&cases, Set::HeldBack), (0.9, 0.9), (0.97, 0.97));
-    hold("written later", &measure(&cases, Set::Later), (0.85, 0.85), (0.95, 0.95));
+    for set in [Set::Later, Set::Secrets, Set::Round1, Set::Round2, Set::Round3, Set::Round4, Set::Round5] {
+        hold(&format!("{set:?}"), &measure(&cases, set), (0.85, 0.85), (0.95, 0.95));
+    }
 }
 
 /// The text that training sees differs from the person's in the placeholders alone.
@@ -230,6 +252,15 @@ fn any_text_is_taken() {
         "https://",
         "/",
         "a:b@",
+        "curl -u ",
+        "mysql -p",
+        "echo x1y | sudo -S",
+        "AKIAIOSFODNN7EXAMPLE",
+        "DE ",
+        "wifi ",
+        " as the password",
+        "?",
+        "例子",
         "No.",
         "#",
         "ß",
@@ -294,6 +325,30 @@ fn work_is_linear_in_the_length() {
         "MAA.",
         "http",
         "call 1234 5678 ",
+        "DE 1",
+        "DE 89 3704-",
+        "AKIA0000000000000000 ",
+        "AKIA0000000000000000 aB1/aB1/aB1/aB1/aB1/",
+        "aB1/",
+        "-----BEGIN PRIVATE KEY----- aaaaaaaaaaaaaaaa ",
+        "curl -u ",
+        "curl -u a:\"",
+        "mysql -p",
+        "echo a | ",
+        "ssh a:b@",
+        "://a:",
+        "://a:b/@",
+        "a@b.example / ",
+        "wifi key ",
+        "user a / b1 ",
+        "user/password: ",
+        "password? ",
+        "password (",
+        "x1 is the password ",
+        "secret_key_",
+        "card 411 ",
+        "密码是",
+        "王@",
     ] {
         let text = piece.repeat(200_000 / piece.len());
         let start = std::time::Instant::now();

@@ -47,13 +47,6 @@ pub(crate) struct Turn {
     pub end: u32,
 }
 
-impl Turn {
-    /// Its tokens.
-    pub fn len(&self) -> usize {
-        self.prompt.len() + self.reply.len() + 1
-    }
-}
-
 /// A turn that answers, and where its context lies in the prompt.
 #[derive(Clone)]
 pub(crate) struct Exchange {

@@ -15,8 +15,9 @@ const LIMIT: usize = 256 << 20;
 /// The three values that Python's `json` reads and writes beside those of JSON.
 const NOT_FINITE: [&[u8]; 3] = [b"NaN", b"Infinity", b"-Infinity"];
 
-/// JSON as editors and Python leave it, as it should be: without a byte order mark, and what is not finite as the string
-/// that spells it. So a value that nobody needs does no harm, and who needs a number there refuses it by its name.
+/// JSON as editors and Python leave it, as it should be: without a byte order mark, and what is not finite as the
+/// string that spells it. So a value that nobody needs does no harm, and who needs a number there refuses it by its
+/// name.
 pub(crate) fn strict(bytes: &[u8]) -> Cow<'_, [u8]> {
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     let mut out: Vec<u8> = Vec::new();

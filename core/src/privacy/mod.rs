@@ -5,8 +5,8 @@
 //! switch; all are on unless switched off.
 //!
 //! The rules go by shape and by the words beside, so they miss some and mask some that is harmless: how much of either
-//! is measured on the labelled texts of `tests/privacy`. Work is linear in the length of the text: every candidate is judged by a
-//! bounded stretch around it.
+//! is measured on the labelled texts of `tests/privacy`. Those words are data, a language a row (`words/`). Work is
+//! linear in the length of the text: every candidate is judged by a bounded stretch around it.
 
 mod api_key;
 mod command_line;

@@ -12,9 +12,10 @@ use crate::error::{Error, ErrorKind};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Rule {
-    /// The value after a word for password or PIN, and the one in an address such as `https://user:password@host`.
+    /// The value tied to a word for password or PIN, the one in an address such as `https://user:password@host`, and the
+    /// one on a command line such as `curl -u user:password`.
     Password,
-    /// Keys and tokens of known issuers, private keys, and long random-looking tokens.
+    /// Keys and tokens of known issuers, the secret beside an id, private keys, and long random-looking tokens.
     ApiKey,
     /// International bank account numbers.
     Iban,
@@ -60,7 +61,7 @@ impl Rule {
     /// What it masks, for people.
     pub fn explain(self) -> &'static str {
         match self {
-            Self::Password => "passwords and PINs named as such, and those in web addresses",
+            Self::Password => "passwords and PINs named as such, and those in addresses and command lines",
             Self::ApiKey => "API keys, access tokens and private keys",
             Self::Iban => "bank account numbers (IBAN)",
             Self::PaymentCard => "payment card numbers",

@@ -31,8 +31,8 @@ fn gaps<'a>(text: &'a str, parts: impl Iterator<Item = (usize, &'a str)>) -> imp
     parts.map(gap).filter(|gap| gap.from > 0)
 }
 
-/// The first byte at or after `from` where a word begins, or a character where no word begins near; the text's end where
-/// there is neither.
+/// The first byte at or after `from` where a word begins, or a character where no word begins near; the text's end
+/// where there is neither.
 pub(crate) fn next_start(text: &str, from: usize) -> usize {
     let word = text.unicode_word_indices().map(|(at, _)| at).find(|&at| at >= from);
     let character = || text.grapheme_indices(true).map(|(at, _)| at).find(|&at| at >= from);

@@ -47,13 +47,6 @@ pub(crate) struct Turn {
     pub end: u32,
 }
 
-impl Turn {
-    /// Its tokens.
-    pub fn len(&self) -> usize {
-        self.prompt.len() + self.reply.len() + 1
-    }
-}
-
 /// A turn that answers, and where its context lies in the prompt.
 #[derive(Clone)]
 pub(crate) struct Exchange {
@@ -98,8 +91,9 @@ impl Tokenizer {
         Ok((turn.prompt.iter().copied().chain(reply).chain([turn.end]).collect(), first))
     }
 
-    /// The prompt of an exchange in `most` tokens at most, and how many tokens of the context are not in it: it is cut at
-    /// its start, where a word begins, while all that the template writes stays. `None` where that alone is longer.
+    /// The prompt of an exchange in `most` tokens at most, and how many tokens of the context are not in it: it is
+    /// cut at its start, where a word begins, while all that the template writes stays. `None` where that alone is
+    /// longer.
     ///
     /// # Errors
     /// As [`encode_turn`](Self::encode_turn).
@@ -163,8 +157,8 @@ impl Tokenizer {
         })
     }
 
-    /// The control token that the chat template writes behind what the assistant says, where it writes one. One that opens
-    /// another turn of the assistant's, as some templates do whether they are asked to or not, ends none.
+    /// The control token that the chat template writes behind what the assistant says, where it writes one. One that
+    /// opens another turn of the assistant's, as some templates do whether they are asked to or not, ends none.
     pub(super) fn template_end(&self) -> Option<u32> {
         let probe = [ChatMessage::new(Role::User, "a"), ChatMessage::new(Role::Assistant, "b")];
         let Rendered { text, contents } = self.template.as_ref()?.render(&probe, false).ok()?;

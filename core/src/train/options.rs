@@ -29,8 +29,8 @@ pub struct TrainOptions {
     /// Seed of the adapter's first values, the order of samples and dropout.
     pub seed: u64,
     /// Memory that the training may take: of the process on the CPU, of the device on a GPU. `None` lets the planner
-    /// take the fastest plan within 350 MB or twice the weights, whichever is more, and the smallest one where none keeps
-    /// to that.
+    /// take the fastest plan within 350 MB or twice the weights, whichever is more, and the smallest one where none
+    /// keeps to that.
     pub budget_bytes: Option<usize>,
 }
 

@@ -60,7 +60,8 @@ pub struct TrainPlan {
     pub recomputed_mlp: usize,
     /// Rows of logits that exist at a time.
     pub logit_rows: usize,
-    /// The budget that trainings usually keep to, where none was given and this one cannot: it is the smallest plan then.
+    /// The budget that trainings usually keep to, where none was given and this one cannot: it is the smallest plan
+    /// then.
     pub exceeded_budget: Option<usize>,
     pub(crate) shape: TrainShape,
 }
@@ -70,8 +71,8 @@ impl TrainPlan {
     /// where none keeps to that: only memory that is not there refuses it.
     ///
     /// # Errors
-    /// [`ErrorKind::OverBudget`], saying what would fit, when even the smallest plan is larger than the budget or, without
-    /// one, than what the machine has.
+    /// [`ErrorKind::OverBudget`], saying what would fit, when even the smallest plan is larger than the budget or,
+    /// without one, than what the machine has.
     pub(crate) fn new(planned: Planned<'_>, budget_bytes: Option<usize>) -> Result<Self> {
         let Planned { model, row_tokens, executor, .. } = planned;
         // On a GPU the plan is of the device's memory, which tells nobody what is free.

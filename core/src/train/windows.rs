@@ -1,5 +1,5 @@
-//! A text as samples that fit a row: whole where it fits; else with its context cut at the start; else in parts, each of
-//! them behind as much of the text before it as there is room for. Every token of the person's carries loss in one
+//! A text as samples that fit a row: whole where it fits; else with its context cut at the start; else in parts, each
+//! of them behind as much of the text before it as there is room for. Every token of the person's carries loss in one
 //! sample, and in one only.
 
 use std::ops::Range;
@@ -131,9 +131,10 @@ pub(crate) fn longest(model: &Model, seq_len: usize) -> usize {
 
 /// A text as samples of at most `seq_len` tokens. Alone it is the document-start token, its ids and the end-of-turn
 /// token, with loss on everything after the first; with a context it is the assistant's turn of the model's own chat
-/// template, with loss on that turn and its end alone. A context too long is cut at its start. A text too long is parted
-/// at the ends of sentences (of words or characters, where one is longer than a row): each part comes behind what of the
-/// text before it there is room for, which carries no loss there, and only the last part has the end-of-turn token.
+/// template, with loss on that turn and its end alone. A context too long is cut at its start. A text too long is
+/// parted at the ends of sentences (of words or characters, where one is longer than a row): each part comes behind
+/// what of the text before it there is room for, which carries no loss there, and only the last part has the
+/// end-of-turn token.
 ///
 /// # Errors
 /// When the model has no such tokens, or no chat template for a context.
@@ -263,8 +264,8 @@ impl<'a> Places<'a> {
         last(&self.sentences).or_else(|| last(&self.words)).or_else(character).unwrap_or(furthest)
     }
 
-    /// Where what is seen before a part that begins at `from` begins, of at most `most` tokens: with a word if one begins
-    /// there, else with a character.
+    /// Where what is seen before a part that begins at `from` begins, of at most `most` tokens: with a word if one
+    /// begins there, else with a character.
     fn start(&self, from: usize, most: usize) -> usize {
         let furthest = from.saturating_sub(most);
         if furthest == 0 {

@@ -7,6 +7,7 @@ mod awake;
 mod breaks;
 mod exp;
 mod lanes;
+mod mat_vec;
 mod pack;
 mod product;
 mod tile;
@@ -23,6 +24,7 @@ use awake::Awake;
 pub(crate) use breaks::Breaks;
 pub(crate) use exp::exp;
 pub(crate) use lanes::{LANES, exp_and_sum, join, largest, sum_of_products};
+pub(crate) use mat_vec::{StridedRows, StridedRowsMut, rows_times, times_rows};
 pub(crate) use pack::{Columns, Scaled};
 pub(crate) use product::{
     LowRank, SCRATCH_BYTES, Term, matrix, matrix_mut, multiply, multiply_transposed, small_product, strips_len,

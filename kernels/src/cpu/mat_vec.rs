@@ -1,0 +1,237 @@
+//! Products of a float matrix with a few vectors: it is read once, where it lies, so that they take as long as reading it.
+//!
+//! Every sum's order is fixed: along a row it runs in sixteen lanes that are joined by halves, over rows in one chain.
+//! Neither the vectors beside it nor the machine's vector width change it.
+
+use std::ops::Range;
+
+use pulp::Simd;
+
+use super::LANES;
+
+/// Rows of a matrix, or some columns of them.
+#[derive(Clone, Copy)]
+pub(crate) struct StridedRows<'a> {
+    values: &'a [f32],
+    stride: usize,
+    width: usize,
+}
+
+impl<'a> StridedRows<'a> {
+    /// Rows of `width` values, `stride` apart; `values` begins with the first.
+    pub fn new(values: &'a [f32], stride: usize, width: usize) -> Self {
+        Self { values, stride, width }
+    }
+
+    /// Values of a row.
+    pub fn width(self) -> usize {
+        self.width
+    }
+
+    #[inline(always)]
+    fn row(self, row: usize) -> &'a [f32] {
+        &self.values[row * self.stride..][..self.width]
+    }
+}
+
+/// The same, to write.
+pub(crate) struct StridedRowsMut<'a> {
+    values: &'a mut [f32],
+    stride: usize,
+    width: usize,
+}
+
+impl<'a> StridedRowsMut<'a> {
+    /// As [`StridedRows::new`].
+    pub fn new(values: &'a mut [f32], stride: usize, width: usize) -> Self {
+        Self { values, stride, width }
+    }
+
+    #[inline(always)]
+    fn row(&mut self, row: usize) -> &mut [f32] {
+        &mut self.values[row * self.stride..][..self.width]
+    }
+}
+
+/// `out[n][i] = Σ_k rows[i][k] · x[n][k]`: N vectors, as many rows as a row of `out` has values.
+#[inline(always)]
+pub(crate) fn rows_times<S: Simd, const N: usize>(
+    simd: S,
+    rows: StridedRows<'_>,
+    x: StridedRows<'_>,
+    out: StridedRowsMut<'_>,
+) {
+    match const { LANES / S::F32_LANES } {
+        1 => rows_in_pairs::<S, N, 1>(simd, rows, x, out),
+        2 => rows_in_pairs::<S, N, 2>(simd, rows, x, out),
+        4 => rows_in_pairs::<S, N, 4>(simd, rows, x, out),
+        _ => rows_in_pairs::<S, N, LANES>(simd, rows, x, out),
+    }
+}
+
+/// `VECTORS` of them make the lanes.
+#[inline(always)]
+fn rows_in_pairs<S: Simd, const N: usize, const VECTORS: usize>(
+    simd: S,
+    rows: StridedRows<'_>,
+    x: StridedRows<'_>,
+    mut out: StridedRowsMut<'_>,
+) {
+    let x: [&[f32]; N] = std::array::from_fn(|n| x.row(n));
+    // Two rows at a time, where their sums fit the registers.
+    let paired = if const { VECTORS == 1 } { out.width / 2 * 2 } else { 0 };
+    for i in (0..paired).step_by(2) {
+        let [first, second] = dots::<S, N, VECTORS, 2>(simd, [rows.row(i), rows.row(i + 1)], x);
+        for n in 0..N {
+            out.row(n)[i] = first[n];
+            out.row(n)[i + 1] = second[n];
+        }
+    }
+    for i in paired..out.width {
+        let [sums] = dots::<S, N, VECTORS, 1>(simd, [rows.row(i)], x);
+        for n in 0..N {
+            out.row(n)[i] = sums[n];
+        }
+    }
+}
+
+#[inline(always)]
+fn dots<S: Simd, const N: usize, const VECTORS: usize, const ROWS: usize>(
+    simd: S,
+    rows: [&[f32]; ROWS],
+    x: [&[f32]; N],
+) -> [[f32; N]; ROWS] {
+    let mut sums = [[[simd.splat_f32s(0.0); VECTORS]; N]; ROWS];
+    let width = rows[0].len();
+    for at in 0..width / LANES {
+        let block = |values: &'_ [f32]| *lanes_at::<S, VECTORS>(values, at);
+        add_products(simd, |row| block(rows[row]), |n| block(x[n]), &mut sums);
+    }
+    if !width.is_multiple_of(LANES) {
+        let block = |values: &[f32]| *lanes_at::<S, VECTORS>(&padded(values.as_chunks::<LANES>().1), 0);
+        add_products(simd, |row| block(rows[row]), |n| block(x[n]), &mut sums);
+    }
+    let mut dots = [[0.0; N]; ROWS];
+    for (dots, sums) in dots.iter_mut().zip(&sums) {
+        for (dot, &lanes) in dots.iter_mut().zip(sums) {
+            *dot = join(simd, lanes);
+        }
+    }
+    dots
+}
+
+/// Some lanes' worth of values.
+#[inline(always)]
+fn lanes_at<S: Simd, const VECTORS: usize>(values: &[f32], at: usize) -> &[S::f32s; VECTORS] {
+    let vectors = S::as_simd_f32s(&values[at * LANES..][..LANES]).0;
+    let Some(vectors) = vectors.first_chunk() else { unreachable!() };
+    vectors
+}
+
+/// Values and zeros.
+#[inline(always)]
+fn padded(values: &[f32]) -> [f32; LANES] {
+    let mut lanes = [0.0; LANES];
+    lanes[..values.len()].copy_from_slice(values);
+    lanes
+}
+
+/// `sums[row][n] += rows(row) · x(n)`, lane by lane.
+#[inline(always)]
+fn add_products<S: Simd, const N: usize, const VECTORS: usize, const ROWS: usize>(
+    simd: S,
+    rows: impl Fn(usize) -> [S::f32s; VECTORS],
+    x: impl Fn(usize) -> [S::f32s; VECTORS],
+    sums: &mut [[[S::f32s; VECTORS]; N]; ROWS],
+) {
+    for (row, sums) in sums.iter_mut().enumerate() {
+        let row = rows(row);
+        for (n, sums) in sums.iter_mut().enumerate() {
+            let x = x(n);
+            for v in 0..VECTORS {
+                sums[v] = simd.mul_add_e_f32s(row[v], x[v], sums[v]);
+            }
+        }
+    }
+}
+
+/// The sum of the lanes, halves added to halves.
+#[inline(always)]
+fn join<S: Simd, const VECTORS: usize>(simd: S, mut lanes: [S::f32s; VECTORS]) -> f32 {
+    let mut width = VECTORS / 2;
+    while width > 0 {
+        for v in 0..width {
+            lanes[v] = simd.add_f32s(lanes[v], lanes[v + width]);
+        }
+        width /= 2;
+    }
+    simd.reduce_sum_f32s(lanes[0])
+}
+
+/// `out[n] = Σ_i weights[n][i] · rows[i]`: N vectors of weights, as many rows as one of them has values.
+#[inline(always)]
+pub(crate) fn times_rows<S: Simd, const N: usize>(
+    simd: S,
+    weights: StridedRows<'_>,
+    rows: StridedRows<'_>,
+    out: StridedRowsMut<'_>,
+) {
+    if const { S::REGISTER_COUNT >= 32 } {
+        sum_rows::<S, N, 4>(simd, weights, rows, out);
+    } else {
+        sum_rows::<S, N, 2>(simd, weights, rows, out);
+    }
+}
+
+/// `VECTORS` of each sum stay in registers.
+#[inline(always)]
+fn sum_rows<S: Simd, const N: usize, const VECTORS: usize>(
+    simd: S,
+    weights: StridedRows<'_>,
+    rows: StridedRows<'_>,
+    mut out: StridedRowsMut<'_>,
+) {
+    let weights: [&[f32]; N] = std::array::from_fn(|n| weights.row(n));
+    let lanes = S::F32_LANES;
+    let wide = rows.width / (VECTORS * lanes) * (VECTORS * lanes);
+    for column in (0..wide).step_by(VECTORS * lanes) {
+        let sums = sum_columns::<S, N, VECTORS>(simd, weights, rows, column..column + VECTORS * lanes);
+        for (n, sums) in sums.iter().enumerate() {
+            S::as_mut_simd_f32s(&mut out.row(n)[column..][..VECTORS * lanes]).0.copy_from_slice(sums);
+        }
+    }
+    for column in (wide..rows.width).step_by(lanes) {
+        let columns = column..rows.width.min(column + lanes);
+        let sums = sum_columns::<S, N, 1>(simd, weights, rows, columns.clone());
+        for (n, [sums]) in sums.iter().enumerate() {
+            simd.partial_store_f32s(&mut out.row(n)[columns.clone()], *sums);
+        }
+    }
+}
+
+#[inline(always)]
+fn sum_columns<S: Simd, const N: usize, const VECTORS: usize>(
+    simd: S,
+    weights: [&[f32]; N],
+    rows: StridedRows<'_>,
+    columns: Range<usize>,
+) -> [[S::f32s; VECTORS]; N] {
+    let mut sums = [[simd.splat_f32s(0.0); VECTORS]; N];
+    let whole = columns.len() == VECTORS * S::F32_LANES;
+    for i in 0..weights[0].len() {
+        let row = &rows.row(i)[columns.clone()];
+        let mut values = [simd.splat_f32s(0.0); VECTORS];
+        if whole {
+            values.copy_from_slice(S::as_simd_f32s(row).0);
+        } else {
+            values[0] = simd.partial_load_f32s(row);
+        }
+        for (sums, weights) in sums.iter_mut().zip(&weights) {
+            let weight = simd.splat_f32s(weights[i]);
+            for (sum, &value) in sums.iter_mut().zip(&values) {
+                *sum = simd.mul_add_e_f32s(weight, value, *sum);
+            }
+        }
+    }
+    sums
+}

@@ -5,9 +5,13 @@
 
 use std::ops::Range;
 
-use pulp::Simd;
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
 
 use super::LANES;
+
+/// Values that are worth a task.
+const TASK: usize = 1 << 14;
 
 /// Rows of a matrix, or some columns of them.
 #[derive(Clone, Copy)]
@@ -62,37 +66,51 @@ pub(crate) fn rows_times<S: Simd, const N: usize>(
     out: StridedRowsMut<'_>,
 ) {
     match const { LANES / S::F32_LANES } {
-        1 => rows_in_pairs::<S, N, 1>(simd, rows, x, out),
-        2 => rows_in_pairs::<S, N, 2>(simd, rows, x, out),
-        4 => rows_in_pairs::<S, N, 4>(simd, rows, x, out),
-        _ => rows_in_pairs::<S, N, LANES>(simd, rows, x, out),
+        1 => rows_by_lanes::<S, N, 1>(simd, rows, x, out),
+        2 => rows_by_lanes::<S, N, 2>(simd, rows, x, out),
+        4 => rows_by_lanes::<S, N, 4>(simd, rows, x, out),
+        _ => rows_by_lanes::<S, N, LANES>(simd, rows, x, out),
     }
 }
 
-/// `VECTORS` of them make the lanes.
+/// `VECTORS` of them make the lanes; as many rows at a time as have their sums in registers.
 #[inline(always)]
-fn rows_in_pairs<S: Simd, const N: usize, const VECTORS: usize>(
+fn rows_by_lanes<S: Simd, const N: usize, const VECTORS: usize>(
     simd: S,
     rows: StridedRows<'_>,
     x: StridedRows<'_>,
     mut out: StridedRowsMut<'_>,
 ) {
     let x: [&[f32]; N] = std::array::from_fn(|n| x.row(n));
-    // Two rows at a time, where their sums fit the registers.
-    let paired = if const { VECTORS == 1 } { out.width / 2 * 2 } else { 0 };
-    for i in (0..paired).step_by(2) {
-        let [first, second] = dots::<S, N, VECTORS, 2>(simd, [rows.row(i), rows.row(i + 1)], x);
-        for n in 0..N {
-            out.row(n)[i] = first[n];
-            out.row(n)[i + 1] = second[n];
-        }
+    let mut done = 0;
+    if const { N * VECTORS == 1 } {
+        done = rows_in_groups::<S, N, VECTORS, 4>(simd, rows, x, &mut out, done);
     }
-    for i in paired..out.width {
-        let [sums] = dots::<S, N, VECTORS, 1>(simd, [rows.row(i)], x);
-        for n in 0..N {
-            out.row(n)[i] = sums[n];
-        }
+    if const { N * VECTORS <= 4 } {
+        done = rows_in_groups::<S, N, VECTORS, 2>(simd, rows, x, &mut out, done);
     }
+    rows_in_groups::<S, N, VECTORS, 1>(simd, rows, x, &mut out, done);
+}
+
+/// The rows from `first` on, as far as there are whole groups; returns where those end.
+#[inline(always)]
+fn rows_in_groups<S: Simd, const N: usize, const VECTORS: usize, const ROWS: usize>(
+    simd: S,
+    rows: StridedRows<'_>,
+    x: [&[f32]; N],
+    out: &mut StridedRowsMut<'_>,
+    mut first: usize,
+) -> usize {
+    while first + ROWS <= out.width {
+        let dots = dots::<S, N, VECTORS, ROWS>(simd, std::array::from_fn(|i| rows.row(first + i)), x);
+        for n in 0..N {
+            for (i, dots) in dots.iter().enumerate() {
+                out.row(n)[first + i] = dots[n];
+            }
+        }
+        first += ROWS;
+    }
+    first
 }
 
 #[inline(always)]
@@ -103,13 +121,14 @@ fn dots<S: Simd, const N: usize, const VECTORS: usize, const ROWS: usize>(
 ) -> [[f32; N]; ROWS] {
     let mut sums = [[[simd.splat_f32s(0.0); VECTORS]; N]; ROWS];
     let width = rows[0].len();
-    for at in 0..width / LANES {
-        let block = |values: &'_ [f32]| *lanes_at::<S, VECTORS>(values, at);
-        add_products(simd, |row| block(rows[row]), |n| block(x[n]), &mut sums);
+    for at in (0..width / LANES * LANES).step_by(LANES) {
+        let lanes = |values: &'_ [f32]| *whole_lanes::<S, VECTORS>(&values[at..at + LANES]);
+        add_products(simd, |row| lanes(rows[row]), |n| lanes(x[n]), &mut sums);
     }
-    if !width.is_multiple_of(LANES) {
-        let block = |values: &[f32]| *lanes_at::<S, VECTORS>(&padded(values.as_chunks::<LANES>().1), 0);
-        add_products(simd, |row| block(rows[row]), |n| block(x[n]), &mut sums);
+    let rest = width % LANES;
+    if rest > 0 {
+        let lanes = |values: &[f32]| partial_lanes::<S, VECTORS>(simd, &values[width - rest..]);
+        add_products(simd, |row| lanes(rows[row]), |n| lanes(x[n]), &mut sums);
     }
     let mut dots = [[0.0; N]; ROWS];
     for (dots, sums) in dots.iter_mut().zip(&sums) {
@@ -120,20 +139,23 @@ fn dots<S: Simd, const N: usize, const VECTORS: usize, const ROWS: usize>(
     dots
 }
 
-/// Some lanes' worth of values.
+/// As many values as there are lanes.
 #[inline(always)]
-fn lanes_at<S: Simd, const VECTORS: usize>(values: &[f32], at: usize) -> &[S::f32s; VECTORS] {
-    let vectors = S::as_simd_f32s(&values[at * LANES..][..LANES]).0;
-    let Some(vectors) = vectors.first_chunk() else { unreachable!() };
+fn whole_lanes<S: Simd, const VECTORS: usize>(values: &[f32]) -> &[S::f32s; VECTORS] {
+    let Some(vectors) = S::as_simd_f32s(values).0.first_chunk() else { unreachable!() };
     vectors
 }
 
-/// Values and zeros.
+/// Fewer values, and zeros.
 #[inline(always)]
-fn padded(values: &[f32]) -> [f32; LANES] {
-    let mut lanes = [0.0; LANES];
-    lanes[..values.len()].copy_from_slice(values);
-    lanes
+fn partial_lanes<S: Simd, const VECTORS: usize>(simd: S, mut values: &[f32]) -> [S::f32s; VECTORS] {
+    let mut vectors = [simd.splat_f32s(0.0); VECTORS];
+    for vector in &mut vectors {
+        let (head, rest) = values.split_at(values.len().min(S::F32_LANES));
+        *vector = simd.partial_load_f32s(head);
+        values = rest;
+    }
+    vectors
 }
 
 /// `sums[row][n] += rows(row) · x(n)`, lane by lane.
@@ -166,6 +188,32 @@ fn join<S: Simd, const VECTORS: usize>(simd: S, mut lanes: [S::f32s; VECTORS]) -
         width /= 2;
     }
     simd.reduce_sum_f32s(lanes[0])
+}
+
+/// `out = rows·x`, the rows without gaps and as long as x.
+pub(crate) fn times_vector(rows: &[f32], x: &[f32], out: &mut [f32]) {
+    let width = x.len();
+    let task_rows = TASK.div_ceil(width.max(1));
+    out.par_chunks_mut(task_rows).zip(rows.par_chunks(task_rows * width)).for_each(|(out, rows)| {
+        Arch::new().dispatch(TimesVector { rows, x, out });
+    });
+}
+
+struct TimesVector<'a> {
+    rows: &'a [f32],
+    x: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl WithSimd for TimesVector<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (width, len) = (self.x.len(), self.out.len());
+        let rows = StridedRows::new(self.rows, width, width);
+        rows_times::<S, 1>(simd, rows, StridedRows::new(self.x, width, width), StridedRowsMut::new(self.out, len, len));
+    }
 }
 
 /// `out[n] = Σ_i weights[n][i] · rows[i]`: N vectors of weights, as many rows as one of them has values.

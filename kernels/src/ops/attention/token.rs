@@ -104,7 +104,12 @@ impl Chunk<'_> {
             part[0] = largest(scores);
             part[1] = exp_and_sum(scores, part[0]);
         }
-        times_rows::<S, N>(simd, StridedRows::new(scores, CHUNK, keys), v, StridedRowsMut::new(&mut parts[2..], step, dim));
+        times_rows::<S, N>(
+            simd,
+            StridedRows::new(scores, CHUNK, keys),
+            v,
+            StridedRowsMut::new(&mut parts[2..], step, dim),
+        );
     }
 }
 

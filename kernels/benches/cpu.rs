@@ -13,7 +13,7 @@ use idiolect_kernels::cpu::CpuExecutor;
 use idiolect_kernels::matrix::{BlockType, Encoding, FloatType};
 use idiolect_kernels::ops::{
     AdamW, Attention, AttentionBackward, CrossEntropy, Heads, Linear, LinearBackward, LoraBackward, LoraDown, LoraTerm,
-    LossGradient, Packing, RmsNorm, RmsNormBackward, SwiGlu, SwiGluBackward,
+    LossGradient, Packing, RmsNorm, RmsNormBackward, SwiGlu, SwiGluBackward, TopLogits,
 };
 use idiolect_kernels::program::Rows::{Fixed, Selected, Tokens};
 use ndarray::linalg::general_mat_mul;
@@ -149,8 +149,7 @@ impl Bench {
 
     /// A linear layer with its adapter there and back, and the adapter's own operations.
     fn lora(&self, random: &mut Random) {
-        for (cols, rows) in LAYERS {
-            let t = 256;
+        for ((cols, rows), t) in LAYERS.into_iter().flat_map(|layer| [256, 1].map(|t| (layer, t))) {
             let (matrix, _) = stored(random, ENCODINGS[0].1, rows, cols);
             let (x, dy, params) =
                 (random.floats(t * cols), random.floats(t * rows), random.floats(RANK * (cols + rows)));
@@ -252,6 +251,16 @@ impl Bench {
         }
     }
 
+    fn top_logits(&self, random: &mut Random) {
+        let work = 20.0 * VOCABULARY as f64;
+        self.time("top_logits", work, 4.0 * VOCABULARY as f64, None, || {
+            let mut case = Case::new(1, 1);
+            let (logits, out) = (case.floats(Tokens, &random.floats(VOCABULARY)), case.output(Tokens, 129));
+            case.push(TopLogits { logits, out });
+            case
+        });
+    }
+
     fn rows(&self, random: &mut Random) {
         let t = 256;
         let (x, wide) = (random.floats(t * HIDDEN), random.floats(t * INNER));
@@ -340,6 +349,7 @@ fn main() {
     bench.lora(&mut random);
     bench.attention(&mut random);
     bench.attention_of_one(&mut random);
+    bench.top_logits(&mut random);
     bench.rows(&mut random);
     bench.step(&mut random);
 }

@@ -12,6 +12,12 @@ use super::LANES;
 
 /// Values that are worth a task.
 const TASK: usize = 1 << 14;
+/// Rows between the one that is read and the one that is fetched.
+#[cfg(target_arch = "x86_64")]
+const AHEAD: usize = 8;
+/// Values of a line of the caches.
+#[cfg(target_arch = "x86_64")]
+const LINE: usize = 16;
 
 /// Rows of a matrix, or some columns of them.
 #[derive(Clone, Copy)]
@@ -36,6 +42,26 @@ impl<'a> StridedRows<'a> {
     fn row(self, row: usize) -> &'a [f32] {
         &self.values[row * self.stride..][..self.width]
     }
+
+    /// Has some columns of a row fetched that lies [`AHEAD`] of `row`, if there are gaps between rows: machines foresee
+    /// what is read without.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    fn fetch_ahead(self, row: usize, columns: Range<usize>) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let start = (row + AHEAD) * self.stride;
+        let Some(values) = self.values.get(start + columns.start..start + columns.end) else { return };
+        if self.stride > self.width {
+            for line in values.chunks(LINE) {
+                // SAFETY: every x86-64 machine has the instruction, and the address is that of a value.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+            }
+        }
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    #[inline(always)]
+    fn fetch_ahead(self, _: usize, _: Range<usize>) {}
 }
 
 /// The same, to write.
@@ -102,6 +128,7 @@ fn rows_in_groups<S: Simd, const N: usize, const VECTORS: usize, const ROWS: usi
     mut first: usize,
 ) -> usize {
     while first + ROWS <= out.width {
+        (first..first + ROWS).for_each(|row| rows.fetch_ahead(row, 0..rows.width));
         let dots = dots::<S, N, VECTORS, ROWS>(simd, std::array::from_fn(|i| rows.row(first + i)), x);
         for n in 0..N {
             for (i, dots) in dots.iter().enumerate() {
@@ -267,6 +294,7 @@ fn sum_columns<S: Simd, const N: usize, const VECTORS: usize>(
     let mut sums = [[simd.splat_f32s(0.0); VECTORS]; N];
     let whole = columns.len() == VECTORS * S::F32_LANES;
     for i in 0..weights[0].len() {
+        rows.fetch_ahead(i, columns.clone());
         let row = &rows.row(i)[columns.clone()];
         let mut values = [simd.splat_f32s(0.0); VECTORS];
         if whole {

@@ -232,17 +232,17 @@ impl Bench {
 
     /// Attention of one token, in as many caches as a model has layers: no core's cache holds them all.
     fn attention_of_one(&self, random: &mut Random) {
-        let layers: usize = std::env::var("LAYERS").map_or(30, |v| v.parse().unwrap());
+        const CACHES: usize = 30;
         let (q_width, kv_width) = (HEADS.query * HEADS.dim, HEADS.key_value * HEADS.dim);
         for keys in [8, 128, 1800] {
-            let flops = 4.0 * (layers * keys * q_width) as f64;
-            let bytes = 8.0 * (layers * keys * kv_width) as f64;
-            self.time(&format!("attention of one token, {keys} keys, {layers} layers"), flops, bytes, None, || {
+            let flops = 4.0 * (CACHES * keys * q_width) as f64;
+            let bytes = 8.0 * (CACHES * keys * kv_width) as f64;
+            self.time(&format!("attention of one token, {keys} keys, {CACHES} layers"), flops, bytes, None, || {
                 let mut case = Case::new(1, 1);
                 let q = case.floats(Tokens, &random.floats(q_width));
                 let spans = case.indices(Tokens, &Packing::continuation(keys - 1, 1).spans);
                 let (out, lse) = (case.output(Tokens, q_width), case.output(Tokens, HEADS.query));
-                for _ in 0..layers {
+                for _ in 0..CACHES {
                     let [k, v] = [(); 2].map(|()| case.state(keys, &random.floats(keys * kv_width)));
                     case.push(Attention { q, k, v, spans, out, lse, heads: HEADS });
                 }

@@ -197,7 +197,7 @@ fn decoding_step(keys: usize, rank: usize) -> (Case, Vec<BufferId>) {
     let plain = Linear { x: attended, weight: w, bias: None, lora: None, residual: None, out: bare };
     case.push(Attention { q, k, v, spans, out: attended, lse, heads: HEADS });
     case.push(LoraDown { x: attended, params, a: 0, low });
-    case.push(Linear { lora, residual: Some(attended), out: y, ..plain });
+    case.push(Linear { lora, residual: Some(q), out: y, ..plain });
     case.push(plain);
     case.push(Linear { x: y, weight: head, bias: None, lora: None, residual: None, out: logits });
     case.push(TopLogits { logits, out: top });
@@ -207,7 +207,7 @@ fn decoding_step(keys: usize, rank: usize) -> (Case, Vec<BufferId>) {
 #[test]
 fn bits_of_a_decoded_token_do_not_depend_on_threads() {
     let mut table = Table::default();
-    for (keys, rank) in [(1, 1), (65, 3), (127, 8), (128, 17), (129, 64), (256, 8), (257, 1), (1757, 8)] {
+    for (keys, rank) in [(1, 1), (65, 3), (128, 17), (129, 64), (257, 1), (1757, 8)] {
         let results = |threads| -> Vec<Vec<f32>> {
             let (case, buffers) = decoding_step(keys, rank);
             let mut ran = run_on(case, threads);
@@ -215,7 +215,7 @@ fn bits_of_a_decoded_token_do_not_depend_on_threads() {
         };
         let alone = results(1);
         table.expect(alone.iter().all(|values| values.iter().any(|v| *v != 0.0)), || format!("{keys} keys: zeros"));
-        for threads in [2, 3, 4, 7] {
+        for threads in [2, 3, 5] {
             for (i, (got, expected)) in results(threads).iter().zip(&alone).enumerate() {
                 table.same_bits(&format!("{keys} keys, rank {rank}, {threads} threads, buffer {i}"), got, expected);
             }

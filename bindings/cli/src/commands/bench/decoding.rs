@@ -50,7 +50,7 @@ impl Decoding {
             rounds.push((short.turn()?, long, adapted.turn()?));
         }
         let ways = [Some(&short), Some(&adapted), long.as_ref()].into_iter().flatten();
-        let held = ways.map(|way| way.generator.session().device_bytes() - idle).sum::<usize>();
+        let held = ways.map(|way| way.generator.session().device_bytes().saturating_sub(idle)).sum::<usize>();
         let median_of_long = |of: fn(f64, f64) -> f64| {
             long.as_ref().map(|_| median(rounds.iter().filter_map(|&(short, long, _)| Some(of(short, long?)))))
         };

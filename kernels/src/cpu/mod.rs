@@ -7,8 +7,10 @@ mod awake;
 mod breaks;
 mod exp;
 mod lanes;
+mod mat_vec;
 mod pack;
 mod product;
+mod softmax;
 mod tile;
 
 use std::sync::Arc;
@@ -23,11 +25,14 @@ use awake::Awake;
 pub(crate) use breaks::Breaks;
 pub(crate) use exp::exp;
 pub(crate) use lanes::{LANES, exp_and_sum, join, largest, sum_of_products};
+pub(crate) use mat_vec::{StridedRows, StridedRowsMut, rows_times, times_rows, times_vector};
 pub(crate) use pack::{Columns, Scaled};
 pub(crate) use product::{
     LowRank, SCRATCH_BYTES, Term, matrix, matrix_mut, multiply, multiply_transposed, small_product, strips_len,
     with_scratch,
 };
+pub use softmax::Normaliser;
+pub(crate) use softmax::{PART, part};
 pub(crate) use tile::{Factors, Left, Output, STRIP, multiply_strips};
 
 /// What an operation sees while it runs.

@@ -1,5 +1,7 @@
 //! Grouped-query causal attention over packed samples or a key/value cache.
 
+mod token;
+
 use std::ops::Range;
 
 use multiversion::multiversion;
@@ -182,7 +184,8 @@ impl Operation for Attention {
 
     fn scratch_len(&self, program: &Program) -> usize {
         let keys = program.rows(self.k);
-        keys.saturating_mul(BLOCK + strips_len(1, self.heads.dim))
+        let of_many = keys.saturating_mul(BLOCK + strips_len(1, self.heads.dim));
+        of_many.max(token::scratch_len(keys, self.heads))
     }
 
     fn run(&self, frame: &mut Frame<'_>) {
@@ -192,6 +195,9 @@ impl Operation for Attention {
             frame.slices([self.q, self.k, self.v, self.spans, self.out, self.lse].map(Some));
         let spans = bytemuck::cast_slice::<f32, u32>(spans);
         let (q, k, v) = (HeadRows::new(q, q_width), HeadRows::new(k, kv_width), HeadRows::new(v, kv_width));
+        if out.len() == q_width {
+            return token::attend(heads, q.values, [k, v], visible_keys(spans), out, lse);
+        }
         let (mut out, mut lse) = (matrix_mut(out, q_width), matrix_mut(lse, heads.query));
         out.axis_chunks_iter_mut(Axis(0), BLOCK)
             .into_par_iter()

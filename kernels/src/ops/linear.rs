@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 
 use crate::cpu::{
-    Frame, LowRank, Output, Scaled, Term, matrix, matrix_mut, multiply, multiply_transposed, small_product,
+    Frame, LowRank, Output, Scaled, Term, matrix, matrix_mut, multiply, multiply_transposed, times_vector,
 };
 use crate::error::Result;
 #[cfg(feature = "gpu")]
@@ -107,18 +107,17 @@ impl Operation for Linear {
                 Output::Add
             }
         };
-        let term = self.lora.map(|lora| LowRank {
-            low: matrix(low, rank),
-            factor: matrix(&params[lora.offset..lora.offset + rows * rank], rank),
-            scale: lora.scale,
-        });
+        let (low, params) = (&*low, &*params);
         if x.len() != cols {
+            let term = self.lora.map(|lora| LowRank {
+                low: matrix(low, rank),
+                factor: matrix(&params[lora.offset..lora.offset + rows * rank], rank),
+                scale: lora.scale,
+            });
             return multiply_transposed(matrix(x, cols), weight, term, matrix_mut(out, rows), mode);
         }
-        multiply_vector(weight, x, out, mode);
-        if let Some(LowRank { low, factor, scale }) = term {
-            small_product(scale, low, factor.t(), matrix_mut(out, rows), Output::Add);
-        }
+        let term = self.lora.map(|lora| (lora.scale, low, &params[lora.offset..lora.offset + rows * rank]));
+        multiply_vector(weight, x, term, out, mode);
     }
 
     #[cfg(feature = "gpu")]
@@ -137,20 +136,31 @@ impl Operation for Linear {
     }
 }
 
-/// One row: the matrix is read once, block by block, and never dequantized to memory.
-fn multiply_vector(weight: &crate::matrix::Matrix, x: &[f32], out: &mut [f32], mode: Output) {
+/// One row: the matrix is read once, block by block, and never dequantized to memory. `term`: the factor on the
+/// adapter's term, low and B.
+fn multiply_vector(
+    weight: &crate::matrix::Matrix,
+    x: &[f32],
+    term: Option<(f32, &[f32], &[f32])>,
+    out: &mut [f32],
+    mode: Output,
+) {
     const TASK_ROWS: usize = 48;
     let sums = BlockSums::of(x);
     out.par_chunks_mut(TASK_ROWS).enumerate().for_each(|(i, out)| {
         let rows = i * TASK_ROWS..i * TASK_ROWS + out.len();
+        let mut product = [0.0; TASK_ROWS];
+        let product = &mut product[..out.len()];
         match mode {
-            Output::Overwrite => weight.dot_rows(rows, x, &sums, out),
+            Output::Overwrite => weight.dot_rows(rows.clone(), x, &sums, out),
             Output::Add => {
-                let mut product = [0.0; TASK_ROWS];
-                let product = &mut product[..out.len()];
-                weight.dot_rows(rows, x, &sums, product);
-                out.iter_mut().zip(product).for_each(|(o, p)| *o += *p);
+                weight.dot_rows(rows.clone(), x, &sums, product);
+                out.iter_mut().zip(&*product).for_each(|(o, p)| *o += *p);
             }
+        }
+        if let Some((scale, low, b)) = term {
+            times_vector(&b[rows.start * low.len()..rows.end * low.len()], low, product);
+            out.iter_mut().zip(product).for_each(|(o, p)| *o += scale * *p);
         }
     });
 }

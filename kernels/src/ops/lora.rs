@@ -1,7 +1,7 @@
 //! The low-rank adapter's own products (Hu et al., 2021): `y = x·Wᵀ + scale·(x·Aᵀ)·Bᵀ`, A `[rank, cols]`,
 //! B `[rows, rank]`, f32.
 
-use crate::cpu::{Frame, Output, matrix, matrix_mut, small_product};
+use crate::cpu::{Frame, Output, matrix, matrix_mut, small_product, times_vector};
 use crate::error::Result;
 #[cfg(feature = "gpu")]
 use crate::gpu;
@@ -91,7 +91,11 @@ impl Operation for LoraDown {
     fn run(&self, frame: &mut Frame<'_>) {
         let (cols, rank) = (frame.width(self.x), frame.width(self.low));
         let [x, params, low] = frame.slices([Some(self.x), Some(self.params), Some(self.low)]);
-        let a = matrix(&params[self.a..self.a + rank * cols], cols);
+        let a = &params[self.a..self.a + rank * cols];
+        if x.len() == cols {
+            return times_vector(a, x, low);
+        }
+        let a = matrix(a, cols);
         small_product(1.0, matrix(x, cols), a.t(), matrix_mut(low, rank), Output::Overwrite);
     }
 

@@ -1,8 +1,9 @@
 //! The largest logits and their normaliser: all that decoding reads back.
 
+use multiversion::multiversion;
 use rayon::prelude::*;
 
-use crate::cpu::{Frame, exp};
+use crate::cpu::{Frame, Normaliser, PART, part};
 use crate::error::Result;
 #[cfg(feature = "gpu")]
 use crate::gpu;
@@ -98,10 +99,22 @@ impl Operation for TopLogits {
     }
 }
 
+/// Logits of a block: one that has none of the largest is passed over.
+const BLOCK: usize = 64;
+
 fn top(z: &[f32], out: &mut [f32]) {
     let k = out.len() / 2;
+    let mut best = vec![i32::MIN; z.len().div_ceil(BLOCK)];
+    let mut parts = Vec::new();
+    let tasks = z.par_chunks(PART).zip(best.par_chunks_mut(PART / BLOCK));
+    let of_part = |(z, best): (&[f32], &mut [i32])| {
+        best_of_blocks(z, best);
+        part(z, 1.0)
+    };
+    tasks.map(of_part).collect_into_vec(&mut parts);
+
     let before = |&a: &u32, &b: &u32| z[b as usize].total_cmp(&z[a as usize]).then(a.cmp(&b));
-    let mut indices: Vec<u32> = (0..z.len() as u32).collect();
+    let mut indices = candidates(z, &best, k);
     if k < indices.len() {
         indices.select_nth_unstable_by(k, before);
         indices.truncate(k);
@@ -111,8 +124,36 @@ fn top(z: &[f32], out: &mut [f32]) {
         out[i] = indices.get(i).map_or(f32::NEG_INFINITY, |&index| z[index as usize]);
         out[k + i] = f32::from_bits(indices.get(i).copied().unwrap_or(u32::MAX));
     }
-    let most = z.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));
-    out[2 * k] = z.iter().map(|&z| exp(z - most)).sum::<f32>().ln() + most;
+    let Normaliser { largest, sum } = Normaliser::join(parts.into_iter(), 1.0);
+    out[2 * k] = sum.ln() + largest;
+}
+
+/// Indices among which the k largest logits are: as many blocks reach the k-th best block's best, so nothing below that is
+/// among them.
+fn candidates(z: &[f32], best: &[i32], k: usize) -> Vec<u32> {
+    let mut sorted = best.to_vec();
+    let least = if k < sorted.len() { *sorted.select_nth_unstable_by(k, |a, b| b.cmp(a)).1 } else { i32::MIN };
+    let mut indices = Vec::new();
+    for (block, (z, _)) in z.chunks(BLOCK).zip(best).enumerate().filter(|(_, (_, best))| **best >= least) {
+        let first = block * BLOCK;
+        indices.extend((first..).zip(z).filter(|(_, z)| order(**z) >= least).map(|(index, _)| index as u32));
+    }
+    indices
+}
+
+/// The best of each block, in the order of [`order`].
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
+fn best_of_blocks(z: &[f32], best: &mut [i32]) {
+    for (z, best) in z.chunks(BLOCK).zip(best) {
+        *best = z.iter().fold(i32::MIN, |best, z| best.max(order(*z)));
+    }
+}
+
+/// A number whose order is that of [`f32::total_cmp`].
+#[inline(always)]
+fn order(z: f32) -> i32 {
+    let bits = z.to_bits() as i32;
+    bits ^ ((bits >> 31) as u32 >> 1) as i32
 }
 
 #[cfg(test)]
@@ -135,6 +176,33 @@ mod tests {
             let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
             assert_eq!(bits(&out[..k]), bits(values), "values of {z:?}");
             assert_eq!(bits(&out[k..2 * k]), indices, "indices of {z:?}");
+        }
+    }
+
+    /// Long rows with many equals, against sorting them whole.
+    #[test]
+    fn the_largest_of_many_are_those_of_all() {
+        let wave = |step: usize, period: usize| move |i: usize| (i * step % period) as f32 - period as f32 / 2.0;
+        let rows: [(&str, Box<dyn Fn(usize) -> f32>); 5] = [
+            ("all equal", Box::new(|_| 1.5)),
+            ("a few values", Box::new(wave(7919, 5))),
+            ("many values", Box::new(wave(7919, 100_003))),
+            ("rising", Box::new(|i| i as f32)),
+            ("one block alone", Box::new(|i| if (640..700).contains(&i) { 3.0 } else { -(i as f32) })),
+        ];
+        for (name, value) in &rows {
+            for len in [1, 63, 64, 65, 4095, 4097, 12_345] {
+                for k in [1, 5, 64] {
+                    let z: Vec<f32> = (0..len).map(value).collect();
+                    let mut sorted: Vec<u32> = (0..len as u32).collect();
+                    sorted.sort_by(|&a, &b| z[b as usize].total_cmp(&z[a as usize]));
+                    sorted.resize(len.max(k), u32::MAX);
+                    let mut out = vec![0.0; 2 * k + 1];
+                    top(&z, &mut out);
+                    let found: Vec<u32> = out[k..2 * k].iter().map(|index| index.to_bits()).collect();
+                    assert_eq!(found, sorted[..k], "{k} of {len}: {name}");
+                }
+            }
         }
     }
 

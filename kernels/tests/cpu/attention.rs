@@ -83,8 +83,12 @@ fn attention_over_packed_samples_and_its_gradient() {
 #[test]
 fn attention_over_a_cache() {
     let (mut table, mut random) = (Table::default(), Random::new(42));
-    for (start, len) in [(0, 1), (0, 33), (7, 1), (31, 8), (65, 33), (300, 65), (1757, 1)] {
-        for heads in [heads(1, 1, 8), heads(4, 2, 31), heads(9, 3, 64)] {
+    // One token alone goes its own way: chunks of keys, and groups of heads by tiles.
+    let alone = [1, 8, 31, 33, 65, 127, 128, 129, 257, 1757, 1758].map(|keys| (keys - 1, 1));
+    for (start, len) in [(0, 33), (31, 8), (65, 33), (300, 65)].into_iter().chain(alone) {
+        for heads in
+            [heads(1, 1, 8), heads(4, 2, 31), heads(9, 3, 64), heads(3, 1, 4), heads(7, 1, 33), heads(20, 2, 80)]
+        {
             let (q_width, kv_width, room) = (heads.query * heads.dim, heads.key_value * heads.dim, start + len + 5);
             let packing = Packing::continuation(start, len);
             let q: Vec<f32> = random.floats(len * q_width).iter().map(|v| 4.0 * v).collect();
@@ -111,6 +115,26 @@ fn attention_over_a_cache() {
             table.close(&format!("{name}: out"), &ran.read(out), &expected, TOLERANCE);
             table.close(&format!("{name}: lse"), &ran.read(lse), &expected_lse, TOLERANCE);
         }
+    }
+    table.finish();
+}
+
+#[test]
+fn one_token_sees_the_keys_that_its_span_names() {
+    let (mut table, mut random) = (Table::default(), Random::new(43));
+    let (heads, keys) = (heads(6, 2, 40), 400);
+    let [q, k, v] = [(1, heads.query), (keys, heads.key_value), (keys, heads.key_value)]
+        .map(|(rows, count)| random.floats(rows * count * heads.dim));
+    for span in [[0, 0], [0, 399], [5, 5], [5, 132], [5, 133], [127, 300], [399, 399]] {
+        let mut case = Case::new(1, 0);
+        let (q_id, spans) = (case.floats(Tokens, &q), case.indices(Tokens, &span));
+        let (k_id, v_id) = (case.state(keys, &k), case.state(keys, &v));
+        let (out, lse) = (case.output(Tokens, q.len()), case.output(Tokens, heads.query));
+        case.push(Attention { q: q_id, k: k_id, v: v_id, spans, out, lse, heads });
+        let mut ran = run(case);
+        let (expected, expected_lse) = reference::attention(&wide(&q), &wide(&k), &wide(&v), &span, heads);
+        table.close(&format!("{span:?}: out"), &ran.read(out), &expected, TOLERANCE);
+        table.close(&format!("{span:?}: lse"), &ran.read(lse), &expected_lse, TOLERANCE);
     }
     table.finish();
 }

@@ -14,6 +14,9 @@ use crate::run;
 /// Allowed error, relative to what a product may come to: its sums may cancel.
 const TOLERANCE: f64 = 1e-6;
 
+/// Ranks of adapters, as many as no other dimension of the tables has sizes.
+const RANKS: [usize; 7] = [1, 8, 16, 5, 3, 17, 64];
+
 /// Multiplications that one row of a table may take.
 const AFFORDABLE: usize = 4_000_000;
 
@@ -58,7 +61,7 @@ fn linear_is_a_product_with_bias_residual_and_adapter() {
         let &Shape { encoding, t, rows, cols } = shape;
         let Known { matrix, values } = known(&mut random, shape);
         let (x, bias, residual) = (random.floats(t * cols), random.floats(rows), random.floats(t * rows));
-        let (rank, scale, offset) = ([1, 8, 16, 5][i % 4], 1.7, 3);
+        let (rank, scale, offset) = (RANKS[i % RANKS.len()], 1.7, 3);
         let (low, params) = (random.floats(t * rank), random.floats(offset + rows * rank));
         let mut case = Case::new(t, 0);
         let (weight, bias_id) = (case.matrix(matrix), case.vector(&bias));
@@ -106,7 +109,7 @@ fn linear_backward_is_the_product_with_the_same_matrix() {
         let &Shape { encoding, t, rows, cols } = shape;
         let Known { matrix, values } = known(&mut random, shape);
         let (dy, before) = (random.floats(t * rows), random.floats(t * cols));
-        let (rank, offset) = ([1, 8, 16, 5][i % 4], 3);
+        let (rank, offset) = (RANKS[i % RANKS.len()], 3);
         let (low, params) = (random.floats(t * rank), random.floats(offset + rank * cols));
         let mut case = Case::new(t, 0);
         let weight = case.matrix(matrix);
@@ -143,7 +146,7 @@ fn lora_products_and_gradients() {
     let sizes = || SIZES.into_iter().flat_map(|t| SIZES.map(|n| (t, n)));
     let shapes = sizes().flat_map(|(t, rows)| SIZES.map(|cols| (t, rows, cols)));
     for (i, (t, rows, cols)) in shapes.filter(|(t, rows, cols)| t * (rows + cols) <= 300_000).enumerate() {
-        let (rank, scale) = ([1, 8, 16, 5][i % 4], 1.7f32);
+        let (rank, scale) = (RANKS[i % RANKS.len()], 1.7f32);
         let (a, b) = (2, 2 + rank * cols + 1);
         let (x, dy) = (random.floats(t * cols), random.floats(t * rows));
         let (params, before) = (random.floats(b + rows * rank), random.floats(b + rows * rank));

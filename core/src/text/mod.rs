@@ -8,9 +8,11 @@ pub(crate) mod fixtures;
 mod folder;
 mod gguf;
 mod pipeline;
+mod spelling;
 mod strftime;
 mod template;
 mod tokenizer;
+pub(crate) mod word;
 
 pub use chat::{ChatMessage, Role};
 pub(crate) use detokenizer::Detokenizer;

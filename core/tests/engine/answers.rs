@@ -9,6 +9,7 @@ use std::time::Duration;
 use idiolect::ErrorKind;
 use idiolect::adapter::merge::{MergeOptions, MergeStage};
 use idiolect::engine::{CancelToken, Engine, EngineOptions, EngineState, LearnOutcome, PauseReason, Prompt};
+use idiolect::generate::SuggestOptions;
 use idiolect::personalize::LearnReport;
 use idiolect::train::TextRow;
 
@@ -74,7 +75,7 @@ fn adapters_switch_and_strength_zero_is_the_base() {
     let cancel = CancelToken::new();
     let [with, without] = [true, false].map(|adapter| engine.evaluate(&rows, adapter, &cancel).unwrap().nll);
     assert!(with < without, "{with} {without}");
-    let words = engine.suggest("kettle is", 3, &cancel).unwrap();
+    let words = engine.suggest("kettle is ", &SuggestOptions::default(), &cancel).unwrap();
     assert!(words.len() == 3 && words.is_sorted_by(|a, b| a.probability >= b.probability), "{words:?}");
     assert!(words.iter().map(|word| word.probability).sum::<f64>() <= 1.0);
 

@@ -4,7 +4,8 @@
 use rayon::prelude::*;
 
 use crate::cpu::{
-    Frame, LowRank, Output, Scaled, Term, matrix, matrix_mut, multiply, multiply_transposed, small_product,
+    Frame, LowRank, Output, Scaled, Term, matrix, matrix_mut, multiply, multiply_few, multiply_transposed,
+    small_product,
 };
 use crate::matrix::BlockSums;
 use crate::program::{Access, BufferId, MatrixId, Operation, Touch, VectorId};
@@ -57,6 +58,7 @@ impl Operation for Linear {
         let weights = frame.weights;
         let weight = &weights.matrices[self.weight.0];
         let rank = self.lora.map_or(0, |l| frame.width(l.low));
+        let few_rows = frame.few_rows();
         let [x, out, residual, low, params] = frame.slices([
             Some(self.x),
             Some(self.out),
@@ -88,10 +90,11 @@ impl Operation for Linear {
             factor: matrix(&params[lora.offset..lora.offset + rows * rank], rank),
             scale: lora.scale,
         });
-        if x.len() != cols {
-            return multiply_transposed(matrix(x, cols), weight, term, matrix_mut(out, rows), mode);
+        match x.len() == cols {
+            true => multiply_vector(weight, x, out, mode),
+            false if few_rows => multiply_few(x, weight, matrix_mut(out, rows), mode),
+            false => return multiply_transposed(matrix(x, cols), weight, term, matrix_mut(out, rows), mode),
         }
-        multiply_vector(weight, x, out, mode);
         if let Some(LowRank { low, factor, scale }) = term {
             small_product(scale, low, factor.t(), matrix_mut(out, rows), Output::Add);
         }

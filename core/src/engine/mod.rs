@@ -278,12 +278,7 @@ impl Engine {
     ///
     /// # Errors
     /// When an option is out of range, or the model cannot be opened; [`ErrorKind::Cancelled`].
-    pub fn suggest(
-        &self,
-        prompt: &str,
-        options: &SuggestOptions,
-        cancel: &CancelToken,
-    ) -> Result<Vec<Suggestion>> {
+    pub fn suggest(&self, prompt: &str, options: &SuggestOptions, cancel: &CancelToken) -> Result<Vec<Suggestion>> {
         let (prompt, options, token) = (prompt.to_owned(), options.clone(), cancel.clone());
         let (ticket, suggestions) = self.begin_answer(move |serving| serving.suggest(&prompt, &options, &token))?;
         self.queue.wait_for(ticket, cancel)?;

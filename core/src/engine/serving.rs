@@ -76,12 +76,7 @@ impl Serving {
     }
 
     /// The likeliest words that complete the one begun, or come next.
-    pub fn suggest(
-        &mut self,
-        prompt: &str,
-        options: &SuggestOptions,
-        cancel: &CancelToken,
-    ) -> Result<Vec<Suggestion>> {
+    pub fn suggest(&mut self, prompt: &str, options: &SuggestOptions, cancel: &CancelToken) -> Result<Vec<Suggestion>> {
         let suggested = self.try_suggest(prompt, options, cancel);
         self.heed(suggested)
     }
@@ -111,12 +106,7 @@ impl Serving {
         })
     }
 
-    fn try_suggest(
-        &mut self,
-        prompt: &str,
-        options: &SuggestOptions,
-        cancel: &CancelToken,
-    ) -> Result<Vec<Suggestion>> {
+    fn try_suggest(&mut self, prompt: &str, options: &SuggestOptions, cancel: &CancelToken) -> Result<Vec<Suggestion>> {
         let (using, adapter) = self.using()?;
         let prompt = SuggestPrompt::new(&*self.model()?, adapter.as_deref(), prompt)?;
         let words = self.words()?;

@@ -17,12 +17,12 @@ use crate::session::Session;
 pub(super) const BRANCH_ROWS: usize = 32;
 
 /// Tokens whose logits one pass gives.
-pub(super) const MOST_LOOKED_AT: usize = 12;
+pub(super) const MOST_LOOKED_AT: usize = 16;
 
 /// Tokens of the sequence's end that go along with branches; more go as a prompt does.
 const MOST_ALONG: usize = 6;
 
-/// Tokens of all branches of one pass: whatever goes along has room beside them, and so has a row that fills up.
+/// Tokens of all branches of one pass, beside which there is room for what goes along.
 pub(super) const MOST_BRANCH_TOKENS: usize = BRANCH_ROWS - MOST_ALONG;
 
 /// The loaded program.

@@ -133,7 +133,7 @@ fn rest<'w>(word: &'w str, typed: &str) -> &'w str {
     }
 }
 
-fn capitalized(word: &str) -> String {
+pub(super) fn capitalized(word: &str) -> String {
     let mut letters = word.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

@@ -7,9 +7,9 @@ use std::ops::DerefMut;
 use std::sync::Arc;
 
 use super::branches::{MOST_BRANCH_TOKENS, MOST_LOOKED_AT};
-use super::casing::{Fit, Form, Found};
+use super::casing::{Fit, Form, Found, capitalized};
 use super::suggest_prompt::Lead;
-use super::word_table::{Start, TokenWords, characters, start_of};
+use super::word_table::{Start, TokenWords, characters, fold, start_of};
 use super::{Generator, SuggestPrompt, WordTable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::Session;
@@ -39,8 +39,8 @@ const LEAST_OF_BEST: f64 = 0.02;
 const WHOLE: f64 = 0.5;
 const WHOLE_OF_SEVERAL: f64 = 0.75;
 
-/// Places whose next tokens are remembered.
-const MOST_EXPLORED: usize = 64;
+/// Bytes of next tokens' probabilities that are remembered.
+const MOST_EXPLORED: usize = 16 << 20;
 
 /// What to suggest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,12 +96,13 @@ impl Explored {
             Some(branch) if !self.prefix.is_empty() => {
                 if !branch.is_empty() {
                     let next = std::mem::take(&mut self.next).into_iter();
-                    self.next = next.filter_map(|(path, next)| Some((path.strip_prefix(branch)?.to_vec(), next))).collect();
+                    self.next =
+                        next.filter_map(|(path, next)| Some((path.strip_prefix(branch)?.to_vec(), next))).collect();
                 }
             }
             _ => self.next.clear(),
         }
-        if self.next.len() > MOST_EXPLORED {
+        if self.next.values().map(|next| size_of_val(&**next)).sum::<usize>() > MOST_EXPLORED {
             self.next.retain(|path, _| path.is_empty());
         }
         self.prefix = prefix.to_vec();
@@ -165,11 +166,12 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
             return Err(Error::new(ErrorKind::BadOption, message));
         }
         if prompt.tokens() > self.capacity() {
-            let message = format!("{} tokens of prompt and suggestions in room for {}", prompt.tokens(), self.capacity());
+            let message =
+                format!("{} tokens of prompt and suggestions in room for {}", prompt.tokens(), self.capacity());
             return Err(Error::new(ErrorKind::BadOption, message));
         }
         self.explored.go_to(&prompt.prefix);
-        let mut search = Search::new(prompt, options, words, model.tokenizer());
+        let mut search = Search::new(prompt, options, words, model.tokenizer())?;
         search.frontier.push(Branch { path: Vec::new(), bytes: Vec::new(), probability: 1.0 });
         for _ in 0..MOST_PASSES {
             let asked = search.advance(&self.explored)?;
@@ -188,7 +190,8 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
             self.explored.next.insert(Vec::new(), next.into());
             return Ok(());
         }
-        let unknown = |branch: &Vec<u32>| (1..=branch.len()).find(|&len| !self.explored.next.contains_key(&branch[..len]));
+        let unknown =
+            |branch: &Vec<u32>| (1..=branch.len()).find(|&len| !self.explored.next.contains_key(&branch[..len]));
         let asked: Vec<(&[u32], usize)> =
             branches.iter().filter_map(|branch| Some((&branch[..], unknown(branch)? - 1))).collect();
         let mut next = self.next_in_branches(prefix, &asked)?.into_iter();
@@ -216,6 +219,8 @@ struct Search<'p> {
     marks: Found,
     /// What ended where words rather go on.
     parts: f64,
+    /// The tokens of what was typed of the word, as it was typed and in other cases.
+    typed: Vec<Vec<u32>>,
 }
 
 impl<'p> Search<'p> {
@@ -224,23 +229,33 @@ impl<'p> Search<'p> {
         options: &'p SuggestOptions,
         words: &'p WordTable,
         tokenizer: &'p Tokenizer,
-    ) -> Self {
+    ) -> Result<Self> {
         let (frontier, found, marks) = (BinaryHeap::new(), Found::default(), Found::default());
-        Self { prompt, options, words, tokenizer, frontier, found, marks, parts: 0.0 }
+        let spaced = prompt.lead == Lead::Space && !words.dummy_space();
+        let mut typed = Vec::new();
+        if !prompt.typed.is_empty() {
+            for letters in [prompt.typed.clone(), capitalized(&prompt.typed), prompt.typed.to_lowercase()] {
+                typed.push(tokenizer.encode(&if spaced { format!(" {letters}") } else { letters })?);
+            }
+        }
+        Ok(Self { prompt, options, words, tokenizer, frontier, found, marks, parts: 0.0, typed })
     }
 
     /// Goes on from all that is known; gives the branches to look at next, none where the words are settled.
     fn advance(&mut self, explored: &Explored) -> Result<Vec<Vec<u32>>> {
         let mut asked: Vec<Branch> = Vec::new();
         // What was typed takes several tokens: all of them in one pass, not one after another.
-        let spelled = self.spelled_so_far()?;
+        let spelled = self.typed.first().filter(|path| path.len() < LONGEST_WORD).cloned().unwrap_or_default();
         let unknown = (0..spelled.len()).filter(|&len| !explored.next.contains_key(&spelled[..=len])).count();
         let (mut tokens, mut looked_at) = if unknown > 1 { (spelled.len(), unknown) } else { (0, 0) };
         while let Some(branch) = self.frontier.peek() {
             // Whatever is left is less likely than what was found, or than anything worth showing.
             let least = self.found.likelihood(self.options.count).max(LEAST_SHARE * self.all());
             let least = asked.first().map_or(least, |best| least.max(LEAST_OF_BEST * best.probability));
-            if branch.probability <= least || tokens + branch.path.len() > MOST_BRANCH_TOKENS || looked_at == MOST_LOOKED_AT {
+            if branch.probability <= least
+                || tokens + branch.path.len() > MOST_BRANCH_TOKENS
+                || looked_at == MOST_LOOKED_AT
+            {
                 break;
             }
             let Some(branch) = self.frontier.pop() else { break };
@@ -260,15 +275,6 @@ impl<'p> Search<'p> {
         }
         self.frontier.extend(asked);
         Ok(paths)
-    }
-
-    /// The tokens of what was typed of the word; none where they are too many.
-    fn spelled_so_far(&self) -> Result<Vec<u32>> {
-        let typed = &self.prompt.typed;
-        let spaced = self.prompt.lead == Lead::Space && !self.words.dummy_space();
-        let spelled = if spaced { format!(" {typed}") } else { typed.clone() };
-        let path = if typed.is_empty() { Vec::new() } else { self.tokenizer.encode(&spelled)? };
-        Ok(if path.len() < LONGEST_WORD { path } else { Vec::new() })
     }
 
     /// All that may come, of what is known to fit.
@@ -312,7 +318,7 @@ impl<'p> Search<'p> {
 
     /// The first tokens: of words, and of marks where they are asked for.
     fn begin(&mut self, branch: &Branch, next: &[f32]) -> Result<()> {
-        let typed = self.prompt.typed.chars().flat_map(super::word_table::fold).next();
+        let typed = self.prompt.typed.chars().flat_map(fold).next();
         let first = branch.bytes.is_empty();
         let mut all = 0.0;
         let mut fitting: Vec<(usize, f64)> = Vec::new();
@@ -374,7 +380,7 @@ impl<'p> Search<'p> {
         let end = End::of(word);
         let mut ends = 0.0;
         let mut fitting = Vec::new();
-        let least = LEAST_SHARE / branch.probability;
+        let least = LEAST_SHARE * (self.all() + branch.probability) / branch.probability;
         for (id, (token, &p)) in self.words.tokens().iter().zip(next).enumerate() {
             let p = f64::from(p);
             match token.joint(end) {
@@ -407,12 +413,19 @@ impl<'p> Search<'p> {
         for (id, p) in fitting {
             let bytes = [&branch.bytes[..], &self.words.tokens()[id].bytes].concat();
             let Some(spelled) = self.spelled(&bytes) else { continue };
+            let path = [&branch.path[..], &[id as u32]].concat();
+            // A tokenizer splits the letters of a longer word as it splits these, but for the token at their end.
+            if spelled.fit == Fit::Begun && !self.typed.iter().any(|typed| typed.starts_with(&path)) {
+                continue;
+            }
             let probability = share * p;
             let whole = first_word(spelled.text);
             let is_word = start_of(spelled.text) == Start::Word;
             let rest = &spelled.text[whole..];
             // All but an apostrophe that the next token may join.
-            let ends_within = is_word && !rest.is_empty() && End::joints(rest)[End::of(&spelled.text[..whole]).index()] == Joint::Ends;
+            let ends_within = is_word
+                && !rest.is_empty()
+                && End::joints(rest)[End::of(&spelled.text[..whole]).index()] == Joint::Ends;
             if ends_within {
                 if matches!(spelled.fit, Fit::Whole(bytes) if bytes <= whole) {
                     let (word, spaced) = (spelled.text[..whole].to_owned(), spelled.spaced);
@@ -423,7 +436,7 @@ impl<'p> Search<'p> {
             if !is_word && !spelled.text.is_empty() && !is_mark(spelled.text) {
                 continue;
             }
-            self.frontier.push(Branch { path: [&branch.path[..], &[id as u32]].concat(), bytes, probability });
+            self.frontier.push(Branch { path, bytes, probability });
             taken += 1;
             if taken == MOST_CHILDREN {
                 break;

@@ -81,7 +81,8 @@ fn last_tokens(model: &Model, adapter: Option<&Adapter>, text: &str, most: usize
     let room = most - start.len();
     let cut = (tokens.len() - room).next_multiple_of(room.div_ceil(2));
     // A word goes whole.
-    let begins_word = |at: &usize| near.as_bytes()[tokens[*at].bytes.clone()].first().is_some_and(u8::is_ascii_whitespace);
+    let begins_word =
+        |at: &usize| near.as_bytes()[tokens[*at].bytes.clone()].first().is_some_and(u8::is_ascii_whitespace);
     let cut = (cut..tokens.len()).find(begins_word).unwrap_or(cut);
     Ok(start.into_iter().chain(tokens[cut..].iter().map(|token| token.id)).collect())
 }

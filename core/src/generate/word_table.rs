@@ -55,10 +55,13 @@ impl WordTable {
     pub fn new(tokenizer: &Tokenizer) -> Self {
         let mut heads = HashMap::new();
         let spelled = tokenizer.token_bytes();
-        let tokens: Vec<TokenWords> = (0..).zip(spelled).map(|(id, bytes)| {
-            let bytes = if tokenizer.is_eos(id) { Vec::new() } else { bytes };
-            token_words(bytes, &mut heads)
-        }).collect();
+        let tokens: Vec<TokenWords> = (0..)
+            .zip(spelled)
+            .map(|(id, bytes)| {
+                let bytes = if tokenizer.is_eos(id) { Vec::new() } else { bytes };
+                token_words(bytes, &mut heads)
+            })
+            .collect();
         let first = tokenizer.encode("a").ok().and_then(|ids| ids.first().copied());
         let dummy_space = first.and_then(|id| tokens.get(id as usize)).is_some_and(|token| token.spaced);
         Self { tokens, dummy_space }

@@ -133,7 +133,9 @@ fn an_erasure_is_safe_in_the_midst_of_everything() {
                 scope.spawn(|| {
                     until_refused(|| engine.history().learnable(Split::Training).map(|rows| drop(rows.last())))
                 }),
-                scope.spawn(|| until_refused(|| engine.suggest("hello", &SuggestOptions::default(), &CancelToken::new()).map(drop))),
+                scope.spawn(|| {
+                    until_refused(|| engine.suggest("hello", &SuggestOptions::default(), &CancelToken::new()).map(drop))
+                }),
             ];
             // Now from within its own callback, now from another thread.
             let mut erased = None;

@@ -36,13 +36,13 @@ impl Typing {
         let model = typing.model().clone();
         let (words, options) = (WordTable::new(model.tokenizer()), SuggestOptions::default());
         let texts = embedded::messages()?.into_iter().step_by(EVERY);
-        let prompts = texts.flat_map(|text| {
+        let typed = texts.flat_map(|text| {
             let ends: Vec<usize> = text.char_indices().map(|(at, c)| at + c.len_utf8()).collect();
             ends.into_iter().map(|end| text[..end].to_owned()).collect::<Vec<_>>()
         });
-        let prompts =
-            prompts.take(LETTERS).map(|text| SuggestPrompt::new(&model, None, &text)).collect::<Result<Vec<_>>>()?;
-        let room = prompts.iter().map(SuggestPrompt::tokens).max().unwrap_or(0);
+        let typed: Vec<String> = typed.take(LETTERS).collect();
+        let rooms = typed.iter().map(|text| Ok(SuggestPrompt::new(&model, None, text)?.tokens()));
+        let room = rooms.collect::<Result<Vec<_>>>()?.into_iter().max().unwrap_or(0);
         let mut suggesting = Generator::new(Box::new(typing), None, room)?;
         let prompt: Vec<u32> = (0..PROMPT.min(model.base().context / 2) as u32).collect();
         let mut decoding = Generator::new(&mut beside, None, prompt.len() + STEPS)?;
@@ -53,14 +53,14 @@ impl Typing {
             ..GenerateOptions::default()
         };
         let mut costs = Vec::new();
-        for prompt_so_far in &prompts {
+        for text in &typed {
             let started = Instant::now();
-            suggesting.suggest(prompt_so_far, &options, &words)?;
+            suggesting.suggest(&SuggestPrompt::new(&model, None, text)?, &options, &words)?;
             let seconds = started.elapsed().as_secs_f64();
             let step = decoding.generate(&prompt, &decode, &mut |_| ControlFlow::Continue(()))?.decode_seconds;
             costs.push(seconds * STEPS as f64 / step);
         }
-        let mean_passes = suggesting.passes() as f64 / prompts.len().max(1) as f64;
+        let mean_passes = suggesting.passes() as f64 / typed.len().max(1) as f64;
         costs.sort_by(f64::total_cmp);
         let at = |share: f64| costs.get(((costs.len() as f64 * share) as usize).min(costs.len() - 1)).copied();
         Ok(Self {

@@ -90,7 +90,8 @@ pub(crate) fn is_word(piece: &str) -> bool {
 
 /// Whether the letters of a word have boundaries between them.
 fn is_unspaced(word: &str) -> bool {
-    let last = word.chars().rev().find(|c| c.is_alphanumeric());
+    // Vowel signs are alphabetic too.
+    let last = word.chars().rev().find(|&c| c.is_alphanumeric() && !is_extending(c));
     last.is_some_and(|c| !joined(c.encode_utf8(&mut [0; 4]), c.encode_utf8(&mut [0; 4])))
 }
 
@@ -151,6 +152,7 @@ mod tests {
             ("コンピュ", "コンピュ"),
             ("今天", ""),
             ("สวัส", ""),
+            ("สวั", ""),
             ("これ", ""),
             ("hi 😀", ""),
             ("e\u{301}te\u{301}", "e\u{301}te\u{301}"),

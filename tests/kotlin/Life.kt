@@ -242,10 +242,15 @@ private class Life(private val model: String, private val messages: List<NewSamp
             }
         }
         step("suggests whole words, likeliest first") {
-            val words = engine.suggest("i am going to", 3u, CancelToken())
+            val words = engine.suggest("i am going to ", SuggestOptions(), CancelToken())
             check(words.size in 1..3 && words.all { it.text.isNotBlank() && it.probability in 0.0..1.0 }) { "$words" }
+            check(words.all { it.replaces == 0u }) { "$words" }
             same("order", words.sortedByDescending { it.probability }.map { it.text }, words.map { it.text })
-            words.joinToString { it.text.trim() }
+            val completed = engine.suggest("i am go", SuggestOptions(count = 2u), CancelToken())
+            check(completed.size in 1..2 && completed.all { it.replaces == 2u && it.text.startsWith("go", true) }) {
+                "$completed"
+            }
+            (words + completed).joinToString { it.text }
         }
         step("measures texts with and without the adapter") {
             val texts = messages.take(40).map { EvaluationText(it.text) }
@@ -405,7 +410,7 @@ private class Life(private val model: String, private val messages: List<NewSamp
             check(!File(profile).exists())
             val (history, adapters) = again.history() to again.adapters()
             val calls = listOf(
-                { again.erase() }, { again.check() }, { again.lastReport() }, { again.suggest(prompt, 1u, CancelToken()) },
+                { again.erase() }, { again.check() }, { again.lastReport() }, { again.suggest(prompt, SuggestOptions(), CancelToken()) },
                 { again.learn(settings, Course()) }, { history.stats() }, { history.add(messages) }, { history.clear() },
                 { adapters.list() }, { adapters.activate(null) }, { adapters.delete(1u) },
             )

@@ -152,10 +152,15 @@ extension Life {
             return nil
         }
         try step("suggests whole words, likeliest first") {
-            let words = try engine.suggest(prompt: "i am going to", count: 3, cancel: CancelToken())
+            let words = try engine.suggest(prompt: "i am going to ", options: SuggestOptions(), cancel: CancelToken())
             try check((1...3).contains(words.count) && words.allSatisfy { (0...1).contains($0.probability) }, "\(words)")
+            try check(words.allSatisfy { $0.replaces == 0 }, "\(words)")
             try same("order", words.map(\.probability).sorted(by: >), words.map(\.probability))
-            return words.map { $0.text.trimmingCharacters(in: .whitespaces) }.joined(separator: ", ")
+            let options = SuggestOptions(count: 2)
+            let completed = try engine.suggest(prompt: "i am go", options: options, cancel: CancelToken())
+            let completes = { (word: Suggestion) in word.replaces == 2 && word.text.lowercased().hasPrefix("go") }
+            try check((1...2).contains(completed.count) && completed.allSatisfy(completes), "\(completed)")
+            return (words + completed).map(\.text).joined(separator: ", ")
         }
         try step("measures texts with and without the adapter") {
             let texts = messages.prefix(40).map { EvaluationText(text: $0.text) }

@@ -207,7 +207,7 @@ struct Life {
             let (history, adapters) = (again.history(), again.adapters())
             let calls: [() throws -> Void] = [
                 { _ = try again.erase() }, { try again.check() }, { _ = try again.lastReport() },
-                { _ = try again.suggest(prompt: "hello", count: 1, cancel: CancelToken()) },
+                { _ = try again.suggest(prompt: "hello", options: SuggestOptions(), cancel: CancelToken()) },
                 { _ = try again.learn(life.settings, Course()) }, { _ = try history.stats() },
                 { _ = try history.add(samples: life.messages) }, { _ = try history.clear() },
                 { _ = try adapters.list() }, { try adapters.activate(version: nil) },

@@ -8,7 +8,7 @@ use idiolect::train::TextRow;
 use idiolect::{engine, personalize};
 
 use crate::adapters::Adapters;
-use crate::answers::{Evaluation, EvaluationText, GenerateOptions, Generation, Prompt, Suggestion};
+use crate::answers::{Evaluation, EvaluationText, GenerateOptions, Generation, Prompt, SuggestOptions, Suggestion};
 use crate::cancel::CancelToken;
 use crate::error::Result;
 use crate::events::LearnEvent;
@@ -179,12 +179,18 @@ impl Engine {
         Ok(generation?.into())
     }
 
-    /// The likeliest next words after a text, likeliest first.
+    /// The likeliest words that complete the one begun at the text's end, or the likeliest next ones; likeliest first. A
+    /// text longer than the model's context is read from its end.
     ///
     /// # Errors
-    /// As for `generate`; `Cancelled` when it was cancelled.
-    pub fn suggest(&self, prompt: String, count: u32, cancel: Arc<CancelToken>) -> Result<Vec<Suggestion>> {
-        let suggestions = self.inner.suggest(&prompt, count as usize, &cancel.inner)?;
+    /// When an option is out of range, or the model cannot be opened; `Cancelled` when it was cancelled.
+    pub fn suggest(
+        &self,
+        prompt: String,
+        options: SuggestOptions,
+        cancel: Arc<CancelToken>,
+    ) -> Result<Vec<Suggestion>> {
+        let suggestions = self.inner.suggest(&prompt, &options.into(), &cancel.inner)?;
         Ok(suggestions.into_iter().map(Into::into).collect())
     }
 

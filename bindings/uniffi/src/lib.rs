@@ -26,7 +26,9 @@ mod status;
 mod text_batches;
 
 pub use adapters::{AdapterList, AdapterOrigin, AdapterVersion, Adapters};
-pub use answers::{Evaluation, EvaluationText, FinishReason, GenerateOptions, Generation, Prompt, Suggestion};
+pub use answers::{
+    Evaluation, EvaluationText, FinishReason, GenerateOptions, Generation, Prompt, SuggestOptions, Suggestion,
+};
 pub use cancel::CancelToken;
 pub use chats::{ChatAuthor, ChatExport, DateOrder, chat_authors, read_chat};
 pub use engine::{Engine, EngineState};

@@ -26,7 +26,7 @@ use crate::device::DeviceChoice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::eval::{Evaluation, evaluate};
 use crate::gate::GateSettings;
-use crate::generate::{GenerateOptions, Generation, Suggestion};
+use crate::generate::{GenerateOptions, Generation, SuggestOptions, Suggestion};
 use crate::history::{History, Removed, Selection};
 use crate::model::Model;
 use crate::personalize::{self, LearnEvent, LearnSettings, Place, Status};
@@ -284,13 +284,14 @@ impl Engine {
         received(&generation)
     }
 
-    /// The likeliest next words after a text, likeliest first.
+    /// The likeliest words that complete the one begun at the text's end, or the likeliest next ones; likeliest first. A
+    /// text longer than the model's context is read from its end.
     ///
     /// # Errors
-    /// As [`Engine::generate`].
-    pub fn suggest(&self, prompt: &str, count: usize, cancel: &CancelToken) -> Result<Vec<Suggestion>> {
-        let (prompt, token) = (prompt.to_owned(), cancel.clone());
-        let (ticket, suggestions) = self.begin_answer(move |serving| serving.suggest(&prompt, count, &token))?;
+    /// When an option is out of range, or the model cannot be opened; [`ErrorKind::Cancelled`].
+    pub fn suggest(&self, prompt: &str, options: &SuggestOptions, cancel: &CancelToken) -> Result<Vec<Suggestion>> {
+        let (prompt, options, token) = (prompt.to_owned(), options.clone(), cancel.clone());
+        let (ticket, suggestions) = self.begin_answer(move |serving| serving.suggest(&prompt, &options, &token))?;
         self.queue.wait_for(ticket, cancel)?;
         received(&suggestions)
     }

@@ -9,9 +9,11 @@ pub(crate) mod fixtures;
 mod folder;
 mod gguf;
 mod pipeline;
+mod spelling;
 mod strftime;
 mod template;
 mod tokenizer;
+pub(crate) mod word;
 
 pub(crate) use chat::Turn;
 pub use chat::{ChatMessage, Role};

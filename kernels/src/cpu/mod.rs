@@ -6,6 +6,7 @@
 mod awake;
 mod breaks;
 mod exp;
+mod few;
 mod lanes;
 mod mat_vec;
 mod pack;
@@ -24,6 +25,7 @@ use crate::program::{BufferId, Kind, Plan, Program, RowCounts, Run, Scalars, Sta
 use awake::Awake;
 pub(crate) use breaks::Breaks;
 pub(crate) use exp::exp;
+pub(crate) use few::multiply_few;
 pub(crate) use lanes::{LANES, exp_and_sum, join, largest, sum_of_products};
 pub(crate) use mat_vec::{StridedRows, StridedRowsMut, rows_times, times_rows, times_vector};
 pub(crate) use pack::{Columns, Scaled};
@@ -65,6 +67,11 @@ impl Frame<'_> {
     /// Values a row of a buffer.
     pub fn width(&self, id: BufferId) -> usize {
         self.program.buffer(id).width
+    }
+
+    /// Whether rows are few, see [`Program::few_rows`].
+    pub fn few_rows(&self) -> bool {
+        self.program.few_rows
     }
 
     /// The live values of several different buffers at once; `None` gives an empty slice.

@@ -123,7 +123,7 @@ impl Operation for AttentionBackward {
             .with_max_len(1)
             .for_each(|(block, mut dq)| {
                 let queries = block * BLOCK..block * BLOCK + dq.nrows();
-                let keys = visible_keys(&spans[2 * queries.start..2 * queries.end]);
+                let keys = visible_keys(&spans[2 * queries.start..2 * queries.end], 2);
                 let (area, strip) = (queries.len() * keys.len(), strips_len(dim, queries.len()));
                 with_scratch([area, area, strip, strips_len(keys.len(), dim)], |[p, ds, strip, key_strips]| {
                     let (strip, key_strips) = (strip.as_chunks_mut().0, key_strips.as_chunks_mut().0);

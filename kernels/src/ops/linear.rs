@@ -4,7 +4,8 @@
 use rayon::prelude::*;
 
 use crate::cpu::{
-    Frame, LowRank, Output, Scaled, Term, matrix, matrix_mut, multiply, multiply_transposed, times_vector,
+    Frame, LowRank, Output, Scaled, Term, matrix, matrix_mut, multiply, multiply_few, multiply_transposed,
+    small_product, times_vector,
 };
 use crate::error::Result;
 #[cfg(feature = "gpu")]
@@ -81,6 +82,7 @@ impl Operation for Linear {
         let weights = frame.weights;
         let weight = &weights.matrices[self.weight.0];
         let rank = self.lora.map_or(0, |l| frame.width(l.low));
+        let few_rows = frame.few_rows();
         let [x, out, residual, low, params] = frame.slices([
             Some(self.x),
             Some(self.out),
@@ -108,16 +110,22 @@ impl Operation for Linear {
             }
         };
         let (low, params) = (&*low, &*params);
-        if x.len() != cols {
-            let term = self.lora.map(|lora| LowRank {
-                low: matrix(low, rank),
-                factor: matrix(&params[lora.offset..lora.offset + rows * rank], rank),
-                scale: lora.scale,
-            });
+        if x.len() == cols {
+            let term = self.lora.map(|lora| (lora.scale, low, &params[lora.offset..lora.offset + rows * rank]));
+            return multiply_vector(weight, x, term, out, mode);
+        }
+        let term = self.lora.map(|lora| LowRank {
+            low: matrix(low, rank),
+            factor: matrix(&params[lora.offset..lora.offset + rows * rank], rank),
+            scale: lora.scale,
+        });
+        if !few_rows {
             return multiply_transposed(matrix(x, cols), weight, term, matrix_mut(out, rows), mode);
         }
-        let term = self.lora.map(|lora| (lora.scale, low, &params[lora.offset..lora.offset + rows * rank]));
-        multiply_vector(weight, x, term, out, mode);
+        multiply_few(x, weight, matrix_mut(out, rows), mode);
+        if let Some(LowRank { low, factor, scale }) = term {
+            small_product(scale, low, factor.t(), matrix_mut(out, rows), Output::Add);
+        }
     }
 
     #[cfg(feature = "gpu")]

@@ -201,6 +201,9 @@ pub struct Program {
     pub capacity: RowCounts,
     /// Runs through once it has begun: it updates state tensors in place, and half an update is none.
     pub indivisible: bool,
+    /// A run has a handful of rows: the CPU's products take each row by itself, for less than many rows cost. They round
+    /// otherwise than those of many rows.
+    pub few_rows: bool,
     buffers: Vec<Buffer>,
     operations: Vec<Box<dyn Operation>>,
 }
@@ -208,7 +211,7 @@ pub struct Program {
 impl Program {
     /// An empty program for at most `capacity` rows.
     pub fn new(name: &'static str, capacity: RowCounts) -> Self {
-        Self { name, capacity, indivisible: false, buffers: Vec::new(), operations: Vec::new() }
+        Self { name, capacity, indivisible: false, few_rows: false, buffers: Vec::new(), operations: Vec::new() }
     }
 
     /// A buffer that the host fills before each run.

@@ -31,6 +31,10 @@ impl Case {
         }
     }
 
+    pub fn set_few_rows(&mut self, few_rows: bool) {
+        self.program.few_rows = few_rows;
+    }
+
     pub fn matrix(&mut self, matrix: Matrix) -> MatrixId {
         self.weights.add_matrix(matrix)
     }

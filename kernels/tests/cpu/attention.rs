@@ -138,3 +138,46 @@ fn one_token_sees_the_keys_that_its_span_names() {
     }
     table.finish();
 }
+
+#[test]
+fn branches_see_what_they_share_and_themselves() {
+    let (mut table, mut random) = (Table::default(), Random::new(43));
+    for (shared, lengths) in [(1, vec![1, 1]), (7, vec![3, 1, 4]), (33, vec![1, 1, 1, 1, 1]), (300, vec![2, 33, 5])] {
+        for heads in [heads(1, 1, 8), heads(4, 2, 31), heads(9, 3, 64)] {
+            let (q_width, kv_width) = (heads.query * heads.dim, heads.key_value * heads.dim);
+            let len: usize = lengths.iter().sum();
+            let room = shared + len + 5;
+            let q: Vec<f32> = random.floats(len * q_width).iter().map(|v| 4.0 * v).collect();
+            let (k, v) = (random.floats(room * kv_width), random.floats(room * kv_width));
+            let mut spans = Vec::new();
+            let (mut expected, mut expected_lse) = (Vec::new(), Vec::new());
+            let mut first = shared;
+            for &length in &lengths {
+                for own in 1..=length {
+                    spans.extend([first, first + own - 1, shared].map(|row| row as u32));
+                    // The same keys, side by side.
+                    let seen = |values: &[f32]| {
+                        let own = &values[first * kv_width..(first + own) * kv_width];
+                        wide(&[&values[..shared * kv_width], own].concat())
+                    };
+                    let query = wide(&q[expected.len()..expected.len() + q_width]);
+                    let span = [0, (shared + own - 1) as u32];
+                    let (out, lse) = reference::attention(&query, &seen(&k), &seen(&v), &span, heads);
+                    expected.extend(out);
+                    expected_lse.extend(lse);
+                }
+                first += length;
+            }
+            let mut case = Case::new(len, 0);
+            let (q_id, spans) = (case.floats(Tokens, &q), case.indices(Tokens, &spans));
+            let (k_cache, v_cache) = (case.state(room, &k), case.state(room, &v));
+            let (out, lse) = (case.output(Tokens, q_width), case.output(Tokens, heads.query));
+            case.push(Attention { q: q_id, k: k_cache, v: v_cache, spans, out, lse, heads });
+            let mut ran = run(case);
+            let name = format!("{lengths:?} after {shared}, {} of {} heads", heads.key_value, heads.query);
+            table.close(&format!("{name}: out"), &ran.read(out), &expected, TOLERANCE);
+            table.close(&format!("{name}: lse"), &ran.read(lse), &expected_lse, TOLERANCE);
+        }
+    }
+    table.finish();
+}

@@ -57,13 +57,17 @@ fn known(random: &mut Random, shape: &Shape) -> Known {
 #[test]
 fn linear_is_a_product_with_bias_residual_and_adapter() {
     let (mut table, mut random) = (Table::default(), Random::new(31));
-    for (i, shape) in shapes().iter().enumerate() {
+    let shapes = shapes();
+    // A handful of rows may be taken each by itself.
+    let cases = shapes.iter().flat_map(|shape| [(shape, false), (shape, true)]);
+    for (i, (shape, few_rows)) in cases.filter(|(shape, few_rows)| !few_rows || shape.t <= 33).enumerate() {
         let &Shape { encoding, t, rows, cols } = shape;
         let Known { matrix, values } = known(&mut random, shape);
         let (x, bias, residual) = (random.floats(t * cols), random.floats(rows), random.floats(t * rows));
         let (rank, scale, offset) = (RANKS[i % RANKS.len()], 1.7, 3);
         let (low, params) = (random.floats(t * rank), random.floats(offset + rows * rank));
         let mut case = Case::new(t, 0);
+        case.set_few_rows(few_rows);
         let (weight, bias_id) = (case.matrix(matrix), case.vector(&bias));
         let [x_id, residual_id, low_id] = [&x, &residual, &low].map(|v| case.floats(Tokens, v));
         let params_id = case.state(1, &params);
@@ -94,12 +98,35 @@ fn linear_is_a_product_with_bias_residual_and_adapter() {
                 })
                 .collect();
             let name = format!(
-                "{encoding:?}, {t} rows, {cols} to {rows}, bias {with_bias}, residual {with_residual}, lora {lora}"
+                "{encoding:?}, {t} rows (few {few_rows}), {cols} to {rows}, bias {with_bias}, residual {with_residual}, \
+                 lora {lora}"
             );
             table.within(&name, &ran.read(out), &expected, allowed);
         }
     }
     table.finish();
+}
+
+#[test]
+fn each_of_a_few_rows_has_the_bits_it_has_beside_others() {
+    let mut random = Random::new(37);
+    for encoding in grouped() {
+        let (rows, cols) = (65, 5 * group_of(encoding));
+        let shape = Shape { encoding, t: 7, rows, cols };
+        let x = random.floats(7 * cols);
+        let outs = [2, 3, 4, 7].map(|t| {
+            let Known { matrix, .. } = known(&mut Random::new(38), &shape);
+            let mut case = Case::new(t, 0);
+            case.set_few_rows(true);
+            let (weight, x) = (case.matrix(matrix), case.floats(Tokens, &x[..t * cols]));
+            let out = case.output(Tokens, rows);
+            case.push(Linear { x, weight, bias: None, lora: None, residual: None, out });
+            run(case).read(out)
+        });
+        for pair in outs.windows(2) {
+            assert_eq!(pair[0], pair[1][..pair[0].len()], "{encoding:?}");
+        }
+    }
 }
 
 #[test]

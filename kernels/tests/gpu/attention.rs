@@ -97,3 +97,29 @@ pub fn cached(_: &mut Weights) -> Vec<Case> {
     }
     cases
 }
+
+/// Branches that go on from one sequence, each in rows of its own.
+pub fn branches(_: &mut Weights) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (shared, lengths) in [(1, vec![1, 1]), (7, vec![3, 1, 4]), (64, vec![1, 5, 2]), (190, vec![33, 1, 40])] {
+        for heads in [heads(9, 3, 64), heads(2, 1, 6)] {
+            let tokens: usize = lengths.iter().sum();
+            let mut case = Case::new(format!("{lengths:?} after {shared}, heads of {}", heads.dim), tokens, 0);
+            let (wide, narrow) = (heads.query * heads.dim, heads.key_value * heads.dim);
+            let q = case.values("q", Rows::Tokens, wide);
+            let [k, v] = ["k", "v"].map(|name| case.random_state(name, shared + tokens + 11, narrow));
+            let mut spans = Vec::new();
+            let mut first = shared as u32;
+            for &length in &lengths {
+                spans.extend((0..length as u32).flat_map(|i| [first, first + i, shared as u32]));
+                first += length as u32;
+            }
+            let spans = case.input("spans", Rows::Tokens, 3, spans);
+            let out = case.output("out", Rows::Tokens, wide);
+            let lse = case.output("lse", Rows::Tokens, heads.query);
+            case.push(Attention { q, k, v, spans, out, lse, heads });
+            cases.push(case);
+        }
+    }
+    cases
+}

@@ -44,6 +44,7 @@ const TABLES: &[(&str, Cases)] = &[
     ("cross_entropy", products::cross_entropy),
     ("attention", attention::packed),
     ("attention_cached", attention::cached),
+    ("attention_branches", attention::branches),
 ];
 
 type Test = fn(&Options) -> Result<(), Failed>;

@@ -13,6 +13,7 @@ use idiolect::train::{TrainOptions, Training, TrainingData};
 use idiolect::{Model, Result, Session};
 use serde::Serialize;
 
+use super::typing::Typing;
 use crate::args::DeviceArgs;
 use crate::memory::peak_process_bytes;
 use crate::output::{Output, Table, megabytes};
@@ -52,6 +53,11 @@ struct Report {
     decode_tokens_per_second: f64,
     #[serde(flatten)]
     decoding: Decoding,
+    /// Three suggestions at each letter that is typed, in decode steps.
+    suggest_letters: usize,
+    suggest_steps_median: f64,
+    suggest_steps_p95: f64,
+    suggest_passes_mean: f64,
     train_tokens_per_second: f64,
     train_tokens_a_step: usize,
     /// What the plan of the training said that it takes: of the process on the CPU, of the device on a GPU.
@@ -63,6 +69,10 @@ struct Report {
 impl Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let training = format!("training, rank 8, {} tokens a step", self.train_tokens_a_step);
+        let typing = format!(
+            "{:.1} decode steps in the median of {} letters, {:.1} at the 95th percentile, {:.2} passes a letter",
+            self.suggest_steps_median, self.suggest_letters, self.suggest_steps_p95, self.suggest_passes_mean
+        );
         let speed = |tokens: Option<f64>| {
             tokens.map_or("(the model's context is shorter)".into(), |t| format!("{t:.1} tokens a second"))
         };
@@ -81,6 +91,7 @@ impl Display for Report {
             ("decode, 8 tokens of context", speed(Some(decoding.decode_at_8_tokens_per_second))),
             ("decode, 1800 tokens of context", share(long)),
             ("decode, 8 tokens, adapter of rank 8", share(Some(adapted))),
+            ("three suggestions", typing),
             (training.as_str(), speed(Some(self.train_tokens_per_second))),
             ("planned for the training", megabytes(self.planned_bytes)),
             ("peak on the device", megabytes(self.peak_device_bytes)),
@@ -99,7 +110,7 @@ impl Bench {
         let mut progress = Progress::new(output, "measuring");
         let mut at = 0;
         let mut next = |what: &'static str| {
-            progress.reach(at, 5, what);
+            progress.reach(at, 6, what);
             at += 1;
         };
         next("prefill, 128 tokens");
@@ -111,6 +122,8 @@ impl Bench {
         next("decode, compared");
         let (decoding, held) = Decoding::measure(bench.session)?;
         bench.peak_device_bytes = bench.peak_device_bytes.max(held);
+        next("suggestions");
+        let typing = Typing::measure(bench.session)?;
         next("training");
         let (train, train_tokens_a_step) = bench.train()?;
         let Measuring { peak_device_bytes, planned_bytes, .. } = bench;
@@ -122,6 +135,10 @@ impl Bench {
             prefill_512_tokens_per_second: prefill_512,
             decode_tokens_per_second: decode,
             decoding,
+            suggest_letters: typing.letters,
+            suggest_steps_median: typing.median_steps,
+            suggest_steps_p95: typing.p95_steps,
+            suggest_passes_mean: typing.mean_passes,
             train_tokens_per_second: train,
             train_tokens_a_step,
             planned_bytes,

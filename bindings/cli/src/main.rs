@@ -32,7 +32,6 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    leave_out_device_selection();
     let cli = Cli::parse();
     let output = Output::new(cli.json);
     match cli.command.run(&output) {
@@ -42,16 +41,6 @@ fn main() -> ExitCode {
             // 2 is clap's own code for options that make no sense.
             ExitCode::from(if error.kind() == ErrorKind::BadOption { 2 } else { 1 })
         }
-    }
-}
-
-/// Outside a desktop's session, keeps the Vulkan loader from a layer of Mesa's that asks the desktop for its GPU: whenever
-/// devices are listed, Wayland's library prints an error of its own that there is no desktop to ask.
-fn leave_out_device_selection() {
-    let set = |name| std::env::var_os(name).is_some();
-    if !set("XDG_RUNTIME_DIR") && !set("MESA_VK_DEVICE_SELECT") {
-        // SAFETY: no other thread is there yet that could read the environment.
-        unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
     }
 }
 

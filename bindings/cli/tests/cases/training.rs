@@ -84,7 +84,7 @@ fn long_texts() {
     let home = home.path();
     let sentences = "we walked along the canal and it was lovely. did you see the ducks? ".repeat(30);
     let hindi = "कल शाम को सब लोग घर पर आ रहे हैं। खाना भी यहीं बनेगा। ".repeat(6);
-    let unbroken = "x".repeat(300);
+    let unbroken = "qzxjk".repeat(60);
     let context = "so, what did you do yesterday? ".repeat(40);
     let rows = [json!({"text": sentences}), json!({"text": hindi}), json!({"text": unbroken})];
     let answers = [json!({"text": sentences, "context": context}), json!({"text": "nothing", "context": context})];
@@ -114,11 +114,11 @@ fn left_out() {
     let home = home.path();
     fs::write(home.join("t.jsonl"), "{\"text\":\" \"}\n{\"text\":\"hello\"}\n{\"text\":\"yes\",\"context\":\"so?\"}\n")
         .unwrap();
-    let (prepared, _) = train(home, "t.jsonl", &["--seq-len", "8"]);
+    let (prepared, _) = train(home, "t.jsonl", &["--seq-len", "6"]);
     let samples = &prepared["samples"];
     assert_eq!((&samples["texts"], &samples["blank"], &samples["no_room"]), (&json!(3), &json!(1), &json!(1)));
     fs::write(home.join("none.jsonl"), "{\"text\":\"yes\",\"context\":\"so?\"}\n").unwrap();
-    let args = ["train", "base", "--text", "none.jsonl", "--out", "b", "--seq-len", "8", "--device", "cpu"];
+    let args = ["train", "base", "--text", "none.jsonl", "--out", "b", "--seq-len", "6", "--device", "cpu"];
     let before = listing(home);
     let refused = idiolect(home, &args);
     assert_eq!(refused.code, Some(1));

@@ -263,7 +263,7 @@ fn texts_in_parts_count_once_and_keep_their_places() {
     copy_folder(&one.path().join("profile"), &other.path().join("profile"));
     let whole = finish(&engine(one.path(), 0), &short_rows());
     let counts = whole.counts;
-    assert!(counts.texts_parted > 20 && counts.parts > 2 * counts.texts_parted, "{counts:?}");
+    assert!(counts.texts_parted > 20 && counts.parts >= 2 * counts.texts_parted, "{counts:?}");
     assert_eq!((counts.texts, whole.samples.iter().sum::<usize>()), (120, 120));
     assert_eq!(counts.samples, 120 - counts.texts_parted + counts.parts);
     // The gate counts texts, not parts.

@@ -64,19 +64,24 @@ fn hindi_chat() {
     let home = workspace();
     let home = home.path();
     let chat = input("16/chat.txt");
-    let add = ["history", "add", "me", chat.to_str().unwrap(), "--format", "whatsapp", "--name", "Ana", "--json"];
-    assert_eq!(idiolect(home, &add).object()["new"], 40);
-    let train = |seq_len: &str| {
-        let common = ["train", "--profile", "me", "--model", "base", "--device", "cpu", "--epochs", "1", "--json"];
-        idiolect(home, &[&common[..], &["--seq-len", seq_len]].concat()).objects().pop().unwrap()
+    let train = |profile: &str, seq_len: &str| {
+        let common = ["train", "--profile", profile, "--model", "base", "--device", "cpu", "--epochs", "1", "--json"];
+        idiolect(home, &[&common[..], &["--seq-len", seq_len]].concat())
     };
-    for (seq_len, cut) in [("256", 40), ("1024", 0)] {
-        let report = train(seq_len);
-        let samples = &report["samples"];
-        assert_eq!((&samples["texts"], &samples["samples"]), (&json!(40), &json!(40)), "{report}");
-        assert_eq!(samples["contexts_cut"], cut, "{report}");
-        assert_eq!(report["steps"], 3, "{report}");
-    }
+    // Answers so alike have one part in training, which the profile's key draws: one time in five, to be measured only.
+    let learns = (0..20).map(|number| format!("me{number}")).find(|profile| {
+        let add =
+            ["history", "add", profile, chat.to_str().unwrap(), "--format", "whatsapp", "--name", "Ana", "--json"];
+        assert_eq!(idiolect(home, &add).object()["new"], 40);
+        let run = train(profile, "256");
+        let nothing = run.stderr.contains("nothing to learn from yet");
+        assert!(nothing || run.objects().pop().unwrap()["samples"]["contexts_cut"] == 40, "{}", run.stdout);
+        !nothing
+    });
+    let report = train(&learns.expect("a profile that learns"), "1024").objects().pop().unwrap();
+    let samples = &report["samples"];
+    assert_eq!((&samples["texts"], &samples["samples"]), (&json!(40), &json!(40)), "{report}");
+    assert_eq!(samples["contexts_cut"], 0, "{report}");
 }
 
 fn long_texts() {
@@ -84,7 +89,7 @@ fn long_texts() {
     let home = home.path();
     let sentences = "we walked along the canal and it was lovely. did you see the ducks? ".repeat(30);
     let hindi = "कल शाम को सब लोग घर पर आ रहे हैं। खाना भी यहीं बनेगा। ".repeat(6);
-    let unbroken = "x".repeat(300);
+    let unbroken = "qzxjk".repeat(60);
     let context = "so, what did you do yesterday? ".repeat(40);
     let rows = [json!({"text": sentences}), json!({"text": hindi}), json!({"text": unbroken})];
     let answers = [json!({"text": sentences, "context": context}), json!({"text": "nothing", "context": context})];
@@ -114,11 +119,11 @@ fn left_out() {
     let home = home.path();
     fs::write(home.join("t.jsonl"), "{\"text\":\" \"}\n{\"text\":\"hello\"}\n{\"text\":\"yes\",\"context\":\"so?\"}\n")
         .unwrap();
-    let (prepared, _) = train(home, "t.jsonl", &["--seq-len", "8"]);
+    let (prepared, _) = train(home, "t.jsonl", &["--seq-len", "6"]);
     let samples = &prepared["samples"];
     assert_eq!((&samples["texts"], &samples["blank"], &samples["no_room"]), (&json!(3), &json!(1), &json!(1)));
     fs::write(home.join("none.jsonl"), "{\"text\":\"yes\",\"context\":\"so?\"}\n").unwrap();
-    let args = ["train", "base", "--text", "none.jsonl", "--out", "b", "--seq-len", "8", "--device", "cpu"];
+    let args = ["train", "base", "--text", "none.jsonl", "--out", "b", "--seq-len", "6", "--device", "cpu"];
     let before = listing(home);
     let refused = idiolect(home, &args);
     assert_eq!(refused.code, Some(1));

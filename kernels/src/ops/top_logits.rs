@@ -177,7 +177,8 @@ mod tests {
     /// Long rows with many equals, against sorting them whole.
     #[test]
     fn the_largest_of_many_are_those_of_all() {
-        let rows: [(&str, fn(usize) -> f32); 5] = [
+        type Row = (&'static str, fn(usize) -> f32);
+        let rows: [Row; 5] = [
             ("all equal", |_| 1.5),
             ("a few values", |i| (i * 7919 % 5) as f32 - 2.5),
             ("many values", |i| (i * 7919 % 100_003) as f32 - 50_000.0),

@@ -462,10 +462,12 @@ impl<'p> Search<'p> {
     /// Marks without a space of their own, behind a word and the space that was typed.
     fn marks_behind_a_word(&mut self, next: &[f32]) {
         for (token, &p) in self.words.tokens().iter().zip(next) {
-            if token.start == Start::Punctuation && !token.spaced && f64::from(p) > LEAST_SHARE {
-                if let Some((text, &[])) = characters(&token.bytes).filter(|(text, _)| is_mark(text)) {
-                    self.marks.add(Form { text: text.to_owned(), spaced: false, probability: f64::from(p) });
-                }
+            if token.start == Start::Punctuation
+                && !token.spaced
+                && f64::from(p) > LEAST_SHARE
+                && let Some((text, &[])) = characters(&token.bytes).filter(|(text, _)| is_mark(text))
+            {
+                self.marks.add(Form { text: text.to_owned(), spaced: false, probability: f64::from(p) });
             }
         }
     }

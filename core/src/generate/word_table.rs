@@ -110,8 +110,11 @@ pub(super) fn start_of(text: &str) -> Start {
     }
 }
 
-/// What a text does to a word, by its first characters, once for all that begin alike.
-type Heads = HashMap<String, (Start, [Joint; End::COUNT])>;
+/// What a text begins with, and what it does to a word of each end.
+type Head = (Start, [Joint; End::COUNT]);
+
+/// The heads of texts by their first characters, once for all that begin alike.
+type Heads = HashMap<String, Head>;
 
 fn token_words(bytes: Vec<u8>, heads: &mut Heads) -> TokenWords {
     let spaced = bytes.first() == Some(&b' ');
@@ -132,7 +135,7 @@ fn token_words(bytes: Vec<u8>, heads: &mut Heads) -> TokenWords {
 }
 
 /// What most of the characters do that begin with `half`.
-fn most_of(half: &[u8]) -> (Start, [Joint; End::COUNT]) {
+fn most_of(half: &[u8]) -> Head {
     let length = match half[0] {
         0xf0.. => 4,
         0xe0.. => 3,
@@ -149,9 +152,7 @@ fn most_of(half: &[u8]) -> (Start, [Joint; End::COUNT]) {
         Some((start, End::joints(&text)))
     });
     let tried: Vec<_> = completed.collect();
-    let most = |holds: &dyn Fn(&(Start, [Joint; End::COUNT])) -> bool| {
-        2 * tried.iter().filter(|found| holds(found)).count() > tried.len()
-    };
+    let most = |holds: &dyn Fn(&Head) -> bool| 2 * tried.iter().filter(|found| holds(found)).count() > tried.len();
     let starts = [Start::Word, Start::Punctuation, Start::Emoji];
     let start = starts.into_iter().find(|&start| most(&|found| found.0 == start)).unwrap_or(Start::Other);
     let joints = std::array::from_fn(|end| match most(&|found| found.1[end] == Joint::Joins) {

@@ -9,6 +9,7 @@ mod stop;
 mod stream;
 mod suggest;
 mod suggest_prompt;
+mod word_search;
 mod word_table;
 
 use std::fmt;

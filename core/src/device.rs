@@ -15,7 +15,7 @@ pub enum DeviceChoice {
     /// A hardware GPU if there is one, else the CPU.
     #[default]
     Auto,
-    /// A GPU, software adapters included.
+    /// A GPU, software adapters included, and GL where Vulkan and Metal have none.
     Gpu,
     /// The CPU.
     Cpu,

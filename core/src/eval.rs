@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::inference::{self, ScoringBuffers};
 use crate::model::{LoraBinding, TokenInputs};
 use crate::session::Session;
-use crate::train::{PackedRow, Sample, pack};
+use crate::train::{PackedRow, Sample, SampleCounts, pack};
 
 /// Tokens a packed row holds, unless a sample is longer.
 pub(crate) const ROW_TOKENS: usize = 256;
@@ -27,6 +27,8 @@ pub struct Evaluation {
     pub nll: f64,
     /// Each sample's summed loss in nats and its tokens, in order.
     pub samples: Vec<(f64, usize)>,
+    /// What became of the texts that the samples are of, where that was told.
+    pub counts: SampleCounts,
 }
 
 impl Evaluation {
@@ -34,7 +36,13 @@ impl Evaluation {
     pub(crate) fn of(samples: &[Sample], sums: Vec<(f64, usize)>) -> Self {
         let tokens = sums.iter().map(|s| s.1).sum::<usize>();
         let nll = sums.iter().map(|s| s.0).sum::<f64>() / tokens as f64;
-        Self { tokens, bytes: samples.iter().map(|s| s.text_bytes).sum(), nll, samples: sums }
+        Self {
+            tokens,
+            bytes: samples.iter().map(|s| s.text_bytes).sum(),
+            nll,
+            samples: sums,
+            counts: SampleCounts::default(),
+        }
     }
 
     /// The same where the loss is a number.

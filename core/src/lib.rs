@@ -2,6 +2,7 @@
 //! way of writing.
 
 pub mod adapter;
+mod available_memory;
 pub mod chat_export;
 mod device;
 pub mod engine;

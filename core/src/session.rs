@@ -7,6 +7,7 @@ use std::sync::Arc;
 use idiolect_kernels::{Between, Executor};
 
 use crate::adapter::{Adapter, AdapterShape};
+use crate::available_memory::available_memory;
 use crate::device::{self, DeviceChoice, DeviceInfo};
 use crate::error::Result;
 use crate::model::{LoraBinding, Model};
@@ -80,11 +81,12 @@ impl Session {
     }
 
     /// Plans the memory of a training of an adapter of this shape on this device, in packed rows of `row_tokens`: the
-    /// fastest plan within `budget_bytes`. Nothing is allocated.
+    /// fastest plan within `budget_bytes`; without a budget, the fastest within the usual one or else the smallest.
+    /// Nothing is allocated.
     ///
     /// # Errors
     /// [`ErrorKind::OverBudget`](crate::ErrorKind::OverBudget), saying what would fit, when even the smallest plan is
-    /// larger.
+    /// larger than the budget or, without one, than what the machine has.
     pub fn plan_training(
         &self,
         adapter: &AdapterShape,
@@ -106,7 +108,8 @@ impl Session {
         budget_bytes: Option<usize>,
     ) -> Result<TrainPlan> {
         let (model, kind, executor) = (&*self.model, self.device.kind, &*self.executor);
-        TrainPlan::new(Planned { model, adapter, row_tokens, data_bytes, kind, executor }, budget_bytes)
+        let available = available_memory();
+        TrainPlan::new(Planned { model, adapter, row_tokens, data_bytes, kind, executor, available }, budget_bytes)
     }
 
     /// Bytes held on the device, weights included.

@@ -13,7 +13,7 @@ use idiolect_kernels::cpu::CpuExecutor;
 use idiolect_kernels::matrix::{BlockType, Encoding, FloatType};
 use idiolect_kernels::ops::{
     AdamW, Attention, AttentionBackward, CrossEntropy, Heads, Linear, LinearBackward, LoraBackward, LoraDown, LoraTerm,
-    LossGradient, Packing, RmsNorm, RmsNormBackward, SwiGlu, SwiGluBackward,
+    LossGradient, Packing, RmsNorm, RmsNormBackward, SwiGlu, SwiGluBackward, TopLogits,
 };
 use idiolect_kernels::program::Rows::{Fixed, Selected, Tokens};
 use ndarray::linalg::general_mat_mul;
@@ -149,8 +149,7 @@ impl Bench {
 
     /// A linear layer with its adapter there and back, and the adapter's own operations.
     fn lora(&self, random: &mut Random) {
-        for (cols, rows) in LAYERS {
-            let t = 256;
+        for ((cols, rows), t) in LAYERS.into_iter().flat_map(|layer| [256, 1].map(|t| (layer, t))) {
             let (matrix, _) = stored(random, ENCODINGS[0].1, rows, cols);
             let (x, dy, params) =
                 (random.floats(t * cols), random.floats(t * rows), random.floats(RANK * (cols + rows)));
@@ -229,6 +228,37 @@ impl Bench {
             self.time(&name("attention"), 2.0 * product, 0.0, None, || build(false));
             self.time(&name("attention_backward"), 5.0 * product, 0.0, None, || build(true));
         }
+    }
+
+    /// Attention of one token, in as many caches as a model has layers: no core's cache holds them all.
+    fn attention_of_one(&self, random: &mut Random) {
+        const CACHES: usize = 30;
+        let (q_width, kv_width) = (HEADS.query * HEADS.dim, HEADS.key_value * HEADS.dim);
+        for keys in [8, 128, 1800] {
+            let flops = 4.0 * (CACHES * keys * q_width) as f64;
+            let bytes = 8.0 * (CACHES * keys * kv_width) as f64;
+            self.time(&format!("attention of one token, {keys} keys, {CACHES} layers"), flops, bytes, None, || {
+                let mut case = Case::new(1, 1);
+                let q = case.floats(Tokens, &random.floats(q_width));
+                let spans = case.indices(Tokens, &Packing::continuation(keys - 1, 1).spans);
+                let (out, lse) = (case.output(Tokens, q_width), case.output(Tokens, HEADS.query));
+                for _ in 0..CACHES {
+                    let [k, v] = [(); 2].map(|()| case.state(keys, &random.floats(keys * kv_width)));
+                    case.push(Attention { q, k, v, spans, out, lse, heads: HEADS });
+                }
+                case
+            });
+        }
+    }
+
+    fn top_logits(&self, random: &mut Random) {
+        let work = 20.0 * VOCABULARY as f64;
+        self.time("top_logits", work, 4.0 * VOCABULARY as f64, None, || {
+            let mut case = Case::new(1, 1);
+            let (logits, out) = (case.floats(Tokens, &random.floats(VOCABULARY)), case.output(Tokens, 129));
+            case.push(TopLogits { logits, out });
+            case
+        });
     }
 
     fn rows(&self, random: &mut Random) {
@@ -318,6 +348,8 @@ fn main() {
     bench.products(&mut random);
     bench.lora(&mut random);
     bench.attention(&mut random);
+    bench.attention_of_one(&mut random);
+    bench.top_logits(&mut random);
     bench.rows(&mut random);
     bench.step(&mut random);
 }

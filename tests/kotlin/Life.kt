@@ -24,6 +24,7 @@ private class Life(private val model: String, private val messages: List<NewSamp
     fun live() {
         policy()
         chats()
+        rows()
         val engine = open()
         beginning(engine)
         history(engine)
@@ -92,13 +93,28 @@ private class Life(private val model: String, private val messages: List<NewSamp
             check(hint != null && "authors" in hint && "Ana" !in hint) { "hint: $hint" }
             val place = File(home, "chats")
             val engine = Engine.open(EngineOptions(place.path, File(home, "nowhere").path))
-            same("added", 3uL, engine.history().add(export.samples).newTexts)
+            same("added", 3uL, engine.history().addAll(export.samples).newTexts)
+            same("added again", 3uL, engine.history().addAll(export.samples).known)
+            val status = engine.status(GateSettings(), false)
+            same("messages", 3uL to listOf(3uL), status.messages to status.sources.map { it.messages })
+            check(!status.nextTraining.worthwhile && status.nextTraining.explanation.isNotBlank()) { "$status" }
             engine.shutDown()
             same("after shutting down", 3uL, engine.history().stats().total.messages)
             same("history files", true, engine.erase().history.files > 0uL)
             check(!place.exists())
             engine.close()
             hint
+        }
+    }
+
+    private fun rows() {
+        step("reads rows, and names those that are bad") {
+            val rows = listOf("""{"text":"ok"}""", """{"text":null}""", """{"text":"ok","timestamp":"1701990508000"}""")
+            val file = File(home, "rows.jsonl").apply { writeText(rows.joinToString("\n")) }.path
+            val read = readJsonl(file)
+            same("rows", listOf(null, 1_701_990_508L), read.samples.map { it.timestamp })
+            same("skipped", 1uL to listOf(2uL), read.skipped to read.skippedRows.map { it.line })
+            read.skippedRows.single().why
         }
     }
 
@@ -187,6 +203,14 @@ private class Life(private val model: String, private val messages: List<NewSamp
             same("version", 1u, report.version)
             same("last report", report, engine.lastReport())
             check(!engine.hasPausedTraining())
+            val status = engine.status(GateSettings(), true)
+            val version = checkNotNull(status.inUse) { "none in use" }
+            same("in use", 1u to AdapterOrigin.TRAINED, version.version to version.origin)
+            same("its report", report, version.report)
+            same("stale", false, status.stale)
+            val parts = listOf(status.trains, status.validates, status.heldOut).sumOf { it.samples }
+            same("texts", status.texts, parts)
+            same<NextTrainingReason>("next", NextTrainingReason.Unchanged, status.nextTraining.reason)
             report.verdict.explanation
         }
         step("nothing changed: the same report at once") {
@@ -218,10 +242,15 @@ private class Life(private val model: String, private val messages: List<NewSamp
             }
         }
         step("suggests whole words, likeliest first") {
-            val words = engine.suggest("i am going to", 3u, CancelToken())
+            val words = engine.suggest("i am going to ", SuggestOptions(), CancelToken())
             check(words.size in 1..3 && words.all { it.text.isNotBlank() && it.probability in 0.0..1.0 }) { "$words" }
+            check(words.all { it.replaces == 0u }) { "$words" }
             same("order", words.sortedByDescending { it.probability }.map { it.text }, words.map { it.text })
-            words.joinToString { it.text.trim() }
+            val completed = engine.suggest("i am go", SuggestOptions(count = 2u), CancelToken())
+            check(completed.size in 1..2 && completed.all { it.replaces == 2u && it.text.startsWith("go", true) }) {
+                "$completed"
+            }
+            (words + completed).joinToString { it.text }
         }
         step("measures texts with and without the adapter") {
             val texts = messages.take(40).map { EvaluationText(it.text) }
@@ -381,7 +410,7 @@ private class Life(private val model: String, private val messages: List<NewSamp
             check(!File(profile).exists())
             val (history, adapters) = again.history() to again.adapters()
             val calls = listOf(
-                { again.erase() }, { again.check() }, { again.lastReport() }, { again.suggest(prompt, 1u, CancelToken()) },
+                { again.erase() }, { again.check() }, { again.lastReport() }, { again.suggest(prompt, SuggestOptions(), CancelToken()) },
                 { again.learn(settings, Course()) }, { history.stats() }, { history.add(messages) }, { history.clear() },
                 { adapters.list() }, { adapters.activate(null) }, { adapters.delete(1u) },
             )
@@ -412,7 +441,7 @@ fun main(args: Array<String>) {
     val (model, history) = args
     val home = Files.createTempDirectory("idiolect-kotlin").toFile()
     val failed = try {
-        Life(model, readJsonl(history).take(MESSAGES), home).live()
+        Life(model, readJsonl(history).samples.take(MESSAGES), home).live()
         0
     } catch (failure: Throwable) {
         failure.printStackTrace()

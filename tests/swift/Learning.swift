@@ -107,6 +107,13 @@ extension Life {
             try same("version", 1, report.version)
             try same("last report", report, engine.lastReport())
             try check(!engine.hasPausedTraining())
+            let status = try engine.status(gate: GateSettings(), openModel: true)
+            try same("in use", 1, status.inUse?.version)
+            try same("its report", report, status.inUse?.report)
+            try same("stale", false, status.stale)
+            try same(
+                "texts", status.texts, status.trains.samples + status.validates.samples + status.heldOut.samples)
+            try same("next", NextTrainingReason.unchanged, status.nextTraining.reason)
             return report.verdict.explanation
         }
         try step("nothing changed: the same report at once") {
@@ -145,10 +152,15 @@ extension Life {
             return nil
         }
         try step("suggests whole words, likeliest first") {
-            let words = try engine.suggest(prompt: "i am going to", count: 3, cancel: CancelToken())
+            let words = try engine.suggest(prompt: "i am going to ", options: SuggestOptions(), cancel: CancelToken())
             try check((1...3).contains(words.count) && words.allSatisfy { (0...1).contains($0.probability) }, "\(words)")
+            try check(words.allSatisfy { $0.replaces == 0 }, "\(words)")
             try same("order", words.map(\.probability).sorted(by: >), words.map(\.probability))
-            return words.map { $0.text.trimmingCharacters(in: .whitespaces) }.joined(separator: ", ")
+            let options = SuggestOptions(count: 2)
+            let completed = try engine.suggest(prompt: "i am go", options: options, cancel: CancelToken())
+            let completes = { (word: Suggestion) in word.replaces == 2 && word.text.lowercased().hasPrefix("go") }
+            try check((1...2).contains(completed.count) && completed.allSatisfy(completes), "\(completed)")
+            return (words + completed).map(\.text).joined(separator: ", ")
         }
         try step("measures texts with and without the adapter") {
             let texts = messages.prefix(40).map { EvaluationText(text: $0.text) }

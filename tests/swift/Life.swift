@@ -51,6 +51,7 @@ struct Life {
     mutating func live() throws {
         try policy()
         try chats()
+        try rows()
         let engine = try open()
         try beginning(engine)
         try history(engine)
@@ -128,12 +129,31 @@ struct Life {
             let place = home.appendingPathComponent("chats").path
             let options = EngineOptions(profile: place, model: home.appendingPathComponent("nowhere").path)
             let engine = try Engine.open(options: options)
-            try same("added", 3, engine.history().add(samples: export.samples).newTexts)
+            try same("added", 3, engine.history().addAll(samples: export.samples).newTexts)
+            try same("added again", 3, engine.history().addAll(samples: export.samples).known)
+            let status = try engine.status(gate: GateSettings(), openModel: false)
+            try same("messages", 3, status.messages)
+            try same("sources", [3], status.sources.map(\.messages))
+            try check(!status.nextTraining.worthwhile && !status.nextTraining.explanation.isEmpty, "\(status)")
             engine.shutDown()
             try same("after shutting down", 3, engine.history().stats().total.messages)
             try check(engine.erase().history.files > 0)
             try check(!FileManager.default.fileExists(atPath: place), "the folder is still there")
             return hint
+        }
+    }
+
+    mutating func rows() throws {
+        let home = home
+        try step("reads rows, and names those that are bad") {
+            let rows = [#"{"text":"ok"}"#, #"{"text":null}"#, #"{"text":"ok","timestamp":"1701990508000"}"#]
+            let file = home.appendingPathComponent("rows.jsonl")
+            try rows.joined(separator: "\n").write(to: file, atomically: true, encoding: .utf8)
+            let read = try readJsonl(path: file.path)
+            try same("rows", [nil, 1_701_990_508], read.samples.map(\.timestamp))
+            try same("skipped", 1, read.skipped)
+            try same("lines", [2], read.skippedRows.map(\.line))
+            return read.skippedRows[0].why
         }
     }
 
@@ -187,7 +207,7 @@ struct Life {
             let (history, adapters) = (again.history(), again.adapters())
             let calls: [() throws -> Void] = [
                 { _ = try again.erase() }, { try again.check() }, { _ = try again.lastReport() },
-                { _ = try again.suggest(prompt: "hello", count: 1, cancel: CancelToken()) },
+                { _ = try again.suggest(prompt: "hello", options: SuggestOptions(), cancel: CancelToken()) },
                 { _ = try again.learn(life.settings, Course()) }, { _ = try history.stats() },
                 { _ = try history.add(samples: life.messages) }, { _ = try history.clear() },
                 { _ = try adapters.list() }, { try adapters.activate(version: nil) },
@@ -207,7 +227,7 @@ struct Program {
         let (model, history) = (CommandLine.arguments[1], CommandLine.arguments[2])
         let home = FileManager.default.temporaryDirectory.appendingPathComponent("idiolect-swift-\(UUID())")
         try FileManager.default.createDirectory(at: home, withIntermediateDirectories: true)
-        let messages = Array(try readJsonl(path: history).prefix(messageCount))
+        let messages = Array(try readJsonl(path: history).samples.prefix(messageCount))
         var life = Life(model: model, messages: messages, home: home)
         var failed: Int32 = 0
         do {

@@ -52,7 +52,7 @@ fn options(home: &Path, device: DeviceChoice) -> EngineOptions {
 
 fn open(options: EngineOptions) -> Result<Engine> {
     let engine = Engine::open(options)?;
-    let samples = read_jsonl(&repository().join("bindings/cli/assets/history.jsonl"))?;
+    let samples = read_jsonl(&repository().join("bindings/cli/assets/history.jsonl"))?.samples;
     engine.history().add(&samples[..MESSAGES])?;
     Ok(engine)
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use idiolect::eval::evaluate;
 use idiolect::generate::{GenerateOptions, Generator, SamplingOptions, chat_prompt, plain_prompt};
-use idiolect::train::{TrainingData, read_texts, sample_of_text};
+use idiolect::train::{TrainingData, read_texts, samples_of_text};
 use idiolect::{DeviceChoice, Model, Session};
 use idiolect_tests::golden::{Result, published, repository, shared};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -117,11 +117,13 @@ struct Loss {
 fn loss(choice: DeviceChoice) -> Result<()> {
     let golden = repository().join("tests/goldens/published/loss.json");
     let golden: Loss = serde_json::from_slice(&fs::read(golden)?)?;
-    let texts = read_texts(&shared().ok_or("no shared data")?.join("users/nus_sms_a.jsonl"))?;
+    let texts = read_texts(&shared().ok_or("no shared data")?.join("users/nus_sms_a.jsonl"))?.rows;
     let mut session = open(published().ok_or("no published model")?, choice)?;
     let model = Arc::clone(session.model());
-    let samples = texts[..golden.rows].iter().map(|row| sample_of_text(row, model.tokenizer(), 256));
-    let mut rows: Vec<Vec<u32>> = samples.map(|sample| Ok(sample?.ids)).collect::<Result<_>>()?;
+    let mut rows: Vec<Vec<u32>> = Vec::new();
+    for row in &texts[..golden.rows] {
+        rows.extend(samples_of_text(row, model.tokenizer(), 256)?.samples.into_iter().map(|sample| sample.ids));
+    }
     // The last message is cut where the predictions are as many as wanted.
     let excess = rows.iter().map(|row| row.len() - 1).sum::<usize>() - golden.tokens;
     if let Some(last) = rows.last_mut() {

@@ -57,7 +57,7 @@ fn devices_agree() -> Result<()> {
 }
 
 fn trained(session: &mut Session) -> Result<Adapter> {
-    let texts = read_texts(&repository().join("bindings/cli/assets/history.jsonl"))?;
+    let texts = read_texts(&repository().join("bindings/cli/assets/history.jsonl"))?.rows;
     let data = TrainingData::from_texts(&texts[..TEXTS], session.model(), 64)?;
     let fresh = LoraOptions::default().fresh(session.model(), 0)?;
     let schedule = Schedule { warmup: 1, ..TrainOptions::default().schedule };

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use idiolect::{Error, Result};
+use idiolect::{Error, ErrorKind, Result};
 
 /// The files of the base model, an ordinary model folder.
 const BASE: [(&str, &[u8]); 7] = [
@@ -34,6 +34,17 @@ pub fn unpack_base(folder: &Path) -> Result<()> {
 /// Writes the messages to `file`, whole or not at all.
 pub fn unpack_history(file: &Path) -> Result<()> {
     appear(file, |staging| fs::write(staging, HISTORY))
+}
+
+/// The texts of the messages.
+pub fn messages() -> Result<Vec<String>> {
+    #[derive(serde::Deserialize)]
+    struct Message {
+        text: String,
+    }
+    let rows = serde_json::Deserializer::from_slice(HISTORY).into_iter::<Message>();
+    let texts: serde_json::Result<Vec<String>> = rows.map(|row| row.map(|message| message.text)).collect();
+    texts.map_err(|cause| Error::new(ErrorKind::BadData, format!("the embedded messages: {cause}")))
 }
 
 /// Moves what `write` makes to `path`.

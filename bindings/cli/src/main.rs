@@ -6,6 +6,7 @@ mod commands;
 mod embedded;
 mod memory;
 mod output;
+mod preparation;
 mod progress;
 
 use std::process::ExitCode;

@@ -3,6 +3,7 @@
 use std::fmt::{self, Display};
 use std::io::{self, Write};
 
+use idiolect::history::{Skipped, SkippedRow};
 use idiolect::{Error, ErrorKind, Result};
 use serde::Serialize;
 
@@ -73,6 +74,59 @@ impl Display for Table<'_> {
     }
 }
 
+/// The bad rows of a file: a part of what is reported of it, and a line for people.
+#[derive(Serialize)]
+pub struct SkippedRows {
+    skipped: u64,
+    /// The first of them.
+    skipped_rows: Vec<SkippedRow>,
+}
+
+impl From<Skipped> for SkippedRows {
+    fn from(skipped: Skipped) -> Self {
+        Self { skipped: skipped.rows, skipped_rows: skipped.named }
+    }
+}
+
+impl SkippedRows {
+    /// The same, where there are any.
+    pub fn any(skipped: Skipped) -> Option<Self> {
+        (skipped.rows > 0).then(|| skipped.into())
+    }
+
+    /// How many.
+    pub fn count(&self) -> u64 {
+        self.skipped
+    }
+}
+
+impl Display for SkippedRows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named: Vec<String> =
+            self.skipped_rows.iter().map(|row| format!("line {} ({})", row.line, row.why)).collect();
+        let rows = if self.skipped == 1 { "row" } else { "rows" };
+        write!(f, "skipped {} bad {rows}: {}", self.skipped, named.join(", "))?;
+        match self.skipped - self.skipped_rows.len() as u64 {
+            0 => Ok(()),
+            others => write!(f, " and {others} more"),
+        }
+    }
+}
+
+/// The day of a time in seconds since 1970, in UTC, as ISO 8601 has it. Years begin in March here, so that a leap day ends
+/// one: the first day of month m of such a year is its day `(153 m + 2) / 5`.
+pub fn day(seconds: i64) -> String {
+    // Days since 0000-03-01, in cycles of 400 years.
+    let days = seconds.div_euclid(86_400) + 719_468;
+    let (cycle, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    format!("{:04}-{month:02}-{day:02}", 400 * cycle + year + next)
+}
+
 /// `1234567` as `1,234,567`.
 pub fn thousands(number: usize) -> String {
     let digits = number.to_string();
@@ -112,6 +166,38 @@ mod tests {
         }
         assert_eq!(megabytes(98_362_432), "98.4 MB");
         assert_eq!(trainable(1_234, 5_678), "trainable params: 1,234 || all params: 5,678 || trainable%: 21.7330");
+    }
+
+    #[test]
+    fn days_are_those_of_the_calendar() {
+        for (seconds, expected) in [
+            (0, "1970-01-01"),
+            (-1, "1969-12-31"),
+            (951_782_399, "2000-02-28"),
+            (951_782_400, "2000-02-29"),
+            (951_868_800, "2000-03-01"),
+            (1_709_164_800, "2024-02-29"),
+            (4_107_542_399, "2100-02-28"),
+            (4_107_542_400, "2100-03-01"),
+            (1_735_689_599, "2024-12-31"),
+            (-9_484_732_800, "1669-06-10"),
+            (-62_135_596_800, "0001-01-01"),
+            (253_402_300_799, "9999-12-31"),
+        ] {
+            assert_eq!(day(seconds), expected, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn skipped_rows_are_named_and_counted() {
+        let named =
+            vec![SkippedRow { line: 2, why: "text: missing".into() }, SkippedRow { line: 7, why: "not UTF-8".into() }];
+        let one = Skipped { rows: 1, named: named[..1].to_vec() };
+        assert_eq!(SkippedRows::from(one).to_string(), "skipped 1 bad row: line 2 (text: missing)");
+        for (rows, end) in [(2, "line 7 (not UTF-8)"), (5, "line 7 (not UTF-8) and 3 more")] {
+            let shown = SkippedRows::from(Skipped { rows, named: named.clone() }).to_string();
+            assert_eq!(shown, format!("skipped {rows} bad rows: line 2 (text: missing), {end}"));
+        }
     }
 
     #[test]

@@ -18,7 +18,8 @@ pub struct Progress<'o> {
 }
 
 impl<'o> Progress<'o> {
-    /// A bar labelled `label`.
+    /// A bar labelled `label`. Of two in one run that count the same things, each has a label of its own: in a log, the one
+    /// would repeat the other.
     pub fn new(output: &'o Output, label: &'static str) -> Self {
         let template = "{prefix:10}  {bar:28.cyan/dim}  {pos}/{len}  {msg}  {eta} left";
         // The template is a constant: where it were wrong, the plain style would still do.
@@ -32,7 +33,7 @@ impl<'o> Progress<'o> {
         let message = message.into();
         let share = done * LOG_LINES / total.max(1);
         if self.bar.is_hidden() && self.logged.is_none_or(|logged| share > logged) {
-            self.output.note(&format!("{:10}  {done}/{total}  {message}", self.label));
+            self.output.note(format!("{:10}  {done}/{total}  {message}", self.label).trim_end());
             self.logged = Some(share);
         }
         self.bar.set_length(total as u64);

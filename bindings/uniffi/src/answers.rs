@@ -6,6 +6,7 @@ use idiolect::generate::{self, SamplingOptions};
 use idiolect::train::TextRow;
 use idiolect::{engine, eval};
 
+use crate::report::SampleCounts;
 use crate::samples::hidden;
 
 /// What to generate from.
@@ -172,25 +173,55 @@ impl From<generate::Generation> for Generation {
     }
 }
 
-/// A word that may come next.
+/// What to suggest. What is left open takes the engine's default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, uniffi::Record)]
+pub struct SuggestOptions {
+    /// How many suggestions at most, up to 64; three by default.
+    #[uniffi(default = None)]
+    pub count: Option<u32>,
+    /// Punctuation marks as well as words.
+    #[uniffi(default = false)]
+    pub punctuation: bool,
+    /// Emoji as well as words.
+    #[uniffi(default = false)]
+    pub emoji: bool,
+}
+
+impl From<SuggestOptions> for generate::SuggestOptions {
+    fn from(options: SuggestOptions) -> Self {
+        let SuggestOptions { count, punctuation, emoji } = options;
+        Self { count: count.map_or(Self::default().count, |count| count as usize), punctuation, emoji }
+    }
+}
+
+/// A word that completes the one that is begun, or may come next.
 #[derive(Clone, PartialEq, uniffi::Record)]
 #[uniffi::export(Debug)]
 pub struct Suggestion {
-    /// The word as it continues the prompt: with the space before it where there is one.
+    /// What to insert: the whole word, in the case that the sentence asks for. It begins with a space only where the
+    /// prompt ends neither in one nor within a word, and the word does not go directly behind it.
     pub text: String,
-    /// How likely the model finds that exactly this word comes next.
+    /// How many characters at the prompt's end it takes the place of, in Unicode scalar values (code points on Android,
+    /// `unicodeScalars` in Swift): those of the word that is begun; 0 where none is; 1 where a mark goes in the place of
+    /// a space.
+    pub replaces: u32,
+    /// How likely the model finds that exactly this word comes, given the letters typed; however it is cased.
     pub probability: f64,
 }
 
 impl fmt::Debug for Suggestion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        hidden("Suggestion", &self.text, f).field("probability", &self.probability).finish()
+        hidden("Suggestion", &self.text, f)
+            .field("replaces", &self.replaces)
+            .field("probability", &self.probability)
+            .finish()
     }
 }
 
 impl From<generate::Suggestion> for Suggestion {
     fn from(suggestion: generate::Suggestion) -> Self {
-        Self { text: suggestion.text, probability: suggestion.probability }
+        let replaces = suggestion.replaces as u32;
+        Self { text: suggestion.text, replaces, probability: suggestion.probability }
     }
 }
 
@@ -230,6 +261,8 @@ pub struct Evaluation {
     pub perplexity: f64,
     /// Total loss in bits over the text's bytes, if the bytes are known.
     pub bits_per_byte: Option<f64>,
+    /// What became of the texts: what was cut, parted or left out.
+    pub counts: SampleCounts,
 }
 
 impl From<eval::Evaluation> for Evaluation {
@@ -240,6 +273,7 @@ impl From<eval::Evaluation> for Evaluation {
             nll: evaluation.nll,
             perplexity: evaluation.perplexity(),
             bits_per_byte: evaluation.bits_per_byte(),
+            counts: evaluation.counts.into(),
         }
     }
 }
@@ -252,5 +286,7 @@ mod tests {
     fn what_is_left_open_is_the_engines_default() {
         let options = generate::GenerateOptions::from(GenerateOptions::default());
         assert_eq!(options, generate::GenerateOptions::default());
+        let options = generate::SuggestOptions::from(SuggestOptions::default());
+        assert_eq!(options, generate::SuggestOptions::default());
     }
 }

@@ -8,13 +8,15 @@ use idiolect::chat_export;
 use crate::error::Result;
 use crate::samples::NewSample;
 
-/// Which of day and month a chat export writes first.
+/// In which order a chat export writes the numbers of a date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
 pub enum DateOrder {
     /// 31/12/2023
     DayFirst,
     /// 12/31/2023
     MonthFirst,
+    /// 2023-12-31
+    YearFirst,
 }
 
 impl From<chat_export::DateOrder> for DateOrder {
@@ -22,6 +24,7 @@ impl From<chat_export::DateOrder> for DateOrder {
         match order {
             chat_export::DateOrder::DayFirst => Self::DayFirst,
             chat_export::DateOrder::MonthFirst => Self::MonthFirst,
+            chat_export::DateOrder::YearFirst => Self::YearFirst,
         }
     }
 }
@@ -30,7 +33,7 @@ impl From<chat_export::DateOrder> for DateOrder {
 #[derive(Clone, PartialEq, Eq, uniffi::Record)]
 #[uniffi::export(Debug)]
 pub struct ChatAuthor {
-    /// As the export names them.
+    /// As the export names them, in NFC.
     pub name: String,
     /// How many messages they wrote.
     pub messages: u64,
@@ -46,11 +49,11 @@ impl fmt::Debug for ChatAuthor {
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 #[uniffi::export(Debug)]
 pub struct ChatExport {
-    /// The messages, in the file's order, with what they answer: ready to be added. They name no source.
+    /// The messages, in the file's order, with what they answer: ready for `History.add_all`. They name no source.
     pub samples: Vec<NewSample>,
     /// How dates were read.
     pub date_order: DateOrder,
-    /// Whether the file tells the order of day and month; where it does not, day first is taken.
+    /// Whether the file tells the order of day, month and year; where it does not, day first is taken if that can be.
     pub order_is_sure: bool,
     /// Messages of anybody's left out: media, calls, deleted ones.
     pub marks: u64,
@@ -73,16 +76,15 @@ pub fn chat_authors(path: String) -> Result<Vec<ChatAuthor>> {
     Ok(authors)
 }
 
-/// Reads the messages of `name` in an exported chat. Times are the phone's clock, taken as UTC.
+/// Reads the messages of `name` in an exported chat, in whatever way the letters of the name are encoded. Times are the
+/// phone's clock, taken as UTC.
 ///
 /// # Errors
 /// As for `chat_authors`; `BadOption` when no message is by `name`.
 #[uniffi::export]
 pub fn read_chat(path: String, name: String) -> Result<ChatExport> {
-    let path = Path::new(&path);
-    let export = chat_export::read(path)?;
-    let chat = path.file_stem().unwrap_or_default().to_string_lossy();
-    let samples = chat_export::samples_of(&export, &name, &chat)?.into_iter();
+    let export = chat_export::read(Path::new(&path))?;
+    let samples = chat_export::samples_of(&export, &name)?.into_iter();
     Ok(ChatExport {
         samples: samples.map(|sample| idiolect::history::NewSample::from(sample).into()).collect(),
         date_order: export.date_order.into(),

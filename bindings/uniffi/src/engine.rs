@@ -8,17 +8,18 @@ use idiolect::train::TextRow;
 use idiolect::{engine, personalize};
 
 use crate::adapters::Adapters;
-use crate::answers::{Evaluation, EvaluationText, GenerateOptions, Generation, Prompt, Suggestion};
+use crate::answers::{Evaluation, EvaluationText, GenerateOptions, Generation, Prompt, SuggestOptions, Suggestion};
 use crate::cancel::CancelToken;
 use crate::error::Result;
 use crate::events::LearnEvent;
 use crate::history::History;
-use crate::learning::LearnSettings;
+use crate::learning::{GateSettings, LearnSettings};
 use crate::listeners::{LearnListener, TextListener};
 use crate::model::ModelInfo;
 use crate::options::EngineOptions;
 use crate::profile::{ArchivedProfile, EraseReport};
 use crate::report::{LearnOutcome, LearnReport};
+use crate::status::ProfileStatus;
 use crate::text_batches::TextBatches;
 
 /// A profile with its model, ready to learn and to answer.
@@ -129,6 +130,15 @@ impl Engine {
         Ok(outcome?.into())
     }
 
+    /// How the profile stands, and what would make the next training worthwhile; `gate` is what a candidate will have to
+    /// show. With `open_model` the model is opened where it is not, to say whether the version in use was made for it.
+    ///
+    /// # Errors
+    /// When the profile cannot be read, or the model not be opened.
+    pub fn status(&self, gate: GateSettings, open_model: bool) -> Result<ProfileStatus> {
+        Ok(self.inner.status(&gate.into(), open_model)?.into())
+    }
+
     /// The report of the last training that came to its end; none before the first.
     ///
     /// # Errors
@@ -169,12 +179,18 @@ impl Engine {
         Ok(generation?.into())
     }
 
-    /// The likeliest next words after a text, likeliest first.
+    /// The likeliest words that complete the one begun at the text's end, or the likeliest next ones; likeliest first. A
+    /// text longer than the model's context is read from its end.
     ///
     /// # Errors
-    /// As for `generate`; `Cancelled` when it was cancelled.
-    pub fn suggest(&self, prompt: String, count: u32, cancel: Arc<CancelToken>) -> Result<Vec<Suggestion>> {
-        let suggestions = self.inner.suggest(&prompt, count as usize, &cancel.inner)?;
+    /// When an option is out of range, or the model cannot be opened; `Cancelled` when it was cancelled.
+    pub fn suggest(
+        &self,
+        prompt: String,
+        options: SuggestOptions,
+        cancel: Arc<CancelToken>,
+    ) -> Result<Vec<Suggestion>> {
+        let suggestions = self.inner.suggest(&prompt, &options.into(), &cancel.inner)?;
         Ok(suggestions.into_iter().map(Into::into).collect())
     }
 

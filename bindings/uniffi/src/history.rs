@@ -23,13 +23,21 @@ impl History {
 
 #[uniffi::export]
 impl History {
-    /// Adds a batch, all of it or nothing; durable on return.
+    /// Adds a batch, all of it or nothing; durable on return. A text without an id and without a time is always another.
     ///
     /// # Errors
     /// When the database cannot be written; nothing is added then.
     pub fn add(&self, samples: Vec<NewSample>) -> Result<Added> {
-        let samples: Vec<history::NewSample> = samples.into_iter().map(Into::into).collect();
-        Ok(self.engine.history().add(&samples)?.into())
+        Ok(self.engine.history().add(&own(samples))?.into())
+    }
+
+    /// Adds all messages of a file or an exported chat, in durable batches. Those without an id are known by what they
+    /// say, where and when, with a time or without: added again, or in a later export with more, nothing counts twice.
+    ///
+    /// # Errors
+    /// When the database cannot be written. Batches before the one that failed are there; added again, the others follow.
+    pub fn add_all(&self, samples: Vec<NewSample>) -> Result<Added> {
+        Ok(self.engine.history().add_all(&own(samples))?.into())
     }
 
     /// Up to `limit` samples, latest added first; `before` is the number of the last of the page before, none for the
@@ -131,6 +139,10 @@ impl History {
     pub fn learned_from(&self, version: u32) -> Result<Vec<i64>> {
         Ok(self.engine.history().learned_from(version)?.into_iter().map(|id| id.0).collect())
     }
+}
+
+fn own(samples: Vec<NewSample>) -> Vec<history::NewSample> {
+    samples.into_iter().map(Into::into).collect()
 }
 
 /// An adapter version and what became of the samples that it learned from.
@@ -319,6 +331,17 @@ pub struct SourceTally {
     pub source: Option<String>,
     /// How many.
     pub messages: u64,
+    /// The time of the first, in seconds since 1970 (UTC).
+    pub first: i64,
+    /// The time of the last.
+    pub last: i64,
+}
+
+impl From<history::SourceTally> for SourceTally {
+    fn from(tally: history::SourceTally) -> Self {
+        let (first, last) = tally.period;
+        Self { source: tally.source, messages: tally.messages, first, last }
+    }
 }
 
 impl fmt::Debug for SourceTally {
@@ -337,6 +360,8 @@ pub struct HistoryStats {
     pub splits: Vec<SplitTally>,
     /// By how the texts came to be.
     pub origins: Vec<OriginTally>,
+    /// Held-out texts that training may use, near-duplicates counted once, as the gate counts them.
+    pub held_out_clusters: u64,
     /// By app or field, most messages first.
     pub sources: Vec<SourceTally>,
     /// Clusters of near-duplicates, single texts included.
@@ -364,7 +389,8 @@ impl From<history::Stats> for HistoryStats {
             origins: origins
                 .map(|(origin, tally)| OriginTally { origin: origin.into(), tally: tally.into() })
                 .collect(),
-            sources: sources.map(|(source, messages)| SourceTally { source, messages }).collect(),
+            held_out_clusters: stats.held_out_clusters,
+            sources: sources.map(Into::into).collect(),
             clusters: stats.clusters,
             largest_cluster: stats.largest_cluster,
             first: stats.period.map(|period| period.0),

@@ -44,7 +44,7 @@ pub struct TrainSettings {
     /// Batches that one step adds up.
     #[uniffi(default = None)]
     pub accumulate: Option<u32>,
-    /// Longest sample in tokens.
+    /// Longest sample in tokens; a longer text becomes several samples.
     #[uniffi(default = None)]
     pub seq_len: Option<u32>,
     /// The highest learning rate.
@@ -68,7 +68,7 @@ pub struct TrainSettings {
     /// Seed of the adapter's first values, the order of samples and dropout.
     #[uniffi(default = None)]
     pub seed: Option<u64>,
-    /// Memory that the training may take, in bytes.
+    /// Memory that the training may take, in bytes; by default 350 MB, twice the weights, or the least there is.
     #[uniffi(default = None)]
     pub budget_bytes: Option<u64>,
 }

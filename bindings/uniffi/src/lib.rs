@@ -22,10 +22,13 @@ mod policy;
 mod profile;
 mod report;
 mod samples;
+mod status;
 mod text_batches;
 
 pub use adapters::{AdapterList, AdapterOrigin, AdapterVersion, Adapters};
-pub use answers::{Evaluation, EvaluationText, FinishReason, GenerateOptions, Generation, Prompt, Suggestion};
+pub use answers::{
+    Evaluation, EvaluationText, FinishReason, GenerateOptions, Generation, Prompt, SuggestOptions, Suggestion,
+};
 pub use cancel::CancelToken;
 pub use chats::{ChatAuthor, ChatExport, DateOrder, chat_authors, read_chat};
 pub use engine::{Engine, EngineState};
@@ -45,7 +48,10 @@ pub use policy::{
     TimeWindow, TrainingPhase, always_policy, decide_training, default_policy, explain_training,
 };
 pub use profile::{ArchivedProfile, EraseReport, Erased, erase_profile, import_profile};
-pub use report::{Decision, Estimate, GateReason, LearnOutcome, LearnReport, PauseReason, Verdict};
-pub use samples::{Added, NewSample, Origin, Split, StoredSample, Tally, read_jsonl, read_lines};
+pub use report::{Decision, Estimate, GateReason, LearnOutcome, LearnReport, PauseReason, SampleCounts, Verdict};
+pub use samples::{
+    Added, FileRows, NewSample, Origin, SkippedRow, Split, StoredSample, Tally, read_every_line, read_jsonl, read_lines,
+};
+pub use status::{NextTraining, NextTrainingReason, ProfileStatus, VersionInUse};
 
 uniffi::setup_scaffolding!();

@@ -1,7 +1,7 @@
 //! What a training came to.
 
 use idiolect::engine::{self, LearnOutcome as Outcome};
-use idiolect::{gate, personalize};
+use idiolect::{gate, personalize, train};
 
 /// How a training ended.
 #[derive(Debug, Clone, PartialEq, uniffi::Enum)]
@@ -63,12 +63,14 @@ pub struct LearnReport {
     pub candidate_sha256: Option<String>,
     /// The share of its effect that it is used with.
     pub strength: f32,
-    /// Samples learned from, repeats counted.
+    /// Texts learned from, repeats counted.
     pub training_samples: u64,
-    /// Validation samples.
+    /// Validation texts.
     pub validation_samples: u64,
-    /// Held-out samples.
+    /// Held-out texts.
     pub held_out_samples: u64,
+    /// What became of those texts, repeats not counted: what was cut, parted or left out.
+    pub counts: SampleCounts,
     /// Optimizer steps.
     pub steps: u64,
     /// Loss of the first step, nats a token.
@@ -79,6 +81,10 @@ pub struct LearnReport {
     pub tokens: u64,
     /// Seconds in steps.
     pub seconds: f64,
+    /// Bytes that the training took at most.
+    pub planned_bytes: u64,
+    /// The budget that trainings usually keep to, where none was given and this one could not.
+    pub exceeded_budget: Option<u64>,
     /// Mean validation loss after every epoch, nats a token.
     pub validation: Vec<f64>,
     /// The epoch whose parameters the candidate has, from 1; none where nothing was validated.
@@ -104,17 +110,56 @@ impl From<personalize::LearnReport> for LearnReport {
             training_samples: training as u64,
             validation_samples: validation as u64,
             held_out_samples: held_out as u64,
+            counts: report.counts.into(),
             steps: report.summary.steps as u64,
             first_loss: report.summary.first_loss,
             last_loss: report.summary.last_loss,
             tokens: report.summary.tokens as u64,
             seconds: report.summary.seconds,
+            planned_bytes: report.summary.planned_bytes as u64,
+            exceeded_budget: report.summary.exceeded_budget.map(|bytes| bytes as u64),
             validation: report.validation,
             best_epoch: report.best_epoch.map(|epoch| epoch as u64),
             resumed: report.resumed,
             unchanged: report.unchanged,
             asked: report.asked,
             device: report.device,
+        }
+    }
+}
+
+/// What became of texts on their way to samples that fit a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+pub struct SampleCounts {
+    /// Texts, those that were left out among them.
+    pub texts: u64,
+    /// The samples that they became.
+    pub samples: u64,
+    /// Texts whose context was cut at its start.
+    pub contexts_cut: u64,
+    /// Tokens of contexts that were cut off.
+    pub context_tokens_cut: u64,
+    /// Texts longer than a row.
+    pub texts_parted: u64,
+    /// The samples that those became.
+    pub parts: u64,
+    /// Texts left out because they are blank.
+    pub blank: u64,
+    /// Texts left out because the model's chat template alone fills the row.
+    pub no_room: u64,
+}
+
+impl From<train::SampleCounts> for SampleCounts {
+    fn from(counts: train::SampleCounts) -> Self {
+        Self {
+            texts: counts.texts as u64,
+            samples: counts.samples as u64,
+            contexts_cut: counts.contexts_cut as u64,
+            context_tokens_cut: counts.context_tokens_cut as u64,
+            texts_parted: counts.texts_parted as u64,
+            parts: counts.parts as u64,
+            blank: counts.blank as u64,
+            no_room: counts.no_room as u64,
         }
     }
 }

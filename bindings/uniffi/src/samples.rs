@@ -74,7 +74,8 @@ impl From<history::Split> for Split {
 pub struct NewSample {
     /// What the person wrote.
     pub text: String,
-    /// The app's own id. A text under an id that the history knows is not added again, so a batch can be repeated.
+    /// The app's own id. A text under an id that the history knows is not added again, so a batch can be repeated. Without
+    /// one, a text with a time is known by what it says, where and when.
     #[uniffi(default = None)]
     pub id: Option<String>,
     /// What they were answering.
@@ -145,7 +146,7 @@ pub struct Added {
     pub new_texts: u64,
     /// Exact repeats, counted at the text that was there.
     pub repeated: u64,
-    /// Messages whose app's id the history has already: nothing was done.
+    /// Messages that the history has already, by the app's id or by what they say, where and when: nothing was done.
     pub known: u64,
     /// Messages of an excluded source or contact: nothing of them was kept.
     pub excluded: u64,
@@ -245,24 +246,67 @@ impl From<history::Tally> for Tally {
     }
 }
 
-/// Reads JSON lines with `text` and optionally `context`, `id`, `timestamp` (seconds since 1970, or ISO 8601), `source`,
-/// `contact`, `conversation`, `origin` (`typed`, `suggestion_accepted`, `suggestion_edited`, `suggestion_turned_down`) and
-/// `incognito`.
-///
-/// # Errors
-/// When the file cannot be read, is not UTF-8, or a line is not such an object.
-#[uniffi::export]
-pub fn read_jsonl(path: String) -> Result<Vec<NewSample>> {
-    Ok(history::read_jsonl(Path::new(&path))?.into_iter().map(Into::into).collect())
+/// What a file holds.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+#[uniffi::export(Debug)]
+pub struct FileRows {
+    /// The rows, in the file's order: ready for `History.add_all`.
+    pub samples: Vec<NewSample>,
+    /// How many rows were bad and are left out.
+    pub skipped: u64,
+    /// The first twenty of those.
+    pub skipped_rows: Vec<SkippedRow>,
 }
 
-/// Reads one text a line that is not empty.
+impl From<history::Rows> for FileRows {
+    fn from(rows: history::Rows) -> Self {
+        let named = rows.skipped.named.into_iter();
+        Self {
+            samples: rows.samples.into_iter().map(Into::into).collect(),
+            skipped: rows.skipped.rows,
+            skipped_rows: named.map(|row| SkippedRow { line: row.line, why: row.why }).collect(),
+        }
+    }
+}
+
+/// A bad row of a file.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct SkippedRow {
+    /// Its line in the file, from 1.
+    pub line: u64,
+    /// What is wrong with it, in words: of which key, and nothing of what is written there.
+    pub why: String,
+}
+
+/// Reads JSON lines with `text` and optionally `context`, `id`, `timestamp`, `source`, `contact`, `conversation`, `origin`
+/// (`typed`, `suggestion_accepted`, `suggestion_edited`, `suggestion_turned_down`) and `incognito`. A timestamp is ISO 8601
+/// or a number since 1970, bare or in a string: of seconds, milliseconds, microseconds or nanoseconds, as its size tells.
+/// A bad row costs one row.
 ///
 /// # Errors
-/// When the file cannot be read or is not UTF-8.
+/// When the file cannot be read, or holds bad rows only.
 #[uniffi::export]
-pub fn read_lines(path: String) -> Result<Vec<NewSample>> {
-    Ok(history::read_lines(Path::new(&path))?.into_iter().map(Into::into).collect())
+pub fn read_jsonl(path: String) -> Result<FileRows> {
+    Ok(history::read_jsonl(Path::new(&path))?.into())
+}
+
+/// Reads one text a line that is not empty. A bad row costs one row.
+///
+/// # Errors
+/// When the file cannot be read, or holds bad rows only; `BadOption` when it begins like an exported chat, in which others
+/// wrote, too: `read_chat` reads one person's messages of it.
+#[uniffi::export]
+pub fn read_lines(path: String) -> Result<FileRows> {
+    Ok(history::read_lines(Path::new(&path))?.into())
+}
+
+/// Reads one text a line that is not empty, whatever the file looks like. A bad row costs one row.
+///
+/// # Errors
+/// When the file cannot be read, or holds bad rows only.
+#[uniffi::export]
+pub fn read_every_line(path: String) -> Result<FileRows> {
+    Ok(history::read_every_line(Path::new(&path))?.into())
 }
 
 /// The samples with texts and contexts as the privacy filter leaves them, for an app that keeps no more than that; all

@@ -3,12 +3,19 @@
 //!
 //! Errors name the file and the line, never the text.
 
-mod line;
+mod day_part;
+mod head;
+mod marks;
+mod plain;
 mod read;
+mod refusal;
+mod said;
 mod sample;
+mod table;
 mod time;
 
 pub use read::{ChatExport, Message, parse, read};
+pub use refusal::{begins_like_export, refuse_export};
 pub use sample::{ExportedSample, samples_of};
 pub use time::DateOrder;
 pub(crate) use time::iso_seconds;

@@ -13,7 +13,7 @@ pub struct ExportedSample {
     pub context: Option<String>,
     /// Whom the person was answering, or else the only other author of the chat.
     pub contact: Option<String>,
-    /// The chat and the conversation in it: a gap of more than an hour begins another.
+    /// With whom and when the conversation began: a gap of more than an hour begins another.
     pub conversation: Option<String>,
     /// Seconds since 1970 (see [`Message::timestamp`]).
     pub timestamp: Option<i64>,
@@ -47,23 +47,34 @@ const TURN: i64 = 300;
 const CONTEXT_BYTES: usize = 600;
 
 /// The messages of `name` as samples, each on its own, in the file's order. The context is what the others wrote since
-/// the person's turn before, within the conversation; what the person adds within a few minutes has the same. `chat` names the
-/// chat, such as the file's stem, and is part of the conversation's name.
+/// the person's turn before, within the conversation; what the person adds within a few minutes has the same.
+///
+/// A conversation is named by whom of the others is the last to have written when it begins (or else the first to write),
+/// and by its beginning. The file's name says nothing: many are called `_chat.txt`. All of it lies in the messages up to
+/// there, so that a later export with more of the same chat tells the same, also where somebody new has come into it.
 ///
 /// # Errors
 /// `BadOption` when no message is by `name`; the hint lists the authors.
-pub fn samples_of(export: &ChatExport, name: &str, chat: &str) -> Result<Vec<ExportedSample>> {
+pub fn samples_of(export: &ChatExport, name: &str) -> Result<Vec<ExportedSample>> {
     export.check_author(name)?;
+    let name = super::plain::name(name);
+    let name = name.as_str();
     let mut others = export.authors().into_keys().filter(|author| *author != name);
     let only_other = others.next().filter(|_| others.next().is_none()).map(str::to_owned);
+    let first_other = export.messages.iter().find(|message| message.author != name);
+    // In a chat where nobody else has written, the person.
+    let mut partner = first_other.map_or(name, |message| &message.author);
     let mut samples = Vec::new();
-    let mut conversation = 0;
+    let mut conversation = String::new();
     let mut heard: Vec<&Message> = Vec::new();
     let mut before: Option<&Message> = None;
     for message in &export.messages {
+        if message.author != name {
+            partner = &message.author;
+        }
         // Clocks are set back now and then: only time that goes on is silence.
-        if before.is_some_and(|before| message.timestamp - before.timestamp > SILENCE) {
-            conversation += 1;
+        if before.is_none_or(|before| message.timestamp - before.timestamp > SILENCE) {
+            conversation = format!("{partner}/{}", message.timestamp);
             heard.clear();
         }
         let own_before = before.filter(|before| before.author == name);
@@ -75,7 +86,7 @@ pub fn samples_of(export: &ChatExport, name: &str, chat: &str) -> Result<Vec<Exp
                 text: message.text.clone(),
                 context: context(&heard),
                 contact: heard.last().map(|other| other.author.clone()).or_else(|| only_other.clone()),
-                conversation: Some(format!("{chat}/{conversation}")),
+                conversation: Some(conversation.clone()),
                 timestamp: Some(message.timestamp),
             });
         } else {

@@ -25,10 +25,11 @@ use crate::adapter::merge::{MergeOptions, MergeReport, MergeStage, merge};
 use crate::device::DeviceChoice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::eval::{Evaluation, evaluate};
-use crate::generate::{GenerateOptions, Generation, Suggestion};
+use crate::gate::GateSettings;
+use crate::generate::{GenerateOptions, Generation, SuggestOptions, Suggestion};
 use crate::history::{History, Removed, Selection};
 use crate::model::Model;
-use crate::personalize::{self, LearnEvent, LearnSettings, Place};
+use crate::personalize::{self, LearnEvent, LearnSettings, Place, Status};
 use crate::policy::DutyCycle;
 use crate::profile::{EraseReport, KeySource, Profile};
 use crate::registry::Registry;
@@ -182,6 +183,16 @@ impl Engine {
         Ok(self.registry.state()?.stale(model.fingerprint()))
     }
 
+    /// How the profile stands, and what would make the next training worthwhile; `gate` is what a candidate will have to
+    /// show. With `open_model` the model is opened where it is not, to say whether the version in use was made for it.
+    ///
+    /// # Errors
+    /// When the profile cannot be read, or the model not be opened.
+    pub fn status(&self, gate: &GateSettings, open_model: bool) -> Result<Status> {
+        let model = if open_model { Some(self.model()?) } else { None };
+        personalize::status(&self.profile, gate, model.as_ref().map(|model| model.fingerprint()))
+    }
+
     /// Removes from the history, and with it all that a training under way has kept of it; adapters that learned from what
     /// was removed are marked.
     ///
@@ -273,13 +284,14 @@ impl Engine {
         received(&generation)
     }
 
-    /// The likeliest next words after a text, likeliest first.
+    /// The likeliest words that complete the one begun at the text's end, or the likeliest next ones; likeliest first. A
+    /// text longer than the model's context is read from its end.
     ///
     /// # Errors
-    /// As [`Engine::generate`].
-    pub fn suggest(&self, prompt: &str, count: usize, cancel: &CancelToken) -> Result<Vec<Suggestion>> {
-        let (prompt, token) = (prompt.to_owned(), cancel.clone());
-        let (ticket, suggestions) = self.begin_answer(move |serving| serving.suggest(&prompt, count, &token))?;
+    /// When an option is out of range, or the model cannot be opened; [`ErrorKind::Cancelled`].
+    pub fn suggest(&self, prompt: &str, options: &SuggestOptions, cancel: &CancelToken) -> Result<Vec<Suggestion>> {
+        let (prompt, options, token) = (prompt.to_owned(), options.clone(), cancel.clone());
+        let (ticket, suggestions) = self.begin_answer(move |serving| serving.suggest(&prompt, &options, &token))?;
         self.queue.wait_for(ticket, cancel)?;
         received(&suggestions)
     }
@@ -298,7 +310,10 @@ impl Engine {
                 let adapter: Option<Adapter> = active.map(|(_, adapter)| adapter);
                 worker.long_work(
                     move || token.is_cancelled(),
-                    |session| evaluate(session, adapter.as_ref(), data.samples())?.finite(),
+                    |session| {
+                        let evaluation = evaluate(session, adapter.as_ref(), data.samples())?.finite()?;
+                        Ok(Evaluation { counts: data.counts(), ..evaluation })
+                    },
                 )
             });
             drop(reply.send(measured));

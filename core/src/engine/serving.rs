@@ -8,8 +8,8 @@ use super::worker::Queue;
 use crate::adapter::Adapter;
 use crate::error::{Error, ErrorKind, Result};
 use crate::generate::{
-    FinishReason, GenerateOptions, Generation, Generator, Suggestion, WordTable, chat_prompt, check_capacity,
-    plain_prompt,
+    FinishReason, GenerateOptions, Generation, Generator, SuggestOptions, SuggestPrompt, Suggestion, WordTable,
+    chat_prompt, check_capacity, plain_prompt,
 };
 use crate::model::Model;
 use crate::registry::Registry;
@@ -75,9 +75,9 @@ impl Serving {
         self.heed(generated)
     }
 
-    /// The likeliest next words.
-    pub fn suggest(&mut self, prompt: &str, count: usize, cancel: &CancelToken) -> Result<Vec<Suggestion>> {
-        let suggested = self.try_suggest(prompt, count, cancel);
+    /// The likeliest words that complete the one begun, or come next.
+    pub fn suggest(&mut self, prompt: &str, options: &SuggestOptions, cancel: &CancelToken) -> Result<Vec<Suggestion>> {
+        let suggested = self.try_suggest(prompt, options, cancel);
         self.heed(suggested)
     }
 
@@ -106,11 +106,11 @@ impl Serving {
         })
     }
 
-    fn try_suggest(&mut self, prompt: &str, count: usize, cancel: &CancelToken) -> Result<Vec<Suggestion>> {
+    fn try_suggest(&mut self, prompt: &str, options: &SuggestOptions, cancel: &CancelToken) -> Result<Vec<Suggestion>> {
         let (using, adapter) = self.using()?;
-        let ids = self.ids(&Prompt::Text(prompt.to_owned()), adapter.as_deref())?;
+        let prompt = SuggestPrompt::new(&*self.model()?, adapter.as_deref(), prompt)?;
         let words = self.words()?;
-        self.generator(using, adapter.as_deref(), ids.len() + 8, cancel)?.suggest(&ids, count, &words)
+        self.generator(using, adapter.as_deref(), prompt.tokens(), cancel)?.suggest(&prompt, options, &words)
     }
 
     /// The model.

@@ -1,5 +1,6 @@
 //! JSON files read field by field, so that every complaint names file and field.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -10,6 +11,40 @@ use crate::error::{Error, Result};
 
 /// Configuration files are kilobytes, tokenizers and shard indexes megabytes.
 const LIMIT: usize = 256 << 20;
+
+/// The three values that Python's `json` reads and writes beside those of JSON.
+const NOT_FINITE: [&[u8]; 3] = [b"NaN", b"Infinity", b"-Infinity"];
+
+/// JSON as editors and Python leave it, as it should be: without a byte order mark, and what is not finite as the
+/// string that spells it. So a value that nobody needs does no harm, and who needs a number there refuses it by its
+/// name.
+pub(crate) fn strict(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+    let mut out: Vec<u8> = Vec::new();
+    let (mut at, mut copied, mut quoted) = (0, 0, false);
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'"' => quoted = !quoted,
+            b'\\' if quoted => at += 1,
+            b'N' | b'I' | b'-' if !quoted => {
+                if let Some(spelled) = NOT_FINITE.into_iter().find(|spelled| bytes[at..].starts_with(spelled)) {
+                    for part in [&bytes[copied..at], b"\"", spelled, b"\""] {
+                        out.extend(part);
+                    }
+                    copied = at + spelled.len();
+                    at = copied - 1;
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    if copied == 0 {
+        return Cow::Borrowed(bytes);
+    }
+    out.extend(&bytes[copied..]);
+    Cow::Owned(out)
+}
 
 /// An object of a JSON file.
 #[derive(Debug, Clone)]
@@ -32,7 +67,7 @@ impl JsonFields {
             return Err(Error::bad_file(path, "file", format!("{} bytes of JSON", bytes.len())));
         }
         // The cause is told by its place alone: what the file holds may be private.
-        let value: Value = serde_json::from_slice(bytes).map_err(|cause| {
+        let value: Value = serde_json::from_slice(&strict(bytes)).map_err(|cause| {
             Error::bad_file(path, &format!("line {} column {}", cause.line(), cause.column()), "not JSON")
         })?;
         Self::of(path, value)
@@ -103,5 +138,32 @@ impl JsonFields {
             prefix: format!("{}{}.", self.prefix, shown(field)),
             object: object.clone(),
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_of_python_and_of_editors_is_read() {
+        for (written, read) in [
+            (
+                r#"{"a": NaN, "b": [-Infinity,Infinity], "c": -1}"#,
+                r#"{"a": "NaN", "b": ["-Infinity","Infinity"], "c": -1}"#,
+            ),
+            (r#"{"NaN": "NaN \" Infinity", "\\": NaN}"#, r#"{"NaN": "NaN \" Infinity", "\\": "NaN"}"#),
+            ("\u{feff}{}", "{}"),
+            ("\u{feff}\u{feff}{}", "\u{feff}{}"),
+            ("nan", "nan"),
+            ("\"\\", "\"\\"),
+            ("", ""),
+        ] {
+            assert_eq!(std::str::from_utf8(&strict(written.as_bytes())), Ok(read), "{written}");
+        }
+        let fields = JsonFields::read_bytes(Path::new("config.json"), b"\xef\xbb\xbf{\"eps\": NaN, \"n\": 2}").unwrap();
+        assert_eq!(fields.usize("n").unwrap(), Some(2));
+        let message = fields.f64("eps").unwrap_err().message().to_owned();
+        assert!(message.contains("config.json: eps: not a number"), "{message}");
     }
 }

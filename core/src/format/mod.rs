@@ -8,7 +8,7 @@ pub(crate) mod destination;
 mod fingerprint;
 mod gguf;
 pub(crate) mod import;
-mod json;
+pub(crate) mod json;
 pub(crate) mod mapped;
 mod mlx_adapter;
 mod model_files;

@@ -9,11 +9,14 @@ use idiolect_kernels::ProgramId;
 use idiolect_kernels::ops::Packing;
 use idiolect_kernels::program::{BufferId, RowCounts, Run, Scalars};
 
+use super::branches::BranchPass;
+use super::prefix_cache::PrefixCache;
+use super::suggest::Explored;
 use super::{FinishReason, Sampler, SamplingOptions, TextStream};
 use crate::adapter::Adapter;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::inference::{CANDIDATES, CacheState, continuation};
-use crate::model::{Model, TokenInputs};
+use crate::model::{LoraBinding, Model, TokenInputs};
 use crate::session::Session;
 use crate::text::{ChatMessage, Role};
 
@@ -81,18 +84,21 @@ impl Generation {
 /// # Errors
 /// When the text cannot be tokenized, or is empty and the model has no document-start token.
 pub fn plain_prompt(model: &Model, adapter: Option<&Adapter>, text: &str) -> Result<Vec<u32>> {
-    let tokenizer = model.tokenizer();
-    let mut ids = Vec::new();
-    if text.is_empty() || model.document_start() || adapter.is_some_and(Adapter::document_start) {
-        ids.extend(tokenizer.document_start());
-    } else if tokenizer.adds_bos() {
-        ids.extend(tokenizer.bos());
-    }
-    ids.extend(tokenizer.encode(text)?);
+    let mut ids = Vec::from_iter(prompt_start(model, adapter, text));
+    ids.extend(model.tokenizer().encode(text)?);
     if ids.is_empty() {
         return Err(Error::new(ErrorKind::BadData, "the prompt is empty and the model has no document-start token"));
     }
     Ok(ids)
+}
+
+/// The token that goes before a plain prompt, where there is one.
+pub(super) fn prompt_start(model: &Model, adapter: Option<&Adapter>, text: &str) -> Option<u32> {
+    let tokenizer = model.tokenizer();
+    if text.is_empty() || model.document_start() || adapter.is_some_and(Adapter::document_start) {
+        return tokenizer.document_start();
+    }
+    tokenizer.bos().filter(|_| tokenizer.adds_bos())
 }
 
 /// `text` as the user's turn of the model's own chat template, ready for the assistant's.
@@ -125,16 +131,20 @@ struct Pass {
 
 /// Generates with a model and an adapter, on a session that it borrows or owns.
 ///
-/// What a prompt left in the cache serves the next prompt that begins alike. Only what whole prompts' passes wrote is
-/// used again, so that an answer's bits do not depend on what was asked before.
+/// What a prompt left in the cache serves the next prompt that begins alike, be it for an answer or for suggestions. An
+/// answer's bits do not depend on what was asked before.
 pub struct Generator<S> {
-    session: S,
+    pub(super) session: S,
     capacity: usize,
     prefill: Pass,
     decode: Pass,
     prefill_tokens: usize,
-    /// The prompt whose keys and values the cache holds.
-    cached: Vec<u32>,
+    pub(super) cache: PrefixCache,
+    pub(super) lora: Option<LoraBinding>,
+    /// Loaded with the first suggestions.
+    pub(super) branches: Option<BranchPass>,
+    pub(super) explored: Explored,
+    pub(super) passes: u64,
 }
 
 impl<S: DerefMut<Target = Session>> Generator<S> {
@@ -150,9 +160,18 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
     pub(crate) fn on(mut session: S, adapter: Option<&Adapter>, capacity: usize) -> Result<Self, (S, Error)> {
         let prefill_tokens = PREFILL_TOKENS.min(capacity);
         match Self::load(&mut session, adapter, capacity, prefill_tokens) {
-            Ok((prefill, decode)) => {
-                Ok(Self { session, capacity, prefill, decode, prefill_tokens, cached: Vec::new() })
-            }
+            Ok((prefill, decode, cache, lora)) => Ok(Self {
+                session,
+                capacity,
+                prefill,
+                decode,
+                prefill_tokens,
+                cache: PrefixCache::new(cache),
+                lora,
+                branches: None,
+                explored: Explored::default(),
+                passes: 0,
+            }),
             Err(error) => Err((session, error)),
         }
     }
@@ -163,7 +182,7 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
         adapter: Option<&Adapter>,
         capacity: usize,
         prefill_tokens: usize,
-    ) -> Result<(Pass, Pass)> {
+    ) -> Result<(Pass, Pass, CacheState, Option<LoraBinding>)> {
         let model = Arc::clone(session.model());
         check_capacity(capacity, model.base().context)?;
         session.start_job();
@@ -180,12 +199,18 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
             let (slots, selected) = (pass.slots, pass.selected);
             Ok(Pass { program, tokens: pass.tokens, slots, selected, logits: pass.logits, candidates: pass.candidates })
         };
-        Ok((load(prefill_tokens)?, load(1)?))
+        let (prefill, decode) = (load(prefill_tokens)?, load(1)?);
+        Ok((prefill, decode, cache, lora))
     }
 
     /// Tokens of prompt and answer that there is room for.
     pub fn capacity(&self) -> usize {
         self.capacity
+    }
+
+    /// Passes over the model that it has made, each of one token or of many.
+    pub fn passes(&self) -> u64 {
+        self.passes
     }
 
     /// The session.
@@ -197,21 +222,10 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
         &mut self.session
     }
 
-    /// The logits after `prompt`, with room left for `more` tokens.
-    pub(super) fn prompt_logits(&mut self, prompt: &[u32], more: usize) -> Result<Vec<f32>> {
-        self.session.model().check_ids(prompt)?;
-        if prompt.is_empty() || prompt.len().saturating_add(more) > self.capacity {
-            let message = format!("{} prompt tokens and {more} more in room for {}", prompt.len(), self.capacity);
-            return Err(Error::new(ErrorKind::BadOption, message));
-        }
+    /// The logits after `prompt`, by a pass of the whole prompt.
+    pub(super) fn prompt_logits(&mut self, prompt: &[u32]) -> Result<Vec<f32>> {
         self.prefill(prompt)?;
         Ok(self.session.executor().read(self.prefill.program, self.prefill.logits)?)
-    }
-
-    /// The logits after `id` at place `position` of the sequence; what the cache held from there on is lost.
-    pub(super) fn next_logits(&mut self, position: usize, id: u32) -> Result<Vec<f32>> {
-        self.pass(self.decode, position, &[id], true)?;
-        Ok(self.session.executor().read(self.decode.program, self.decode.logits)?)
     }
 
     /// The session, for another job.
@@ -221,10 +235,10 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
 
     /// Runs `prompt` through the model, as far as the cache does not hold it, for the logits of its last token.
     fn prefill(&mut self, prompt: &[u32]) -> Result<()> {
-        let alike = self.cached.iter().zip(prompt).take_while(|(cached, id)| cached == id).count();
         // One token alone goes another way through the kernels than one of several, and rounds otherwise.
-        let mut start = alike.min(prompt.len().saturating_sub(2));
-        self.cached.truncate(start);
+        let mut start = self.cache.held(prompt, true).min(prompt.len().saturating_sub(2));
+        self.cache.keep(start);
+        let kept = start;
         while start < prompt.len() {
             let left = prompt.len() - start;
             let count = if left == self.prefill_tokens + 1 { left / 2 } else { left.min(self.prefill_tokens) };
@@ -232,9 +246,7 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
             self.pass(self.prefill, start, &prompt[start..end], end == prompt.len())?;
             start = end;
         }
-        if prompt.len() > 1 {
-            self.cached.extend(&prompt[self.cached.len()..]);
-        }
+        self.cache.extend(&prompt[kept..], prompt.len() > 1);
         Ok(())
     }
 
@@ -307,6 +319,7 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
 
     /// Runs `ids` behind the `start` tokens in the cache; the last one's logits are made where they are wanted.
     fn pass(&mut self, pass: Pass, start: usize, ids: &[u32], wants_logits: bool) -> Result<()> {
+        self.passes += 1;
         let packing = Packing::continuation(start, ids.len());
         let selected: &[u32] = if wants_logits { &[ids.len() as u32 - 1] } else { &[] };
         let rows = RowCounts { tokens: ids.len(), selected: selected.len() };

@@ -1,10 +1,15 @@
 //! Generation: passes over a key/value cache, sampling, and text streamed as it comes.
 
+mod branches;
+mod casing;
 mod generator;
+mod prefix_cache;
 mod sampler;
 mod stop;
 mod stream;
 mod suggest;
+mod suggest_prompt;
+mod word_table;
 
 use std::fmt;
 
@@ -15,7 +20,9 @@ pub use generator::{GenerateOptions, Generation, Generator, chat_prompt, plain_p
 pub use sampler::{Sampler, SamplingOptions};
 pub use stop::StopMatcher;
 pub use stream::{Piece, TextStream};
-pub use suggest::{Suggestion, WordTable};
+pub use suggest::{SuggestOptions, Suggestion};
+pub use suggest_prompt::SuggestPrompt;
+pub use word_table::WordTable;
 
 /// Why a generation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -3,6 +3,7 @@
 
 use std::cmp::Ordering;
 
+use idiolect_kernels::cpu::Normaliser;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, ErrorKind, Result};
@@ -299,10 +300,8 @@ fn finite(logits: &[f32]) -> Result<()> {
 
 /// `log Σ exp(logit / temperature)`.
 fn log_sum_exp(logits: &[f32], temperature: f32) -> f64 {
-    let temperature = f64::from(temperature);
-    let largest = f64::from(logits.iter().copied().fold(f32::MIN, f32::max));
-    let sum: f64 = logits.iter().map(|logit| ((f64::from(*logit) - largest) / temperature).exp()).sum();
-    largest / temperature + sum.ln()
+    let Normaliser { largest, sum } = Normaliser::of(logits, temperature);
+    f64::from(largest) / f64::from(temperature) + f64::from(sum).ln()
 }
 
 /// The `index`-th number of `seed`'s sequence, uniform in [0, 1): SplitMix64 (Steele, Lea and Flood 2014).

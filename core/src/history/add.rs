@@ -6,17 +6,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::database::Fault;
+use super::identity::{self, Ids};
 use super::near::{BANDS, SIMILAR};
 use super::records::{Circumstances, Content};
 use super::sample::{Added, ClusterId, NewSample};
 use super::{History, Secrets, exclusions, records, retention, settings, split};
 use crate::error::{Error, ErrorKind, Result};
 
-/// The longest text, context or name, in bytes.
-const LONGEST: usize = 1 << 20;
-
-/// Seconds of the years 1 to 9999: what lies outside is no time in seconds.
-const TIMES: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
+/// Messages of a file or a chat that are added in one durable batch: so long another process that writes waits.
+const BATCH: usize = 1000;
 
 /// A similar text that a band leads to is looked for among this many of the latest.
 const LATEST: usize = 3;
@@ -27,18 +25,39 @@ const COMPARED: usize = 6;
 impl History {
     /// Adds a batch in one transaction: on return it is durable as a whole, after an error nothing of it is there.
     ///
+    /// A message with an id that the history has is not added again. Without an id, one with a time is known by what it
+    /// says, where and when, and of several in a batch by its ordinal; one without a time is always another.
+    ///
     /// # Errors
     /// `BadData` for a text, context or name over 1 MiB or a time that is not in seconds (it names the place in the batch);
     /// `Io` when the disk is full or read-only, or another process writes for too long.
     pub fn add(&self, samples: &[NewSample]) -> Result<Added> {
-        for (number, sample) in samples.iter().enumerate() {
-            check(number, sample)?;
+        check(samples)?;
+        self.add_batch(samples, &mut Ids::new(&self.secrets, false))
+    }
+
+    /// Adds all messages of a file or an exported chat, in durable batches. Those without an id are known by what they
+    /// say, where and when, with a time or without, and by their ordinal among equals: added again, or in a later export
+    /// with more, nothing counts twice.
+    ///
+    /// # Errors
+    /// As [`History::add`]. Batches before the one that failed are there; added again, the others follow.
+    pub fn add_all(&self, samples: &[NewSample]) -> Result<Added> {
+        check(samples)?;
+        let mut ids = Ids::new(&self.secrets, true);
+        let mut added = Added::default();
+        for batch in samples.chunks(BATCH) {
+            added += self.add_batch(batch, &mut ids)?;
         }
+        Ok(added)
+    }
+
+    fn add_batch(&self, samples: &[NewSample], ids: &mut Ids<'_>) -> Result<Added> {
         let now = now();
         let added = self.write(|transaction| {
             let mut batch = Batch::begin(transaction, &self.secrets)?;
             for sample in samples {
-                batch.add(sample, now)?;
+                batch.add(sample, ids, now)?;
             }
             let mut added = batch.added;
             added.expired = retention::expire(transaction, now)?;
@@ -61,25 +80,13 @@ pub(super) fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs().cast_signed())
 }
 
-fn check(number: usize, sample: &NewSample) -> Result<()> {
-    let bad = |what: String| Err(Error::new(ErrorKind::BadData, format!("sample {number} of the batch: {what}")));
-    let fields = [
-        ("id", sample.id.as_ref()),
-        ("text", Some(&sample.text)),
-        ("context", sample.context.as_ref()),
-        ("source", sample.source.as_ref()),
-        ("contact", sample.contact.as_ref()),
-        ("conversation", sample.conversation.as_ref()),
-    ];
-    for (field, value) in fields {
-        if let Some(length) = value.map(String::len).filter(|&length| length > LONGEST) {
-            return bad(format!("the {field} has {length} bytes, at most {LONGEST} are kept"));
-        }
+fn check(samples: &[NewSample]) -> Result<()> {
+    for (number, sample) in samples.iter().enumerate() {
+        sample
+            .check()
+            .map_err(|what| Error::new(ErrorKind::BadData, format!("sample {number} of the batch: {what}")))?;
     }
-    match sample.timestamp {
-        Some(time) if !TIMES.contains(&time) => bad(format!("the timestamp {time} is not in seconds since 1970")),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// A batch on its way in.
@@ -98,28 +105,30 @@ impl<'a> Batch<'a> {
         Ok(Self { transaction, secrets, excluded, sources: HashMap::new(), added: Added::default() })
     }
 
-    fn add(&mut self, sample: &'a NewSample, now: i64) -> Result<(), Fault> {
+    fn add(&mut self, sample: &'a NewSample, ids: &mut Ids<'_>, now: i64) -> Result<(), Fault> {
         if sample.incognito {
             self.added.incognito += 1;
         } else if self.is_excluded(sample) {
             self.added.excluded += 1;
         } else if sample.text.trim().is_empty() {
             self.added.blank += 1;
-        } else if self.is_known(sample)? {
-            self.added.known += 1;
         } else {
-            let repeat_hash = repeat_hash(self.secrets, sample);
-            let id = match self.repeated(&repeat_hash)? {
-                Some(id) => {
+            let (id, repeat_hash) = (ids.next(sample), repeat_hash(self.secrets, sample));
+            if self.is_known(sample, id.as_ref(), &repeat_hash)? {
+                self.added.known += 1;
+                return Ok(());
+            }
+            let text = match self.repeated(&repeat_hash)? {
+                Some(text) => {
                     self.added.repeated += 1;
-                    id
+                    text
                 }
                 None => {
                     self.added.new += 1;
                     self.add_text(sample, &repeat_hash)?
                 }
             };
-            self.add_occurrence(id, sample, sample.timestamp.unwrap_or(now))?;
+            self.add_occurrence(text, sample, id, sample.timestamp.unwrap_or(now))?;
         }
         Ok(())
     }
@@ -133,10 +142,10 @@ impl<'a> Batch<'a> {
         [source, contact].into_iter().flatten().any(|hash| self.excluded.contains(&hash))
     }
 
-    fn is_known(&self, sample: &NewSample) -> Result<bool, Fault> {
-        let Some(id) = &sample.id else { return Ok(false) };
-        let mut statement = self.transaction.prepare_cached("SELECT 1 FROM occurrences WHERE app_id_hash = ?1")?;
-        Ok(statement.exists([self.secrets.app_id_hash(id)])?)
+    fn is_known(&self, sample: &NewSample, id: Option<&[u8; 16]>, repeat_hash: &[u8; 16]) -> Result<bool, Fault> {
+        let Some(id) = id else { return Ok(false) };
+        Ok(identity::is_known(self.transaction, id)?
+            || sample.id.is_none() && identity::adopt(self.transaction, self.secrets, sample, repeat_hash, id)?)
     }
 
     /// The sample with the same text, context and origin, counted once more.
@@ -220,7 +229,13 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    fn add_occurrence(&mut self, id: i64, sample: &'a NewSample, time: i64) -> Result<(), Fault> {
+    fn add_occurrence(
+        &mut self,
+        text: i64,
+        sample: &'a NewSample,
+        id: Option<[u8; 16]>,
+        time: i64,
+    ) -> Result<(), Fault> {
         let circumstances = Circumstances {
             app_id: sample.id.as_deref(),
             contact: sample.contact.as_deref(),
@@ -231,13 +246,12 @@ impl<'a> Batch<'a> {
             if sealed { Some(records::append(self.transaction, &self.secrets.cipher, &circumstances)?) } else { None };
         let source = sample.source.as_deref().map(|name| self.source(name)).transpose()?;
         let contact = sample.contact.as_ref().map(|name| self.secrets.contact_hash(name));
-        let app_id = sample.id.as_ref().map(|id| self.secrets.app_id_hash(id));
         self.transaction
             .prepare_cached(
                 "INSERT INTO occurrences (sample, time, source, contact_hash, app_id_hash, record)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?
-            .execute(params![id, time, source, contact, app_id, record])?;
+            .execute(params![text, time, source, contact, id, record])?;
         Ok(())
     }
 
@@ -259,12 +273,6 @@ impl<'a> Batch<'a> {
         };
         self.sources.insert(name, id);
         Ok(id)
-    }
-}
-
-impl Secrets {
-    pub(super) fn app_id_hash(&self, id: &str) -> [u8; 16] {
-        self.hash.short("app id", &[id.as_bytes()])
     }
 }
 

@@ -1,94 +1,121 @@
-//! Reading files of what a person wrote. Errors name the file and the line, never the text.
+//! Reading files of what a person wrote, a row a line. A bad row costs one row: it is skipped, and its line is named.
+//! What is said of a file names lines and keys, never the text.
 
 use std::path::Path;
 
-use serde::Deserialize;
-use serde_json::Value;
+use serde::Serialize;
 
-use super::sample::{NewSample, Origin};
-use crate::chat_export::iso_seconds;
+use super::row;
+use super::sample::NewSample;
+use crate::chat_export::refuse_export;
 use crate::error::{Error, Result};
-use crate::format::text_file::read_utf8;
+use crate::format::text_file::{BadLine, each_line};
 
-/// A line of a JSONL file; keys that it does not name are ignored.
-#[derive(Deserialize)]
-struct Line {
-    text: String,
-    #[serde(default)]
-    context: Option<String>,
-    #[serde(default)]
-    id: Option<Value>,
-    #[serde(default)]
-    timestamp: Option<Value>,
-    #[serde(default)]
-    source: Option<String>,
-    #[serde(default)]
-    contact: Option<String>,
-    #[serde(default)]
-    conversation: Option<String>,
-    #[serde(default)]
-    origin: Option<String>,
-    #[serde(default)]
-    incognito: Option<bool>,
+/// The longest line in bytes: the longest text and a context of the same length, each character escaped with six bytes.
+const LONGEST_LINE: usize = 16 << 20;
+
+const NOT_UTF8: &str = "not UTF-8";
+
+/// Skipped rows that are named; the others are counted.
+const NAMED: usize = 20;
+
+/// What a file holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rows {
+    /// The rows, in the file's order.
+    pub samples: Vec<NewSample>,
+    /// What was no row.
+    pub skipped: Skipped,
 }
 
-/// Reads JSON lines with `text` and optionally `context`, `id`, `timestamp` (seconds since 1970, or ISO 8601; UTC where
-/// it names no zone), `source`, `contact`, `conversation`, `origin` (`typed`, `suggestion_accepted`, `suggestion_edited`,
-/// `suggestion_turned_down`) and `incognito` (`true`: nothing of the line is kept).
+/// The bad rows of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Skipped {
+    /// How many there are.
+    pub rows: u64,
+    /// The first twenty of them.
+    pub named: Vec<SkippedRow>,
+}
+
+/// A bad row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SkippedRow {
+    /// Its line in the file, from 1.
+    pub line: u64,
+    /// What is wrong with it, in words: of which key, and nothing of what is written there.
+    pub why: String,
+}
+
+impl Skipped {
+    fn add(&mut self, line: u64, why: String) {
+        self.rows += 1;
+        if self.named.len() < NAMED {
+            self.named.push(SkippedRow { line, why });
+        }
+    }
+}
+
+/// Reads JSON lines: objects with `text` and optionally `context`, `id`, `timestamp`, `source`, `contact`, `conversation`,
+/// `origin` (`typed`, `suggestion_accepted`, `suggestion_edited`, `suggestion_turned_down`) and `incognito` (`true`: nothing
+/// of the line is kept). Other keys are ignored, and `null` is a key that is not there.
+///
+/// A `timestamp` is a number, bare or in a string, or ISO 8601 (UTC where it names no zone). A number counts from 1970,
+/// and its size tells its unit: seconds below 10¹¹ (as milliseconds that would be March 1973), milliseconds below 10¹⁴,
+/// microseconds below 10¹⁷, then nanoseconds, with a minus for what was before; a part of a second is dropped. A number
+/// beyond the year 2199 in its unit is no time.
+///
+/// A row is bad where it is no such object, has a key twice, or holds in a key that is named here something else than it
+/// should; where the history would refuse it (over 1 MiB of text); and where its line is no UTF-8 or over 16 MiB.
 ///
 /// # Errors
-/// When the file cannot be read, is not UTF-8, or a line is not such an object.
-pub fn read_jsonl(path: &Path) -> Result<Vec<NewSample>> {
-    let content = read_utf8(path)?;
-    let lines = (1..).zip(content.lines()).filter(|(_, line)| !line.trim().is_empty());
-    lines
-        .map(|(number, line)| {
-            let bad = |what: String| Error::bad_file(path, &format!("line {number}"), what);
-            // serde_json's own message can quote the text: only the place is told.
-            let line: Line = serde_json::from_str(line).map_err(|cause| {
-                bad(format!("not a JSON object with a string \"text\" (column {})", cause.column()))
-            })?;
-            let timestamp = line.timestamp.as_ref().filter(|value| !value.is_null()).map(|value| {
-                seconds(value).ok_or_else(|| bad("timestamp: neither seconds since 1970 nor ISO 8601".into()))
-            });
-            let origin = line.origin.as_deref().map(|name| {
-                Origin::of_name(name).ok_or_else(|| bad("origin: not a way that a text comes to be".into()))
-            });
-            let id = line.id.filter(|id| !id.is_null()).map(|id| match id {
-                Value::String(id) => id,
-                other => other.to_string(),
-            });
-            Ok(NewSample {
-                id,
-                text: line.text,
-                context: line.context,
-                source: line.source,
-                contact: line.contact,
-                conversation: line.conversation,
-                timestamp: timestamp.transpose()?,
-                origin: origin.transpose()?.unwrap_or_default(),
-                incognito: line.incognito.unwrap_or(false),
-            })
-        })
-        .collect()
+/// When the file cannot be read, or holds bad rows only.
+pub fn read_jsonl(path: &Path) -> Result<Rows> {
+    read(path, row::parse, "write one JSON object a line, with a string \"text\"")
 }
 
-/// Reads one text a line that is not empty.
+/// Reads one text a line that is not empty. A row is bad where it is no UTF-8 or longer than a text may be (1 MiB).
 ///
 /// # Errors
-/// When the file cannot be read or is not UTF-8.
-pub fn read_lines(path: &Path) -> Result<Vec<NewSample>> {
-    let content = read_utf8(path)?;
-    let lines = content.lines().map(str::trim).filter(|line| !line.is_empty());
-    Ok(lines.map(NewSample::new).collect())
+/// As [`read_jsonl`]; `BadOption` when the file begins like an exported chat, in which others wrote, too:
+/// [`chat_export`](crate::chat_export) reads one person's messages of it.
+pub fn read_lines(path: &Path) -> Result<Rows> {
+    refuse_export(path)?;
+    read_every_line(path)
 }
 
-/// Seconds since 1970.
-fn seconds(value: &Value) -> Option<i64> {
-    match value {
-        Value::Number(number) => number.as_i64().or(number.as_f64().map(|seconds| seconds as i64)),
-        Value::String(text) => iso_seconds(text),
-        _ => None,
+/// As [`read_lines`], whatever the file looks like.
+///
+/// # Errors
+/// As [`read_jsonl`].
+pub fn read_every_line(path: &Path) -> Result<Rows> {
+    read(path, |line| Ok(NewSample::new(line.trim())), "write one text a line")
+}
+
+/// Reads the rows that `parse` makes of lines; `hint` is for a file with none.
+fn read(path: &Path, parse: impl Fn(&str) -> Result<NewSample, String>, hint: &str) -> Result<Rows> {
+    let mut rows = Rows::default();
+    each_line(path, LONGEST_LINE, |number, line| {
+        let sample = match line {
+            Ok(line) if line.trim().is_empty() => return,
+            Ok(line) => parse(line).and_then(|sample| sample.check().map(|()| sample)),
+            Err(BadLine::NotUtf8) => Err(NOT_UTF8.into()),
+            Err(BadLine::TooLong) => Err(format!("longer than {} MiB", LONGEST_LINE >> 20)),
+        };
+        match sample {
+            Ok(sample) => rows.samples.push(sample),
+            Err(why) => rows.skipped.add(number, why),
+        }
+    })?;
+    match rows.skipped.named.first() {
+        Some(SkippedRow { line, why }) if rows.samples.is_empty() => {
+            let others = match rows.skipped.rows - 1 {
+                0 => String::new(),
+                others => format!("; so with {others} more, and no row is good"),
+            };
+            let hint = if why == NOT_UTF8 { "save the file as UTF-8" } else { hint };
+            Err(Error::bad_file(path, &format!("line {line}"), format!("{why}{others}")).with_hint(hint))
+        }
+        _ => Ok(rows),
     }
 }
 
@@ -97,45 +124,81 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::ErrorKind;
+    use crate::history::sample::LONGEST;
+
+    fn read_text(content: impl AsRef<[u8]>, reader: fn(&Path) -> Result<Rows>) -> Result<Rows> {
+        let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+        fs::write(&path, content).unwrap();
+        reader(&path)
+    }
 
     #[test]
-    fn lines_become_samples_or_an_error_without_their_text() {
-        let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("a.jsonl");
-        for (line, expected) in [
-            (r#"{"text":"hi"}"#, Ok((None, None))),
-            (r#"{"text":"hi","id":7,"timestamp":12}"#, Ok((Some("7"), Some(12)))),
-            (r#"{"text":"hi","id":"x","timestamp":"1970-01-02T00:00:01"}"#, Ok((Some("x"), Some(86_401)))),
-            (r#"{"text":"hi","timestamp":"1970-01-01T02:00:00+02:00","id":null}"#, Ok((None, Some(0)))),
-            (r#"{"text":"hi","timestamp":null,"other":[1]}"#, Ok((None, None))),
-            (r#"{"text":"hi","timestamp":"yesterday"}"#, Err("line 1: timestamp: ")),
-            (r#"{"text":"hi","origin":"secret"}"#, Err("line 1: origin: ")),
-            (r#"{"text":"secret","incognito":"yes"}"#, Err("line 1: not a JSON object")),
-            (r#"{"text":7}"#, Err("line 1: not a JSON object")),
-            ("secret", Err("line 1: not a JSON object")),
+    fn a_bad_row_costs_one_row() {
+        let long = "x".repeat(LONGEST + 1);
+        for (bad, why) in [
+            (&b"secret"[..], "not a JSON object"),
+            (br#"{"text":"secret""#, "not JSON"),
+            (br#"["secret"]"#, "not a JSON object"),
+            (br#"{"text":"secret"} {"text":"secret"}"#, "not JSON"),
+            (br#"{"text":null}"#, "text: missing"),
+            (br#"{"message":"secret"}"#, "text: missing"),
+            (br#"{"text":"secret \ud83d"}"#, "text: half of a surrogate pair"),
+            (br#"{"text":"a","context":"secret \ude00"}"#, "context: half of a surrogate pair"),
+            (b"{\"text\":\"secret \xff\"}", "not UTF-8"),
+            (format!(r#"{{"text":"{long}"}}"#).as_bytes(), "text"),
+            (format!(r#"{{"text":"a","source":"{long}"}}"#).as_bytes(), "source"),
+            (format!(r#"{{"text":"a","other":"{}"}}"#, long.repeat(16)).as_bytes(), "longer than 16 MiB"),
         ] {
-            fs::write(&path, format!("{line}\n\n")).unwrap();
-            match (read_jsonl(&path), expected) {
-                (Ok(samples), Ok((id, time))) => {
-                    assert_eq!((samples[0].id.as_deref(), samples[0].timestamp), (id, time), "{line}");
-                }
-                (Err(error), Err(part)) => {
-                    assert!(error.message().contains(part) && !error.message().contains("secret"), "{error}");
-                }
-                (result, _) => panic!("{line}: {result:?}"),
+            let content = [b"{\"text\":\"one\"}\n", bad, b"\n\n{\"text\":\"two\"}\n"].concat();
+            let rows = read_text(content, read_jsonl).unwrap();
+            let texts: Vec<_> = rows.samples.iter().map(|sample| sample.text.as_str()).collect();
+            assert_eq!(texts, ["one", "two"], "{why}");
+            let [skipped] = rows.skipped.named.try_into().unwrap();
+            assert_eq!((rows.skipped.rows, skipped.line), (1, 2), "{why}");
+            assert!(skipped.why.contains(why) && !skipped.why.contains("secret"), "{why}: {}", skipped.why);
+        }
+    }
+
+    #[test]
+    fn texts_a_line_are_read_by_the_same_rule() {
+        let long = "x".repeat(LONGEST);
+        let content = [b"\xef\xbb\xbf one \r\n\r\n\xff\n", long.as_bytes(), b"x\n", long.as_bytes(), b"\ntwo"].concat();
+        let rows = read_text(content, read_lines).unwrap();
+        let texts: Vec<_> = rows.samples.into_iter().map(|sample| sample.text).collect();
+        assert_eq!(texts, ["one", &long, "two"]);
+        let lines: Vec<_> = rows.skipped.named.iter().map(|skipped| skipped.line).collect();
+        assert_eq!(lines, [3, 4]);
+    }
+
+    #[test]
+    fn many_bad_rows_are_counted_and_the_first_named() {
+        let content = format!("{}{{\"text\":\"fine\"}}\n", "bad\n".repeat(50));
+        let skipped = read_text(content, read_jsonl).unwrap().skipped;
+        let lines: Vec<_> = skipped.named.iter().map(|row| row.line).collect();
+        assert_eq!((skipped.rows, lines), (50, (1..=20).collect()));
+    }
+
+    #[test]
+    fn nothing_but_bad_rows_is_an_error_and_nothing_at_all_is_not() {
+        for (content, part) in [
+            (&b"\nsecret\n"[..], "line 2: not a JSON object"),
+            (b"[{\"text\":\"secret\"},\n{\"text\":\"secret\"}]\n", "so with 1 more"),
+            (b"\xff\xfe{\0\"\0", "line 1: not UTF-8"),
+        ] {
+            let error = read_text(content, read_jsonl).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::BadFile);
+            assert!(error.message().contains(part) && error.hint().is_some(), "{error}");
+            assert!(!error.message().contains("secret"), "{error}");
+        }
+        for content in ["", "\n \r\n", "\u{feff}"] {
+            for reader in [read_jsonl, read_lines] {
+                assert_eq!(read_text(content, reader).unwrap(), Rows::default(), "{content:?}");
             }
         }
-        for (line, origin, incognito) in [
-            (r#"{"text":"hi"}"#, Origin::Typed, false),
-            (r#"{"text":"hi","origin":"suggestion_edited","incognito":false}"#, Origin::SuggestionEdited, false),
-            (r#"{"text":"hi","origin":null,"incognito":true}"#, Origin::Typed, true),
-        ] {
-            fs::write(&path, line).unwrap();
-            let sample = read_jsonl(&path).unwrap().remove(0);
-            assert_eq!((sample.origin, sample.incognito), (origin, incognito), "{line}");
-        }
-        fs::write(&path, " one \n\ntwo\n").unwrap();
-        let texts: Vec<String> = read_lines(&path).unwrap().into_iter().map(|sample| sample.text).collect();
-        assert_eq!(texts, ["one", "two"]);
+        assert_eq!(read_jsonl(Path::new("/nowhere/a.jsonl")).unwrap_err().kind(), ErrorKind::Io);
+        let export = "31/12/2023, 21:41 - Ben: hi\n31/12/2023, 21:42 - Ana: hi\n";
+        assert_eq!(read_text(export, read_lines).unwrap_err().kind(), ErrorKind::BadOption);
+        assert_eq!(read_text(export, read_every_line).unwrap().samples.len(), 2);
     }
 }

@@ -3,7 +3,8 @@
 //! It is one SQLite database in write-ahead mode. A *sample* is a distinct text (with what it answered), an *occurrence*
 //! each time that it was written: exact repeats are counted, not stored again. Texts, contexts, contacts, conversations,
 //! names of sources and the app's ids are sealed record by record ([`crate::seal`]); everything is looked up by keyed
-//! hashes. In plain view lie times, counts, and which hashes are equal.
+//! hashes. In plain view lie times, counts, and which hashes are equal. A message is known again by the app's id, or by
+//! what it says, where and when: what a file or a chat holds counts once, however often it is added.
 //!
 //! What was removed is gone from every file of the store once the write-ahead log is cut, which happens at once unless
 //! another process is reading ([`Removed::pending`]).
@@ -12,6 +13,7 @@ mod add;
 mod database;
 mod exclusions;
 mod file;
+mod identity;
 mod learnable;
 mod ledger;
 mod near;
@@ -19,6 +21,7 @@ mod read;
 mod records;
 mod remove;
 mod retention;
+mod row;
 mod sample;
 mod schema;
 mod settings;
@@ -35,10 +38,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use exclusions::Exclusion;
-pub use file::{read_jsonl, read_lines};
+pub use file::{Rows, Skipped, SkippedRow, read_every_line, read_jsonl, read_lines};
 pub use learnable::Learnable;
 pub use ledger::LearnedVersion;
-pub use read::{Stats, Tally};
+pub use read::{SourceTally, Stats, Tally};
 pub use remove::{Removed, Selection};
 pub use retention::Retention;
 pub use sample::{Added, ClusterId, LearnableSample, NewSample, Origin, SampleId, Split, StoredSample};

@@ -1,6 +1,9 @@
 //! Looking at the history: figures, and pages of it.
 
-use rusqlite::{Connection, OptionalExtension, Row};
+use std::fmt;
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::Serialize;
 
 use super::database::Fault;
 use super::records::{Circumstances, Content};
@@ -10,12 +13,33 @@ use crate::error::Result;
 use crate::seal::RecordCipher;
 
 /// A number of texts and how often they were written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Tally {
     /// Distinct texts.
     pub samples: u64,
     /// Messages, repeats included.
     pub messages: u64,
+}
+
+/// The messages of an app or field.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct SourceTally {
+    /// Its name; `None` stands for the messages without one.
+    pub source: Option<String>,
+    /// How many there are, repeats included.
+    pub messages: u64,
+    /// The times of the first and the last, in seconds since 1970 (UTC).
+    pub period: (i64, i64),
+}
+
+/// Never the name.
+impl fmt::Debug for SourceTally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceTally")
+            .field("messages", &self.messages)
+            .field("period", &self.period)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Figures of a history.
@@ -27,8 +51,10 @@ pub struct Stats {
     pub splits: Vec<(Split, Tally)>,
     /// By how the texts came to be.
     pub origins: Vec<(Origin, Tally)>,
-    /// Messages by app or field, most first; `None` stands for those without.
-    pub sources: Vec<(Option<String>, u64)>,
+    /// Held-out texts that training may use, near-duplicates counted once, as the gate counts them.
+    pub held_out_clusters: u64,
+    /// By app or field, most messages first.
+    pub sources: Vec<SourceTally>,
     /// Clusters of near-duplicates, single texts included.
     pub clusters: u64,
     /// Messages in the largest of them.
@@ -49,6 +75,19 @@ impl History {
     pub fn stats(&self) -> Result<Stats> {
         // One transaction, so that the figures belong together.
         self.read(|connection| stats(&*connection.unchecked_transaction()?, &self.secrets.cipher))
+    }
+
+    /// How many texts that training learns from were added after a sample; all of them without one.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn new_texts(&self, after: Option<SampleId>) -> Result<u64> {
+        self.read(|connection| {
+            let sql = "SELECT count(*) FROM samples WHERE id > ?1 AND split = ?2 AND origin = ?3";
+            let after = after.map_or(0, |sample| sample.0);
+            let values = params![after, Split::Training.code(), Origin::Typed.code()];
+            Ok(connection.query_row(sql, values, |row| row.get::<_, i64>(0))?.cast_unsigned())
+        })
     }
 
     /// Up to `limit` samples, latest added first; `before` is the last of the page before, none for the first page.
@@ -147,8 +186,14 @@ fn stats(connection: &Connection, cipher: &RecordCipher) -> Result<Stats, Fault>
         })
         .optional()?
         .unwrap_or_default();
+    let held_out_clusters = connection.query_row(
+        "SELECT count(DISTINCT cluster) FROM samples WHERE split = ?1 AND origin = ?2",
+        [Split::HeldOut.code(), Origin::Typed.code()],
+        |row| row.get::<_, i64>(0),
+    )?;
     Ok(Stats {
-        sources: sources(connection, cipher, total.messages)?,
+        held_out_clusters: held_out_clusters.cast_unsigned(),
+        sources: sources(connection, cipher)?,
         total,
         splits,
         origins,
@@ -160,21 +205,22 @@ fn stats(connection: &Connection, cipher: &RecordCipher) -> Result<Stats, Fault>
     })
 }
 
-fn sources(connection: &Connection, cipher: &RecordCipher, total: u64) -> Result<Vec<(Option<String>, u64)>, Fault> {
+fn sources(connection: &Connection, cipher: &RecordCipher) -> Result<Vec<SourceTally>, Fault> {
     let mut statement = connection.prepare_cached(
-        "SELECT p.record, n FROM sources p
-         JOIN (SELECT source, count(*) n FROM occurrences WHERE source IS NOT NULL GROUP BY source) o ON o.source = p.id",
+        "SELECT p.record, o.n, o.first, o.last
+         FROM (SELECT source, count(*) n, min(time) first, max(time) last FROM occurrences GROUP BY source) o
+         LEFT JOIN sources p ON p.id = o.source",
     )?;
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned())))?;
-    let rows: Vec<(i64, u64)> = rows.collect::<Result<_, _>>()?;
-    let named: u64 = rows.iter().map(|&(_, messages)| messages).sum();
+    let mut rows = statement.query([])?;
     let mut sources = Vec::new();
-    for (record, messages) in rows {
-        sources.push((Some(records::open(connection, cipher, record)?), messages));
+    while let Some(row) = rows.next()? {
+        let record: Option<i64> = row.get(0)?;
+        sources.push(SourceTally {
+            source: record.map(|record| records::open(connection, cipher, record)).transpose()?,
+            messages: row.get::<_, i64>(1)?.cast_unsigned(),
+            period: (row.get(2)?, row.get(3)?),
+        });
     }
-    if total > named {
-        sources.push((None, total - named));
-    }
-    sources.sort_by(|(name_a, a), (name_b, b)| b.cmp(a).then_with(|| name_a.cmp(name_b)));
+    sources.sort_by(|a, b| b.messages.cmp(&a.messages).then_with(|| a.source.cmp(&b.source)));
     Ok(sources)
 }

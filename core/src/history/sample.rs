@@ -1,8 +1,15 @@
 //! What goes into the history and what comes out. No `Debug` of these shows what the person wrote.
 
 use std::fmt;
+use std::ops::{AddAssign, RangeInclusive};
 
 use crate::privacy::Filter;
+
+/// The longest text, context or name, in bytes.
+pub(super) const LONGEST: usize = 1 << 20;
+
+/// Seconds of the years 1 to 9999: what lies outside is no time in seconds.
+const TIMES: RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 
 /// How a text came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -127,6 +134,27 @@ impl NewSample {
         Self { text: text.into(), ..Self::default() }
     }
 
+    /// What of it the history refuses, in words that quote nothing.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let fields = [
+            ("id", self.id.as_ref()),
+            ("text", Some(&self.text)),
+            ("context", self.context.as_ref()),
+            ("source", self.source.as_ref()),
+            ("contact", self.contact.as_ref()),
+            ("conversation", self.conversation.as_ref()),
+        ];
+        for (field, value) in fields {
+            if let Some(length) = value.map(String::len).filter(|&length| length > LONGEST) {
+                return Err(format!("the {field} has {length} bytes, at most {LONGEST} are kept"));
+            }
+        }
+        match self.timestamp {
+            Some(time) if !TIMES.contains(&time) => Err(format!("the timestamp {time} is not in seconds since 1970")),
+            _ => Ok(()),
+        }
+    }
+
     /// The sample with text and context as the privacy filter leaves them, for an app that keeps no more than that. (What
     /// training sees is masked anyway.)
     #[must_use]
@@ -149,7 +177,7 @@ pub struct Added {
     pub new: u64,
     /// Exact repeats, counted at the text that was there.
     pub repeated: u64,
-    /// Messages whose app's id the history has already: nothing was done.
+    /// Messages that the history has already, by the app's id or by what they say, where and when: nothing was done.
     pub known: u64,
     /// Messages of an excluded source or contact: nothing of them was kept.
     pub excluded: u64,
@@ -159,6 +187,18 @@ pub struct Added {
     pub blank: u64,
     /// Messages, these or older ones, that the retention cap removed.
     pub expired: u64,
+}
+
+impl AddAssign for Added {
+    fn add_assign(&mut self, other: Self) {
+        self.new += other.new;
+        self.repeated += other.repeated;
+        self.known += other.known;
+        self.excluded += other.excluded;
+        self.incognito += other.incognito;
+        self.blank += other.blank;
+        self.expired += other.expired;
+    }
 }
 
 /// A sample as it lies in the history.

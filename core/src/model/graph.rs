@@ -26,7 +26,7 @@ pub(crate) struct TokenInputs {
     pub ids: BufferId,
     /// u32 `[t, 1]`.
     pub positions: BufferId,
-    /// u32 `[t, 2]`.
+    /// u32 `[t, 2]`, or `[t, 3]` in branches.
     pub spans: BufferId,
 }
 
@@ -69,11 +69,21 @@ pub(crate) struct Graph<'a> {
 
 impl<'a> Graph<'a> {
     pub fn new(name: &'static str, base: &'a BaseModel, lora: Option<&'a LoraBinding>, capacity: RowCounts) -> Self {
+        Self::on(Program::new(name, capacity), base, lora, 2)
+    }
+
+    /// The same for a handful of rows, which may be branches: their spans have three numbers.
+    pub fn few(name: &'static str, base: &'a BaseModel, lora: Option<&'a LoraBinding>, capacity: RowCounts) -> Self {
         let mut program = Program::new(name, capacity);
+        program.few_rows = true;
+        Self::on(program, base, lora, 3)
+    }
+
+    fn on(mut program: Program, base: &'a BaseModel, lora: Option<&'a LoraBinding>, span: usize) -> Self {
         let tokens = TokenInputs {
             ids: program.input("ids", Rows::Tokens, 1),
             positions: program.input("positions", Rows::Tokens, 1),
-            spans: program.input("spans", Rows::Tokens, 2),
+            spans: program.input("spans", Rows::Tokens, span),
         };
         let lora = lora.filter(|lora| !lora.layout.is_empty());
         let params = lora.map(|lora| program.state("adapter", lora.params, 1, lora.layout.len()));

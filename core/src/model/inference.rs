@@ -42,17 +42,49 @@ pub(crate) fn continuation(
 ) -> Continuation {
     let mut graph = Graph::new("continuation", base, lora, RowCounts { tokens, selected: 1 });
     let slots = graph.program.input("slots", Rows::Tokens, 1);
-    let mut x = graph.embed();
-    for (layer, &(keys, values)) in cache.layers.iter().enumerate() {
-        let width = base.kv_width();
-        let keys = graph.program.state("key cache", keys, cache.capacity, width);
-        let values = graph.program.state("value cache", values, cache.capacity, width);
-        x = graph.layer(layer, x, Some(LayerCache { keys, values, slots })).2;
-    }
+    let x = cached_layers(&mut graph, cache, slots);
     let (selected, logits) = selected_logits(&mut graph, x);
     let candidates = graph.program.output("candidates", Rows::Selected, 2 * CANDIDATES + 1);
     graph.push(TopLogits { logits, out: candidates });
     Continuation { tokens: graph.tokens, program: graph.program, slots, selected, logits, candidates }
+}
+
+/// A program that runs a handful of tokens, which may go on from the cached sequence in several ways at once.
+pub(crate) struct Branches {
+    pub program: Program,
+    pub tokens: TokenInputs,
+    /// u32 `[t, 1]`: the cache row of every token.
+    pub slots: BufferId,
+    /// u32 `[s, 1]`.
+    pub selected: BufferId,
+    /// `[s, vocabulary]`.
+    pub logits: BufferId,
+}
+
+/// See [`Branches`].
+pub(crate) fn branches(
+    base: &BaseModel,
+    lora: Option<&LoraBinding>,
+    cache: &CacheState,
+    capacity: RowCounts,
+) -> Branches {
+    let mut graph = Graph::few("branches", base, lora, capacity);
+    let slots = graph.program.input("slots", Rows::Tokens, 1);
+    let x = cached_layers(&mut graph, cache, slots);
+    let (selected, logits) = selected_logits(&mut graph, x);
+    Branches { tokens: graph.tokens, program: graph.program, slots, selected, logits }
+}
+
+/// All layers over a cache, which each token's keys and values are first written to.
+fn cached_layers(graph: &mut Graph, cache: &CacheState, slots: BufferId) -> BufferId {
+    let width = graph.base.kv_width();
+    let mut x = graph.embed();
+    for (layer, &(keys, values)) in cache.layers.iter().enumerate() {
+        let keys = graph.program.state("key cache", keys, cache.capacity, width);
+        let values = graph.program.state("value cache", values, cache.capacity, width);
+        x = graph.layer(layer, x, Some(LayerCache { keys, values, slots })).2;
+    }
+    x
 }
 
 /// What goes into a scoring program and comes out of it.

@@ -12,7 +12,7 @@ use crate::history::{History, Learnable, LearnableSample, SampleId, Split};
 use crate::model::Model;
 use crate::privacy::Filter;
 use crate::registry::TrainingId;
-use crate::train::{Sample, TextRow, sample_of_text};
+use crate::train::{Sample, SampleCounts, SampleSet, TextRow, longest, samples_of_text};
 
 /// Which rows of the history a training uses, by number alone: what a resumed training reads again, so that rows that
 /// were added or repeated meanwhile do not change it.
@@ -28,6 +28,9 @@ pub(crate) struct Selection {
     fitness: Fitness,
     /// Sample and how often it stands in an epoch.
     training: BTreeMap<i64, u32>,
+    /// Of those that did not become one sample each, how many: known once they have been read.
+    #[serde(default)]
+    parts: BTreeMap<i64, u32>,
     validation: BTreeMap<i64, u32>,
     /// Sample and its cluster of near-duplicates.
     held_out: BTreeMap<i64, i64>,
@@ -39,9 +42,13 @@ pub(crate) struct Corpus {
     /// Whether a training sample began with the document-start token.
     pub plain: bool,
     pub validation: Vec<Sample>,
-    pub held_out: Vec<Sample>,
-    /// The cluster of each held-out sample.
+    pub held_out: SampleSet,
+    /// The cluster of each held-out text.
     pub clusters: Vec<u64>,
+    /// Texts learned from, repeats counted; validation texts; held-out texts.
+    pub texts: [usize; Split::ALL.len()],
+    /// What became of the texts, repeats not counted.
+    pub counts: SampleCounts,
     /// What the screen says of the history that they come from.
     pub fitness: Fitness,
     /// Whether all that was chosen is there.
@@ -67,6 +74,7 @@ impl Selection {
             removals: rows.removals(),
             fitness: Fitness::Fit,
             training: BTreeMap::new(),
+            parts: BTreeMap::new(),
             validation: BTreeMap::new(),
             held_out: BTreeMap::new(),
         };
@@ -114,6 +122,12 @@ impl Selection {
         self.training.keys().map(|&id| SampleId(id))
     }
 
+    /// The number of the newest sample that was chosen.
+    pub fn newest(&self) -> Option<i64> {
+        let last = [self.training.keys().last(), self.validation.keys().last(), self.held_out.keys().last()];
+        last.into_iter().flatten().max().copied()
+    }
+
     /// Whether nothing that was chosen was removed since because somebody asked. What the retention cap took is no matter.
     pub fn is_whole(&self, history: &History) -> Result<bool> {
         if history.removals()? == self.removals {
@@ -141,7 +155,7 @@ impl Selection {
     /// others, as long as most are there: the order of training stays, and a history that is always at its cap does not
     /// keep it from ending. Otherwise why the selection is of no use any more.
     pub fn read(
-        &self,
+        &mut self,
         rows: &mut Learnable,
         model: &Model,
         settings: &LearnSettings,
@@ -151,41 +165,48 @@ impl Selection {
             training: Vec::new(),
             plain: false,
             validation: Vec::new(),
-            held_out: Vec::new(),
+            held_out: SampleSet::default(),
             clusters: Vec::new(),
+            texts: [0; Split::ALL.len()],
+            counts: SampleCounts::default(),
             fitness: self.fitness,
             whole: true,
         };
         let mut found = [0; Split::ALL.len()];
         let mut gone = Gone::default();
+        let mut parts = BTreeMap::new();
+        let places = |id: &i64, times: u32| times * self.parts.get(id).copied().unwrap_or(1);
         let mut due = self.training.iter().peekable();
         each_row(rows, give_way, |split, row| {
             let Some(times) = self.times(split, row.id) else { return Ok(()) };
             found[split as usize] += 1;
             let text = masked_row(&row, &settings.filter, model);
-            let sample = sample_of_text(&text, model.tokenizer(), settings.train.seq_len)?;
-            let supervised = sample.supervised() > 0;
+            let made = samples_of_text(&text, model.tokenizer(), longest(model, settings.train.seq_len))?;
+            corpus.counts.add(&made);
+            corpus.texts[split as usize] += times as usize * usize::from(!made.samples.is_empty());
             match split {
                 Split::Training => {
-                    while let Some((_, times)) = due.next_if(|(id, _)| **id < row.id.0) {
-                        gone.leave(&mut corpus.training, *times);
+                    while let Some((id, times)) = due.next_if(|(id, _)| **id < row.id.0) {
+                        gone.leave(&mut corpus.training, places(id, *times));
                     }
                     due.next();
-                    if supervised {
-                        corpus.plain |= text.context.is_none();
-                        corpus.training.extend(std::iter::repeat_n(sample, times as usize));
+                    corpus.plain |= text.context.is_none() && !made.samples.is_empty();
+                    if made.samples.len() != 1 {
+                        parts.insert(row.id.0, made.samples.len() as u32);
+                    }
+                    (0..times).for_each(|_| corpus.training.extend(made.samples.iter().cloned()));
+                }
+                Split::Validation => corpus.validation.extend(made.samples),
+                Split::HeldOut => {
+                    if corpus.held_out.add(made.samples) {
+                        corpus.clusters.push(self.held_out[&row.id.0].cast_unsigned());
                     }
                 }
-                Split::Validation => corpus.validation.extend(supervised.then_some(sample)),
-                Split::HeldOut if supervised => {
-                    corpus.held_out.push(sample);
-                    corpus.clusters.push(self.held_out[&row.id.0].cast_unsigned());
-                }
-                Split::HeldOut => {}
             }
             Ok(())
         })?;
-        due.for_each(|(_, times)| gone.leave(&mut corpus.training, *times));
+        due.for_each(|(id, times)| gone.leave(&mut corpus.training, places(id, *times)));
+        self.parts.extend(parts);
         let chosen = [self.training.len(), self.validation.len(), self.held_out.len()];
         corpus.whole = found == chosen;
         if !corpus.whole && rows.removals() != self.removals {

@@ -22,7 +22,9 @@ use crate::model::Model;
 use crate::registry::Registry;
 use crate::seal::Key;
 use crate::session::Session;
-use crate::train::{Replay, Sample, TextRow, TrainerState, Training, TrainingData, TrainingSummary, sample_of_text};
+use crate::train::{
+    Replay, SampleSet, TextRow, TrainerState, Training, TrainingData, TrainingSummary, longest, samples_of_text,
+};
 
 /// What was measured for the gate so far, by its name.
 pub(super) type Losses = BTreeMap<String, Measured>;
@@ -129,7 +131,7 @@ pub(crate) fn learn(
     let mut taken_up = None;
     if let Some(saved) = saved {
         let chosen = match records.selection()? {
-            Ok(selection) => {
+            Ok(mut selection) => {
                 let read = selection.read(&mut rows, session.model(), settings, &mut give_way)?;
                 read.map(|corpus| (selection, corpus))
             }
@@ -146,7 +148,7 @@ pub(crate) fn learn(
     let (saved, selection, mut corpus) = match taken_up {
         Some((saved, selection, corpus)) => (Some(saved), selection, corpus),
         None => {
-            let selection = Selection::new(&mut rows, settings, &mut give_way)?;
+            let mut selection = Selection::new(&mut rows, settings, &mut give_way)?;
             let Ok(corpus) = selection.read(&mut rows, session.model(), settings, &mut give_way)? else {
                 return Err(Error::new(ErrorKind::BadData, "the history lost rows while they were read"));
             };
@@ -162,11 +164,13 @@ pub(crate) fn learn(
     };
     drop(rows);
     if corpus.training.is_empty() {
-        return Err(Error::new(ErrorKind::BadData, "the history holds nothing to learn from yet")
-            .with_hint("add what the person wrote, then train"));
+        let hint = match corpus.counts.no_room {
+            0 => "add what the person wrote, then train",
+            _ => "give a seq-len with room for more than the model's chat template",
+        };
+        return Err(Error::new(ErrorKind::BadData, "the history holds nothing to learn from yet").with_hint(hint));
     }
     let resumed = saved.is_some();
-    let samples = [corpus.training.len(), corpus.validation.len(), corpus.held_out.len()];
     let mut candidate = course.candidate(session, &mut corpus, saved)?;
     let asked = records.last()?.map_or(0, |last| last.asked) + 1;
     // What a new version has to beat: the one in use, where it is one of this base.
@@ -184,7 +188,8 @@ pub(crate) fn learn(
         version: None,
         candidate_sha256: Some(adapter.sha256()),
         strength,
-        samples,
+        samples: corpus.texts,
+        counts: corpus.counts,
         best_epoch: best_epoch(&candidate.validation),
         validation: candidate.validation,
         summary: candidate.summary,
@@ -315,7 +320,7 @@ impl Course<'_> {
     ) -> Result<Candidate> {
         let model = session.model().clone();
         let generic = generic_samples(&model, gate::generic::replay(), self.settings.train.seq_len)?;
-        let replay = Replay::new(generic, self.settings.replay_share);
+        let replay = Replay::new(generic.samples, self.settings.replay_share);
         let data = TrainingData::from_samples(std::mem::take(&mut corpus.training), corpus.plain, &model)?;
         let data = data.with_replay(replay, &model)?;
         let mut training = Training::new(session, shape, data, &self.settings.train)?;
@@ -338,6 +343,7 @@ impl Course<'_> {
             steps: training.steps(),
             resumed_at: training.summary().steps,
             planned_bytes: training.plan().total_bytes(),
+            exceeded_budget: training.plan().exceeded_budget,
         });
         let ended = self.take_steps(&mut training, corpus, &mut epochs);
         if let Err(error) = ended {
@@ -433,11 +439,15 @@ fn best_epoch(validation: &[f64]) -> Option<usize> {
     Some(best.0 + 1)
 }
 
-/// Pieces of generic text as samples.
+/// Pieces of generic text as samples, each piece a text.
 pub(super) fn generic_samples(
     model: &Model,
     pieces: impl Iterator<Item = &'static str>,
     seq_len: usize,
-) -> Result<Vec<Sample>> {
-    pieces.map(|piece| sample_of_text(&TextRow::new(piece, None), model.tokenizer(), seq_len)).collect()
+) -> Result<SampleSet> {
+    let mut set = SampleSet::default();
+    for piece in pieces {
+        set.add(samples_of_text(&TextRow::new(piece, None), model.tokenizer(), longest(model, seq_len))?.samples);
+    }
+    Ok(set)
 }

@@ -16,6 +16,8 @@ pub enum LearnEvent {
         resumed_at: usize,
         /// Bytes that it takes at most, as [`TrainPlan::total_bytes`](crate::train::TrainPlan::total_bytes).
         planned_bytes: usize,
+        /// As [`TrainPlan::exceeded_budget`](crate::train::TrainPlan::exceeded_budget).
+        exceeded_budget: Option<usize>,
     },
     /// There was a checkpoint, and it is of no use any more.
     CheckpointDropped(DropReason),

@@ -8,7 +8,7 @@ use crate::error::{ErrorKind, Result};
 use crate::eval::measure_rows;
 use crate::gate::{self, Evidence, NextStrength, PairedLoss, STRENGTHS, Verdict, next_strength};
 use crate::session::Session;
-use crate::train::Sample;
+use crate::train::SampleSet;
 
 impl Course<'_> {
     /// Measures the candidate and asks the gate: the verdict, and the strength that it is given for.
@@ -22,7 +22,7 @@ impl Course<'_> {
     ) -> Result<(Verdict, f32)> {
         let model = session.model().clone();
         let generic = generic_samples(&model, gate::generic::measuring(), self.settings.train.seq_len)?;
-        let pieces: Vec<u64> = (0..generic.len() as u64).collect();
+        let pieces: Vec<u64> = (0..generic.texts() as u64).collect();
         let generic_before = self.measure(session, "generic before", None, &generic, candidate)?;
         let (what, before) = match before {
             Some((version, adapter)) => (format!("held-out of version {version}"), Some(adapter)),
@@ -49,15 +49,16 @@ impl Course<'_> {
         }
     }
 
-    /// Each sample's summed loss and tokens, from what was measured already and the rest; a checkpoint now and then.
+    /// Each text's summed loss and tokens, from what was measured already and the rest; a checkpoint now and then.
     fn measure(
         &mut self,
         session: &mut Session,
         what: &str,
         adapter: Option<&Adapter>,
-        samples: &[Sample],
+        set: &SampleSet,
         candidate: &mut Candidate,
     ) -> Result<Vec<(f64, usize)>> {
+        let samples = &set.samples;
         if samples.is_empty() {
             return Ok(Vec::new());
         }
@@ -72,7 +73,7 @@ impl Course<'_> {
             match ended {
                 Ok(true) => {
                     (self.on_event)(LearnEvent::Measuring { done: total, total });
-                    return Ok(measured.sums().to_vec());
+                    return Ok(set.by_text(measured.sums()));
                 }
                 Ok(false) => self.save_measuring(candidate)?,
                 Err(error) => {

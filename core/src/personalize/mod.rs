@@ -13,10 +13,12 @@ mod judging;
 mod records;
 mod report;
 mod settings;
+mod status;
 mod upkeep;
 
 pub(crate) use course::{Place, learn};
 pub use events::{DropReason, LearnEvent};
 pub use report::LearnReport;
 pub use settings::LearnSettings;
+pub use status::{InUse, NextTraining, Status, status};
 pub use upkeep::{clear_history, delete_adapter, is_paused, last_report, remove_from_history};

@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::Model;
 use crate::registry::{RegistryState, TrainingId};
 use crate::seal::{Key, Purpose, read_sealed, write_sealed};
+use crate::train::MAKING;
 
 const LAST: &str = "last-training";
 const SELECTION: &str = "selection";
@@ -24,11 +25,14 @@ const SELECTION: &str = "selection";
 pub(super) struct RunKey {
     settings: String,
     base_fingerprint: String,
+    /// How texts become samples; what was written before it was told has another way.
+    #[serde(default)]
+    making: u32,
 }
 
 impl RunKey {
     pub fn new(model: &Model, settings: &LearnSettings) -> Self {
-        Self { settings: settings.digest(), base_fingerprint: model.fingerprint().to_owned() }
+        Self { settings: settings.digest(), base_fingerprint: model.fingerprint().to_owned(), making: MAKING }
     }
 }
 
@@ -41,6 +45,8 @@ pub(super) struct LastTraining {
     pub revision: u64,
     /// How often the gate was asked since it last promoted.
     pub asked: u32,
+    /// The number of the newest sample that it chose; none where it chose none, or an earlier release wrote this.
+    pub newest: Option<i64>,
     /// The version that the verdict is about: the one that was made, or the one that the candidate did not better.
     pub about: Option<u32>,
     pub report: LearnReport,
@@ -50,7 +56,8 @@ impl LastTraining {
     /// The end of the training on `selection`; `before` is the version that was in use when it was judged.
     pub fn new(run: RunKey, selection: &Selection, asked: u32, before: Option<u32>, report: LearnReport) -> Self {
         let about = report.version.or(before);
-        Self { training: selection.id.clone(), run, revision: selection.revision, asked, about, report }
+        let (training, revision, newest) = (selection.id.clone(), selection.revision, selection.newest());
+        Self { training, run, revision, asked, newest, about, report }
     }
 
     /// Whether its verdict still stands: the version that it is about is there. Which one is in use is the person's
@@ -116,5 +123,35 @@ impl Records {
         let bytes = serde_json::to_vec(value)
             .map_err(|_| Error::new(ErrorKind::BadData, "a record that cannot be written as JSON"))?;
         write_sealed(&self.folder.join(name), &self.key, Purpose::Checkpoint, name, &bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::device::{DeviceInfo, DeviceKind};
+    use crate::gate::{Unfit, Verdict};
+    use crate::train::SampleCounts;
+
+    #[test]
+    fn records_of_before_are_read_and_their_trainings_are_not_gone_on_with() {
+        let run = RunKey { settings: "s".into(), base_fingerprint: "b".into(), making: MAKING };
+        let before: RunKey = serde_json::from_value(json!({"settings": "s", "base_fingerprint": "b"})).unwrap();
+        assert_ne!(before, run);
+
+        let name = String::new();
+        let device = DeviceInfo { kind: DeviceKind::Cpu, name: name.clone(), reason: name, threads: 1 };
+        let mut written =
+            serde_json::to_value(LearnReport::unfit(Verdict::unfit(Unfit::Repetitive, 0.5), &device)).unwrap();
+        let fields = written.as_object_mut().unwrap();
+        fields.remove("counts").unwrap();
+        let summary = fields["summary"].as_object_mut().unwrap();
+        for field in ["planned_bytes", "exceeded_budget"] {
+            summary.remove(field).unwrap();
+        }
+        let read: LearnReport = serde_json::from_value(written).unwrap();
+        assert_eq!((read.counts, read.summary.planned_bytes), (SampleCounts::default(), 0));
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::device::DeviceInfo;
 use crate::gate::Verdict;
 use crate::registry::Version;
-use crate::train::TrainingSummary;
+use crate::train::{SampleCounts, TrainingSummary};
 
 /// The report of a training that went through the gate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,8 +19,11 @@ pub struct LearnReport {
     pub candidate_sha256: Option<String>,
     /// The share of its effect that it is used with.
     pub strength: f32,
-    /// Samples learned from, repeats counted; validation samples; held-out samples.
+    /// Texts learned from, repeats counted; validation texts; held-out texts.
     pub samples: [usize; 3],
+    /// What became of those texts, repeats not counted: what was cut, parted or left out.
+    #[serde(default)]
+    pub counts: SampleCounts,
     /// The training's steps, losses, tokens and seconds.
     pub summary: TrainingSummary,
     /// Mean validation loss after every epoch, nats a token.
@@ -53,6 +56,7 @@ impl LearnReport {
             candidate_sha256: None,
             strength: 1.0,
             samples: [0; 3],
+            counts: SampleCounts::default(),
             summary: TrainingSummary::default(),
             validation: Vec::new(),
             best_epoch: None,

@@ -1,9 +1,11 @@
 //! Conversations to token ids by the model's own chat template.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::template::Rendered;
-use super::{Placed, Tokenizer};
+use super::{Placed, Tokenizer, boundaries};
 use crate::{Error, ErrorKind, Result};
 
 /// Who speaks a turn.
@@ -34,6 +36,27 @@ impl ChatMessage {
     }
 }
 
+/// A turn to learn: what comes before it, and the person's own words.
+#[derive(Debug, Clone)]
+pub(crate) struct Turn {
+    /// All that comes before, and is not learned.
+    pub prompt: Vec<u32>,
+    /// The person's words, with the bytes of their text that each token stands for.
+    pub reply: Vec<Placed>,
+    /// The token that ends the turn.
+    pub end: u32,
+}
+
+/// A turn that answers, and where its context lies in the prompt.
+#[derive(Clone)]
+pub(crate) struct Exchange {
+    pub turn: Turn,
+    /// The context as the template has it.
+    context: String,
+    /// Where in it each of its tokens begins.
+    context_starts: Vec<usize>,
+}
+
 impl Tokenizer {
     /// The ids of a conversation as the model's chat template renders it, with `add_generation_prompt` up to
     /// where the assistant's next turn begins. Control tokens spelled out in a message's content are text.
@@ -62,12 +85,44 @@ impl Tokenizer {
     /// As [`encode_chat`](Self::encode_chat); `BadData` for an empty reply; `Unsupported` where the template
     /// rewrites the reply or the model has no end-of-turn token.
     pub fn encode_turn(&self, context: &str, reply: &str) -> Result<(Vec<u32>, usize)> {
-        let (tokens, first) = self.encode_turn_placed(context, reply)?;
-        Ok((tokens.into_iter().map(|token| token.id).collect(), first))
+        let Exchange { turn, .. } = self.exchange(context, reply)?;
+        let first = turn.prompt.len();
+        let reply = turn.reply.iter().map(|token| token.id);
+        Ok((turn.prompt.iter().copied().chain(reply).chain([turn.end]).collect(), first))
     }
 
-    /// The same with the bytes of the reply that each token stands for; empty ones outside it.
-    pub(crate) fn encode_turn_placed(&self, context: &str, reply: &str) -> Result<(Vec<Placed>, usize)> {
+    /// The prompt of an exchange in `most` tokens at most, and how many tokens of the context are not in it: it is
+    /// cut at its start, where a word begins, while all that the template writes stays. `None` where that alone is
+    /// longer.
+    ///
+    /// # Errors
+    /// As [`encode_turn`](Self::encode_turn).
+    pub(crate) fn prompt_within(
+        &self,
+        exchange: &Exchange,
+        reply: &str,
+        most: usize,
+    ) -> Result<Option<(Vec<u32>, usize)>> {
+        let whole = exchange.context_starts.len();
+        let mut exchange = Cow::Borrowed(exchange);
+        while exchange.turn.prompt.len() > most {
+            let Exchange { turn, context, context_starts } = &*exchange;
+            if context.is_empty() {
+                return Ok(None);
+            }
+            // What is left may come to other tokens than it was among: so it is looked at again.
+            let over = context_starts.get(turn.prompt.len() - most).copied().unwrap_or(context.len());
+            let rest = context[boundaries::next_start(context, over.max(1))..].trim_start().to_owned();
+            exchange = Cow::Owned(self.exchange(&rest, reply)?);
+        }
+        Ok(Some((exchange.turn.prompt.clone(), whole - exchange.context_starts.len().min(whole))))
+    }
+
+    /// An exchange by its tokens.
+    ///
+    /// # Errors
+    /// As [`encode_turn`](Self::encode_turn).
+    pub(crate) fn exchange(&self, context: &str, reply: &str) -> Result<Exchange> {
         if reply.trim().is_empty() {
             return Err(Error::new(ErrorKind::BadData, "a reply to learn from is empty"));
         }
@@ -76,22 +131,43 @@ impl Tokenizer {
             .ok_or_else(|| Error::new(ErrorKind::Unsupported, "the model has no end-of-turn token (eos_token)"))?;
         let messages = [ChatMessage::new(Role::User, context), ChatMessage::new(Role::Assistant, reply)];
         let Rendered { text, contents } = self.render_chat(&messages, false)?;
-        let Some((contents, reply)) = contents.as_deref().and_then(|contents| Some((contents, contents.last()?)))
-        else {
+        let Some([asked, said]) = contents.as_deref() else {
             let what = "the model's chat template rewrites messages, so what to learn cannot be told from the rest";
             return Err(Error::new(ErrorKind::Unsupported, what).with_hint("train on text without context"));
         };
 
-        let tokens = self.encode_around(&text, contents)?;
-        let first = tokens.partition_point(|token| token.bytes.end <= reply.start);
-        let closing = tokens.iter().position(|token| token.bytes.start >= reply.end && self.is_eos(token.id));
-        let end = closing.unwrap_or_else(|| tokens.partition_point(|token| token.bytes.start < reply.end));
-        let within = |byte: usize| byte.clamp(reply.start, reply.end) - reply.start;
+        let tokens = self.encode_around(&text, &[asked.clone(), said.clone()])?;
+        let first = tokens.partition_point(|token| token.bytes.end <= said.start);
+        let closing = tokens.iter().position(|token| token.bytes.start >= said.end && self.is_eos(token.id));
+        let end = closing.unwrap_or_else(|| tokens.partition_point(|token| token.bytes.start < said.end));
+        // The template may have trimmed the reply.
+        let trimmed = if reply.starts_with(&text[said.clone()]) { 0 } else { reply.len() - reply.trim_start().len() };
+        let within = |byte: usize| trimmed + byte.clamp(said.start, said.end) - said.start;
         let place = |token: &Placed| Placed { id: token.id, bytes: within(token.bytes.start)..within(token.bytes.end) };
-        let mut turn: Vec<Placed> = tokens[..end].iter().map(place).collect();
-        let closing = closing.map_or(end_of_turn, |closing| tokens[closing].id);
-        turn.push(Placed { id: closing, bytes: reply.len()..reply.len() });
-        Ok((turn, first))
+        let of_context = |token: &&Placed| token.bytes.start < asked.end && token.bytes.end > asked.start;
+        let start = |token: &Placed| token.bytes.start.saturating_sub(asked.start);
+        Ok(Exchange {
+            turn: Turn {
+                prompt: tokens[..first].iter().map(|token| token.id).collect(),
+                reply: tokens[first..end].iter().map(place).collect(),
+                end: closing.map_or(end_of_turn, |closing| tokens[closing].id),
+            },
+            context: text[asked.clone()].to_owned(),
+            context_starts: tokens[..first].iter().filter(of_context).map(start).collect(),
+        })
+    }
+
+    /// The control token that the chat template writes behind what the assistant says, where it writes one. One that
+    /// opens another turn of the assistant's, as some templates do whether they are asked to or not, ends none.
+    pub(super) fn template_end(&self) -> Option<u32> {
+        let probe = [ChatMessage::new(Role::User, "a"), ChatMessage::new(Role::Assistant, "b")];
+        let Rendered { text, contents } = self.template.as_ref()?.render(&probe, false).ok()?;
+        let [asked, said] = &contents?[..] else { return None };
+        let closing = self.controls.find(&text, said.end..text.len()).into_iter().next()?;
+        let opening = self.controls.find(&text, asked.end..said.start).pop();
+        let opens = opening
+            .is_some_and(|opening| text[closing.spelled.start..].starts_with(&text[opening.spelled.start..said.start]));
+        (!opens).then_some(closing.id)
     }
 
     fn render_chat(&self, messages: &[ChatMessage], add_generation_prompt: bool) -> Result<Rendered> {
@@ -208,7 +284,8 @@ mod tests {
         assert!(with_template(upper).encode_chat(&turns(&[(Role::User, "no control")]), true).is_ok());
 
         let none = built(&GgufVocabulary { chat_template: None, ..byte_level() });
-        let no_eos = built(&GgufVocabulary { eos: None, ..byte_level() });
+        let unended = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}";
+        let no_eos = built(&GgufVocabulary { eos: None, chat_template: Some(unended.into()), ..byte_level() });
         for (result, kind, part) in [
             (none.encode_chat(&[], true).map(|_| ()), ErrorKind::Unsupported, "no chat template"),
             (none.encode_turn("a", "b").map(|_| ()), ErrorKind::Unsupported, "no chat template"),

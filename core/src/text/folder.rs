@@ -15,6 +15,7 @@ use tokenizers::{AddedToken, DecoderWrapper, NormalizerWrapper, PostProcessorWra
 use super::Tokenizer;
 use super::pipeline::{Built, FieldNames, PipelineParts, split_merge};
 use super::tokenizer::SpecialTokens;
+use crate::format::json::strict;
 use crate::{Error, ErrorKind, Result};
 
 const FIELDS: FieldNames = FieldNames { vocab: "model.vocab", merges: "model.merges", added: "added_tokens" };
@@ -36,7 +37,7 @@ impl Tokenizer {
         let bytes = fs::read(&path).map_err(|cause| {
             Error::io(&path, &cause).with_hint("a model folder needs its tokenizer.json beside the weights")
         })?;
-        let mut file = parse(&path, &bytes)?;
+        let mut file = parse(&path, &strict(&bytes))?;
         drop(bytes);
 
         let config = JsonFile::read(dir, "tokenizer_config.json")?;
@@ -64,8 +65,6 @@ impl Tokenizer {
         }
         let eos = id_of("eos_token").or(stops.first().copied());
         stops.extend(eos);
-        stops.sort_unstable();
-        stops.dedup();
 
         let prefix = post_processor.as_ref().and_then(first_special);
         let prefix = prefix.and_then(|token| built.pipeline.token_to_id(token));
@@ -77,7 +76,7 @@ impl Tokenizer {
             None => config.flag("add_bos_token")?.unwrap_or(false),
         };
 
-        let special = SpecialTokens { bos, adds_bos, eos, stops, names };
+        let special = SpecialTokens { bos, adds_bos, eos, turn_end: None, stops, names };
         Ok(Tokenizer::assemble(built, special, chat_template(dir, &config)?))
     }
 
@@ -265,7 +264,7 @@ fn first_special(post_processor: &Value) -> Option<&str> {
     }
 }
 
-/// `chat_template.jinja`, or the template in `tokenizer_config.json` (of several, the one named `default`).
+/// `chat_template.jinja`, as it is, a byte order mark too: transformers writes it into the prompt. Or the template in `tokenizer_config.json` (of several, the one named `default`).
 fn chat_template(dir: &Path, config: &JsonFile) -> Result<Option<String>> {
     let path = dir.join("chat_template.jinja");
     match fs::read_to_string(&path) {
@@ -295,7 +294,7 @@ impl JsonFile {
         let path = dir.join(name);
         let fields = match fs::read(&path) {
             Ok(bytes) => {
-                serde_json::from_slice(&bytes).map_err(|cause| Error::bad_file(&path, "JSON object", cause))?
+                serde_json::from_slice(&strict(&bytes)).map_err(|cause| Error::bad_file(&path, "JSON object", cause))?
             }
             Err(cause) if cause.kind() == IoErrorKind::NotFound => Map::new(),
             Err(cause) => return Err(Error::io(&path, &cause)),

@@ -20,6 +20,8 @@ use crate::{Error, ErrorKind, Result};
 const FIELDS: FieldNames =
     FieldNames { vocab: "tokenizer.ggml.tokens", merges: "tokenizer.ggml.merges", added: "tokenizer.ggml.token_type" };
 
+/// `tokenizer.ggml.token_type` of an ordinary token.
+const NORMAL: i32 = 1;
 /// `tokenizer.ggml.token_type` of a control token.
 const CONTROL: i32 = 3;
 /// `tokenizer.ggml.token_type` of a token matched whole in any text, such as `<think>`.
@@ -42,12 +44,16 @@ pub struct GgufVocabulary {
     pub tokens: Vec<String>,
     /// `tokenizer.ggml.merges`, each `left right`, in the order of rank.
     pub merges: Vec<String>,
-    /// `tokenizer.ggml.token_type`, one per token, or none at all.
+    /// `tokenizer.ggml.token_type`, one per token, or none at all: control tokens are told by their looks then.
     pub token_types: Vec<i32>,
     /// `tokenizer.ggml.bos_token_id`.
     pub bos: Option<u32>,
     /// `tokenizer.ggml.eos_token_id`.
     pub eos: Option<u32>,
+    /// `tokenizer.ggml.eot_token_id`: the end of a turn.
+    pub eot: Option<u32>,
+    /// `tokenizer.ggml.eom_token_id`: the end of a message after which a tool is to answer.
+    pub eom: Option<u32>,
     /// `tokenizer.ggml.add_bos_token`.
     pub add_bos: Option<bool>,
     /// `tokenizer.chat_template`.
@@ -81,10 +87,17 @@ impl Tokenizer {
                 .ok_or_else(|| Error::bad_file(path, FIELDS.merges, format_args!("number {rank} is not a pair")))?;
             merges.push(pair);
         }
+        let ends = [vocabulary.bos, vocabulary.eos, vocabulary.eot, vocabulary.eom];
+        let kind = |id: u32, token: &str| match types.get(id as usize) {
+            Some(&kind) => kind,
+            None if ends.contains(&Some(id)) || looks_like_control(token) => CONTROL,
+            None => NORMAL,
+        };
         let added = (0..)
-            .zip(vocabulary.tokens.iter().zip(types))
-            .filter(|(_, (token, kind))| matches!(**kind, CONTROL | USER_DEFINED) && !token.is_empty())
-            .map(|(id, (token, kind))| (id, AddedToken::from(token.as_str(), *kind == CONTROL).normalized(false)))
+            .zip(&vocabulary.tokens)
+            .map(|(id, token)| (id, token, kind(id, token)))
+            .filter(|(_, token, kind)| matches!(*kind, CONTROL | USER_DEFINED) && !token.is_empty())
+            .map(|(id, token, kind)| (id, AddedToken::from(token.as_str(), kind == CONTROL).normalized(false)))
             .collect();
 
         let parts = PipelineParts {
@@ -101,9 +114,12 @@ impl Tokenizer {
         };
         let mut built = parts.build(path, &FIELDS)?;
 
-        for (field, id) in
-            [("tokenizer.ggml.bos_token_id", vocabulary.bos), ("tokenizer.ggml.eos_token_id", vocabulary.eos)]
-        {
+        for (field, id) in [
+            ("tokenizer.ggml.bos_token_id", vocabulary.bos),
+            ("tokenizer.ggml.eos_token_id", vocabulary.eos),
+            ("tokenizer.ggml.eot_token_id", vocabulary.eot),
+            ("tokenizer.ggml.eom_token_id", vocabulary.eom),
+        ] {
             if let Some(id) = id.filter(|id| *id as usize >= vocabulary.tokens.len()) {
                 return Err(Error::bad_file(path, field, format_args!("{id} is not in the vocabulary")));
             }
@@ -119,11 +135,21 @@ impl Tokenizer {
             bos: vocabulary.bos,
             adds_bos,
             eos: vocabulary.eos,
-            stops: vocabulary.eos.into_iter().collect(),
+            turn_end: vocabulary.eot,
+            stops: [vocabulary.eos, vocabulary.eot, vocabulary.eom].into_iter().flatten().collect(),
             names: names.into_iter().filter_map(|(role, name)| Some((role.to_owned(), name?))).collect(),
         };
         Ok(Tokenizer::assemble(built, special, vocabulary.chat_template.clone()))
     }
+}
+
+/// Whether llama.cpp's converter takes a token of this spelling for a control token, whatever the model says of it.
+fn looks_like_control(token: &str) -> bool {
+    let within = |opening, closing| token.starts_with(opening) && token.ends_with(closing);
+    matches!(token, "<pad>" | "<mask>" | "<2mass>" | "[@BOS@]")
+        || within("<|", "|>")
+        || within("<｜", "｜>")
+        || within("<unused", ">")
 }
 
 /// What tells other readers of the tokenizer to put `bos` before a text.
@@ -165,7 +191,7 @@ fn words(vocabulary: &GgufVocabulary, path: &Path) -> Result<(Option<NormalizerW
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::fixtures::{built, byte_level, folder};
+    use crate::text::fixtures::{CHATML, built, byte_level, folder};
 
     #[test]
     fn words_are_cut_as_the_named_pre_tokenizer_cuts_them() {
@@ -192,9 +218,50 @@ mod tests {
         assert_eq!(tokenizer.vocab_size(), byte_level().tokens.len());
         assert_eq!((tokenizer.bos(), tokenizer.end_of_turn(), tokenizer.eos_ids()), (Some(1), Some(2), &[2][..]));
         assert_eq!((tokenizer.adds_bos(), tokenizer.document_start()), (false, Some(0)));
-        let bare = GgufVocabulary { bos: None, eos: None, add_bos: Some(true), ..byte_level() };
+        let bare = GgufVocabulary { bos: None, eos: None, add_bos: Some(true), chat_template: None, ..byte_level() };
         let tokenizer = built(&bare);
         assert_eq!((tokenizer.bos(), tokenizer.adds_bos(), tokenizer.eos_ids()), (None, false, &[][..]));
+    }
+
+    #[test]
+    fn generation_stops_at_every_end_and_a_turn_ends_as_the_template_ends_it() {
+        const MARKED: &str = "{% for m in messages %}{{ m.role }}: {{ m.content }}<|im_start|>\n{% endfor %}";
+        const OPENED: &str =
+            "{% for m in messages %}<|im_start|>{{ m.role }}: {{ m.content }}\n{% endfor %}<|im_start|>assistant: ";
+        for (template, eos, eot, eom, turn_end, stops) in [
+            (Some(CHATML), Some(0), Some(2), None, Some(2), vec![0, 2]),
+            (Some(CHATML), Some(0), None, None, Some(2), vec![0, 2]),
+            (Some(CHATML), Some(2), Some(0), Some(1), Some(2), vec![0, 1, 2]),
+            (Some(CHATML), None, None, None, Some(2), vec![2]),
+            (Some(MARKED), Some(2), None, None, Some(1), vec![1, 2]),
+            // It opens the next turn whether it is asked to or not.
+            (Some(OPENED), Some(2), None, None, Some(2), vec![2]),
+            (Some("{% if %}"), Some(2), None, None, Some(2), vec![2]),
+            (None, Some(0), Some(2), None, Some(2), vec![0, 2]),
+            (None, Some(0), None, Some(2), Some(0), vec![0, 2]),
+        ] {
+            let chat_template = template.map(str::to_owned);
+            let tokenizer = built(&GgufVocabulary { eos, eot, eom, chat_template, ..byte_level() });
+            assert_eq!((tokenizer.end_of_turn(), tokenizer.eos_ids()), (turn_end, &stops[..]), "{template:?}");
+            if template == Some(CHATML) {
+                let (ids, _) = tokenizer.encode_turn("so?", "hello").expect("a turn");
+                assert_eq!(ids.last().copied(), turn_end);
+            }
+        }
+    }
+
+    #[test]
+    fn without_types_control_tokens_are_told_by_their_looks() {
+        let typed = built(&byte_level());
+        let untyped = built(&GgufVocabulary { token_types: Vec::new(), ..byte_level() });
+        let controls = |tokenizer: &Tokenizer| (0..8).filter(|id| tokenizer.is_control(*id)).collect::<Vec<u32>>();
+        assert_eq!(controls(&untyped), controls(&typed));
+        assert_eq!(untyped.encode_turn("so?", "<|im_end|>"), typed.encode_turn("so?", "<|im_end|>"));
+        // An id that has a part to play is one however it looks.
+        let tokens = byte_level().tokens;
+        let plain = tokens.iter().position(|token| token == "hello").expect("a token") as u32;
+        let named = built(&GgufVocabulary { token_types: Vec::new(), eos: Some(plain), ..byte_level() });
+        assert!(named.is_control(plain) && !untyped.is_control(plain));
     }
 
     #[test]
@@ -247,6 +314,8 @@ mod tests {
             (with(|v| v.token_types.truncate(5)), ErrorKind::BadFile, "5 types for 271 tokens"),
             (with(|v| v.bos = Some(271)), ErrorKind::BadFile, "tokenizer.ggml.bos_token_id: 271"),
             (with(|v| v.eos = Some(u32::MAX)), ErrorKind::BadFile, "tokenizer.ggml.eos_token_id"),
+            (with(|v| v.eot = Some(271)), ErrorKind::BadFile, "tokenizer.ggml.eot_token_id: 271"),
+            (with(|v| v.eom = Some(271)), ErrorKind::BadFile, "tokenizer.ggml.eom_token_id: 271"),
         ] {
             let error = Tokenizer::from_gguf(&vocabulary, Path::new("model.gguf")).expect_err(part);
             assert_eq!(error.kind(), kind, "{error}");

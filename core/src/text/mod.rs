@@ -1,5 +1,6 @@
 //! Text to token ids and back: the tokenizer of a model folder or a GGUF file, and its chat template.
 
+pub(crate) mod boundaries;
 mod chat;
 mod controls;
 mod detokenizer;
@@ -8,10 +9,13 @@ pub(crate) mod fixtures;
 mod folder;
 mod gguf;
 mod pipeline;
+mod spelling;
 mod strftime;
 mod template;
 mod tokenizer;
+pub(crate) mod word;
 
+pub(crate) use chat::Turn;
 pub use chat::{ChatMessage, Role};
 pub(crate) use detokenizer::Detokenizer;
 pub use gguf::GgufVocabulary;

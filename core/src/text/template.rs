@@ -150,8 +150,13 @@ fn compile(source: &str) -> std::result::Result<Environment<'static>, minijinja:
             minijinja::Error::new(JinjaErrorKind::InvalidOperation, format!("strftime: %{unknown} is not known"))
         })
     });
-    environment.add_template_owned(NAME, without_generation_tags(source))?;
+    environment.add_template_owned(NAME, without_generation_tags(&line_feeds(source)))?;
     Ok(environment)
+}
+
+/// The source with the line ends that Jinja2 reads it with, whatever system it was written on.
+fn line_feeds(source: &str) -> String {
+    source.replace("\r\n", "\n").replace('\r', "\n")
 }
 
 /// `{% generation %}` marks what the assistant wrote and prints nothing of its own: a block that always holds.
@@ -256,6 +261,30 @@ mod tests {
             let rendered = ChatTemplate::new(source.into(), &names).render(&conversation(), true);
             assert_eq!(rendered.map(|rendered| rendered.text).as_deref(), Ok(expected), "{source}");
         }
+    }
+
+    /// Sources with other line ends, and what Jinja2 3.1 makes of them for the conversation above.
+    const LINE_ENDS: [(&str, &str); 8] = [
+        ("{% for m in messages %}\r\n<{{ m.role }}>\r\n{% endfor %}\r\n", "<system>\n<user>\n<assistant>\n"),
+        ("a\r\n  {% if true %}\r\nb\r\n  {% endif %}\r\nc\r\n\r\n", "a\nb\nc\n"),
+        ("a\rb\r{{ 1 }}\r\n\rc", "a\nb\n1\n\nc"),
+        ("{{ 'x\r\ny' }}{{ 'x\\r\\ny' }}", "x\nyx\r\ny"),
+        ("{#- c -#}\r\n a {# d #}\r\nb", "a b"),
+        ("a\r\n{%- if true -%}\r\n b\r\n{%- endif %}\r\n", "ab"),
+        ("{% generation %}\r\na\r\n{% endgeneration %}\r\n", "a\n"),
+        // A byte order mark is text as any other.
+        ("\u{feff}{% if true %}\r\na{% endif %}\r\n", "\u{feff}a"),
+    ];
+
+    #[test]
+    fn line_ends_of_the_source_are_line_feeds_and_those_of_contents_stay() {
+        for (source, expected) in LINE_ENDS {
+            let rendered = ChatTemplate::new(source.into(), &BTreeMap::new()).render(&conversation(), true);
+            assert_eq!(rendered.map(|rendered| rendered.text).as_deref(), Ok(expected), "{source:?}");
+        }
+        let template = ChatTemplate::new("{{ messages[0].content }}\r\n.".into(), &BTreeMap::new());
+        let rendered = template.render(&[ChatMessage::new(Role::User, "a\r\nb")], false);
+        assert_eq!(rendered.map(|rendered| rendered.text).as_deref(), Ok("a\r\nb\n."));
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub struct Tokenizer {
     pub(super) pipeline: Pipeline,
     /// The pipeline's added tokens, with control tokens read as plain text.
     plain: AddedVocabulary,
-    controls: Controls,
+    pub(super) controls: Controls,
     pub(super) special: SpecialTokens,
     pub(super) template: Option<ChatTemplate>,
     document_start: Option<u32>,
@@ -39,6 +39,8 @@ pub(super) struct SpecialTokens {
     pub bos: Option<u32>,
     pub adds_bos: bool,
     pub eos: Option<u32>,
+    /// What ends a turn, where that is told apart from `eos`.
+    pub turn_end: Option<u32>,
     /// Every id that ends a generation, ascending.
     pub stops: Vec<u32>,
     /// `bos_token`, `eos_token` and the like, to the token's text.
@@ -66,7 +68,7 @@ impl Tokenizer {
         }
         let mut plain = pipeline.get_added_vocabulary().clone();
         plain.set_encode_special_tokens(true);
-        Self {
+        let mut tokenizer = Self {
             document_start: pipeline.token_to_id(DOCUMENT_START).or(special.bos),
             template: chat_template.map(|source| ChatTemplate::new(source, &special.names)),
             fingerprint: Sha256::finalize(digest).into(),
@@ -75,7 +77,13 @@ impl Tokenizer {
             plain,
             special,
             vocab_size,
-        }
+        };
+        tokenizer.special.turn_end = tokenizer.template_end().or(tokenizer.special.turn_end);
+        let SpecialTokens { turn_end, stops, .. } = &mut tokenizer.special;
+        stops.extend(*turn_end);
+        stops.sort_unstable();
+        stops.dedup();
+        tokenizer
     }
 
     /// The ids of `text`, without a BOS. Control tokens spelled out in it are text like any other; added
@@ -183,9 +191,10 @@ impl Tokenizer {
         &self.special.stops
     }
 
-    /// The token that ends a turn (`eos`): the last one of a training sample.
+    /// The token that ends a turn, the last one of a training sample: the one that the chat template ends turns with,
+    /// else the one that the files name for it, `eos` where they name no other.
     pub fn end_of_turn(&self) -> Option<u32> {
-        self.special.eos
+        self.special.turn_end.or(self.special.eos)
     }
 
     /// The token that starts a document: `<|endoftext|>` where the vocabulary has it, else the BOS.

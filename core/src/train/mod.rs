@@ -10,9 +10,10 @@ mod run;
 mod schedule;
 mod steps;
 mod trainer;
+mod windows;
 
 pub use batches::Batches;
-pub use dataset::{TextRow, read_ids, read_texts, sample_of_ids, sample_of_text};
+pub use dataset::{TextRow, Texts, read_ids, read_texts, sample_of_ids};
 pub use options::TrainOptions;
 pub use packing::{PackedRow, Sample, pack};
 pub(crate) use plan::Planned;
@@ -21,3 +22,5 @@ pub use replay::Replay;
 pub use run::{Start, Training, TrainingData, TrainingSummary};
 pub use schedule::{Decay, Schedule};
 pub use trainer::{StepReport, Trainer, TrainerState};
+pub use windows::{LeftOut, SampleCounts, TextSamples, samples_of_text};
+pub(crate) use windows::{MAKING, SampleSet, longest};

@@ -18,7 +18,7 @@ pub struct TrainOptions {
     pub batch_samples: usize,
     /// Batches that one step adds up.
     pub accumulate: usize,
-    /// Longest sample in tokens; also the length of a packed row.
+    /// Longest sample in tokens; also the length of a packed row. A longer text becomes several samples.
     pub seq_len: usize,
     /// The learning rate over time.
     pub schedule: Schedule,
@@ -29,7 +29,8 @@ pub struct TrainOptions {
     /// Seed of the adapter's first values, the order of samples and dropout.
     pub seed: u64,
     /// Memory that the training may take: of the process on the CPU, of the device on a GPU. `None` lets the planner
-    /// take the fastest plan within 350 MB or twice the weights, whichever is more.
+    /// take the fastest plan within 350 MB or twice the weights, whichever is more, and the smallest one where none
+    /// keeps to that.
     pub budget_bytes: Option<usize>,
 }
 

@@ -15,8 +15,8 @@ use crate::model::{LoraBinding, Model, inference};
 /// Rows of logits at a time, fastest first.
 const LOGIT_ROWS: [usize; 2] = [64, 32];
 
-/// Without a budget: 350 MB, or twice the weights where that is more.
-const DEFAULT_BUDGET: usize = 350_000_000;
+/// What a training keeps to if it can where no budget is given: 350 MB, or twice the weights where that is more.
+const USUAL_BUDGET: usize = 350_000_000;
 
 /// What a process takes beside weights, arena and state: code, threads' stacks, the allocator's slack. Measured.
 const PROCESS_BYTES: usize = 25_000_000;
@@ -35,6 +35,8 @@ pub(crate) struct Planned<'a> {
     pub data_bytes: usize,
     pub kind: DeviceKind,
     pub executor: &'a dyn Executor,
+    /// Memory that the machine has free for the process, as far as it tells.
+    pub available: Option<usize>,
 }
 
 /// Bytes by purpose.
@@ -58,32 +60,47 @@ pub struct TrainPlan {
     pub recomputed_mlp: usize,
     /// Rows of logits that exist at a time.
     pub logit_rows: usize,
+    /// The budget that trainings usually keep to, where none was given and this one cannot: it is the smallest plan
+    /// then.
+    pub exceeded_budget: Option<usize>,
     pub(crate) shape: TrainShape,
 }
 
 impl TrainPlan {
-    /// The fastest plan within `budget_bytes`.
+    /// The fastest plan within `budget_bytes`. Without a budget the fastest within the usual one, or the smallest plan
+    /// where none keeps to that: only memory that is not there refuses it.
     ///
     /// # Errors
-    /// [`ErrorKind::OverBudget`], saying what would fit, when even the smallest plan is larger.
+    /// [`ErrorKind::OverBudget`], saying what would fit, when even the smallest plan is larger than the budget or,
+    /// without one, than what the machine has.
     pub(crate) fn new(planned: Planned<'_>, budget_bytes: Option<usize>) -> Result<Self> {
         let Planned { model, row_tokens, executor, .. } = planned;
-        let budget = budget_bytes.unwrap_or(DEFAULT_BUDGET.max(2 * executor.weight_bytes()));
+        // On a GPU the plan is of the device's memory, which tells nobody what is free.
+        let available = planned.available.filter(|_| planned.kind == DeviceKind::Cpu);
+        let usual = USUAL_BUDGET.max(executor.weight_bytes().saturating_mul(2));
+        let limit = budget_bytes.unwrap_or(available.map_or(usual, |available| available.min(usual)));
         let candidates = shapes(model.base().config.layers, row_tokens);
         let plan_of = |shape: &TrainShape| Self::of_shape(planned, shape.clone());
         // Bytes fall along the candidates: the first that fits is the fastest.
-        let first = candidates.partition_point(|shape| plan_of(shape).map_or(true, |plan| plan.total_bytes() > budget));
-        match candidates.get(first) {
-            Some(shape) => plan_of(shape),
-            None => {
-                let least = candidates.last().map_or(Ok(0), |shape| plan_of(shape).map(|plan| plan.total_bytes()))?;
-                let message = format!("a budget of {budget} bytes cannot hold this training, which needs {least}");
-                Err(Error::new(ErrorKind::OverBudget, message).with_hint(format!(
-                    "give at least {} MB, a lower rank or shorter samples",
-                    least.div_ceil(1_000_000)
-                )))
-            }
+        let first = candidates.partition_point(|shape| plan_of(shape).map_or(true, |plan| plan.total_bytes() > limit));
+        if let Some(shape) = candidates.get(first) {
+            return plan_of(shape);
         }
+        let smallest = candidates.last().ok_or_else(|| Error::new(ErrorKind::BadData, "a model without layers"))?;
+        let smallest = plan_of(smallest)?;
+        let least = smallest.total_bytes();
+        let message = match (budget_bytes, available) {
+            (Some(budget), _) => format!("a budget of {budget} bytes cannot hold this training, which needs {least}"),
+            (None, Some(available)) if available < least => {
+                format!("this training needs {least} bytes of memory, and {available} are available")
+            }
+            (None, _) => return Ok(Self { exceeded_budget: Some(usual), ..smallest }),
+        };
+        let hint = match budget_bytes {
+            Some(_) => format!("give at least {} MB, a lower rank or shorter samples", least.div_ceil(1_000_000)),
+            None => "close other programs, or give a lower rank or shorter samples".to_owned(),
+        };
+        Err(Error::new(ErrorKind::OverBudget, message).with_hint(hint))
     }
 
     /// All bytes: of the process on the CPU, of the device on a GPU.
@@ -124,6 +141,7 @@ impl TrainPlan {
             recomputed_attention: count(&[Keep::Input]),
             recomputed_mlp: count(&[Keep::Input, Keep::Attention]),
             logit_rows: shape.logit_rows,
+            exceeded_budget: None,
             shape,
         })
     }
@@ -143,4 +161,55 @@ fn shapes(layers: usize, row_tokens: usize) -> Vec<TrainShape> {
     shapes.extend((1..=layers).map(|n| with(Keep::Attention, Keep::Input, n, LOGIT_ROWS[0])));
     shapes.extend(LOGIT_ROWS[1..].iter().map(|&rows| with(Keep::Input, Keep::Input, layers, rows)));
     shapes
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::adapter::LoraOptions;
+    use crate::device::{self, DeviceChoice};
+
+    #[test]
+    fn only_a_budget_that_was_asked_for_refuses_and_memory_that_is_not_there() {
+        let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bindings/cli/assets/base");
+        let model = Arc::new(Model::open(&base).unwrap());
+        let (executor, info) = device::open(DeviceChoice::Cpu, &model.base().weights, 1).unwrap();
+        let adapter = LoraOptions::default().shape(&model).unwrap();
+        let planned = |data_bytes: usize, available: Option<usize>| {
+            let (model, adapter, kind, executor) = (&*model, &adapter, info.kind, &*executor);
+            Planned { model, adapter, row_tokens: 256, data_bytes, kind, executor, available }
+        };
+        let shapes = shapes(model.base().config.layers, 256);
+        let total = |shape: &TrainShape| TrainPlan::of_shape(planned(0, None), shape.clone()).unwrap().total_bytes();
+        let (most, least) = (total(&shapes[0]), total(&shapes[shapes.len() - 1]));
+        let large = USUAL_BUDGET;
+        for (data_bytes, budget, available, expected) in [
+            (0, None, None, Ok((most, None))),
+            (0, None, Some(most), Ok((most, None))),
+            // Less is there than is usual: the fastest that it holds, down to the smallest.
+            (0, None, Some(least), Ok((least, None))),
+            (0, None, Some(least - 1), Err("are available")),
+            // More is needed than is usual: the smallest, if it is there.
+            (large, None, None, Ok((least + large, Some(USUAL_BUDGET)))),
+            (large, None, Some(usize::MAX), Ok((least + large, Some(USUAL_BUDGET)))),
+            (large, None, Some(least + large), Ok((least + large, Some(USUAL_BUDGET)))),
+            (large, None, Some(least + large - 1), Err("are available")),
+            // What was asked for is kept to, whatever is there.
+            (large, Some(least + large), Some(0), Ok((least + large, None))),
+            (large, Some(least + large - 1), None, Err("a budget of")),
+        ] {
+            let case = format!("{data_bytes} {budget:?} {available:?}");
+            match (TrainPlan::new(planned(data_bytes, available), budget), expected) {
+                (Ok(plan), Ok(expected)) => assert_eq!((plan.total_bytes(), plan.exceeded_budget), expected, "{case}"),
+                (Err(error), Err(part)) => {
+                    assert_eq!(error.kind(), ErrorKind::OverBudget);
+                    assert!(error.message().contains(part), "{case}: {error}");
+                }
+                (result, _) => panic!("{case}: {result:?}"),
+            }
+        }
+    }
 }

@@ -4,13 +4,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::batches::Batches;
-use super::dataset::{TextRow, sample_of_ids, sample_of_text};
+use super::dataset::{TextRow, sample_of_ids};
 use super::options::TrainOptions;
 use super::packing::{PackedRow, Sample, packed};
 use super::plan::TrainPlan;
 use super::replay::Replay;
 use super::steps::{Step, Steps};
 use super::trainer::{StepReport, Trainer, TrainerState};
+use super::windows::{SampleCounts, longest, samples_of_text};
 use crate::adapter::{Adapter, AdapterShape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::eval::{Evaluation, Measured};
@@ -23,6 +24,7 @@ pub struct TrainingData {
     samples: Vec<Sample>,
     kind: DataKind,
     replay: Replay,
+    counts: SampleCounts,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,16 +37,19 @@ enum DataKind {
 }
 
 impl TrainingData {
-    /// A person's texts as samples of at most `seq_len` tokens; blank ones are left out.
+    /// A person's texts as samples of at most `seq_len` tokens, or as many as the model holds; blank ones are left out.
     ///
     /// # Errors
-    /// As [`sample_of_text`]; when no text carries loss, or a sample is longer than the model's context.
+    /// As [`samples_of_text`]; when no text carries loss.
     pub fn from_texts(rows: &[TextRow], model: &Model, seq_len: usize) -> Result<Self> {
-        let written: Vec<&TextRow> = rows.iter().filter(|row| !row.text.trim().is_empty()).collect();
-        let samples: Vec<Sample> =
-            written.iter().map(|row| sample_of_text(row, model.tokenizer(), seq_len)).collect::<Result<_>>()?;
-        let plain = written.iter().any(|row| row.context.is_none());
-        Self::from_samples(samples, plain, model)
+        let (mut samples, mut counts, mut plain) = (Vec::new(), SampleCounts::default(), false);
+        for row in rows {
+            let made = samples_of_text(row, model.tokenizer(), longest(model, seq_len))?;
+            counts.add(&made);
+            plain |= row.context.is_none() && !made.samples.is_empty();
+            samples.extend(made.samples);
+        }
+        Self::of_texts(samples, plain, counts).checked(model)
     }
 
     /// A person's samples; `plain` where at least one began with the document-start token. A sample may stand there
@@ -53,8 +58,12 @@ impl TrainingData {
     /// # Errors
     /// When none carries loss, or a sample is longer than the model's context.
     pub fn from_samples(samples: Vec<Sample>, plain: bool, model: &Model) -> Result<Self> {
-        let supervised: Vec<Sample> = samples.into_iter().filter(|sample| sample.supervised() > 0).collect();
-        Self { samples: supervised, kind: DataKind::Texts { plain }, replay: Replay::default() }.checked(model)
+        Self::of_texts(samples, plain, SampleCounts::default()).checked(model)
+    }
+
+    fn of_texts(samples: Vec<Sample>, plain: bool, counts: SampleCounts) -> Self {
+        let samples = samples.into_iter().filter(|sample| sample.supervised() > 0).collect();
+        Self { samples, kind: DataKind::Texts { plain }, replay: Replay::default(), counts }
     }
 
     /// The same with generic text mixed into every step.
@@ -77,14 +86,17 @@ impl TrainingData {
             return Err(Error::new(ErrorKind::BadData, message).with_hint("give every row two ids or more"));
         }
         let samples = rows.iter().map(|ids| sample_of_ids(ids, model.tokenizer())).collect();
-        Self { samples, kind: DataKind::Ids, replay: Replay::default() }.checked(model)
+        Self { samples, kind: DataKind::Ids, replay: Replay::default(), counts: SampleCounts::default() }.checked(model)
     }
 
     fn checked(self, model: &Model) -> Result<Self> {
         model.check_samples(&self.samples)?;
         if self.samples.iter().all(|sample| sample.supervised() == 0) {
             let hint = match self.kind {
-                DataKind::Texts { .. } => "give at least one message that is not blank, and a seq-len that reaches it",
+                DataKind::Texts { .. } if self.counts.no_room > 0 => {
+                    "give a seq-len with room for more than the model's chat template"
+                }
+                DataKind::Texts { .. } => "give at least one message that is not blank",
                 DataKind::Ids => "give at least one row of two ids or more",
             };
             return Err(Error::new(ErrorKind::BadData, "no token of the data carries loss").with_hint(hint));
@@ -95,6 +107,11 @@ impl TrainingData {
     /// The samples, in the order of the file.
     pub fn samples(&self) -> &[Sample] {
         &self.samples
+    }
+
+    /// What became of the texts; nothing but zeros for samples that were none.
+    pub fn counts(&self) -> SampleCounts {
+        self.counts
     }
 
     /// Bytes that the samples take.
@@ -183,6 +200,12 @@ pub struct TrainingSummary {
     pub tokens: usize,
     /// Seconds in steps.
     pub seconds: f64,
+    /// Bytes that it takes at most, as [`TrainPlan::total_bytes`].
+    #[serde(default)]
+    pub planned_bytes: usize,
+    /// As [`TrainPlan::exceeded_budget`].
+    #[serde(default)]
+    pub exceeded_budget: Option<usize>,
 }
 
 impl TrainingSummary {
@@ -246,7 +269,12 @@ impl<'s> Training<'s> {
             adapter.set_document_start(true);
         }
         let trainer = Trainer::new(session, adapter, options, &plan, steps.len())?;
-        Ok(Self { trainer, data, steps, plan, summary: TrainingSummary::default() })
+        let summary = TrainingSummary {
+            planned_bytes: plan.total_bytes(),
+            exceeded_budget: plan.exceeded_budget,
+            ..TrainingSummary::default()
+        };
+        Ok(Self { trainer, data, steps, plan, summary })
     }
 
     /// The memory it takes.
@@ -309,7 +337,8 @@ impl<'s> Training<'s> {
             return Err(Error::new(ErrorKind::BadData, "the state lies beyond the training's last step"));
         }
         self.trainer.resume(state)?;
-        self.summary = summary;
+        let TrainingSummary { planned_bytes, exceeded_budget, .. } = self.summary;
+        self.summary = TrainingSummary { planned_bytes, exceeded_budget, ..summary };
         Ok(())
     }
 

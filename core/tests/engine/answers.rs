@@ -9,6 +9,7 @@ use std::time::Duration;
 use idiolect::ErrorKind;
 use idiolect::adapter::merge::{MergeOptions, MergeStage};
 use idiolect::engine::{CancelToken, Engine, EngineOptions, EngineState, LearnOutcome, PauseReason, Prompt};
+use idiolect::generate::SuggestOptions;
 use idiolect::personalize::LearnReport;
 use idiolect::train::TextRow;
 
@@ -51,6 +52,27 @@ fn answers_come_while_it_trains_and_after_memory_was_given_back() {
 }
 
 #[test]
+fn suggestions_change_no_answer_and_are_those_of_the_text() {
+    let home = tempfile::tempdir().unwrap();
+    let engine = engine(home.path(), 1);
+    let (options, cancel) = (SuggestOptions::default(), CancelToken::new());
+    let typed = "The kettle is on the bo";
+    let answer = text(&engine, typed);
+    let mut last = Vec::new();
+    for (end, _) in typed.char_indices().skip(1).chain([(typed.len(), ' ')]) {
+        last = engine.suggest(&typed[..end], &options, &cancel).unwrap();
+    }
+    assert_eq!(text(&engine, typed), answer);
+    engine.unload().unwrap();
+    let alone = engine.suggest(typed, &options, &cancel).unwrap();
+    assert!(!alone.is_empty() && alone.len() == last.len(), "{alone:?} {last:?}");
+    for (alone, typed) in alone.iter().zip(&last) {
+        assert_eq!((&alone.text, alone.replaces), (&typed.text, 2));
+        assert!((alone.probability - typed.probability).abs() < 1e-3, "{alone:?} {typed:?}");
+    }
+}
+
+#[test]
 fn adapters_switch_and_strength_zero_is_the_base() {
     let home = tempfile::tempdir().unwrap();
     let engine = engine(home.path(), 300);
@@ -74,7 +96,7 @@ fn adapters_switch_and_strength_zero_is_the_base() {
     let cancel = CancelToken::new();
     let [with, without] = [true, false].map(|adapter| engine.evaluate(&rows, adapter, &cancel).unwrap().nll);
     assert!(with < without, "{with} {without}");
-    let words = engine.suggest("kettle is", 3, &cancel).unwrap();
+    let words = engine.suggest("kettle is ", &SuggestOptions::default(), &cancel).unwrap();
     assert!(words.len() == 3 && words.is_sorted_by(|a, b| a.probability >= b.probability), "{words:?}");
     assert!(words.iter().map(|word| word.probability).sum::<f64>() <= 1.0);
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use idiolect::ErrorKind;
 use idiolect::engine::{CancelToken, Engine, EngineOptions, EngineState, LearnOutcome, PauseReason, Prompt};
-use idiolect::generate::{FinishReason, GenerateOptions};
+use idiolect::generate::{FinishReason, GenerateOptions, SuggestOptions};
 use idiolect::history::{NewSample, Retention, Selection, Split};
 use idiolect::personalize::{LearnEvent, LearnSettings, is_paused, last_report};
 use idiolect::profile::{KeySource, Profile};
@@ -33,7 +33,7 @@ fn closing_is_safe_at_any_time() {
     engine.close();
     assert_eq!(training.join().unwrap().unwrap(), LearnOutcome::Paused(PauseReason::Closing));
     assert_eq!(engine.state(), EngineState::Closed);
-    let refused = engine.suggest("hello", 1, &CancelToken::new());
+    let refused = engine.suggest("hello", &SuggestOptions::default(), &CancelToken::new());
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::Closed);
     engine.close();
 
@@ -87,7 +87,7 @@ fn after_an_erasure_every_call_is_refused_and_no_file_comes_back() {
         ("erase", Box::new(|| engine.erase().map(drop))),
         ("check", Box::new(|| engine.check())),
         ("train", Box::new(|| engine.train(&settings(2), &cancel, &mut |_| {}).map(drop))),
-        ("suggest", Box::new(|| engine.suggest("hello", 1, &cancel).map(drop))),
+        ("suggest", Box::new(|| engine.suggest("hello", &SuggestOptions::default(), &cancel).map(drop))),
         ("remove from history", Box::new(|| engine.remove_from_history(&everything).map(drop))),
         ("clear history", Box::new(|| engine.clear_history().map(drop))),
         ("delete adapter", Box::new(|| engine.delete_adapter(1))),
@@ -133,7 +133,9 @@ fn an_erasure_is_safe_in_the_midst_of_everything() {
                 scope.spawn(|| {
                     until_refused(|| engine.history().learnable(Split::Training).map(|rows| drop(rows.last())))
                 }),
-                scope.spawn(|| until_refused(|| engine.suggest("hello", 1, &CancelToken::new()).map(drop))),
+                scope.spawn(|| {
+                    until_refused(|| engine.suggest("hello", &SuggestOptions::default(), &CancelToken::new()).map(drop))
+                }),
             ];
             // Now from within its own callback, now from another thread.
             let mut erased = None;
@@ -236,7 +238,7 @@ fn what_still_waits_is_cancelled_at_once() {
         let kinds = [
             engine.evaluate(&rows, false, &cancelled).unwrap_err().kind(),
             engine.merge(1, &merged, Default::default(), &cancelled, &mut |_, _, _| {}).unwrap_err().kind(),
-            engine.suggest("hello", 1, &cancelled).unwrap_err().kind(),
+            engine.suggest("hello", &SuggestOptions::default(), &cancelled).unwrap_err().kind(),
         ];
         assert_eq!(kinds, [ErrorKind::Cancelled; 3]);
         let generation = engine.generate(&prompt, &greedy(5), &cancelled, &mut |_| ControlFlow::Continue(())).unwrap();

@@ -25,7 +25,7 @@ fn engine(home: &Path, messages: usize) -> Engine {
     let options =
         EngineOptions { device: DeviceChoice::Cpu, ..EngineOptions::new(home.join("profile"), assets().join("base")) };
     let engine = Engine::open(options).unwrap();
-    let samples: Vec<NewSample> = read_jsonl(&assets().join("history.jsonl")).unwrap();
+    let samples: Vec<NewSample> = read_jsonl(&assets().join("history.jsonl")).unwrap().samples;
     engine.history().add(&samples[..messages]).unwrap();
     engine
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use idiolect::engine::{CancelToken, Engine, EngineState, LearnOutcome, PauseReason};
 use idiolect::history::{NewSample, Retention, Selection};
 use idiolect::personalize::{DropReason, LearnEvent, LearnReport, LearnSettings, is_paused};
+use idiolect::train::TrainOptions;
 
 use super::{copy_folder, engine, finish, settings};
 
@@ -235,6 +236,59 @@ fn what_the_cap_takes_does_not_keep_a_training_from_ending() {
             assert_eq!(version.removed, 0, "{left} {pause}: {version:?}");
         }
     }
+}
+
+/// Settings under which many of the sample history's messages are longer than a row.
+fn short_rows() -> LearnSettings {
+    let train = TrainOptions { epochs: 1, seq_len: 24, ..TrainOptions::default() };
+    LearnSettings { train, ..settings(1) }
+}
+
+/// How many steps a training has, paused after its second one.
+fn paused_steps(engine: &Engine) -> usize {
+    let (cancel, mut planned) = (CancelToken::new(), 0);
+    let outcome = engine.train(&short_rows(), &cancel, &mut |event| match event {
+        LearnEvent::Started { steps, .. } => planned = steps,
+        LearnEvent::Step(report) if report.step == 2 => cancel.cancel(),
+        _ => {}
+    });
+    assert_eq!(outcome.unwrap(), LearnOutcome::Paused(PauseReason::Cancelled));
+    planned
+}
+
+#[test]
+fn texts_in_parts_count_once_and_keep_their_places() {
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    engine(one.path(), 120).close();
+    copy_folder(&one.path().join("profile"), &other.path().join("profile"));
+    let whole = finish(&engine(one.path(), 0), &short_rows());
+    let counts = whole.counts;
+    assert!(counts.texts_parted > 20 && counts.parts >= 2 * counts.texts_parted, "{counts:?}");
+    assert_eq!((counts.texts, whole.samples.iter().sum::<usize>()), (120, 120));
+    assert_eq!(counts.samples, 120 - counts.texts_parted + counts.parts);
+    // The gate counts texts, not parts.
+    assert!(whole.verdict.samples == whole.samples[2] && whole.verdict.clusters <= whole.samples[2]);
+
+    let engine = engine(other.path(), 0);
+    let steps = paused_steps(&engine);
+    let resumed = finish(&engine, &short_rows());
+    assert_eq!((resumed.resumed, resumed.counts), (true, counts));
+    assert_eq!((resumed.candidate_sha256, resumed.verdict), (whole.candidate_sha256, whole.verdict));
+
+    // What the cap takes leaves as many places as it had samples.
+    engine.history().add(&[NewSample::new("one message more, and it trains again")]).unwrap();
+    let begun = paused_steps(&engine);
+    assert!(begun >= steps, "{begun} steps, {steps} before");
+    engine.history().set_retention(Retention { max_messages: Some(100), max_age: None }).unwrap();
+    let mut again = 0;
+    let outcome = engine.train(&short_rows(), &CancelToken::new(), &mut |event| {
+        if let LearnEvent::Started { steps, resumed_at, .. } = event {
+            assert!(resumed_at > 0);
+            again = steps;
+        }
+    });
+    assert!(matches!(outcome.unwrap(), LearnOutcome::Finished(report) if report.resumed));
+    assert_eq!(again, begun);
 }
 
 #[test]

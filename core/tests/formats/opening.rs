@@ -347,6 +347,46 @@ fn gguf_holds_the_same_model() {
     assert!(refusal(&alone).message().contains("several GGUF files"));
 }
 
+/// A string in Latin-1.
+fn latin() -> Meta {
+    Meta::Raw(8, [&4u64.to_le_bytes()[..], b"caf\xe9"].concat())
+}
+
+/// A list of two strings, the second in Latin-1.
+fn latin_list() -> Meta {
+    let string = |bytes: &[u8]| [&(bytes.len() as u64).to_le_bytes()[..], bytes].concat();
+    let header = [&8u32.to_le_bytes()[..], &2u64.to_le_bytes()].concat();
+    Meta::Raw(9, [header, string(b"a"), string(b"\xe9")].concat())
+}
+
+#[test]
+fn gguf_text_that_is_not_utf8_is_refused_where_it_is_needed() {
+    for (key, value, opens, tokenizer) in [
+        ("general.description", latin(), true, None),
+        ("general.tags", latin_list(), true, None),
+        ("tokenizer.chat_template", latin(), true, Some("tokenizer.chat_template: not UTF-8")),
+        ("tokenizer.ggml.pre", latin(), true, Some("tokenizer.ggml.pre: not UTF-8")),
+        ("tokenizer.ggml.tokens", latin_list(), true, Some("tokenizer.ggml.tokens: number 1 is not UTF-8")),
+        ("tokenizer.ggml.merges", latin_list(), true, Some("tokenizer.ggml.merges: number 1 is not UTF-8")),
+        ("general.architecture", latin(), false, None),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("model.gguf");
+        let mut gguf = Gguf::tiny(plain(0));
+        gguf.meta.retain(|(other, _)| other != key);
+        gguf.meta.push((key.to_owned(), value));
+        fs::write(&path, gguf.bytes().0).unwrap();
+        let files = ModelFiles::open(&path);
+        assert_eq!(files.is_ok(), opens, "{key}");
+        let Ok(files) = files else { continue };
+        match (files.tokenizer(), tokenizer) {
+            (Ok(_), None) => {}
+            (Err(error), Some(part)) => assert!(error.message().contains(part), "{key}: {error}"),
+            (result, _) => panic!("{key}: {result:?}"),
+        }
+    }
+}
+
 #[test]
 fn gguf_that_asks_for_the_unknown_is_refused_by_name() {
     let set = |gguf: &mut Gguf, key: &str, value: Meta| {
@@ -361,7 +401,7 @@ fn gguf_that_asks_for_the_unknown_is_refused_by_name() {
         bytes: vec![0; len],
     };
     type Change<'a> = &'a dyn Fn(&mut Gguf);
-    let cases: [(Change<'_>, ErrorKind, &str); 29] = [
+    let cases: [(Change<'_>, ErrorKind, &str); 30] = [
         (&|g| g.version = 1, Unsupported, "version: 1"),
         (&|g| g.version = 3u32.swap_bytes(), Unsupported, "version: a big-endian file"),
         (&|g| set(g, "general.architecture", Meta::Text("qwen2")), Unsupported, "general.architecture: qwen2"),
@@ -381,7 +421,8 @@ fn gguf_that_asks_for_the_unknown_is_refused_by_name() {
         (&|g| set(g, "general.alignment", Meta::U32(24)), BadFile, "general.alignment"),
         (&|g| g.meta.push(("a".into(), Meta::Raw(13, vec![0; 8]))), BadFile, "a: unknown value type 13"),
         (&|g| g.meta.push(("a".into(), Meta::Raw(7, vec![2]))), BadFile, "a: 2 where 0 or 1"),
-        (&|g| g.meta.push(("a".into(), Meta::Raw(8, vec![1, 0, 0, 0, 0, 0, 0, 0, 255]))), BadFile, "a: not UTF-8"),
+        (&|g| set(g, "general.architecture", latin()), BadFile, "general.architecture: not UTF-8"),
+        (&|g| set(g, "llama.rope.scaling.type", latin()), BadFile, "llama.rope.scaling.type: not UTF-8"),
         (&|g| g.meta.push(("general.type".into(), Meta::Text("model"))), BadFile, "general.type: twice"),
         (&|g| g.tensors[1].kind = 13, Unsupported, "blk.0.attn_q.weight: type Q5_K"),
         (&|g| g.tensors[1].kind = 99, Unsupported, "blk.0.attn_q.weight: type number 99"),

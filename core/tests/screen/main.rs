@@ -189,7 +189,7 @@ fn rows<'a>(texts: impl Iterator<Item = &'a String>) -> Vec<Written<'a>> {
 }
 
 fn texts(path: &Path) -> Result<Vec<String>, Failed> {
-    let rows = read_texts(path).map_err(|error| error.to_string())?;
+    let rows = read_texts(path).map_err(|error| error.to_string())?.rows;
     Ok(rows.into_iter().map(|row| row.text).collect())
 }
 

@@ -6,9 +6,12 @@
 mod awake;
 mod breaks;
 mod exp;
+mod few;
 mod lanes;
+mod mat_vec;
 mod pack;
 mod product;
+mod softmax;
 mod tile;
 
 use std::sync::Arc;
@@ -22,12 +25,16 @@ use crate::program::{BufferId, Kind, Plan, Program, RowCounts, Run, Scalars, Sta
 use awake::Awake;
 pub(crate) use breaks::Breaks;
 pub(crate) use exp::exp;
+pub(crate) use few::multiply_few;
 pub(crate) use lanes::{LANES, exp_and_sum, join, largest, sum_of_products};
+pub(crate) use mat_vec::{StridedRows, StridedRowsMut, rows_times, times_rows, times_vector};
 pub(crate) use pack::{Columns, Scaled};
 pub(crate) use product::{
     LowRank, SCRATCH_BYTES, Term, matrix, matrix_mut, multiply, multiply_transposed, small_product, strips_len,
     with_scratch,
 };
+pub use softmax::Normaliser;
+pub(crate) use softmax::{PART, part};
 pub(crate) use tile::{Factors, Left, Output, STRIP, multiply_strips};
 
 /// What an operation sees while it runs.
@@ -60,6 +67,11 @@ impl Frame<'_> {
     /// Values a row of a buffer.
     pub fn width(&self, id: BufferId) -> usize {
         self.program.buffer(id).width
+    }
+
+    /// Whether rows are few, see [`Program::few_rows`].
+    pub fn few_rows(&self) -> bool {
+        self.program.few_rows
     }
 
     /// The live values of several different buffers at once; `None` gives an empty slice.
@@ -173,6 +185,8 @@ impl Executor for CpuExecutor {
     }
 
     fn load(&mut self, program: Arc<Program>) -> Result<ProgramId> {
+        program.check_shapes(&self.weights.shapes())?;
+        program.check_states(&self.state.iter().map(Vec::len).collect::<Vec<_>>())?;
         let plan = Plan::new(&program);
         grow(&mut self.arena, plan.len())?;
         let rows = program.capacity;
@@ -235,6 +249,8 @@ impl Executor for CpuExecutor {
     }
 
     fn job_bytes(&self, job: &Job<'_>) -> Result<JobBytes> {
+        let weights = self.weights.shapes();
+        job.programs.iter().try_for_each(|program| program.check_shapes(&weights))?;
         let state = job.states.iter().fold(0, |sum: usize, len| sum.saturating_add(len.saturating_mul(4)));
         let arena = job.programs.iter().map(|program| Plan::new(program).bytes()).max().unwrap_or(0);
         Ok(JobBytes { state, arena, working: self.scratch_bytes(job.programs.iter().copied()) })

@@ -1,5 +1,6 @@
 //! Finding and choosing a GPU.
 
+use super::instance::enumerate;
 use crate::error::{Error, Result};
 
 /// A graphics interface.
@@ -9,7 +10,8 @@ pub enum Backend {
     Vulkan,
     /// Apple's.
     Metal,
-    /// OpenGL (ES 3.1 or newer): only where it is asked for. Devices that have nothing better have a CPU that is.
+    /// OpenGL (ES 3.1 or newer): only where it or any GPU is asked for. Devices that have nothing better have a CPU that
+    /// is.
     Gl,
 }
 
@@ -17,7 +19,7 @@ impl Backend {
     /// What is looked for where nothing is asked for.
     const USUAL: [Self; 2] = [Self::Vulkan, Self::Metal];
 
-    fn bits(self) -> wgpu::Backends {
+    pub(super) fn bits(self) -> wgpu::Backends {
         match self {
             Self::Vulkan => wgpu::Backends::VULKAN,
             Self::Metal => wgpu::Backends::METAL,
@@ -108,13 +110,7 @@ const STORAGE_BUFFERS: u32 = 8;
 pub fn adapters(backend: Option<Backend>) -> Vec<Adapter> {
     let mut found = Vec::new();
     for backend in backend.map_or(Backend::USUAL.to_vec(), |b| vec![b]) {
-        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
-            backends: backend.bits(),
-            flags: wgpu::InstanceFlags::empty(),
-            ..wgpu::InstanceDescriptor::new_without_display_handle()
-        });
-        let adapters = pollster::block_on(instance.enumerate_adapters(backend.bits()));
-        found.extend(adapters.into_iter().map(|wgpu| Adapter { wgpu, backend }));
+        found.extend(enumerate(backend).into_iter().map(|wgpu| Adapter { wgpu, backend }));
     }
     let rank = |adapter: &Adapter| match adapter.wgpu.get_info().device_type {
         wgpu::DeviceType::DiscreteGpu => 0,
@@ -127,17 +123,21 @@ pub fn adapters(backend: Option<Backend>) -> Vec<Adapter> {
     found
 }
 
-/// The best adapter that can run the kernels; a software one only where `software` allows it.
+/// The best adapter that can run the kernels; a software one only where `software` allows it. Where that does and no
+/// `backend` is asked for, GL is opened too, once Vulkan and Metal turned out to have nothing.
 ///
 /// # Errors
 /// Where there is none, saying what was found and why it will not do.
 pub fn choose(backend: Option<Backend>, software: bool) -> Result<Adapter> {
+    let last = (backend.is_none() && software).then_some(Some(Backend::Gl));
     let mut refusals = Vec::new();
-    for adapter in adapters(backend) {
-        let refusal = adapter.refusal();
-        match refusal.or_else(|| (adapter.is_software() && !software).then(|| "a software adapter".to_owned())) {
-            None => return Ok(adapter),
-            Some(reason) => refusals.push(format!("{}: {reason}", adapter.name())),
+    for backend in [backend].into_iter().chain(last) {
+        for adapter in adapters(backend) {
+            let refusal = adapter.refusal();
+            match refusal.or_else(|| (adapter.is_software() && !software).then(|| "a software adapter".to_owned())) {
+                None => return Ok(adapter),
+                Some(reason) => refusals.push(format!("{}: {reason}", adapter.name())),
+            }
         }
     }
     let kind = if software { "GPU" } else { "hardware GPU" };

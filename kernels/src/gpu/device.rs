@@ -24,11 +24,14 @@ pub(crate) struct Device {
 }
 
 impl Device {
-    pub fn new(adapter: &Adapter) -> Result<Self> {
+    /// Opens the adapter, for buffers of at most `buffer_limit` bytes.
+    pub fn new(adapter: &Adapter, buffer_limit: u64) -> Result<Self> {
         let description = adapter.description();
+        let limits = adapter.limits();
+        let limits = wgpu::Limits { max_buffer_size: limits.max_buffer_size.min(buffer_limit), ..limits };
         let (wgpu, queue) = pollster::block_on(adapter.wgpu.request_device(&wgpu::DeviceDescriptor {
             label: Some("idiolect"),
-            required_limits: adapter.limits(),
+            required_limits: limits,
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             ..Default::default()
         }))

@@ -18,20 +18,28 @@ use crate::program::{BufferId, Kind, Plan, Program, RowCounts, Run, Scalars, Sta
 /// How a [`GpuExecutor`] is made.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Only this interface; Vulkan or Metal where `None`.
+    /// Only this interface; where `None`, Vulkan or Metal, and GL where software will do and these have nothing.
     pub backend: Option<Backend>,
     /// Whether a CPU that draws will do.
     pub software: bool,
     /// Bytes a binding holds at most. Matrices beyond it are split by rows, the arena into segments. Drivers are known
     /// to fail above 128 MiB, whatever they report.
     pub binding_limit: u64,
+    /// Bytes a buffer holds at most, where the device would grant more.
+    pub buffer_limit: u64,
     /// Time that a submission should take at most.
     pub submission: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { backend: None, software: false, binding_limit: 128 << 20, submission: Duration::from_millis(16) }
+        Self {
+            backend: None,
+            software: false,
+            binding_limit: 128 << 20,
+            buffer_limit: u64::MAX,
+            submission: Duration::from_millis(16),
+        }
     }
 }
 
@@ -63,7 +71,7 @@ impl GpuExecutor {
     /// # Errors
     /// [`Error::NoDevice`] where there is none, with the reason; [`Error::OutOfMemory`] where the weights do not fit.
     pub fn new(weights: &Weights, options: &Options) -> Result<Self> {
-        let device = Device::new(&choose(options.backend, options.software)?)?;
+        let device = Device::new(&choose(options.backend, options.software)?, options.buffer_limit)?;
         let limits = device.wgpu.limits();
         let limit = options.binding_limit.min(limits.max_storage_buffer_binding_size).min(limits.max_buffer_size);
         let limit = limit / ALIGN * ALIGN;
@@ -80,7 +88,7 @@ impl GpuExecutor {
         pace: Pace,
     ) -> Result<Self> {
         let memory = Memory::new(&device, weights, binding_limit)?;
-        let flow = Flow::new(&device, &mut pipelines, &memory, pace)?;
+        let flow = Flow::new(&device, &mut pipelines, pace)?;
         let staging = staging(&device, 1024)?;
         device.check()?;
         let (programs, state_lens) = (Vec::new(), Vec::new());
@@ -114,6 +122,7 @@ impl GpuExecutor {
 
     /// A program's place in the arena, and what else running it takes; nothing is allocated or compiled.
     fn needs(&self, program: &Program) -> Result<(Plan, Needs)> {
+        program.check_shapes(&self.memory.weights.shapes)?;
         let plan = Plan::in_segments(program, (self.memory.binding_limit / 4) as usize);
         self.check_bindings(program, &plan)?;
         let mut needs = Needs { arena: plan.len(), ..Needs::default() };
@@ -137,19 +146,6 @@ impl GpuExecutor {
         Ok(())
     }
 
-    /// Checks a program's views of state tensors.
-    fn check_states(&self, program: &Program) -> Result<()> {
-        for (_, buffer) in program.buffers() {
-            let Kind::State(state) = buffer.kind else { continue };
-            let len = program.capacity.of(buffer.rows) * buffer.width;
-            match self.state_lens.get(state.0) {
-                Some(&held) if len <= held => {}
-                _ => return Err(Error::Shape(format!("{}: no state tensor of {len} values", buffer.name))),
-            }
-        }
-        Ok(())
-    }
-
     /// Copies `len` values at byte `offset` of a buffer to the host, and checks the guard chain.
     fn read_back(&mut self, source: &wgpu::Buffer, offset: u64, len: usize) -> Result<Vec<f32>> {
         let (values, found) = self.copy_back(source, offset, len)?;
@@ -167,13 +163,8 @@ impl GpuExecutor {
         if staging_bytes(len) > self.staging.size() {
             self.staging = staging(&self.device, staging_bytes(len))?;
         }
-        let (guard, to) = (&self.memory.guard, &self.staging);
-        self.flow.copy(&self.device, &self.pipelines, |encoder| {
-            if bytes > 0 {
-                encoder.copy_buffer_to_buffer(source, offset, to, 0, bytes);
-            }
-            encoder.copy_buffer_to_buffer(guard, 0, to, bytes, 4);
-        })?;
+        let range = (source, offset, bytes);
+        self.flow.copy(&self.device, &self.pipelines, &self.memory, range, &self.staging)?;
         self.flow.drain(&self.device)?;
         read_staging(&self.device, &self.staging, bytes)
     }
@@ -263,7 +254,7 @@ impl Executor for GpuExecutor {
 
     fn load(&mut self, program: Arc<Program>) -> Result<ProgramId> {
         self.device.check()?;
-        self.check_states(&program)?;
+        program.check_states(&self.state_lens)?;
         let (plan, needs) = self.needs(&program)?;
         let (index, rows) = (self.programs.len(), program.capacity);
         self.programs.push(Loaded { program, plan, groups: Groups::new(), rows });
@@ -288,7 +279,7 @@ impl Executor for GpuExecutor {
         }
         let dispatches = self.record(id.0, run.rows, run.scalars)?;
         let between = self.between.as_ref().filter(|_| !self.programs[id.0].program.indivisible);
-        self.flow.run(&self.device, &self.pipelines, &dispatches, between)
+        self.flow.run(&self.device, &self.pipelines, &self.memory, &dispatches, between)
     }
 
     fn read(&mut self, id: ProgramId, buffer: BufferId) -> Result<Vec<f32>> {

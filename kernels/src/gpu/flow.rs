@@ -1,4 +1,8 @@
 //! The flow of submissions: parameters, the guard chain, how many are under way.
+//!
+//! The guard word holds the number of the last submission that ran to its end behind one that did: the last dispatch of
+//! every submission advances it. So a submission that a driver drops, or leaves midway, and reports as done, is noticed
+//! by whoever reads next, and by the optimizer's decision wherever it comes after.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -23,10 +27,12 @@ const DEPTH: usize = 2;
 /// Faults that tests inject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// The submission after `after` more is dropped, as by a driver that reports a failed one as done.
-    DropSubmission {
+    /// A submission ends before its end, as by a driver that reports a failed one as done.
+    CutSubmission {
         /// Submissions that go through before it.
         after: u32,
+        /// How many of its dispatches, or copies, run; the one that advances the guard never does.
+        dispatches: u32,
     },
     /// The device is lost.
     LoseDevice {
@@ -53,20 +59,15 @@ pub(crate) struct Flow {
     uniforms: wgpu::Buffer,
     uniform_group: wgpu::BindGroup,
     guard_pipeline: PipelineId,
-    guard_group: wgpu::BindGroup,
-    dropping: Option<u32>,
+    /// The submissions before the one that is cut, and how much of it runs.
+    cutting: Option<(u32, u32)>,
     losing: Option<u32>,
 }
 
 impl Flow {
-    pub fn new(device: &Device, pipelines: &mut Pipelines, memory: &Memory, pace: Pace) -> Result<Self> {
+    pub fn new(device: &Device, pipelines: &mut Pipelines, pace: Pace) -> Result<Self> {
         let guard = Binding { place: Place::Guard, offset: 0, size: 16 };
-        let guard_pipeline = pipelines.compile(device, &GUARD, &[], &[guard])?;
-        let guard_group = device.wgpu.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some("guard"),
-            layout: &pipelines.get(guard_pipeline).storage,
-            entries: &[wgpu::BindGroupEntry { binding: 0, resource: memory.guard.as_entire_binding() }],
-        });
+        let guard_pipeline = pipelines.compile(device, &GUARD, &[], &[guard, Memory::nothing(1)])?;
         let (uniforms, uniform_group) = uniforms(device, pipelines, FIRST_SLOTS)?;
         Ok(Self {
             pace,
@@ -76,8 +77,7 @@ impl Flow {
             uniforms,
             uniform_group,
             guard_pipeline,
-            guard_group,
-            dropping: None,
+            cutting: None,
             losing: None,
         })
     }
@@ -102,7 +102,7 @@ impl Flow {
 
     pub fn inject(&mut self, device: &Device, fault: Fault) {
         match fault {
-            Fault::DropSubmission { after } => self.dropping = Some(after),
+            Fault::CutSubmission { after, dispatches } => self.cutting = Some((after, dispatches)),
             Fault::LoseDevice { after: 0 } => device.wgpu.destroy(),
             Fault::LoseDevice { after } => self.losing = Some(after),
         }
@@ -113,6 +113,7 @@ impl Flow {
         &mut self,
         device: &Device,
         pipelines: &Pipelines,
+        memory: &Memory,
         dispatches: &[Dispatch],
         between: Option<&Between>,
     ) -> Result<()> {
@@ -120,7 +121,7 @@ impl Flow {
         let mut rest = &submissions[..];
         while !rest.is_empty() {
             let (part, others) = rest.split_at(self.submissions_with_room(rest));
-            self.run_part(device, pipelines, dispatches, part, between)?;
+            self.run_part(device, pipelines, memory, dispatches, part, between)?;
             rest = others;
         }
         Ok(())
@@ -142,6 +143,7 @@ impl Flow {
         &mut self,
         device: &Device,
         pipelines: &Pipelines,
+        memory: &Memory,
         dispatches: &[Dispatch],
         submissions: &[Vec<Piece>],
         between: Option<&Between>,
@@ -149,7 +151,7 @@ impl Flow {
         let slots: usize = submissions.iter().map(|pieces| pieces.len() + 1).sum();
         let before = self.submission;
         self.write_parameters(device, pipelines, dispatches, submissions, slots)?;
-        let mut slot = 0;
+        let mut first_slot = 0;
         for (number, pieces) in (0..).zip(submissions) {
             // Before `between` is asked, not after: what ends the run then ends it with one submission less under way.
             while self.under_way.len() >= DEPTH {
@@ -160,22 +162,25 @@ impl Flow {
                 self.submission = before.wrapping_add(number);
                 return Err(Error::Interrupted);
             }
+            let cut = self.cut();
             let mut encoder = device.wgpu.create_command_encoder(&Default::default());
             let mut pass = encoder.begin_compute_pass(&Default::default());
-            self.encode_guard(&mut pass, pipelines, slot);
-            slot += 1;
-            let mut bound = self.guard_pipeline;
-            for piece in pieces {
+            let mut bound = None;
+            for (slot, piece) in (first_slot..).zip(pieces).take(cut.unwrap_or(pieces.len())) {
                 let dispatch = &dispatches[piece.dispatch];
-                if bound != dispatch.pipeline {
+                if bound != Some(dispatch.pipeline) {
                     pass.set_pipeline(&pipelines.get(dispatch.pipeline).compute);
-                    bound = dispatch.pipeline;
+                    bound = Some(dispatch.pipeline);
                 }
                 pass.set_bind_group(0, &dispatch.group, &[]);
                 pass.set_bind_group(1, &self.uniform_group, &[(slot * SLOT) as u32]);
                 pass.dispatch_workgroups(piece.groups[0], piece.groups[1], 1);
-                slot += 1;
             }
+            if let (None, Some(last)) = (cut, pieces.last()) {
+                let after = memory.buffer(dispatches[last.dispatch].writable);
+                self.advance_guard(device, &mut pass, pipelines, memory, after, first_slot + pieces.len());
+            }
+            first_slot += pieces.len() + 1;
             drop(pass);
             self.submit(device, encoder, Work::of(dispatches, pieces));
             device.check()?;
@@ -183,20 +188,29 @@ impl Flow {
         Ok(())
     }
 
-    /// Submits copies as a link of the guard chain.
+    /// Submits, as a link of the guard chain, a copy of `bytes` bytes of `source` from `offset` on and then of the guard
+    /// word into `staging`.
     pub fn copy(
         &mut self,
         device: &Device,
         pipelines: &Pipelines,
-        copies: impl FnOnce(&mut wgpu::CommandEncoder),
+        memory: &Memory,
+        (source, offset, bytes): (&wgpu::Buffer, u64, u64),
+        staging: &wgpu::Buffer,
     ) -> Result<()> {
         self.submission = self.submission.wrapping_add(1);
         device.queue.write_buffer(&self.uniforms, 0, bytemuck::cast_slice(&[0, 0, self.submission]));
+        let cut = self.cut();
         let mut encoder = device.wgpu.create_command_encoder(&Default::default());
-        let mut pass = encoder.begin_compute_pass(&Default::default());
-        self.encode_guard(&mut pass, pipelines, 0);
-        drop(pass);
-        copies(&mut encoder);
+        if bytes > 0 && cut != Some(0) {
+            encoder.copy_buffer_to_buffer(source, offset, staging, 0, bytes);
+        }
+        if cut.is_none() {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            self.advance_guard(device, &mut pass, pipelines, memory, source, 0);
+            drop(pass);
+            encoder.copy_buffer_to_buffer(&memory.guard, 0, staging, bytes, 4);
+        }
         self.submit(device, encoder, Work::default());
         device.check()
     }
@@ -209,11 +223,51 @@ impl Flow {
         Ok(())
     }
 
-    fn encode_guard(&self, pass: &mut wgpu::ComputePass<'_>, pipelines: &Pipelines, slot: usize) {
-        pass.set_pipeline(&pipelines.get(self.guard_pipeline).compute);
-        pass.set_bind_group(0, &self.guard_group, &[]);
+    /// Advances the guard behind all that was encoded, of which the last thing used `after`. Dispatches run side by side
+    /// unless a buffer that both may write puts a barrier between them, which then holds for everything before it: so the
+    /// guard's kernel binds that buffer too.
+    fn advance_guard(
+        &self,
+        device: &Device,
+        pass: &mut wgpu::ComputePass<'_>,
+        pipelines: &Pipelines,
+        memory: &Memory,
+        after: &wgpu::Buffer,
+        slot: usize,
+    ) {
+        let pipeline = pipelines.get(self.guard_pipeline);
+        let entry = |binding, buffer| wgpu::BindGroupEntry {
+            binding,
+            resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                buffer,
+                offset: 0,
+                size: wgpu::BufferSize::new(16),
+            }),
+        };
+        let group = device.wgpu.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("guard"),
+            layout: &pipeline.storage,
+            entries: &[entry(0, &memory.guard), entry(1, after)],
+        });
+        pass.set_pipeline(&pipeline.compute);
+        pass.set_bind_group(0, &group, &[]);
         pass.set_bind_group(1, &self.uniform_group, &[(slot * SLOT) as u32]);
         pass.dispatch_workgroups(1, 1, 1);
+    }
+
+    /// How much of the submission that is encoded now runs, where it is the one to be cut.
+    fn cut(&mut self) -> Option<usize> {
+        match self.cutting {
+            Some((0, dispatches)) => {
+                self.cutting = None;
+                Some(dispatches as usize)
+            }
+            Some((after, dispatches)) => {
+                self.cutting = Some((after - 1, dispatches));
+                None
+            }
+            None => None,
+        }
     }
 
     /// The parameters of several submissions in one write, before the first of them: the queue orders it behind those that
@@ -240,10 +294,10 @@ impl Flow {
                     slot[HEADER..HEADER + params.len()].copy_from_slice(params);
                 }
             };
-            next([0, 0], &[]);
             for piece in pieces {
                 next(piece.first, &dispatches[piece.dispatch].params);
             }
+            next([0, 0], &[]);
         }
         if !words.is_empty() {
             device.queue.write_buffer(&self.uniforms, 0, bytemuck::cast_slice(&words));
@@ -258,14 +312,6 @@ impl Flow {
                 device.wgpu.destroy();
             }
             Some(after) => self.losing = Some(after - 1),
-            None => {}
-        }
-        match self.dropping {
-            Some(0) => {
-                self.dropping = None;
-                return;
-            }
-            Some(after) => self.dropping = Some(after - 1),
             None => {}
         }
         let submitted = Instant::now();
@@ -291,7 +337,7 @@ impl Flow {
     }
 }
 
-/// Room for `launches` launches, each a submission of its own behind its link of the guard chain.
+/// Room for `launches` launches, each a submission of its own before its link of the guard chain.
 fn slots_for(launches: usize) -> u64 {
     2 * launches as u64
 }

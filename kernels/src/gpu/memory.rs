@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::device::Device;
 use super::weights::DeviceWeights;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// One device buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,7 +19,7 @@ pub(crate) enum Place {
     Segment(usize),
     /// What an operation needs for itself.
     Scratch,
-    /// The number of the last submission that found its predecessor's.
+    /// The number of the last submission that ran to its end behind one that did.
     Guard,
     /// Bound where a kernel does not use a binding.
     Nothing,
@@ -101,9 +101,6 @@ impl Memory {
             replaced = true;
         }
         if scratch > self.scratch.size() {
-            if scratch > self.binding_limit {
-                return Err(Error::OutOfMemory(format!("scratch: {scratch} bytes in one binding")));
-            }
             self.scratch = device.buffer("scratch", scratch, STORAGE)?;
             replaced = true;
         }

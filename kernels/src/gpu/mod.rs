@@ -8,6 +8,7 @@ mod adapter;
 mod device;
 mod executor;
 mod flow;
+mod instance;
 pub(crate) mod kernel;
 mod memory;
 mod pace;

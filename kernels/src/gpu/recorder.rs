@@ -37,6 +37,8 @@ pub(crate) struct Launch<'a> {
 pub(crate) struct Dispatch {
     pub pipeline: PipelineId,
     pub group: wgpu::BindGroup,
+    /// A buffer that it may write: what binds it next waits for this dispatch.
+    pub writable: Place,
     pub params: Vec<u32>,
     pub grid: [u32; 2],
     pub work: f64,
@@ -134,6 +136,9 @@ impl Recorder<'_> {
     pub(crate) fn scratch(&mut self, bytes: usize) -> Result<Binding> {
         let offset = self.scratch;
         self.scratch += (bytes as u64).max(16).next_multiple_of(ALIGN);
+        if self.scratch > self.memory.binding_limit {
+            return Err(Error::OutOfMemory(format!("scratch: {} bytes in one binding", self.scratch)));
+        }
         self.scratch_peak = self.scratch_peak.max(self.scratch);
         if self.compiler.is_some() && self.scratch > self.memory.scratch.size() {
             return Err(Error::OutOfMemory("more scratch than the program was loaded with".to_owned()));
@@ -159,8 +164,10 @@ impl Recorder<'_> {
         self.launches += 1;
         let Some(compiler) = &mut self.compiler else { return Ok(()) };
         let (pipeline, group) = compiler.compile(&launch, self.memory)?;
+        let writable = launch.bindings.iter().find(|binding| !binding.is_frozen());
+        let writable = writable.map_or(Place::Nothing, |binding| binding.place);
         let params = launch.params.to_vec();
-        self.dispatches.push(Dispatch { pipeline, group, params, grid: [x, y], work: launch.work });
+        self.dispatches.push(Dispatch { pipeline, group, writable, params, grid: [x, y], work: launch.work });
         Ok(())
     }
 

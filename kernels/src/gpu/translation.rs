@@ -1,6 +1,12 @@
 //! Every kernel, with every value of its constants, is valid WGSL and translates to SPIR-V, MSL and GLSL.
+//!
+//! Where `IDIOLECT_SPIRV` names a folder, the SPIR-V is written there, a file for each kernel and combination of its
+//! constants: what `tests/run shaders` has a real GPU's compiler translate.
+
+use std::path::Path;
 
 use naga::back::{PipelineConstants, glsl, msl, pipeline_constants, spv};
+use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 
 use super::kernel::{HEADER, Kernel};
@@ -17,30 +23,47 @@ fn combinations(kernel: &Kernel) -> Vec<PipelineConstants> {
     })
 }
 
-fn translate(kernel: &Kernel, module: &naga::Module, info: &ModuleInfo) -> Result<(), String> {
+/// A kernel and its constants in words, the constants in the order of its table.
+fn label(kernel: &Kernel, constants: &PipelineConstants) -> String {
+    let values = kernel.constants.iter().filter_map(|(name, _)| Some(format!(" {name}={}", constants.get(*name)?)));
+    kernel.name.to_owned() + &values.collect::<String>()
+}
+
+/// SPIR-V as wgpu makes it for a device of Vulkan 1.3 that checks the bounds of buffers itself.
+fn spirv(module: &naga::Module, info: &ModuleInfo) -> Result<Vec<u32>, spv::Error> {
+    let options = spv::Options {
+        lang_version: (1, 6),
+        flags: spv::WriterFlags::LABEL_VARYINGS | spv::WriterFlags::FORCE_POINT_SIZE,
+        bounds_check_policies: BoundsCheckPolicies {
+            index: BoundsCheckPolicy::Restrict,
+            ..BoundsCheckPolicies::default()
+        },
+        zero_initialize_workgroup_memory: spv::ZeroInitializeWorkgroupMemoryMode::None,
+        ..spv::Options::default()
+    };
+    let pipeline = spv::PipelineOptions { shader_stage: naga::ShaderStage::Compute, entry_point: "main".to_owned() };
+    spv::write_vec(module, info, &options, Some(&pipeline))
+}
+
+fn translate(kernel: &Kernel, module: &naga::Module, info: &ModuleInfo) -> Result<Vec<u32>, String> {
     let stage = naga::ShaderStage::Compute;
     let entry_point = "main".to_owned();
-    spv::write_vec(
-        module,
-        info,
-        &spv::Options::default(),
-        Some(&spv::PipelineOptions { shader_stage: stage, entry_point: entry_point.clone() }),
-    )
-    .map_err(|e| format!("{}: SPIR-V: {e}", kernel.name))?;
+    let spirv = spirv(module, info).map_err(|e| format!("{}: SPIR-V: {e}", kernel.name))?;
     let options = msl::Options { fake_missing_bindings: true, ..Default::default() };
     let pipeline = msl::PipelineOptions { entry_point: Some((stage, entry_point.clone())), ..Default::default() };
     msl::write_string(module, info, &options, &pipeline).map_err(|e| format!("{}: MSL: {e}", kernel.name))?;
     let options = glsl::Options { version: glsl::Version::new_gles(310), ..Default::default() };
     let pipeline = glsl::PipelineOptions { shader_stage: stage, entry_point, multiview: None };
     let mut text = String::new();
-    glsl::Writer::new(&mut text, module, info, &options, &pipeline, naga::proc::BoundsCheckPolicies::default())
+    glsl::Writer::new(&mut text, module, info, &options, &pipeline, BoundsCheckPolicies::default())
         .and_then(|mut writer| writer.write())
         .map_err(|e| format!("{}: GLSL: {e}", kernel.name))?;
-    Ok(())
+    Ok(spirv)
 }
 
 #[test]
 fn every_kernel_translates() {
+    let folder = std::env::var_os("IDIOLECT_SPIRV");
     let mut failures = Vec::new();
     let kernels = crate::ops::kernels();
     for kernel in kernels.into_iter().chain([&super::recorder::ZERO, &super::flow::GUARD]) {
@@ -64,7 +87,14 @@ fn every_kernel_translates() {
         for constants in combinations(kernel) {
             let stage = Some((naga::ShaderStage::Compute, "main"));
             match pipeline_constants::process_overrides(&module, &info, stage, &constants) {
-                Ok((module, info)) => failures.extend(translate(kernel, &module, &info).err()),
+                Ok((module, info)) => match (translate(kernel, &module, &info), &folder) {
+                    (Ok(words), Some(folder)) => {
+                        let file = Path::new(folder).join(label(kernel, &constants) + ".spv");
+                        std::fs::write(file, bytemuck::cast_slice(&words)).unwrap();
+                    }
+                    (Ok(_), None) => {}
+                    (Err(failure), _) => failures.push(failure),
+                },
                 Err(e) => failures.push(format!("{} {constants:?}: {e}", kernel.name)),
             }
         }

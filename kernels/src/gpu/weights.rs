@@ -13,7 +13,7 @@ use super::device::Device;
 use super::memory::{ALIGN, Binding, Place};
 use crate::error::{Error, Result};
 use crate::matrix::{Encoding, FloatType, Matrix};
-use crate::program::{MatrixId, VectorId, Weights};
+use crate::program::{MatrixId, VectorId, WeightShapes, Weights};
 
 /// Rows that share a `vec4`.
 pub(crate) const QUAD: usize = 4;
@@ -130,6 +130,8 @@ pub(crate) struct DeviceWeights {
     matrices: Vec<DeviceMatrix>,
     shards: Vec<Shard>,
     vectors: Vec<wgpu::Buffer>,
+    /// What the host's were like.
+    pub shapes: WeightShapes,
 }
 
 impl DeviceWeights {
@@ -150,7 +152,7 @@ impl DeviceWeights {
             vectors.push(buffer);
         }
         uploader.drain()?;
-        Ok(Self { matrices, shards, vectors })
+        Ok(Self { matrices, shards, vectors, shapes: weights.shapes() })
     }
 
     pub fn matrix(&self, id: MatrixId) -> &DeviceMatrix {
@@ -212,7 +214,10 @@ impl Uploader<'_> {
             0 => 0,
             _ => (placed.groups() * placed.packing.scale_vectors() * 16) as u64,
         };
-        let quads_a_shard = (limit / quad_codes.max(quad_scales).max(1)) as usize;
+        // Codes and scales are bindings of their own in one buffer, each at a multiple of ALIGN.
+        let a_binding = limit / quad_codes.max(quad_scales).max(1);
+        let buffer_limit = self.device.wgpu.limits().max_buffer_size.saturating_sub(2 * ALIGN);
+        let quads_a_shard = a_binding.min(buffer_limit / (quad_codes + quad_scales).max(1)) as usize;
         if quads_a_shard == 0 {
             return Err(Error::OutOfMemory(format!("four rows of {} columns exceed a binding", placed.cols)));
         }

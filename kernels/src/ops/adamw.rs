@@ -4,9 +4,10 @@ use multiversion::multiversion;
 use rayon::prelude::*;
 
 use crate::cpu::Frame;
-use crate::program::{Access, BufferId, Operation, Touch};
+use crate::error::Result;
 #[cfg(feature = "gpu")]
-use crate::{error::Result, gpu};
+use crate::gpu;
+use crate::program::{Access, BufferId, Operation, Shapes, Touch};
 
 #[cfg(feature = "gpu")]
 pub(super) static SQUARES: gpu::Kernel = gpu::Kernel {
@@ -92,6 +93,16 @@ impl Operation for AdamW {
             (self.total, Access::Update),
             (self.report, Access::Write),
         ]
+    }
+
+    fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
+        let len = shapes.len(self.params);
+        for tensor in [self.params, self.grads, self.first_moment, self.second_moment] {
+            let held = shapes.len(tensor);
+            shapes.expect(held == len, format_args!("tensors of {held} and of {len} values"))?;
+        }
+        shapes.expect_width(1, &[self.total])?;
+        shapes.expect_width(3, &[self.report])
     }
 
     fn run(&self, frame: &mut Frame<'_>) {

@@ -1,4 +1,5 @@
-// The gradient's norm, and whether the step is applied: only on an unbroken guard chain, a finite loss and a finite norm.
+// The gradient's norm, and whether the step is applied: only on a finite loss and a finite norm, and where the submission
+// before this one ran to its end, and so all before it.
 //
 // report = loss, norm, 1 or 0; decision = the factor on the gradients, 1 or 0. The loss is zeroed for the next step.
 
@@ -36,7 +37,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         return;
     }
     let norm = sqrt(sum);
-    let applied = is_finite(sum) && is_finite(total[0]) && guard[0] == params.submission;
+    let applied = is_finite(sum) && is_finite(total[0]) && guard[0] == params.submission - 1u;
     var factor = 1.0;
     if params.clip > 0.0 {
         factor = min(params.clip / (norm + 1e-6), 1.0);

@@ -1,5 +1,7 @@
 //! Grouped-query causal attention over packed samples or a key/value cache.
 
+mod token;
+
 use std::ops::Range;
 
 use multiversion::multiversion;
@@ -11,12 +13,10 @@ use crate::cpu::{
     Columns, Factors, Frame, Left, Output, STRIP, Scaled, exp_and_sum, largest, matrix, matrix_mut, multiply_strips,
     strips_len, with_scratch,
 };
-use crate::program::{Access, BufferId, Operation, Program, Touch};
+use crate::error::Result;
 #[cfg(feature = "gpu")]
-use crate::{
-    error::{Error, Result},
-    gpu,
-};
+use crate::gpu;
+use crate::program::{Access, BufferId, Operation, Program, Shapes, Touch};
 
 #[cfg(feature = "gpu")]
 mod shaders {
@@ -30,12 +30,16 @@ mod shaders {
     const REDUCE: &str = include_str!("../shader/shared/reduce.wgsl");
     pub(in crate::ops) const PARTS: &[(&str, &[u32])] = &[("PARTS", &[2, 16])];
 
+    const TILED_CONSTANTS: &[(&str, &[u32])] = &[("PARTS", &[2, 16]), ("SPAN", &[2, 3])];
+
     const fn kernel(name: &'static str, sources: &'static [&'static str]) -> Kernel {
         Kernel { name, sources, constants: PARTS }
     }
 
-    pub(in crate::ops) static WIDE: Kernel = kernel("attention_wide", &[TILED, WIDE_PART, EXP]);
-    pub(in crate::ops) static NARROW: Kernel = kernel("attention_narrow", &[TILED, NARROW_PART, EXP]);
+    pub(in crate::ops) static WIDE: Kernel =
+        Kernel { name: "attention_wide", sources: &[TILED, WIDE_PART, EXP], constants: TILED_CONSTANTS };
+    pub(in crate::ops) static NARROW: Kernel =
+        Kernel { name: "attention_narrow", sources: &[TILED, NARROW_PART, EXP], constants: TILED_CONSTANTS };
     pub(in crate::ops) static VECTOR_WIDE: Kernel = kernel("attention_vector_wide", &[VECTOR, WIDE_PART, EXP, REDUCE]);
     pub(in crate::ops) static VECTOR_NARROW: Kernel =
         kernel("attention_vector_narrow", &[VECTOR, NARROW_PART, EXP, REDUCE]);
@@ -69,17 +73,25 @@ impl Heads {
         shared * group..(shared + 1) * group
     }
 
+    /// Refuses heads that do not share out, and widths that no kernel is made for.
+    pub(super) fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
+        let Self { query, key_value, dim, .. } = *self;
+        let shared = query > 0 && key_value > 0 && query.is_multiple_of(key_value);
+        shapes.expect(shared, format_args!("{query} query heads for {key_value} of keys"))?;
+        let possible = matches!(dim, 1..=256) || dim.is_multiple_of(4) && matches!(dim, 1..=1024);
+        shapes.expect(possible, format_args!("heads of {dim}"))
+    }
+
     /// The kernel for this width of heads, and how many parts a head has for it.
     #[cfg(feature = "gpu")]
     pub(super) fn parts(
         &self,
         wide: &'static gpu::Kernel,
         narrow: &'static gpu::Kernel,
-    ) -> Result<(&'static gpu::Kernel, u32)> {
-        match self.dim {
-            1..=1024 if self.dim.is_multiple_of(4) => Ok((wide, self.dim as u32 / 4)),
-            1..=256 => Ok((narrow, self.dim as u32)),
-            dim => Err(Error::Shape(format!("attention heads of {dim}"))),
+    ) -> (&'static gpu::Kernel, u32) {
+        match self.dim.is_multiple_of(4) {
+            true => (wide, self.dim as u32 / 4),
+            false => (narrow, self.dim as u32),
         }
     }
 
@@ -130,6 +142,9 @@ impl Packing {
 
 /// `out[i] = Σ_j softmax_j(scale · q[i]·k[j]) · v[j]` over the keys that `spans[i]` names, head by head; the logarithm
 /// of each softmax's denominator is kept for the gradient.
+///
+/// Branches that go on from one sequence, each in rows of its own, have a third number in their spans: they see every
+/// key before that row as well. There is no gradient through these, and what lies between must be finite.
 #[derive(Debug)]
 pub struct Attention {
     /// `[t, query·dim]`.
@@ -138,7 +153,7 @@ pub struct Attention {
     pub k: BufferId,
     /// `[keys, key_value·dim]`.
     pub v: BufferId,
-    /// u32 `[t, 2]`, see [`Packing::spans`].
+    /// u32 `[t, 2]`, see [`Packing::spans`]; or `[t, 3]`.
     pub spans: BufferId,
     /// `[t, query·dim]`.
     pub out: BufferId,
@@ -164,28 +179,44 @@ impl Operation for Attention {
         ]
     }
 
+    fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
+        self.heads.check(shapes)?;
+        shapes.expect_same_rows(&[self.q, self.spans, self.out, self.lse])?;
+        shapes.expect_same_rows(&[self.k, self.v])?;
+        shapes.expect_width(self.heads.query * self.heads.dim, &[self.q, self.out])?;
+        shapes.expect_width(self.heads.key_value * self.heads.dim, &[self.k, self.v])?;
+        shapes.expect_width(self.heads.query, &[self.lse])?;
+        let span = shapes.width(self.spans);
+        shapes.expect(matches!(span, 2 | 3), format_args!("spans of {span} numbers"))
+    }
+
     fn scratch_len(&self, program: &Program) -> usize {
         let keys = program.rows(self.k);
-        keys.saturating_mul(BLOCK + strips_len(1, self.heads.dim))
+        let of_many = keys.saturating_mul(BLOCK + strips_len(1, self.heads.dim));
+        of_many.max(token::scratch_len(keys, self.heads))
     }
 
     fn run(&self, frame: &mut Frame<'_>) {
         let heads = self.heads;
         let (q_width, kv_width) = (heads.query * heads.dim, heads.key_value * heads.dim);
+        let span = frame.width(self.spans);
         let [q, k, v, spans, out, lse] =
             frame.slices([self.q, self.k, self.v, self.spans, self.out, self.lse].map(Some));
         let spans = bytemuck::cast_slice::<f32, u32>(spans);
         let (q, k, v) = (HeadRows::new(q, q_width), HeadRows::new(k, kv_width), HeadRows::new(v, kv_width));
+        if out.len() == q_width && span == 2 {
+            return token::attend(heads, q.values, [k, v], visible_keys(spans, span), out, lse);
+        }
         let (mut out, mut lse) = (matrix_mut(out, q_width), matrix_mut(lse, heads.query));
         out.axis_chunks_iter_mut(Axis(0), BLOCK)
             .into_par_iter()
             .zip(lse.axis_chunks_iter_mut(Axis(0), BLOCK))
-            .zip(spans.par_chunks(2 * BLOCK))
+            .zip(spans.par_chunks(span * BLOCK))
             .enumerate()
             .with_max_len(1)
             .for_each(|(block, ((mut out, mut lse), spans))| {
                 let queries = block * BLOCK..block * BLOCK + out.nrows();
-                let (keys, dim) = (visible_keys(spans), heads.dim);
+                let (keys, dim) = (visible_keys(spans, span), heads.dim);
                 let lens = [queries.len() * keys.len(), strips_len(dim, queries.len()), strips_len(keys.len(), dim)];
                 with_scratch(lens, |[scores, query, values]| {
                     let (query, values) = (query.as_chunks_mut().0, values.as_chunks_mut().0);
@@ -200,8 +231,8 @@ impl Operation for Attention {
                             let st = matrix_mut(scores, keys.len()).reversed_axes();
                             multiply_strips(&[Factors { a: k, depth: dim, strips: query }], st, Output::Overwrite);
                             for (i, scores) in scores.chunks_exact_mut(keys.len()).enumerate() {
-                                let (first, last) = (spans[2 * i] as usize, spans[2 * i + 1] as usize);
-                                lse[[i, head]] = softmax(scores, first - keys.start, last - keys.start);
+                                let seen = seen(&spans[span * i..][..span], keys.start);
+                                lse[[i, head]] = softmax(scores, seen);
                             }
                             let p = Factors { a: Left::Rows(scores, keys.len()), depth: keys.len(), strips: values };
                             multiply_strips(&[p], out.slice_mut(s![.., own]), Output::Overwrite);
@@ -218,15 +249,16 @@ impl Operation for Attention {
         let bindings = recorder.buffers([self.q, self.k, self.v, self.spans, self.out, self.lse])?;
         let shape = [heads.query as u32, heads.key_value as u32, heads.scale.to_bits()];
         let work = 8.0 * (rows * keys * heads.query * heads.dim) as f64;
-        if rows == 1 {
-            let (kernel, parts) = heads.parts(&VECTOR_WIDE, &VECTOR_NARROW)?;
+        let span = recorder.width(self.spans) as u32;
+        if rows == 1 && span == 2 {
+            let (kernel, parts) = heads.parts(&VECTOR_WIDE, &VECTOR_NARROW);
             let (constants, grid) = (&[("PARTS", parts)], [heads.query, 1]);
             return recorder.launch(gpu::Launch { kernel, constants, bindings: &bindings, params: &shape, grid, work });
         }
-        let (kernel, parts) = heads.parts(&WIDE, &NARROW)?;
+        let (kernel, parts) = heads.parts(&WIDE, &NARROW);
         recorder.launch(gpu::Launch {
             kernel,
-            constants: &[("PARTS", parts)],
+            constants: &[("PARTS", parts), ("SPAN", span)],
             bindings: &bindings,
             params: &[rows as u32, shape[0], shape[1], shape[2]],
             grid: [heads.query, rows.div_ceil(TILE)],
@@ -269,19 +301,34 @@ impl<'a> HeadRows<'a> {
     }
 }
 
-/// The keys that any query of a block sees.
-pub(super) fn visible_keys(spans: &[u32]) -> Range<usize> {
-    let first = spans.iter().step_by(2).min().map_or(0, |&f| f as usize);
-    let last = spans.iter().skip(1).step_by(2).max().map_or(0, |&l| l as usize + 1);
-    first..last
+/// The keys that any query of a block sees; `width` numbers a span.
+pub(super) fn visible_keys(spans: &[u32], width: usize) -> Range<usize> {
+    let spans = spans.chunks_exact(width);
+    let first = spans.clone().map(|span| if shared(span) > 0 { 0 } else { span[0] as usize }).min().unwrap_or(0);
+    let end = spans.map(|span| span[1] as usize + 1).max().unwrap_or(0);
+    first..end
 }
 
-/// Softmax over `scores[first..=last]`, zero elsewhere; returns the log-sum-exp.
+/// One past the last key that a span's query sees before its own.
+fn shared(span: &[u32]) -> usize {
+    span.get(2).map_or(0, |&shared| shared as usize)
+}
+
+/// The two ranges of keys that a span's query sees, the first of them often empty, counted from `start`.
+fn seen(span: &[u32], start: usize) -> [Range<usize>; 2] {
+    let first = span[0] as usize - start;
+    let shared = shared(span).saturating_sub(start).min(first);
+    [0..shared, first..span[1] as usize - start + 1]
+}
+
+/// Softmax over the scores that are seen, zero elsewhere; returns the log-sum-exp.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
-fn softmax(scores: &mut [f32], first: usize, last: usize) -> f32 {
-    scores[..first].fill(0.0);
-    scores[last + 1..].fill(0.0);
-    let scores = &mut scores[first..=last];
+fn softmax(scores: &mut [f32], [shared, own]: [Range<usize>; 2]) -> f32 {
+    scores[own.end..].fill(0.0);
+    let start = if shared.is_empty() { own.start } else { 0 };
+    scores[..start].fill(0.0);
+    scores[start.max(shared.end)..own.start].fill(f32::NEG_INFINITY);
+    let scores = &mut scores[start..own.end];
     let most = largest(scores);
     let sum = exp_and_sum(scores, most);
     scores.iter_mut().for_each(|s| *s /= sum);

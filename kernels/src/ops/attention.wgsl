@@ -16,11 +16,13 @@ struct Params {
 
 // Parts a head.
 override PARTS: u32;
+// Numbers a span: the first key and the last one that a query sees; 3: and one past the keys that it sees before them.
+override SPAN: u32;
 
 @group(0) @binding(0) var<storage, read_write> q: array<Part>;
 @group(0) @binding(1) var<storage, read_write> k: array<Part>;
 @group(0) @binding(2) var<storage, read_write> v: array<Part>;
-@group(0) @binding(3) var<storage, read_write> spans: array<vec2<u32>>;
+@group(0) @binding(3) var<storage, read_write> spans: array<u32>;
 @group(0) @binding(4) var<storage, read_write> out: array<Part>;
 @group(0) @binding(5) var<storage, read_write> lse: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
@@ -39,14 +41,29 @@ fn query_at(query: u32, head: u32) -> u32 {
     return (min(query, params.rows - 1u) * params.query_heads + head) * PARTS;
 }
 
+// The first and the last key that a query sees, and one past the keys that it sees before them.
+fn span_of(query: u32) -> vec3<u32> {
+    let at = min(query, params.rows - 1u) * SPAN;
+    var shared = 0u;
+    if SPAN == 3u {
+        shared = spans[at + 2u];
+    }
+    return vec3(spans[at], spans[at + 1u], shared);
+}
+
+fn sees(span: vec3<u32>, key: u32) -> bool {
+    return (key >= span.x && key <= span.y) || key < span.z;
+}
+
 // The keys that any query of a tile sees: the first, and one past the last.
 fn seen_keys(first_query: u32, lane: u32) -> vec2<u32> {
     if lane == 0u {
         var first = 0xffffffffu;
         var end = 0u;
         for (var i = first_query; i < min(first_query + TILE, params.rows); i++) {
-            first = min(first, spans[i].x);
-            end = max(end, spans[i].y + 1u);
+            let span = span_of(i);
+            first = min(first, select(span.x, 0u, span.z > 0u));
+            end = max(end, span.y + 1u);
         }
         seen = vec2(first, end);
     }
@@ -79,7 +96,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     // In the softmax, two threads share a query.
     let query = lane / 2u;
     let half = lane % 2u;
-    let span = spans[min(first_query + query, params.rows - 1u)];
+    let span = span_of(first_query + query);
     var most = LOWEST;
     var sum = 0.0;
     for (var start = keys.x; start < keys.y; start += TILE) {
@@ -109,7 +126,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         workgroupBarrier();
         var local_most = LOWEST;
         for (var j = 16u * half; j < 16u * half + 16u; j++) {
-            if start + j >= span.x && start + j <= span.y {
+            if sees(span, start + j) {
                 local_most = max(local_most, scores[j * TILE + query]);
             }
         }
@@ -119,7 +136,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         var local_sum = 0.0;
         for (var j = 16u * half; j < 16u * half + 16u; j++) {
             var weight = 0.0;
-            if start + j >= span.x && start + j <= span.y {
+            if sees(span, start + j) {
                 weight = exact_exp(scores[j * TILE + query] - new_most);
             }
             scores[j * TILE + query] = weight;
@@ -127,7 +144,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         sums[lane] = local_sum;
         let factor = exact_exp(most - new_most);
-        factors[query] = factor;
+        if half == 0u {
+            factors[query] = factor;
+        }
         workgroupBarrier();
         sum = factor * sum + (sums[2u * query] + sums[2u * query + 1u]);
         most = new_most;
@@ -161,9 +180,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         workgroupBarrier();
     }
-    factors[query] = 1.0 / sum;
-    if half == 0u && query < queries {
-        lse[(first_query + query) * params.query_heads + head] = log(sum) + most;
+    if half == 0u {
+        factors[query] = 1.0 / sum;
+        if query < queries {
+            lse[(first_query + query) * params.query_heads + head] = log(sum) + most;
+        }
     }
     workgroupBarrier();
     for (var item = lane; item < (queries + 3u) / 4u * PARTS; item += 64u) {

@@ -12,9 +12,10 @@ use super::attention::{BLOCK, HeadRows, Heads, visible_keys};
 use crate::cpu::{
     Factors, Frame, Left, Output, exp, matrix, matrix_mut, multiply_strips, strips_len, sum_of_products, with_scratch,
 };
-use crate::program::{Access, BufferId, Operation, Program, Touch};
+use crate::error::Result;
 #[cfg(feature = "gpu")]
-use crate::{error::Result, gpu};
+use crate::gpu;
+use crate::program::{Access, BufferId, Operation, Program, Shapes, Touch};
 
 #[cfg(feature = "gpu")]
 mod shaders {
@@ -82,6 +83,18 @@ impl Operation for AttentionBackward {
         reads.map(|b| (b, Access::Read)).into_iter().chain(writes.map(|b| (b, Access::Write))).collect()
     }
 
+    fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
+        self.heads.check(shapes)?;
+        shapes
+            .expect_same_rows(&[self.q, self.out, self.lse, self.dout, self.spans, self.reach, self.delta, self.dq])?;
+        shapes.expect_same_rows(&[self.q, self.k, self.v, self.dk, self.dv])?;
+        shapes.expect_width(self.heads.query * self.heads.dim, &[self.q, self.out, self.dout, self.dq])?;
+        shapes.expect_width(self.heads.key_value * self.heads.dim, &[self.k, self.v, self.dk, self.dv])?;
+        shapes.expect_width(self.heads.query, &[self.lse, self.delta])?;
+        shapes.expect_width(2, &[self.spans])?;
+        shapes.expect_width(1, &[self.reach])
+    }
+
     fn scratch_len(&self, program: &Program) -> usize {
         let keys = program.rows(self.k);
         keys.saturating_mul(2 * BLOCK + strips_len(1, self.heads.dim))
@@ -110,7 +123,7 @@ impl Operation for AttentionBackward {
             .with_max_len(1)
             .for_each(|(block, mut dq)| {
                 let queries = block * BLOCK..block * BLOCK + dq.nrows();
-                let keys = visible_keys(&spans[2 * queries.start..2 * queries.end]);
+                let keys = visible_keys(&spans[2 * queries.start..2 * queries.end], 2);
                 let (area, strip) = (queries.len() * keys.len(), strips_len(dim, queries.len()));
                 with_scratch([area, area, strip, strips_len(keys.len(), dim)], |[p, ds, strip, key_strips]| {
                     let (strip, key_strips) = (strip.as_chunks_mut().0, key_strips.as_chunks_mut().0);
@@ -188,7 +201,7 @@ impl Operation for AttentionBackward {
         let [q, k, v, dq, dk, dv] = recorder.buffers([self.q, self.k, self.v, self.dq, self.dk, self.dv])?;
         let params = [rows as u32, heads.query as u32, heads.key_value as u32, heads.scale.to_bits()];
         let work = (rows * rows * heads.query * heads.dim) as f64;
-        let (kernel, parts) = heads.parts(&DQ_WIDE, &DQ_NARROW)?;
+        let (kernel, parts) = heads.parts(&DQ_WIDE, &DQ_NARROW);
         recorder.launch(gpu::Launch {
             kernel,
             constants: &[("PARTS", parts)],
@@ -197,7 +210,7 @@ impl Operation for AttentionBackward {
             grid: [heads.query, rows.div_ceil(TILE)],
             work: 6.0 * work,
         })?;
-        let (kernel, parts) = heads.parts(&DKV_WIDE, &DKV_NARROW)?;
+        let (kernel, parts) = heads.parts(&DKV_WIDE, &DKV_NARROW);
         recorder.launch(gpu::Launch {
             kernel,
             constants: &[("PARTS", parts)],

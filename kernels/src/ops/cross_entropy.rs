@@ -6,9 +6,10 @@ use ndarray::s;
 use rayon::prelude::*;
 
 use crate::cpu::{Frame, Output, Term, exp_and_sum, largest, matrix, matrix_mut, multiply, multiply_transposed};
-use crate::program::{Access, BufferId, MatrixId, Operation, Touch};
+use crate::error::Result;
 #[cfg(feature = "gpu")]
-use crate::{error::Result, gpu};
+use crate::gpu;
+use crate::program::{Access, BufferId, MatrixId, Operation, Shapes, Touch};
 
 #[cfg(feature = "gpu")]
 pub(super) static ROW_LOSS: gpu::Kernel = gpu::Kernel {
@@ -68,6 +69,19 @@ impl Operation for CrossEntropy {
         ];
         touches.extend(self.gradient.iter().flat_map(|g| [(g.dx, Access::Write), (g.total, Access::Update)]));
         touches
+    }
+
+    fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
+        let (vocabulary, width) = shapes.matrix(self.head)?;
+        shapes.expect_width(width, &[self.x])?;
+        shapes.expect_width(vocabulary, &[self.logits])?;
+        shapes.expect_width(1, &[self.targets, self.losses])?;
+        shapes.expect_same_rows(&[self.x, self.targets, self.losses])?;
+        shapes.expect_fixed_rows(self.logits)?;
+        let Some(gradient) = self.gradient else { return Ok(()) };
+        shapes.expect_width(width, &[gradient.dx])?;
+        shapes.expect_same_rows(&[self.x, gradient.dx])?;
+        shapes.expect_width(1, &[gradient.total])
     }
 
     fn run(&self, frame: &mut Frame<'_>) {

@@ -1,4 +1,6 @@
 // One row of logits: loss = log Σ_v exp(z[v]) − z[target]; in training z ← weight · (softmax(z) − onehot(target)).
+//
+// A logit is read and written by one lane alone: the barriers here order workgroup memory, not storage.
 
 override TRAIN: u32;
 
@@ -18,14 +20,18 @@ struct Params {
 @group(1) @binding(0) var<uniform> params: Params;
 
 const LANES = 256u;
+const LOWEST = -3.4e38;
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let row = group.y + params.first_y;
     let start = row * params.vocabulary;
     let token = targets[params.first_row + row];
-    let own = logits[start + token];
-    var most = logits[start];
+    var own = 0.0;
+    if lane == token % LANES {
+        own = logits[start + token];
+    }
+    var most = LOWEST;
     for (var i = lane; i < params.vocabulary; i += LANES) {
         most = max(most, logits[start + i]);
     }
@@ -35,7 +41,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         sum += exact_exp(logits[start + i] - most);
     }
     sum = workgroup_sum(sum, lane);
-    if lane == 0u {
+    if lane == token % LANES {
         losses[params.first_row + row] = log(sum) + most - own;
     }
     if TRAIN == 1u {

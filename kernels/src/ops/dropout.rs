@@ -3,9 +3,10 @@
 use rayon::prelude::*;
 
 use crate::cpu::Frame;
-use crate::program::{Access, BufferId, Operation, Touch};
+use crate::error::Result;
 #[cfg(feature = "gpu")]
-use crate::{error::Result, gpu};
+use crate::gpu;
+use crate::program::{Access, BufferId, Operation, Shapes, Touch};
 
 #[cfg(feature = "gpu")]
 pub(super) static DROPOUT: gpu::Kernel =
@@ -55,6 +56,12 @@ impl Operation for Dropout {
 
     fn touches(&self) -> Vec<Touch> {
         vec![(self.x, Access::Read), (self.out, if self.add { Access::Update } else { Access::Write })]
+    }
+
+    fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
+        shapes.expect_same_rows(&[self.x, self.out])?;
+        shapes.expect_width(shapes.width(self.x), &[self.out])?;
+        shapes.expect((0.0..1.0).contains(&self.rate), format_args!("a rate of {}", self.rate))
     }
 
     fn run(&self, frame: &mut Frame<'_>) {

@@ -1,9 +1,10 @@
 //! Embedding look-up from a frozen, possibly quantized table.
 
 use crate::cpu::Frame;
-use crate::program::{Access, BufferId, MatrixId, Operation, Touch};
+use crate::error::Result;
 #[cfg(feature = "gpu")]
-use crate::{error::Result, gpu};
+use crate::gpu;
+use crate::program::{Access, BufferId, MatrixId, Operation, Shapes, Touch};
 
 #[cfg(feature = "gpu")]
 pub(super) static EMBED: gpu::Kernel = gpu::Kernel {
@@ -30,6 +31,12 @@ impl Operation for Embed {
 
     fn touches(&self) -> Vec<Touch> {
         vec![(self.ids, Access::Read), (self.out, Access::Write)]
+    }
+
+    fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
+        shapes.expect_same_rows(&[self.ids, self.out])?;
+        shapes.expect_width(1, &[self.ids])?;
+        shapes.expect_width(shapes.matrix(self.table)?.1, &[self.out])
     }
 
     fn run(&self, frame: &mut Frame<'_>) {

@@ -4,12 +4,14 @@
 use rayon::prelude::*;
 
 use crate::cpu::{
-    Frame, LowRank, Output, Scaled, Term, matrix, matrix_mut, multiply, multiply_transposed, small_product,
+    Frame, LowRank, Output, Scaled, Term, matrix, matrix_mut, multiply, multiply_few, multiply_transposed,
+    small_product, times_vector,
 };
-use crate::matrix::BlockSums;
-use crate::program::{Access, BufferId, MatrixId, Operation, Touch, VectorId};
+use crate::error::Result;
 #[cfg(feature = "gpu")]
-use crate::{error::Result, gpu};
+use crate::gpu;
+use crate::matrix::BlockSums;
+use crate::program::{Access, BufferId, MatrixId, Operation, Shapes, Touch, VectorId};
 
 /// The second half of a low-rank adapter: `scale · low · Bᵀ`, or `low · A` on the way back.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +24,14 @@ pub struct LoraTerm {
     pub offset: usize,
     /// Factor on the term (already in `low` on the way back: 1).
     pub scale: f32,
+}
+
+impl LoraTerm {
+    /// Refuses a term that does not fit rows like those of `x`, and a factor of `width` times the rank.
+    fn check(&self, shapes: &Shapes<'_>, x: BufferId, width: usize) -> Result<()> {
+        shapes.expect_same_rows(&[x, self.low])?;
+        shapes.expect_range(self.params, self.offset, shapes.width(self.low).saturating_mul(width))
+    }
 }
 
 /// `out = residual + x·Wᵀ + bias + scale·low·Bᵀ`.
@@ -53,10 +63,26 @@ impl Operation for Linear {
         touches
     }
 
+    fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
+        let (rows, cols) = shapes.matrix(self.weight)?;
+        shapes.expect_same_rows(&[self.x, self.out])?;
+        shapes.expect_width(cols, &[self.x])?;
+        shapes.expect_width(rows, &[self.out])?;
+        if let Some(bias) = self.bias {
+            shapes.expect_vector("a bias", bias, rows)?;
+        }
+        if let Some(residual) = self.residual {
+            shapes.expect_same_rows(&[self.x, residual])?;
+            shapes.expect_width(rows, &[residual])?;
+        }
+        self.lora.map_or(Ok(()), |lora| lora.check(shapes, self.x, rows))
+    }
+
     fn run(&self, frame: &mut Frame<'_>) {
         let weights = frame.weights;
         let weight = &weights.matrices[self.weight.0];
         let rank = self.lora.map_or(0, |l| frame.width(l.low));
+        let few_rows = frame.few_rows();
         let [x, out, residual, low, params] = frame.slices([
             Some(self.x),
             Some(self.out),
@@ -83,15 +109,20 @@ impl Operation for Linear {
                 Output::Add
             }
         };
+        let (low, params) = (&*low, &*params);
+        if x.len() == cols {
+            let term = self.lora.map(|lora| (lora.scale, low, &params[lora.offset..lora.offset + rows * rank]));
+            return multiply_vector(weight, x, term, out, mode);
+        }
         let term = self.lora.map(|lora| LowRank {
             low: matrix(low, rank),
             factor: matrix(&params[lora.offset..lora.offset + rows * rank], rank),
             scale: lora.scale,
         });
-        if x.len() != cols {
+        if !few_rows {
             return multiply_transposed(matrix(x, cols), weight, term, matrix_mut(out, rows), mode);
         }
-        multiply_vector(weight, x, out, mode);
+        multiply_few(x, weight, matrix_mut(out, rows), mode);
         if let Some(LowRank { low, factor, scale }) = term {
             small_product(scale, low, factor.t(), matrix_mut(out, rows), Output::Add);
         }
@@ -113,20 +144,31 @@ impl Operation for Linear {
     }
 }
 
-/// One row: the matrix is read once, block by block, and never dequantized to memory.
-fn multiply_vector(weight: &crate::matrix::Matrix, x: &[f32], out: &mut [f32], mode: Output) {
+/// One row: the matrix is read once, block by block, and never dequantized to memory. `term`: the factor on the
+/// adapter's term, low and B.
+fn multiply_vector(
+    weight: &crate::matrix::Matrix,
+    x: &[f32],
+    term: Option<(f32, &[f32], &[f32])>,
+    out: &mut [f32],
+    mode: Output,
+) {
     const TASK_ROWS: usize = 48;
     let sums = BlockSums::of(x);
     out.par_chunks_mut(TASK_ROWS).enumerate().for_each(|(i, out)| {
         let rows = i * TASK_ROWS..i * TASK_ROWS + out.len();
+        let mut product = [0.0; TASK_ROWS];
+        let product = &mut product[..out.len()];
         match mode {
-            Output::Overwrite => weight.dot_rows(rows, x, &sums, out),
+            Output::Overwrite => weight.dot_rows(rows.clone(), x, &sums, out),
             Output::Add => {
-                let mut product = [0.0; TASK_ROWS];
-                let product = &mut product[..out.len()];
-                weight.dot_rows(rows, x, &sums, product);
-                out.iter_mut().zip(product).for_each(|(o, p)| *o += *p);
+                weight.dot_rows(rows.clone(), x, &sums, product);
+                out.iter_mut().zip(&*product).for_each(|(o, p)| *o += *p);
             }
+        }
+        if let Some((scale, low, b)) = term {
+            times_vector(&b[rows.start * low.len()..rows.end * low.len()], low, product);
+            out.iter_mut().zip(product).for_each(|(o, p)| *o += scale * *p);
         }
     });
 }
@@ -156,6 +198,14 @@ impl Operation for LinearBackward {
         let mut touches = vec![(self.dy, Access::Read), (self.dx, access)];
         touches.extend(self.lora.iter().flat_map(|l| [(l.low, Access::Read), (l.params, Access::Read)]));
         touches
+    }
+
+    fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
+        let (rows, cols) = shapes.matrix(self.weight)?;
+        shapes.expect_same_rows(&[self.dy, self.dx])?;
+        shapes.expect_width(rows, &[self.dy])?;
+        shapes.expect_width(cols, &[self.dx])?;
+        self.lora.map_or(Ok(()), |lora| lora.check(shapes, self.dy, cols))
     }
 
     fn run(&self, frame: &mut Frame<'_>) {

@@ -1,10 +1,11 @@
 //! The low-rank adapter's own products (Hu et al., 2021): `y = x·Wᵀ + scale·(x·Aᵀ)·Bᵀ`, A `[rank, cols]`,
 //! B `[rows, rank]`, f32.
 
-use crate::cpu::{Frame, Output, matrix, matrix_mut, small_product};
-use crate::program::{Access, BufferId, Operation, Touch};
+use crate::cpu::{Frame, Output, matrix, matrix_mut, small_product, times_vector};
+use crate::error::Result;
 #[cfg(feature = "gpu")]
-use crate::{error::Result, gpu};
+use crate::gpu;
+use crate::program::{Access, BufferId, Operation, Shapes, Touch};
 
 #[cfg(feature = "gpu")]
 pub(super) static DOWN: gpu::Kernel =
@@ -82,10 +83,19 @@ impl Operation for LoraDown {
         vec![(self.x, Access::Read), (self.params, Access::Read), (self.low, Access::Write)]
     }
 
+    fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
+        shapes.expect_same_rows(&[self.x, self.low])?;
+        shapes.expect_range(self.params, self.a, shapes.width(self.low).saturating_mul(shapes.width(self.x)))
+    }
+
     fn run(&self, frame: &mut Frame<'_>) {
         let (cols, rank) = (frame.width(self.x), frame.width(self.low));
         let [x, params, low] = frame.slices([Some(self.x), Some(self.params), Some(self.low)]);
-        let a = matrix(&params[self.a..self.a + rank * cols], cols);
+        let a = &params[self.a..self.a + rank * cols];
+        if x.len() == cols {
+            return times_vector(a, x, low);
+        }
+        let a = matrix(a, cols);
         small_product(1.0, matrix(x, cols), a.t(), matrix_mut(low, rank), Output::Overwrite);
     }
 
@@ -135,6 +145,17 @@ impl Operation for LoraBackward {
         ]
     }
 
+    fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
+        shapes.expect_same_rows(&[self.x, self.dy, self.low, self.dlow])?;
+        let (cols, rows, rank) = (shapes.width(self.x), shapes.width(self.dy), shapes.width(self.low));
+        shapes.expect_width(rank, &[self.dlow])?;
+        for flat in [self.params, self.grads] {
+            shapes.expect_range(flat, self.a, rank.saturating_mul(cols))?;
+            shapes.expect_range(flat, self.b, rank.saturating_mul(rows))?;
+        }
+        Ok(())
+    }
+
     fn run(&self, frame: &mut Frame<'_>) {
         let (cols, rows, rank) = (frame.width(self.x), frame.width(self.dy), frame.width(self.low));
         let ids = [self.x, self.dy, self.low, self.dlow, self.params, self.grads];
@@ -181,6 +202,11 @@ impl Operation for LoraInputGradient {
 
     fn touches(&self) -> Vec<Touch> {
         vec![(self.dlow, Access::Read), (self.params, Access::Read), (self.out, Access::Write)]
+    }
+
+    fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
+        shapes.expect_same_rows(&[self.dlow, self.out])?;
+        shapes.expect_range(self.params, self.a, shapes.width(self.dlow).saturating_mul(shapes.width(self.out)))
     }
 
     fn run(&self, frame: &mut Frame<'_>) {

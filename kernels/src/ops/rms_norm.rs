@@ -4,9 +4,10 @@ use multiversion::multiversion;
 use rayon::prelude::*;
 
 use crate::cpu::{Frame, sum_of_products};
-use crate::program::{Access, BufferId, Operation, Touch, VectorId};
+use crate::error::Result;
 #[cfg(feature = "gpu")]
-use crate::{error::Result, gpu};
+use crate::gpu;
+use crate::program::{Access, BufferId, Operation, Shapes, Touch, VectorId};
 
 #[cfg(feature = "gpu")]
 pub(super) static FORWARD: gpu::Kernel = gpu::Kernel {
@@ -41,6 +42,12 @@ impl Operation for RmsNorm {
 
     fn touches(&self) -> Vec<Touch> {
         vec![(self.x, Access::Read), (self.out, Access::Write)]
+    }
+
+    fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
+        shapes.expect_same_rows(&[self.x, self.out])?;
+        shapes.expect_width(shapes.width(self.x), &[self.out])?;
+        shapes.expect_vector("a gain", self.gain, shapes.width(self.x))
     }
 
     fn run(&self, frame: &mut Frame<'_>) {
@@ -93,6 +100,12 @@ impl Operation for RmsNormBackward {
     fn touches(&self) -> Vec<Touch> {
         let access = if self.add { Access::Update } else { Access::Write };
         vec![(self.x, Access::Read), (self.dy, Access::Read), (self.dx, access)]
+    }
+
+    fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
+        shapes.expect_same_rows(&[self.x, self.dy, self.dx])?;
+        shapes.expect_width(shapes.width(self.x), &[self.dy, self.dx])?;
+        shapes.expect_vector("a gain", self.gain, shapes.width(self.x))
     }
 
     fn run(&self, frame: &mut Frame<'_>) {

@@ -3,9 +3,10 @@
 use rayon::prelude::*;
 
 use crate::cpu::Frame;
-use crate::program::{Access, BufferId, Operation, Touch, VectorId};
+use crate::error::Result;
 #[cfg(feature = "gpu")]
-use crate::{error::Result, gpu};
+use crate::gpu;
+use crate::program::{Access, BufferId, Operation, Shapes, Touch, VectorId};
 
 #[cfg(feature = "gpu")]
 pub(super) static ROPE: gpu::Kernel =
@@ -56,6 +57,15 @@ impl Operation for Rope {
 
     fn touches(&self) -> Vec<Touch> {
         vec![(self.positions, Access::Read), (self.x, Access::Update)]
+    }
+
+    fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
+        shapes.expect_same_rows(&[self.positions, self.x])?;
+        shapes.expect_width(1, &[self.positions])?;
+        let (dim, width, angles) = (self.head_dim, shapes.width(self.x), shapes.vector(self.table)?);
+        shapes.expect(dim > 0 && dim.is_multiple_of(2), format_args!("heads of {dim} do not halve"))?;
+        shapes.expect(width.is_multiple_of(dim), format_args!("rows of {width} values in heads of {dim}"))?;
+        shapes.expect(angles.is_multiple_of(dim), format_args!("a table of {angles} values for heads of {dim}"))
     }
 
     fn run(&self, frame: &mut Frame<'_>) {

@@ -2,9 +2,10 @@
 //! cache.
 
 use crate::cpu::Frame;
-use crate::program::{Access, BufferId, Operation, Touch};
+use crate::error::Result;
 #[cfg(feature = "gpu")]
-use crate::{error::Result, gpu};
+use crate::gpu;
+use crate::program::{Access, BufferId, Operation, Shapes, Touch};
 
 #[cfg(feature = "gpu")]
 pub(super) static ROWS: gpu::Kernel =
@@ -28,6 +29,12 @@ impl Operation for GatherRows {
 
     fn touches(&self) -> Vec<Touch> {
         vec![(self.src, Access::Read), (self.index, Access::Read), (self.out, Access::Write)]
+    }
+
+    fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
+        shapes.expect_same_rows(&[self.index, self.out])?;
+        shapes.expect_width(1, &[self.index])?;
+        shapes.expect_width(shapes.width(self.src), &[self.out])
     }
 
     fn run(&self, frame: &mut Frame<'_>) {
@@ -67,6 +74,12 @@ impl Operation for ScatterRows {
     fn touches(&self) -> Vec<Touch> {
         let access = if self.keep { Access::Update } else { Access::Write };
         vec![(self.src, Access::Read), (self.index, Access::Read), (self.out, access)]
+    }
+
+    fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
+        shapes.expect_same_rows(&[self.index, self.src])?;
+        shapes.expect_width(1, &[self.index])?;
+        shapes.expect_width(shapes.width(self.src), &[self.out])
     }
 
     fn run(&self, frame: &mut Frame<'_>) {

@@ -4,9 +4,10 @@ use multiversion::multiversion;
 use rayon::prelude::*;
 
 use crate::cpu::{Frame, exp};
-use crate::program::{Access, BufferId, Operation, Touch};
+use crate::error::Result;
 #[cfg(feature = "gpu")]
-use crate::{error::Result, gpu};
+use crate::gpu;
+use crate::program::{Access, BufferId, Operation, Shapes, Touch};
 
 #[cfg(feature = "gpu")]
 pub(super) static FORWARD: gpu::Kernel = gpu::Kernel {
@@ -42,6 +43,11 @@ impl Operation for SwiGlu {
 
     fn touches(&self) -> Vec<Touch> {
         vec![(self.gate, Access::Read), (self.up, Access::Read), (self.out, Access::Write)]
+    }
+
+    fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
+        shapes.expect_same_rows(&[self.gate, self.up, self.out])?;
+        shapes.expect_width(shapes.width(self.gate), &[self.up, self.out])
     }
 
     fn run(&self, frame: &mut Frame<'_>) {
@@ -88,6 +94,11 @@ impl Operation for SwiGluBackward {
             (self.dgate, Access::Write),
             (self.dup, Access::Write),
         ]
+    }
+
+    fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
+        shapes.expect_same_rows(&[self.gate, self.up, self.dout, self.dgate, self.dup])?;
+        shapes.expect_width(shapes.width(self.gate), &[self.up, self.dout, self.dgate, self.dup])
     }
 
     fn run(&self, frame: &mut Frame<'_>) {

@@ -1,14 +1,13 @@
 //! The largest logits and their normaliser: all that decoding reads back.
 
+use multiversion::multiversion;
 use rayon::prelude::*;
 
-use crate::cpu::{Frame, exp};
-use crate::program::{Access, BufferId, Operation, Touch};
+use crate::cpu::{Frame, Normaliser, PART, part};
+use crate::error::Result;
 #[cfg(feature = "gpu")]
-use crate::{
-    error::{Error, Result},
-    gpu,
-};
+use crate::gpu;
+use crate::program::{Access, BufferId, Operation, Shapes, Touch};
 
 #[cfg(feature = "gpu")]
 pub(super) static TOP: gpu::Kernel = gpu::Kernel {
@@ -26,6 +25,9 @@ pub(super) static LOG_SUM_EXP: gpu::Kernel = gpu::Kernel {
     ],
     constants: &[],
 };
+
+/// The most that k may be.
+const MOST: usize = 64;
 
 /// The k largest logits of each row in descending order, ties by lower index; then their indices; then
 /// `log Σ_v exp(z[v])` over all.
@@ -48,6 +50,13 @@ impl Operation for TopLogits {
         vec![(self.logits, Access::Read), (self.out, Access::Write)]
     }
 
+    fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
+        let k = shapes.width(self.out) / 2;
+        shapes.expect((1..=MOST).contains(&k), format_args!("{k} of them, and from 1 to {MOST} are possible"))?;
+        shapes.expect_same_rows(&[self.logits, self.out])?;
+        shapes.expect_width(2 * k + 1, &[self.out])
+    }
+
     fn run(&self, frame: &mut Frame<'_>) {
         let (vocabulary, width) = (frame.width(self.logits), frame.width(self.out));
         let [logits, out] = frame.slices([Some(self.logits), Some(self.out)]);
@@ -60,9 +69,6 @@ impl Operation for TopLogits {
         let (rows, vocabulary) = (recorder.rows(self.logits), recorder.width(self.logits));
         let step = recorder.width(self.out);
         let k = step / 2;
-        if !(1..=64).contains(&k) {
-            return Err(Error::Shape(format!("top_logits: {k} of them")));
-        }
         let [logits, out] = recorder.buffers([self.logits, self.out])?;
         recorder.launch(gpu::Launch {
             kernel: &LOG_SUM_EXP,
@@ -93,10 +99,22 @@ impl Operation for TopLogits {
     }
 }
 
+/// Logits of a block: one that has none of the largest is passed over.
+const BLOCK: usize = 64;
+
 fn top(z: &[f32], out: &mut [f32]) {
     let k = out.len() / 2;
+    let mut best = vec![i32::MIN; z.len().div_ceil(BLOCK)];
+    let mut parts = Vec::new();
+    let tasks = z.par_chunks(PART).zip(best.par_chunks_mut(PART / BLOCK));
+    let of_part = |(z, best): (&[f32], &mut [i32])| {
+        best_of_blocks(z, best);
+        part(z, 1.0)
+    };
+    tasks.map(of_part).collect_into_vec(&mut parts);
+
     let before = |&a: &u32, &b: &u32| z[b as usize].total_cmp(&z[a as usize]).then(a.cmp(&b));
-    let mut indices: Vec<u32> = (0..z.len() as u32).collect();
+    let mut indices = candidates(z, &best, k);
     if k < indices.len() {
         indices.select_nth_unstable_by(k, before);
         indices.truncate(k);
@@ -106,8 +124,36 @@ fn top(z: &[f32], out: &mut [f32]) {
         out[i] = indices.get(i).map_or(f32::NEG_INFINITY, |&index| z[index as usize]);
         out[k + i] = f32::from_bits(indices.get(i).copied().unwrap_or(u32::MAX));
     }
-    let most = z.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));
-    out[2 * k] = z.iter().map(|&z| exp(z - most)).sum::<f32>().ln() + most;
+    let Normaliser { largest, sum } = Normaliser::join(parts.into_iter(), 1.0);
+    out[2 * k] = sum.ln() + largest;
+}
+
+/// Indices among which the k largest logits are: as many blocks reach the k-th best block's best, so nothing below that is
+/// among them.
+fn candidates(z: &[f32], best: &[i32], k: usize) -> Vec<u32> {
+    let mut sorted = best.to_vec();
+    let least = if k < sorted.len() { *sorted.select_nth_unstable_by(k, |a, b| b.cmp(a)).1 } else { i32::MIN };
+    let mut indices = Vec::new();
+    for (block, (z, _)) in z.chunks(BLOCK).zip(best).enumerate().filter(|(_, (_, best))| **best >= least) {
+        let first = block * BLOCK;
+        indices.extend((first..).zip(z).filter(|(_, z)| order(**z) >= least).map(|(index, _)| index as u32));
+    }
+    indices
+}
+
+/// The best of each block, in the order of [`order`].
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
+fn best_of_blocks(z: &[f32], best: &mut [i32]) {
+    for (z, best) in z.chunks(BLOCK).zip(best) {
+        *best = z.iter().fold(i32::MIN, |best, z| best.max(order(*z)));
+    }
+}
+
+/// A number whose order is that of [`f32::total_cmp`].
+#[inline(always)]
+fn order(z: f32) -> i32 {
+    let bits = z.to_bits() as i32;
+    bits ^ ((bits >> 31) as u32 >> 1) as i32
 }
 
 #[cfg(test)]
@@ -130,6 +176,33 @@ mod tests {
             let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
             assert_eq!(bits(&out[..k]), bits(values), "values of {z:?}");
             assert_eq!(bits(&out[k..2 * k]), indices, "indices of {z:?}");
+        }
+    }
+
+    /// Long rows with many equals, against sorting them whole.
+    #[test]
+    fn the_largest_of_many_are_those_of_all() {
+        type Row = (&'static str, fn(usize) -> f32);
+        let rows: [Row; 5] = [
+            ("all equal", |_| 1.5),
+            ("a few values", |i| (i * 7919 % 5) as f32 - 2.5),
+            ("many values", |i| (i * 7919 % 100_003) as f32 - 50_000.0),
+            ("rising", |i| i as f32),
+            ("one block alone", |i| if (640..700).contains(&i) { 3.0 } else { -(i as f32) }),
+        ];
+        for (name, value) in rows {
+            for len in [1, 63, 64, 65, 4095, 4097, 12_345] {
+                for k in [1, 5, 64] {
+                    let z: Vec<f32> = (0..len).map(value).collect();
+                    let mut sorted: Vec<u32> = (0..len as u32).collect();
+                    sorted.sort_by(|&a, &b| z[b as usize].total_cmp(&z[a as usize]));
+                    sorted.resize(len.max(k), u32::MAX);
+                    let mut out = vec![0.0; 2 * k + 1];
+                    top(&z, &mut out);
+                    let found: Vec<u32> = out[k..2 * k].iter().map(|index| index.to_bits()).collect();
+                    assert_eq!(found, sorted[..k], "{k} of {len}: {name}");
+                }
+            }
         }
     }
 

@@ -1,15 +1,18 @@
 //! A pass over a model (a training step, a prefill, a decode step, an evaluation) as data: compound operations
 //! over symbolic buffers, built once per model, shape and memory budget, then run many times by either executor.
 
+mod check;
 mod plan;
 
 use std::fmt;
 
 use crate::cpu;
-use crate::matrix::Matrix;
+use crate::error::Result;
 #[cfg(feature = "gpu")]
-use crate::{error::Result, gpu};
+use crate::gpu;
+use crate::matrix::Matrix;
 
+pub use check::{Shapes, WeightShapes};
 pub use plan::{Placement, Plan};
 
 /// The number of rows of a buffer. Capacities are fixed when the program is built; each run says how many are live.
@@ -137,6 +140,12 @@ pub trait Operation: fmt::Debug + Send + Sync {
     /// Every buffer it uses: the planner's only source.
     fn touches(&self) -> Vec<Touch>;
 
+    /// Refuses shapes that it is not made for, on every executor alike.
+    ///
+    /// # Errors
+    /// A shape error.
+    fn check(&self, shapes: &Shapes<'_>) -> Result<()>;
+
     /// Values of scratch that one thread's part of it takes on the CPU, where they grow with a buffer's rows.
     fn scratch_len(&self, _program: &Program) -> usize {
         0
@@ -192,6 +201,9 @@ pub struct Program {
     pub capacity: RowCounts,
     /// Runs through once it has begun: it updates state tensors in place, and half an update is none.
     pub indivisible: bool,
+    /// A run has a handful of rows: the CPU's products take each row by itself, for less than many rows cost. They round
+    /// otherwise than those of many rows.
+    pub few_rows: bool,
     buffers: Vec<Buffer>,
     operations: Vec<Box<dyn Operation>>,
 }
@@ -199,7 +211,7 @@ pub struct Program {
 impl Program {
     /// An empty program for at most `capacity` rows.
     pub fn new(name: &'static str, capacity: RowCounts) -> Self {
-        Self { name, capacity, indivisible: false, buffers: Vec::new(), operations: Vec::new() }
+        Self { name, capacity, indivisible: false, few_rows: false, buffers: Vec::new(), operations: Vec::new() }
     }
 
     /// A buffer that the host fills before each run.

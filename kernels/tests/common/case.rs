@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use idiolect_kernels::ops::GatherRows;
 use idiolect_kernels::program::{
     BufferId, Kind, MatrixId, Operation, Program, RowCounts, Rows, Run, Scalars, StateId, VectorId, Weights,
 };
@@ -30,6 +31,10 @@ impl Case {
         }
     }
 
+    pub fn set_few_rows(&mut self, few_rows: bool) {
+        self.program.few_rows = few_rows;
+    }
+
     pub fn matrix(&mut self, matrix: Matrix) -> MatrixId {
         self.weights.add_matrix(matrix)
     }
@@ -53,6 +58,15 @@ impl Case {
     /// A buffer that operations write and that can be read afterwards.
     pub fn output(&mut self, rows: Rows, width: usize) -> BufferId {
         self.program.output("output", rows, width)
+    }
+
+    /// A buffer that holds `values` when the operations pushed after it run, and that can be read afterwards.
+    pub fn updated(&mut self, rows: Rows, values: &[f32]) -> BufferId {
+        let each: Vec<u32> = (0..self.rows.of(rows) as u32).collect();
+        let (src, index) = (self.floats(rows, values), self.indices(rows, &each));
+        let out = self.output(rows, values.len() / each.len());
+        self.push(GatherRows { src, index, out });
+        out
     }
 
     /// A buffer that operations write and read.

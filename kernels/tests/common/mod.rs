@@ -3,4 +3,5 @@
 pub mod case;
 pub mod encodings;
 pub mod random;
+pub mod refusals;
 pub mod table;

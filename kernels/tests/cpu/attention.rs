@@ -83,8 +83,12 @@ fn attention_over_packed_samples_and_its_gradient() {
 #[test]
 fn attention_over_a_cache() {
     let (mut table, mut random) = (Table::default(), Random::new(42));
-    for (start, len) in [(0, 1), (0, 33), (7, 1), (31, 8), (65, 33), (300, 65), (1757, 1)] {
-        for heads in [heads(1, 1, 8), heads(4, 2, 31), heads(9, 3, 64)] {
+    // One token alone goes its own way: chunks of keys, and groups of heads by tiles.
+    let alone = [1, 8, 31, 33, 65, 127, 128, 129, 257, 1757, 1758].map(|keys| (keys - 1, 1));
+    for (start, len) in [(0, 33), (31, 8), (65, 33), (300, 65)].into_iter().chain(alone) {
+        for heads in
+            [heads(1, 1, 8), heads(4, 2, 31), heads(9, 3, 64), heads(3, 1, 4), heads(7, 1, 33), heads(20, 2, 80)]
+        {
             let (q_width, kv_width, room) = (heads.query * heads.dim, heads.key_value * heads.dim, start + len + 5);
             let packing = Packing::continuation(start, len);
             let q: Vec<f32> = random.floats(len * q_width).iter().map(|v| 4.0 * v).collect();
@@ -108,6 +112,69 @@ fn attention_over_a_cache() {
             let mut ran = run(case);
             let name = format!("{len} after {start}, {} of {} heads of {}", heads.key_value, heads.query, heads.dim);
             let (expected, expected_lse) = reference::attention(&wide(&q), &wide(&k), &wide(&v), &packing.spans, heads);
+            table.close(&format!("{name}: out"), &ran.read(out), &expected, TOLERANCE);
+            table.close(&format!("{name}: lse"), &ran.read(lse), &expected_lse, TOLERANCE);
+        }
+    }
+    table.finish();
+}
+
+#[test]
+fn one_token_sees_the_keys_that_its_span_names() {
+    let (mut table, mut random) = (Table::default(), Random::new(43));
+    let (heads, keys) = (heads(6, 2, 40), 400);
+    let [q, k, v] = [(1, heads.query), (keys, heads.key_value), (keys, heads.key_value)]
+        .map(|(rows, count)| random.floats(rows * count * heads.dim));
+    for span in [[0, 0], [0, 399], [5, 5], [5, 132], [5, 133], [127, 300], [399, 399]] {
+        let mut case = Case::new(1, 0);
+        let (q_id, spans) = (case.floats(Tokens, &q), case.indices(Tokens, &span));
+        let (k_id, v_id) = (case.state(keys, &k), case.state(keys, &v));
+        let (out, lse) = (case.output(Tokens, q.len()), case.output(Tokens, heads.query));
+        case.push(Attention { q: q_id, k: k_id, v: v_id, spans, out, lse, heads });
+        let mut ran = run(case);
+        let (expected, expected_lse) = reference::attention(&wide(&q), &wide(&k), &wide(&v), &span, heads);
+        table.close(&format!("{span:?}: out"), &ran.read(out), &expected, TOLERANCE);
+        table.close(&format!("{span:?}: lse"), &ran.read(lse), &expected_lse, TOLERANCE);
+    }
+    table.finish();
+}
+
+#[test]
+fn branches_see_what_they_share_and_themselves() {
+    let (mut table, mut random) = (Table::default(), Random::new(43));
+    for (shared, lengths) in [(1, vec![1, 1]), (7, vec![3, 1, 4]), (33, vec![1, 1, 1, 1, 1]), (300, vec![2, 33, 5])] {
+        for heads in [heads(1, 1, 8), heads(4, 2, 31), heads(9, 3, 64)] {
+            let (q_width, kv_width) = (heads.query * heads.dim, heads.key_value * heads.dim);
+            let len: usize = lengths.iter().sum();
+            let room = shared + len + 5;
+            let q: Vec<f32> = random.floats(len * q_width).iter().map(|v| 4.0 * v).collect();
+            let (k, v) = (random.floats(room * kv_width), random.floats(room * kv_width));
+            let mut spans = Vec::new();
+            let (mut expected, mut expected_lse) = (Vec::new(), Vec::new());
+            let mut first = shared;
+            for &length in &lengths {
+                for own in 1..=length {
+                    spans.extend([first, first + own - 1, shared].map(|row| row as u32));
+                    // The same keys, side by side.
+                    let seen = |values: &[f32]| {
+                        let own = &values[first * kv_width..(first + own) * kv_width];
+                        wide(&[&values[..shared * kv_width], own].concat())
+                    };
+                    let query = wide(&q[expected.len()..expected.len() + q_width]);
+                    let span = [0, (shared + own - 1) as u32];
+                    let (out, lse) = reference::attention(&query, &seen(&k), &seen(&v), &span, heads);
+                    expected.extend(out);
+                    expected_lse.extend(lse);
+                }
+                first += length;
+            }
+            let mut case = Case::new(len, 0);
+            let (q_id, spans) = (case.floats(Tokens, &q), case.indices(Tokens, &spans));
+            let (k_cache, v_cache) = (case.state(room, &k), case.state(room, &v));
+            let (out, lse) = (case.output(Tokens, q_width), case.output(Tokens, heads.query));
+            case.push(Attention { q: q_id, k: k_cache, v: v_cache, spans, out, lse, heads });
+            let mut ran = run(case);
+            let name = format!("{lengths:?} after {shared}, {} of {} heads", heads.key_value, heads.query);
             table.close(&format!("{name}: out"), &ran.read(out), &expected, TOLERANCE);
             table.close(&format!("{name}: lse"), &ran.read(lse), &expected_lse, TOLERANCE);
         }

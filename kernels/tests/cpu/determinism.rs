@@ -4,7 +4,7 @@ use idiolect_kernels::matrix::{BlockType, Encoding, FloatType};
 use idiolect_kernels::ops::{
     AdamW, Attention, AttentionBackward, CrossEntropy, Dropout, Embed, GatherRows, Heads, Linear, LinearBackward,
     LoraBackward, LoraDown, LoraInputGradient, LoraTerm, LossGradient, Packing, RmsNorm, RmsNormBackward, Rope,
-    RopeTable, ScatterRows, SwiGlu, SwiGluBackward,
+    RopeTable, ScatterRows, SwiGlu, SwiGluBackward, TopLogits,
 };
 use idiolect_kernels::program::BufferId;
 use idiolect_kernels::program::Rows::{Fixed, Selected, Tokens};
@@ -172,6 +172,52 @@ fn bits_do_not_depend_on_threads() {
         for threads in [2, 3, 5] {
             for (i, (got, expected)) in results(threads).iter().zip(&alone).enumerate() {
                 table.same_bits(&format!("samples {samples:?}, {threads} threads, buffer {i}"), got, expected);
+            }
+        }
+    }
+    table.finish();
+}
+
+/// What decoding one token computes over `keys` cached ones, and its ways of one row through the products.
+fn decoding_step(keys: usize, rank: usize) -> (Case, Vec<BufferId>) {
+    const HEADS: Heads = Heads { query: 14, key_value: 2, dim: 48, scale: 0.144 };
+    const WIDTH: usize = HEADS.query * HEADS.dim;
+    const KV_WIDTH: usize = HEADS.key_value * HEADS.dim;
+    let mut random = Random::new(74);
+    let mut case = Case::new(1, 1);
+    let [w, head] = [(Q4_1, WIDTH), (Q8_0, 12_345)]
+        .map(|(encoding, rows)| case.matrix(Known::random(&mut random, encoding, rows, WIDTH).matrix));
+    let q: Vec<f32> = random.floats(WIDTH).iter().map(|v| 4.0 * v).collect();
+    let (q, spans) = (case.floats(Tokens, &q), case.indices(Tokens, &Packing::continuation(keys - 1, 1).spans));
+    let [k, v] = [(); 2].map(|()| case.state(keys, &random.floats(keys * KV_WIDTH)));
+    let params = case.state(1, &random.floats(2 * rank * WIDTH));
+    let [attended, low, y, bare] = [WIDTH, rank, WIDTH, WIDTH].map(|width| case.output(Tokens, width));
+    let (lse, logits, top) = (case.output(Tokens, HEADS.query), case.output(Tokens, 12_345), case.output(Tokens, 129));
+    let lora = Some(LoraTerm { low, params, offset: rank * WIDTH, scale: SCALE });
+    let plain = Linear { x: attended, weight: w, bias: None, lora: None, residual: None, out: bare };
+    case.push(Attention { q, k, v, spans, out: attended, lse, heads: HEADS });
+    case.push(LoraDown { x: attended, params, a: 0, low });
+    case.push(Linear { lora, residual: Some(q), out: y, ..plain });
+    case.push(plain);
+    case.push(Linear { x: y, weight: head, bias: None, lora: None, residual: None, out: logits });
+    case.push(TopLogits { logits, out: top });
+    (case, vec![attended, lse, low, y, bare, logits, top])
+}
+
+#[test]
+fn bits_of_a_decoded_token_do_not_depend_on_threads() {
+    let mut table = Table::default();
+    for (keys, rank) in [(1, 1), (65, 3), (128, 17), (129, 64), (257, 1), (1757, 8)] {
+        let results = |threads| -> Vec<Vec<f32>> {
+            let (case, buffers) = decoding_step(keys, rank);
+            let mut ran = run_on(case, threads);
+            buffers.into_iter().map(|buffer| ran.read(buffer)).collect()
+        };
+        let alone = results(1);
+        table.expect(alone.iter().all(|values| values.iter().any(|v| *v != 0.0)), || format!("{keys} keys: zeros"));
+        for threads in [2, 3, 5] {
+            for (i, (got, expected)) in results(threads).iter().zip(&alone).enumerate() {
+                table.same_bits(&format!("{keys} keys, rank {rank}, {threads} threads, buffer {i}"), got, expected);
             }
         }
     }

@@ -30,7 +30,7 @@ fn rms_norm_and_its_gradient() {
         let mut case = Case::new(t, 0);
         let gain_id = case.vector(&gain);
         let (x_id, dy_id) = (case.floats(Tokens, &x), case.floats(Tokens, &dy));
-        let (out, dx, sum) = (case.output(Tokens, n), case.output(Tokens, n), case.state(t, &before));
+        let (out, dx, sum) = (case.output(Tokens, n), case.output(Tokens, n), case.updated(Tokens, &before));
         case.push(RmsNorm { x: x_id, gain: gain_id, out, epsilon });
         for (dx, add) in [(dx, false), (sum, true)] {
             case.push(RmsNormBackward { x: x_id, gain: gain_id, dy: dy_id, dx, add, epsilon });
@@ -82,7 +82,7 @@ fn rope_rotates_and_rotates_back() {
         let mut case = Case::new(t, 0);
         let values = case.vector(&RopeTable::new(&frequencies, 2000).values);
         let positions_id = case.indices(Tokens, &positions);
-        let (there, back) = (case.state(t, &x), case.state(t, &x));
+        let (there, back) = (case.updated(Tokens, &x), case.updated(Tokens, &x));
         for (x, inverse) in [(there, false), (back, true)] {
             case.push(Rope { x, positions: positions_id, table: values, head_dim: dim, inverse });
         }
@@ -120,7 +120,7 @@ fn dropout_drops_its_share_and_the_gradient_sees_the_same_mask() {
             let mut case = Case::new(t, 0);
             case.scalars.dropout_seed = 7 + t as u32;
             let x_id = case.floats(Tokens, &x);
-            let (out, other, sum) = (case.output(Tokens, n), case.output(Tokens, n), case.state(t, &before));
+            let (out, other, sum) = (case.output(Tokens, n), case.output(Tokens, n), case.updated(Tokens, &before));
             case.push(Dropout { x: x_id, out, rate, module: 3, add: false });
             case.push(Dropout { x: x_id, out: other, rate, module: 4, add: false });
             case.push(Dropout { x: x_id, out: sum, rate, module: 3, add: true });

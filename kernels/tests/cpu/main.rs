@@ -14,13 +14,23 @@ mod plan;
 mod products;
 mod reference;
 
+use std::sync::Arc;
+
 use idiolect_kernels::cpu::CpuExecutor;
 
 use common::case::{Case, Ran};
+use common::refusals;
 
 /// Runs a case on two threads.
 fn run(case: Case) -> Ran {
     run_on(case, 2)
+}
+
+#[test]
+fn shapes_that_an_operation_is_not_made_for_are_refused() {
+    let mut cpu = CpuExecutor::new(Arc::new(refusals::weights()), 2).unwrap();
+    let failures = refusals::failures(&mut cpu);
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 fn run_on(case: Case, threads: usize) -> Ran {

@@ -14,6 +14,9 @@ use crate::run;
 /// Allowed error, relative to what a product may come to: its sums may cancel.
 const TOLERANCE: f64 = 1e-6;
 
+/// Ranks of adapters, as many as no other dimension of the tables has sizes.
+const RANKS: [usize; 7] = [1, 8, 16, 5, 3, 17, 64];
+
 /// Multiplications that one row of a table may take.
 const AFFORDABLE: usize = 4_000_000;
 
@@ -54,13 +57,17 @@ fn known(random: &mut Random, shape: &Shape) -> Known {
 #[test]
 fn linear_is_a_product_with_bias_residual_and_adapter() {
     let (mut table, mut random) = (Table::default(), Random::new(31));
-    for (i, shape) in shapes().iter().enumerate() {
+    let shapes = shapes();
+    // A handful of rows may be taken each by itself.
+    let cases = shapes.iter().flat_map(|shape| [(shape, false), (shape, true)]);
+    for (i, (shape, few_rows)) in cases.filter(|(shape, few_rows)| !few_rows || shape.t <= 33).enumerate() {
         let &Shape { encoding, t, rows, cols } = shape;
         let Known { matrix, values } = known(&mut random, shape);
         let (x, bias, residual) = (random.floats(t * cols), random.floats(rows), random.floats(t * rows));
-        let (rank, scale, offset) = ([1, 8, 16, 5][i % 4], 1.7, 3);
+        let (rank, scale, offset) = (RANKS[i % RANKS.len()], 1.7, 3);
         let (low, params) = (random.floats(t * rank), random.floats(offset + rows * rank));
         let mut case = Case::new(t, 0);
+        case.set_few_rows(few_rows);
         let (weight, bias_id) = (case.matrix(matrix), case.vector(&bias));
         let [x_id, residual_id, low_id] = [&x, &residual, &low].map(|v| case.floats(Tokens, v));
         let params_id = case.state(1, &params);
@@ -91,12 +98,35 @@ fn linear_is_a_product_with_bias_residual_and_adapter() {
                 })
                 .collect();
             let name = format!(
-                "{encoding:?}, {t} rows, {cols} to {rows}, bias {with_bias}, residual {with_residual}, lora {lora}"
+                "{encoding:?}, {t} rows (few {few_rows}), {cols} to {rows}, bias {with_bias}, residual {with_residual}, \
+                 lora {lora}"
             );
             table.within(&name, &ran.read(out), &expected, allowed);
         }
     }
     table.finish();
+}
+
+#[test]
+fn each_of_a_few_rows_has_the_bits_it_has_beside_others() {
+    let mut random = Random::new(37);
+    for encoding in grouped() {
+        let (rows, cols) = (65, 5 * group_of(encoding));
+        let shape = Shape { encoding, t: 7, rows, cols };
+        let x = random.floats(7 * cols);
+        let outs = [2, 3, 4, 7].map(|t| {
+            let Known { matrix, .. } = known(&mut Random::new(38), &shape);
+            let mut case = Case::new(t, 0);
+            case.set_few_rows(true);
+            let (weight, x) = (case.matrix(matrix), case.floats(Tokens, &x[..t * cols]));
+            let out = case.output(Tokens, rows);
+            case.push(Linear { x, weight, bias: None, lora: None, residual: None, out });
+            run(case).read(out)
+        });
+        for pair in outs.windows(2) {
+            assert_eq!(pair[0], pair[1][..pair[0].len()], "{encoding:?}");
+        }
+    }
 }
 
 #[test]
@@ -106,7 +136,7 @@ fn linear_backward_is_the_product_with_the_same_matrix() {
         let &Shape { encoding, t, rows, cols } = shape;
         let Known { matrix, values } = known(&mut random, shape);
         let (dy, before) = (random.floats(t * rows), random.floats(t * cols));
-        let (rank, offset) = ([1, 8, 16, 5][i % 4], 3);
+        let (rank, offset) = (RANKS[i % RANKS.len()], 3);
         let (low, params) = (random.floats(t * rank), random.floats(offset + rank * cols));
         let mut case = Case::new(t, 0);
         let weight = case.matrix(matrix);
@@ -115,7 +145,7 @@ fn linear_backward_is_the_product_with_the_same_matrix() {
         let term = LoraTerm { low: low_id, params: params_id, offset, scale: 1.0 };
         let mut outs = Vec::new();
         for (add, lora) in [(false, false), (false, true), (true, false), (true, true)] {
-            let dx = if add { case.state(t, &before) } else { case.output(Tokens, cols) };
+            let dx = if add { case.updated(Tokens, &before) } else { case.output(Tokens, cols) };
             case.push(LinearBackward { dy: dy_id, weight, lora: lora.then_some(term), dx, add });
             outs.push((dx, add, lora));
         }
@@ -143,7 +173,7 @@ fn lora_products_and_gradients() {
     let sizes = || SIZES.into_iter().flat_map(|t| SIZES.map(|n| (t, n)));
     let shapes = sizes().flat_map(|(t, rows)| SIZES.map(|cols| (t, rows, cols)));
     for (i, (t, rows, cols)) in shapes.filter(|(t, rows, cols)| t * (rows + cols) <= 300_000).enumerate() {
-        let (rank, scale) = ([1, 8, 16, 5][i % 4], 1.7f32);
+        let (rank, scale) = (RANKS[i % RANKS.len()], 1.7f32);
         let (a, b) = (2, 2 + rank * cols + 1);
         let (x, dy) = (random.floats(t * cols), random.floats(t * rows));
         let (params, before) = (random.floats(b + rows * rank), random.floats(b + rows * rank));

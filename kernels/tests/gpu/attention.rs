@@ -3,37 +3,78 @@
 use idiolect_kernels::ops::{Attention, AttentionBackward, Heads, Packing};
 use idiolect_kernels::program::{Rows, Weights};
 
-use crate::case::{Case, SIZES};
+use crate::case::{Case, SIZES, TOLERANCE};
 
 fn heads(query: usize, key_value: usize, dim: usize) -> Heads {
     Heads { query, key_value, dim, scale: 1.0 / (dim as f32).sqrt() }
 }
 
+/// Queries are random up to this, keys up to one: of the scores, which have a standard deviation of 5 then, the largest
+/// of a row of 37 is about 10 above the mean and the least as far below. A few keys have all of the weight.
+const SPREAD: f32 = 15.0;
+
+/// How far scores go up or down from the first key to the last where they follow the position: with every tile of keys,
+/// the maximum so far rises by several units, or all that follows counts for nothing.
+const SLOPE: f32 = 30.0;
+
+/// Relative to the largest value of a tensor. The terms of a score add up to SPREAD·√d/4 in magnitude before they cancel;
+/// each executor's rounding leaves up to two units in the last place of that, which is the relative error of a weight.
+fn tolerance(heads: Heads) -> f32 {
+    TOLERANCE + 4.0 * f32::EPSILON * SPREAD * (heads.dim as f32).sqrt() / 4.0
+}
+
+/// What the scores are like.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Scores {
+    /// At random, SPREAD wide.
+    Wide,
+    /// Higher from key to key.
+    Rising,
+    /// Lower from key to key.
+    Falling,
+}
+
 pub fn packed(_: &mut Weights) -> Vec<Case> {
-    let mut cases = Vec::new();
-    let by_length = SIZES.map(|len| (vec![len], heads(4, 2, 8)));
+    let by_length = SIZES.map(|len| (vec![len], heads(4, 2, 8), Scores::Wide));
     let by_heads = [(1, 1, 64), (9, 3, 64), (4, 4, 128), (3, 1, 6), (2, 1, 5), (2, 2, 256), (6, 2, 20)]
-        .map(|(q, kv, dim)| (vec![37], heads(q, kv, dim)));
-    let by_packing = [vec![1, 1, 1], vec![5, 90, 3, 17], vec![64, 64], vec![130, 7]].map(|s| (s, heads(4, 2, 16)));
-    for (samples, heads) in by_length.into_iter().chain(by_heads).chain(by_packing) {
-        let tokens: usize = samples.iter().sum();
-        let packing = Packing::samples(&samples);
-        let shape = format!("{}/{} heads of {}", heads.query, heads.key_value, heads.dim);
-        let name = if samples.len() == 1 { format!("{tokens} tokens") } else { format!("samples {samples:?}") };
-        let mut case = Case::new(format!("{name}, {shape}"), tokens, 0);
-        let (wide, narrow) = (heads.query * heads.dim, heads.key_value * heads.dim);
-        let [q, dout] = ["q", "dout"].map(|name| case.values(name, Rows::Tokens, wide));
-        let [k, v] = ["k", "v"].map(|name| case.values(name, Rows::Tokens, narrow));
-        let spans = case.input("spans", Rows::Tokens, 2, packing.spans);
-        let reach = case.input("reach", Rows::Tokens, 1, packing.reach);
-        let (out, dq) = (case.output("out", Rows::Tokens, wide), case.output("dq", Rows::Tokens, wide));
-        let (dk, dv) = (case.output("dk", Rows::Tokens, narrow), case.output("dv", Rows::Tokens, narrow));
-        let [lse, delta] = ["lse", "delta"].map(|name| case.output(name, Rows::Tokens, heads.query));
-        case.push(Attention { q, k, v, spans, out, lse, heads });
-        case.push(AttentionBackward { q, k, v, out, lse, dout, spans, reach, delta, dq, dk, dv, heads });
-        cases.push(case);
-    }
-    cases
+        .map(|(q, kv, dim)| (vec![37], heads(q, kv, dim), Scores::Wide));
+    let by_packing =
+        [vec![1, 1, 1], vec![5, 90, 3, 17], vec![64, 64], vec![130, 7]].map(|s| (s, heads(4, 2, 16), Scores::Wide));
+    let by_scores = [(Scores::Rising, 16), (Scores::Falling, 16), (Scores::Rising, 5), (Scores::Falling, 5)]
+        .map(|(scores, dim)| (vec![150, 40], heads(2, 1, dim), scores));
+    by_length.into_iter().chain(by_heads).chain(by_packing).chain(by_scores).map(packed_case).collect()
+}
+
+fn packed_case((samples, heads, scores): (Vec<usize>, Heads, Scores)) -> Case {
+    let tokens: usize = samples.iter().sum();
+    let packing = Packing::samples(&samples);
+    let shape = format!("{}/{} heads of {}, {scores:?}", heads.query, heads.key_value, heads.dim);
+    let name = if samples.len() == 1 { format!("{tokens} tokens") } else { format!("samples {samples:?}") };
+    let mut case = Case::new(format!("{name}, {shape}"), tokens, 0);
+    (case.tolerance, case.terms) = (tolerance(heads), SPREAD);
+    let (wide, narrow) = (heads.query * heads.dim, heads.key_value * heads.dim);
+    // Queries of about one and keys of about slope·position/√d: scores of about slope·position.
+    let position = |row: usize| row as f32 / tokens as f32 - 0.5;
+    let ramp = |slope: f32| move |row: usize, v: f32| slope * position(row) / (heads.dim as f32).sqrt() + 0.1 * v;
+    let [q, k] = match scores {
+        Scores::Wide => {
+            [case.values_of("q", Rows::Tokens, wide, |_, v| SPREAD * v), case.values("k", Rows::Tokens, narrow)]
+        }
+        Scores::Rising | Scores::Falling => {
+            let slope = if scores == Scores::Rising { SLOPE } else { -SLOPE };
+            let q = case.values_of("q", Rows::Tokens, wide, |_, v| 1.0 + 0.1 * v);
+            [q, case.values_of("k", Rows::Tokens, narrow, ramp(slope))]
+        }
+    };
+    let (v, dout) = (case.values("v", Rows::Tokens, narrow), case.values("dout", Rows::Tokens, wide));
+    let spans = case.input("spans", Rows::Tokens, 2, packing.spans);
+    let reach = case.input("reach", Rows::Tokens, 1, packing.reach);
+    let (out, dq) = (case.output("out", Rows::Tokens, wide), case.output("dq", Rows::Tokens, wide));
+    let (dk, dv) = (case.output("dk", Rows::Tokens, narrow), case.output("dv", Rows::Tokens, narrow));
+    let [lse, delta] = ["lse", "delta"].map(|name| case.output(name, Rows::Tokens, heads.query));
+    case.push(Attention { q, k, v, spans, out, lse, heads });
+    case.push(AttentionBackward { q, k, v, out, lse, dout, spans, reach, delta, dq, dk, dv, heads });
+    case
 }
 
 /// Queries that continue a sequence whose keys are in a cache.
@@ -44,9 +85,36 @@ pub fn cached(_: &mut Weights) -> Vec<Case> {
             let packing = Packing::continuation(start, len);
             let mut case = Case::new(format!("{len} after {start}, heads of {}", heads.dim), len, 0);
             let (wide, narrow) = (heads.query * heads.dim, heads.key_value * heads.dim);
-            let q = case.values("q", Rows::Tokens, wide);
+            (case.tolerance, case.terms) = (tolerance(heads), SPREAD);
+            let q = case.values_of("q", Rows::Tokens, wide, |_, v| SPREAD * v);
             let [k, v] = ["k", "v"].map(|name| case.random_state(name, start + len + 11, narrow));
             let spans = case.input("spans", Rows::Tokens, 2, packing.spans);
+            let out = case.output("out", Rows::Tokens, wide);
+            let lse = case.output("lse", Rows::Tokens, heads.query);
+            case.push(Attention { q, k, v, spans, out, lse, heads });
+            cases.push(case);
+        }
+    }
+    cases
+}
+
+/// Branches that go on from one sequence, each in rows of its own.
+pub fn branches(_: &mut Weights) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (shared, lengths) in [(1, vec![1, 1]), (7, vec![3, 1, 4]), (64, vec![1, 5, 2]), (190, vec![33, 1, 40])] {
+        for heads in [heads(9, 3, 64), heads(2, 1, 6)] {
+            let tokens: usize = lengths.iter().sum();
+            let mut case = Case::new(format!("{lengths:?} after {shared}, heads of {}", heads.dim), tokens, 0);
+            let (wide, narrow) = (heads.query * heads.dim, heads.key_value * heads.dim);
+            let q = case.values("q", Rows::Tokens, wide);
+            let [k, v] = ["k", "v"].map(|name| case.random_state(name, shared + tokens + 11, narrow));
+            let mut spans = Vec::new();
+            let mut first = shared as u32;
+            for &length in &lengths {
+                spans.extend((0..length as u32).flat_map(|i| [first, first + i, shared as u32]));
+                first += length as u32;
+            }
+            let spans = case.input("spans", Rows::Tokens, 3, spans);
             let out = case.output("out", Rows::Tokens, wide);
             let lse = case.output("lse", Rows::Tokens, heads.query);
             case.push(Attention { q, k, v, spans, out, lse, heads });

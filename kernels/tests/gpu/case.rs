@@ -12,7 +12,7 @@ use crate::random::Random;
 pub const SIZES: [usize; 6] = [1, 8, 31, 33, 65, 1757];
 
 /// Largest difference that is allowed, relative to the largest value of the tensor.
-const TOLERANCE: f32 = 1e-5;
+pub const TOLERANCE: f32 = 1e-5;
 
 /// A program, what it starts from and what it leaves.
 pub struct Case {
@@ -21,6 +21,8 @@ pub struct Case {
     pub rows: RowCounts,
     pub scalars: Scalars,
     pub tolerance: f32,
+    /// What the terms of sums that cancel are of the order of.
+    pub terms: f32,
     states: Vec<Vec<f32>>,
     inputs: Vec<(BufferId, Vec<u32>)>,
     outputs: Vec<BufferId>,
@@ -40,6 +42,7 @@ impl Case {
             rows: RowCounts { tokens, selected },
             scalars: Scalars { loss_weight: 0.37, step: 3, learning_rate: 0.01, dropout_seed: 12345 },
             tolerance: TOLERANCE,
+            terms: 1.0,
             states: Vec::new(),
             inputs: Vec::new(),
             outputs: Vec::new(),
@@ -59,10 +62,21 @@ impl Case {
         self.building().scratch("scratch", rows, width)
     }
 
-    /// An f32 input of random values.
+    /// An f32 input of random values from −1 to 1.
     pub fn values(&mut self, name: &'static str, rows: Rows, width: usize) -> BufferId {
-        let len = self.rows.of(rows) * width;
-        let bits = random(len, self.inputs.len() as u64 + 77).into_iter().map(f32::to_bits).collect();
+        self.values_of(name, rows, width, |_, v| v)
+    }
+
+    /// An f32 input whose values `of` makes from a row and a random number from −1 to 1.
+    pub fn values_of(
+        &mut self,
+        name: &'static str,
+        rows: Rows,
+        width: usize,
+        of: impl Fn(usize, f32) -> f32,
+    ) -> BufferId {
+        let numbers = random(self.rows.of(rows) * width, self.inputs.len() as u64 + 77);
+        let bits = numbers.into_iter().enumerate().map(|(i, v)| of(i / width, v).to_bits()).collect();
         self.input(name, rows, width, bits)
     }
 
@@ -126,6 +140,25 @@ impl Case {
         Run { rows: self.rows, inputs, scalars: self.scalars }
     }
 
+    /// How two tensors of a run differ, if they do. Values that are not finite must be equal in kind.
+    pub fn difference(&self, expected: &[f32], got: &[f32]) -> Option<String> {
+        if expected.len() != got.len() {
+            return Some(format!("{} values, not {}", got.len(), expected.len()));
+        }
+        let largest = expected.iter().filter(|v| v.is_finite()).fold(0.0f32, |a, v| a.max(v.abs()));
+        // Sums that cancel leave a few roundings of their terms: up to 1e-6 of them.
+        let allowed = self.tolerance * largest.max(0.1 * self.terms);
+        let wrong = |(&e, &g): (&f32, &f32)| match (e.is_finite(), g.is_finite()) {
+            (true, true) => (e - g).abs() > allowed,
+            (false, false) => e.to_bits() != g.to_bits() && !(e.is_nan() && g.is_nan()),
+            _ => true,
+        };
+        let at = expected.iter().zip(got).position(wrong)?;
+        let count = expected.iter().zip(got).filter(|&pair| wrong(pair)).count();
+        let (right, found) = (expected[at], got[at]);
+        Some(format!("{count} of {} differ, first [{at}]: {found} is not {right} (± {allowed:e})", got.len()))
+    }
+
     /// Runs on both and returns what differs.
     pub fn compare(&self, cpu: &mut dyn Executor, gpu: &mut dyn Executor) -> Vec<String> {
         let expected = self.run(cpu, 1).expect("the CPU runs every case");
@@ -134,29 +167,11 @@ impl Case {
             Ok(got) => expected
                 .iter()
                 .zip(&got)
-                .filter_map(|((name, expected), (_, got))| difference(expected, got, self.tolerance).map(|d| (name, d)))
+                .filter_map(|((name, expected), (_, got))| self.difference(expected, got).map(|d| (name, d)))
                 .map(|(name, d)| format!("{}: {name}: {d}", self.name))
                 .collect(),
         }
     }
-}
-
-/// How two tensors differ, if they do. Values that are not finite must be equal in kind.
-pub fn difference(expected: &[f32], got: &[f32], tolerance: f32) -> Option<String> {
-    if expected.len() != got.len() {
-        return Some(format!("{} values, not {}", got.len(), expected.len()));
-    }
-    let largest = expected.iter().filter(|v| v.is_finite()).fold(0.0f32, |a, v| a.max(v.abs()));
-    // Sums that cancel leave a few roundings of their terms, which are of the order of one: up to 1e-6.
-    let allowed = tolerance * largest.max(0.1);
-    let wrong = |(&e, &g): (&f32, &f32)| match (e.is_finite(), g.is_finite()) {
-        (true, true) => (e - g).abs() > allowed,
-        (false, false) => e.to_bits() != g.to_bits() && !(e.is_nan() && g.is_nan()),
-        _ => true,
-    };
-    let at = expected.iter().zip(got).position(wrong)?;
-    let count = expected.iter().zip(got).filter(|&pair| wrong(pair)).count();
-    Some(format!("{count} of {} differ, first [{at}]: {} is not {} (± {allowed:e})", got.len(), got[at], expected[at]))
 }
 
 /// `len` values from −1 to 1, always the same for a seed.

@@ -11,7 +11,7 @@ use idiolect_kernels::program::{StateId, Weights};
 use idiolect_kernels::{Between, Error, Executor};
 use libtest_mimic::Failed;
 
-use crate::case::{Case, Outcome, difference};
+use crate::case::{Case, Outcome};
 use crate::step::step;
 
 type Test = Result<(), Failed>;
@@ -33,14 +33,15 @@ fn bits(outcome: &Outcome) -> Vec<Vec<u32>> {
 
 /// Three steps equal the CPU's within rounding, and one another's bits, however they are cut; cuts take no memory.
 pub fn cuts(options: &Options) -> Test {
-    let (weights, case) = samples();
+    let (weights, mut case) = samples();
+    // Three optimizer steps carry rounding along.
+    case.tolerance *= 2.0;
     let weights = Arc::new(weights);
     let expected = case.run(&mut CpuExecutor::new(weights.clone(), 0)?, 3)?;
     let mut uncut = GpuExecutor::new(&weights, options)?;
     let whole = case.run(&mut uncut, 3)?;
     for ((name, expected), (_, got)) in expected.iter().zip(&whole) {
-        // Three optimizer steps carry rounding along.
-        if let Some(difference) = difference(expected, got, 2.0 * case.tolerance) {
+        if let Some(difference) = case.difference(expected, got) {
             return Err(format!("{name}: {difference}").into());
         }
     }
@@ -61,9 +62,9 @@ fn is_lost<T>(result: Result<T, Error>) -> bool {
     matches!(result, Err(Error::DeviceLost(_)))
 }
 
-/// Whichever submission is dropped, the next read says so, the optimizer leaves the parameters alone if it comes after,
-/// and the executor stays failed.
-pub fn dropped_submission(options: &Options) -> Test {
+/// Wherever a submission ends before its end, whole or midway, the next read says so, the optimizer leaves the parameters
+/// alone if it comes after, and the executor stays failed.
+pub fn cut_submission(options: &Options) -> Test {
     let (weights, case) = samples();
     let params = StateId(0);
     let untouched = {
@@ -71,16 +72,57 @@ pub fn dropped_submission(options: &Options) -> Test {
         case.run(&mut gpu, 0)?;
         gpu.read_state(params)?
     };
-    for after in [0, 9, 60] {
-        let mut gpu = GpuExecutor::new(&weights, &shortest(options))?;
-        case.run(&mut gpu, 0)?;
-        gpu.inject(Fault::DropSubmission { after });
-        if !is_lost(case.run_again(&mut gpu)) || !is_lost(gpu.read_state(params)) || !is_lost(case.run_again(&mut gpu))
-        {
-            return Err(format!("submission {after} was dropped and nobody noticed").into());
+    // Submissions of one dispatch, of about ten, and one of all: the optimizer's three are the last.
+    let [few, all] = [250, 1_000_000].map(|us| Options { submission: Duration::from_micros(us), ..options.clone() });
+    let cases = [
+        (shortest(options), vec![(0, 0), (9, 0), (40, 1), (60, 0)]),
+        (few, vec![(0, 1), (0, 9), (2, 5), (3, 0)]),
+        (all, vec![(0, 1), (0, 50)]),
+    ];
+    for (options, cuts) in cases {
+        for (after, dispatches) in cuts {
+            let mut gpu = GpuExecutor::new(&weights, &options)?;
+            case.run(&mut gpu, 0)?;
+            gpu.inject(Fault::CutSubmission { after, dispatches });
+            let cut = format!("submission {after} of {:?} ended after {dispatches} dispatches", options.submission);
+            let noticed = [is_lost(case.run_again(&mut gpu)), is_lost(gpu.read_state(params))];
+            if noticed != [true; 2] || !is_lost(case.run_again(&mut gpu)) {
+                return Err(format!("{cut} and nobody noticed").into());
+            }
+            if gpu.state_after_fault(params)? != untouched {
+                return Err(format!("{cut} and the optimizer ran").into());
+            }
         }
-        if gpu.state_after_fault(params)? != untouched {
-            return Err(format!("the optimizer ran after submission {after} was dropped").into());
+    }
+    Ok(())
+}
+
+/// A step that ran but for the last thing it does has not been taken, whatever lies on the device.
+pub fn cut_end(options: &Options) -> Test {
+    let (weights, case) = samples();
+    let mut gpu = GpuExecutor::new(&weights, &Options { submission: Duration::from_secs(1), ..options.clone() })?;
+    let before = case.run(&mut gpu, 0)?;
+    gpu.inject(Fault::CutSubmission { after: 0, dispatches: u32::MAX });
+    if !is_lost(case.run_again(&mut gpu)) {
+        return Err("the guard advanced before the end".into());
+    }
+    let params = gpu.state_after_fault(StateId(0))?;
+    match before.iter().any(|(name, values)| *name == "params" && *values == params) {
+        true => Err("nothing ran: the cut says nothing about the end".into()),
+        false => Ok(()),
+    }
+}
+
+/// A copy back to the host that ends before its end is noticed, though an equal one went through before it.
+pub fn cut_copy(options: &Options) -> Test {
+    let (weights, case) = samples();
+    for dispatches in [0, 1] {
+        let mut gpu = GpuExecutor::new(&weights, options)?;
+        case.run(&mut gpu, 1)?;
+        gpu.read_state(StateId(0))?;
+        gpu.inject(Fault::CutSubmission { after: 0, dispatches });
+        if !is_lost(gpu.read_state(StateId(0))) {
+            return Err(format!("a copy ended after {dispatches} and nobody noticed").into());
         }
     }
     Ok(())

@@ -1,8 +1,15 @@
-//! Small bindings: matrices in shards, the arena in segments, the optimizer's tensors in parts.
+//! Small bindings and buffers: matrices in shards, the arena in segments, the optimizer's tensors in parts; and what no
+//! part of either holds.
 
-use idiolect_kernels::gpu::Options;
-use idiolect_kernels::ops::{AdamW, CrossEntropy, Embed, Linear, LinearBackward, LoraTerm, LossGradient};
-use idiolect_kernels::program::{Kind, Placement, Plan, Rows, Weights};
+use std::sync::Arc;
+
+use idiolect_kernels::gpu::{GpuExecutor, Options};
+use idiolect_kernels::ops::{
+    AdamW, AttentionBackward, CrossEntropy, Embed, Heads, Linear, LinearBackward, LoraTerm, LossGradient, ScatterRows,
+    SwiGlu,
+};
+use idiolect_kernels::program::{Kind, Placement, Plan, Program, RowCounts, Rows, StateId, Weights};
+use idiolect_kernels::{Error, Executor, Job};
 use libtest_mimic::Failed;
 
 use crate::case::{Case, random_below};
@@ -15,6 +22,66 @@ const BINDING: u64 = 40 << 10;
 
 pub fn options(options: Options) -> Options {
     Options { binding_limit: BINDING, ..options }
+}
+
+/// A buffer holds no more than a binding.
+pub fn equal(options: Options) -> Options {
+    Options { binding_limit: 96 << 10, buffer_limit: 96 << 10, ..options }
+}
+
+/// Matrices whose codes fill more than one such buffer; the scales beside them take up to half as much again.
+pub fn large_matrices(weights: &mut Weights) -> Vec<Case> {
+    let case_of = |encoding| {
+        let (rows, cols, tokens) = (1601, 128, 3);
+        let weight = weights.add_matrix(matrix(encoding, rows, cols, 6));
+        let mut case = Case::new(label(encoding), tokens, 0);
+        let x = case.values("x", Rows::Tokens, cols);
+        let y = case.output("y", Rows::Tokens, rows);
+        case.push(Linear { x, weight, bias: None, lora: None, residual: None, out: y });
+        let dy = case.values("dy", Rows::Tokens, rows);
+        let dx = case.output("dx", Rows::Tokens, cols);
+        case.push(LinearBackward { dy, weight, lora: None, dx, add: false });
+        case
+    };
+    encodings::all().into_iter().map(case_of).collect()
+}
+
+type Build = fn(&mut Program);
+
+/// What no binding holds is refused when it is planned and when it is loaded, by name.
+pub fn too_wide(options: &Options) -> Result<(), Failed> {
+    const LIMIT: u64 = 64 << 10;
+    let mut gpu = GpuExecutor::new(&Weights::default(), &Options { binding_limit: LIMIT, ..options.clone() })?;
+    gpu.add_state("cache", 40_000)?;
+    let activations = |p: &mut Program| {
+        let [gate, up] = ["gate", "up"].map(|name| p.input(name, Rows::Tokens, 5));
+        let out = p.scratch("hidden", Rows::Tokens, 5);
+        p.push(SwiGlu { gate, up, out });
+    };
+    let cache = |p: &mut Program| {
+        let (src, index) = (p.input("keys", Rows::Tokens, 4), p.input("slots", Rows::Tokens, 1));
+        let out = p.state("cache", StateId(0), 10_000, 4);
+        p.push(ScatterRows { src, index, out, keep: true });
+    };
+    // Five numbers for every query of one value.
+    let scratch = |p: &mut Program| {
+        let [q, out, dout, dq, k, v] = [(); 6].map(|()| p.input("values", Rows::Tokens, 1));
+        let [dk, dv, lse, delta, reach] = [(); 5].map(|()| p.input("values", Rows::Tokens, 1));
+        let (spans, heads) = (p.input("spans", Rows::Tokens, 2), Heads { query: 1, key_value: 1, dim: 1, scale: 1.0 });
+        p.push(AttentionBackward { q, k, v, out, lse, dout, spans, reach, delta, dq, dk, dv, heads });
+    };
+    let cases: [(&str, Build); 3] = [("gate", activations), ("cache", cache), ("scratch", scratch)];
+    for (name, build) in cases {
+        let mut program = Program::new("too wide", RowCounts { tokens: 4000, selected: 0 });
+        build(&mut program);
+        let refused = |error: Option<Error>| matches!(&error, Some(Error::OutOfMemory(text)) if text.starts_with(name));
+        let planned = gpu.job_bytes(&Job { states: &[], programs: &[&program] }).err();
+        let loaded = gpu.load(Arc::new(program)).err();
+        if !refused(planned.clone()) || !refused(loaded.clone()) {
+            return Err(format!("{name}: planned {planned:?}, loaded {loaded:?}").into());
+        }
+    }
+    Ok(())
 }
 
 /// Whatever the size of a segment, no buffer lies in two, and none in another one that is alive at the same time.

@@ -5,6 +5,8 @@
 mod encodings;
 #[path = "../common/random.rs"]
 mod random;
+#[path = "../common/refusals.rs"]
+mod refusals;
 
 mod attention;
 mod case;
@@ -42,18 +44,23 @@ const TABLES: &[(&str, Cases)] = &[
     ("cross_entropy", products::cross_entropy),
     ("attention", attention::packed),
     ("attention_cached", attention::cached),
+    ("attention_branches", attention::branches),
 ];
 
 type Test = fn(&Options) -> Result<(), Failed>;
 
-/// Tests of the flow of submissions.
-const FLOW: &[(&str, Test)] = &[
+/// Tests of the flow of submissions, and of refusals.
+const OTHERS: &[(&str, Test)] = &[
     ("cuts", flow::cuts),
-    ("dropped_submission", flow::dropped_submission),
+    ("cut_submission", flow::cut_submission),
+    ("cut_end", flow::cut_end),
+    ("cut_copy", flow::cut_copy),
     ("lost_device", flow::lost_device),
     ("out_of_memory", flow::out_of_memory),
     ("flat_memory", flow::flat_memory),
     ("interrupted", flow::interrupted),
+    ("refused_shapes", refused_shapes),
+    ("too_wide", limits::too_wide),
 ];
 
 fn options(backend: Backend) -> Options {
@@ -68,6 +75,12 @@ fn compare(cases: Cases, options: &Options) -> Result<(), Failed> {
     let mut cpu = CpuExecutor::new(weights.clone(), 0)?;
     let mut gpu = GpuExecutor::new(&weights, options)?;
     let failures: Vec<String> = cases.iter().flat_map(|case| case.compare(&mut cpu, &mut gpu)).collect();
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("\n").into()) }
+}
+
+/// The shapes that the CPU refuses are refused, in the same words.
+fn refused_shapes(options: &Options) -> Result<(), Failed> {
+    let failures = refusals::failures(&mut GpuExecutor::new(&refusals::weights(), options)?);
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n").into()) }
 }
 
@@ -102,7 +115,9 @@ fn main() {
         }
         let limited = move || compare(limits::cases, &limits::options(options(backend)));
         trials.push(Trial::test(format!("{name}::small_bindings"), limited).with_ignored_flag(missing));
-        for &(what, test) in FLOW {
+        let equal = move || compare(limits::large_matrices, &limits::equal(options(backend)));
+        trials.push(Trial::test(format!("{name}::equal_limits"), equal).with_ignored_flag(missing));
+        for &(what, test) in OTHERS {
             let run = move || test(&options(backend));
             trials.push(Trial::test(format!("{name}::{what}"), run).with_ignored_flag(missing));
         }

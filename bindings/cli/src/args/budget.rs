@@ -6,7 +6,7 @@ use clap::Args;
 #[derive(Debug, Args)]
 pub struct BudgetArgs {
     /// Memory that the training may take, in millions of bytes: of the process on the CPU, of the device on a GPU
-    /// [default: 350, or twice the weights where that is more]
+    /// [default: 350, or twice the weights where that is more, or the least there is]
     #[arg(long, value_name = "MB")]
     budget_mb: Option<usize>,
 }

@@ -3,16 +3,22 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use idiolect::train::{TrainingData, read_ids, read_texts};
+use idiolect::history::Skipped;
+use idiolect::train::{Texts, TrainingData, read_ids};
 use idiolect::{Error, ErrorKind, Model, Result};
+
+use super::texts::FormatArgs;
 
 /// The text of a training or an evaluation: one of two files.
 #[derive(Debug, Args)]
-#[group(multiple = false)]
+#[group(multiple = false, args = ["text", "ids"])]
 pub struct DataArgs {
     /// What the person wrote: JSON lines with "text" and optionally "context", or .txt with one message a line
     #[arg(long, value_name = "FILE")]
     text: Option<PathBuf>,
+
+    #[command(flatten)]
+    format: FormatArgs,
 
     /// A JSON array of rows of token ids, used as they are and in order
     #[arg(long, value_name = "FILE.json")]
@@ -25,11 +31,14 @@ impl DataArgs {
         self.ids.is_some()
     }
 
-    /// Reads the file; samples of text are cut to `seq_len` tokens.
-    pub fn read(&self, model: &Model, seq_len: usize) -> Result<TrainingData> {
+    /// Reads the file; samples of text have at most `seq_len` tokens. Beside them what in it was no row.
+    pub fn read(&self, model: &Model, seq_len: usize) -> Result<(TrainingData, Skipped)> {
         match (&self.text, &self.ids) {
-            (Some(path), _) => TrainingData::from_texts(&read_texts(path)?, model, seq_len),
-            (None, Some(path)) => TrainingData::from_ids(&read_ids(path)?, model),
+            (Some(path), _) => {
+                let texts = Texts::from(self.format.read(path)?);
+                Ok((TrainingData::from_texts(&texts.rows, model, seq_len)?, texts.skipped))
+            }
+            (None, Some(path)) => Ok((TrainingData::from_ids(&read_ids(path)?, model)?, Skipped::default())),
             (None, None) => Err(Error::new(ErrorKind::BadOption, "give --text or --ids")),
         }
     }

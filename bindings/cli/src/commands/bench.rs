@@ -1,21 +1,25 @@
 //! `idiolect bench`: how fast this machine runs a model, and in how much memory.
 
+mod decoding;
+
 use std::fmt::{self, Display};
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 use idiolect::adapter::LoraOptions;
-use idiolect::generate::{GenerateOptions, Generation, Generator, SamplingOptions};
+use idiolect::generate::{Generation, Generator};
 use idiolect::train::{TrainOptions, Training, TrainingData};
 use idiolect::{Model, Result, Session};
 use serde::Serialize;
 
+use super::typing::Typing;
 use crate::args::DeviceArgs;
 use crate::memory::peak_process_bytes;
 use crate::output::{Output, Table, megabytes};
 use crate::progress::Progress;
+
+use decoding::Decoding;
 
 /// Prompt tokens of the two prefill measurements.
 const PREFILL: [usize; 2] = [128, 512];
@@ -47,6 +51,13 @@ struct Report {
     prefill_128_tokens_per_second: Option<f64>,
     prefill_512_tokens_per_second: Option<f64>,
     decode_tokens_per_second: f64,
+    #[serde(flatten)]
+    decoding: Decoding,
+    /// Three suggestions at each letter that is typed, in decode steps.
+    suggest_letters: usize,
+    suggest_steps_median: f64,
+    suggest_steps_p95: f64,
+    suggest_passes_mean: f64,
     train_tokens_per_second: f64,
     train_tokens_a_step: usize,
     /// What the plan of the training said that it takes: of the process on the CPU, of the device on a GPU.
@@ -58,14 +69,29 @@ struct Report {
 impl Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let training = format!("training, rank 8, {} tokens a step", self.train_tokens_a_step);
+        let typing = format!(
+            "{:.1} decode steps in the median of {} letters, {:.1} at the 95th percentile, {:.2} passes a letter",
+            self.suggest_steps_median, self.suggest_letters, self.suggest_steps_p95, self.suggest_passes_mean
+        );
         let speed = |tokens: Option<f64>| {
             tokens.map_or("(the model's context is shorter)".into(), |t| format!("{t:.1} tokens a second"))
+        };
+        let decoding = &self.decoding;
+        let long = decoding.decode_at_1800_tokens_per_second.zip(decoding.decode_at_1800_over_at_8);
+        let adapted = (decoding.decode_with_adapter_tokens_per_second, decoding.decode_with_adapter_over_without);
+        let share = |figures: Option<(f64, f64)>| {
+            let ratio = figures.map_or(String::new(), |(_, ratio)| format!(" ({:.0} %)", 100.0 * ratio));
+            speed(figures.map(|(tokens, _)| tokens)) + &ratio
         };
         Table(&[
             ("device", format!("{}: {}", self.device, self.device_name)),
             ("prefill, 128 tokens", speed(self.prefill_128_tokens_per_second)),
             ("prefill, 512 tokens", speed(self.prefill_512_tokens_per_second)),
             ("decode", speed(Some(self.decode_tokens_per_second))),
+            ("decode, 8 tokens of context", speed(Some(decoding.decode_at_8_tokens_per_second))),
+            ("decode, 1800 tokens of context", share(long)),
+            ("decode, 8 tokens, adapter of rank 8", share(Some(adapted))),
+            ("three suggestions", typing),
             (training.as_str(), speed(Some(self.train_tokens_per_second))),
             ("planned for the training", megabytes(self.planned_bytes)),
             ("peak on the device", megabytes(self.peak_device_bytes)),
@@ -84,7 +110,7 @@ impl Bench {
         let mut progress = Progress::new(output, "measuring");
         let mut at = 0;
         let mut next = |what: &'static str| {
-            progress.reach(at, 4, what);
+            progress.reach(at, 6, what);
             at += 1;
         };
         next("prefill, 128 tokens");
@@ -93,6 +119,11 @@ impl Bench {
         let prefill_512 = bench.prefill(PREFILL[1])?;
         next("decode");
         let decode = bench.decode()?;
+        next("decode, compared");
+        let (decoding, held) = Decoding::measure(bench.session)?;
+        bench.peak_device_bytes = bench.peak_device_bytes.max(held);
+        next("suggestions");
+        let typing = Typing::measure(bench.session)?;
         next("training");
         let (train, train_tokens_a_step) = bench.train()?;
         let Measuring { peak_device_bytes, planned_bytes, .. } = bench;
@@ -103,6 +134,11 @@ impl Bench {
             prefill_128_tokens_per_second: prefill_128,
             prefill_512_tokens_per_second: prefill_512,
             decode_tokens_per_second: decode,
+            decoding,
+            suggest_letters: typing.letters,
+            suggest_steps_median: typing.median_steps,
+            suggest_steps_p95: typing.p95_steps,
+            suggest_passes_mean: typing.mean_passes,
             train_tokens_per_second: train,
             train_tokens_a_step,
             planned_bytes,
@@ -110,6 +146,11 @@ impl Bench {
             peak_process_bytes: peak_process_bytes(),
         })
     }
+}
+
+/// Tokens of text that no model finds special: the same on every machine.
+fn ids(len: usize, vocabulary: usize) -> Vec<u32> {
+    (0..len).map(|i| ((i * 7919 + 104_729) % vocabulary) as u32).collect()
 }
 
 /// A session under measurement.
@@ -120,10 +161,8 @@ struct Measuring<'s> {
 }
 
 impl Measuring<'_> {
-    /// Tokens of text that no model finds special: the same on every machine.
     fn ids(&self, len: usize) -> Vec<u32> {
-        let vocabulary = self.session.model().base().config.vocab_size;
-        (0..len).map(|i| ((i * 7919 + 104_729) % vocabulary) as u32).collect()
+        ids(len, self.session.model().base().config.vocab_size)
     }
 
     /// Prompt tokens a second, the better of two runs after a first that warms up; `None` beyond the model's context.
@@ -146,14 +185,8 @@ impl Measuring<'_> {
 
     fn generate(&mut self, prompt: usize, new: usize) -> Result<Generation> {
         let ids = self.ids(prompt);
-        let options = GenerateOptions {
-            max_tokens: new,
-            sampling: SamplingOptions::greedy(),
-            ignore_eos: true,
-            ..GenerateOptions::default()
-        };
         let mut generator = Generator::new(&mut *self.session, None, prompt + new - 1)?;
-        let generation = generator.generate(&ids, &options, &mut |_| ControlFlow::Continue(()))?;
+        let generation = decoding::generate(&mut generator, &ids, new)?;
         self.note_peak();
         Ok(generation)
     }
@@ -175,10 +208,7 @@ impl Measuring<'_> {
         }
         drop(training);
         self.note_peak();
-        // As many as are counted, two are in the middle.
-        speeds.sort_by(f64::total_cmp);
-        let middle = speeds.len() / 2;
-        Ok(((speeds[middle - 1] + speeds[middle]) / 2.0, row))
+        Ok((decoding::median(speeds.into_iter()), row))
     }
 
     fn note_peak(&mut self) {

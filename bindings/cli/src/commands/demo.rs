@@ -78,11 +78,11 @@ impl Demo {
         page.line("adapter", "LoRA of rank 8 on all seven linear layers, the model itself frozen")?;
         page.line("", &trainable(adapted, parameters))?;
 
-        let before = measure(&page, &mut session, None, &history.held_out)?;
+        let before = measure(&page, "before", &mut session, None, &history.held_out)?;
         page.line("before", &loss(&before))?;
         let completed_before = completions(&mut session, None)?;
         let (adapter, summary) = learn(&page, &mut session, adapter, history.learned)?;
-        let after = measure(&page, &mut session, Some(&adapter), &history.held_out)?;
+        let after = measure(&page, "after", &mut session, Some(&adapter), &history.held_out)?;
         let fall = 100.0 * (1.0 - after.nll / before.nll);
         page.line("after", &format!("{}, {fall:.0} % less loss", loss(&after)))?;
         let completed_after = completions(&mut session, Some(&adapter))?;
@@ -139,7 +139,7 @@ struct History {
 impl History {
     fn read(page: &Page<'_>, file: &Path, model: &Model) -> Result<Self> {
         unpack_history(file)?;
-        let rows = read_texts(file)?;
+        let rows = read_texts(file)?.rows;
         let (held_out, learned): (Vec<_>, Vec<_>) =
             rows.into_iter().enumerate().partition(|(i, _)| i % HELD_OUT_EVERY == HELD_OUT_EVERY - 1);
         let texts = |rows: Vec<(usize, TextRow)>| rows.into_iter().map(|(_, row)| row).collect::<Vec<_>>();
@@ -166,11 +166,12 @@ impl History {
 
 fn measure(
     page: &Page<'_>,
+    label: &'static str,
     session: &mut Session,
     adapter: Option<&Adapter>,
     data: &TrainingData,
 ) -> Result<Evaluation> {
-    let mut progress = Progress::new(page.output, "measuring");
+    let mut progress = Progress::new(page.output, label);
     evaluate_with_progress(session, adapter, data.samples(), &mut |done, rows| progress.reach(done, rows, ""))?.finite()
 }
 

@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use clap::Args;
 use idiolect::eval::evaluate_with_progress;
+use idiolect::train::SampleCounts;
 use idiolect::{Adapter, Model, Result};
 use serde::Serialize;
 
 use crate::args::{DataArgs, DeviceArgs};
-use crate::output::{Output, Table, thousands};
+use crate::output::{Output, SkippedRows, Table, thousands};
+use crate::preparation::{Cut, worth_telling};
 use crate::progress::Progress;
 
 #[derive(Debug, Args)]
@@ -25,7 +27,8 @@ pub struct Eval {
     #[command(flatten)]
     data: DataArgs,
 
-    /// Longest sample of --text in tokens; what is longer is cut [default: 2049, or all that the model holds]
+    /// Longest sample of --text in tokens, as for train: longer contexts are cut at their start, longer texts become
+    /// several samples [default: 2049, or all that the model holds]
     #[arg(long, value_name = "TOKENS")]
     seq_len: Option<usize>,
 
@@ -39,6 +42,10 @@ struct Report {
     nll: f64,
     perplexity: f64,
     bits_per_byte: Option<f64>,
+    #[serde(flatten)]
+    skipped: Option<SkippedRows>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    samples: Option<SampleCounts>,
 }
 
 impl Display for Report {
@@ -51,7 +58,9 @@ impl Display for Report {
         if let Some(bits) = self.bits_per_byte {
             rows.push(("bits a byte", format!("{bits:.4}")));
         }
-        Table(&rows).fmt(f)
+        rows.extend(self.samples.map(|counts| ("samples", Cut(counts).to_string())));
+        Table(&rows).fmt(f)?;
+        self.skipped.as_ref().map_or(Ok(()), |skipped| write!(f, "\n{skipped}"))
     }
 }
 
@@ -60,7 +69,7 @@ impl Eval {
         let model = Model::open(&self.model)?.with_context(self.seq_len.unwrap_or_default())?;
         let model = Arc::new(model);
         let longest = model.base().context + 1;
-        let data = self.data.read(&model, self.seq_len.unwrap_or(longest))?;
+        let (data, skipped) = self.data.read(&model, self.seq_len.unwrap_or(longest))?;
         let adapter = self.adapter.as_deref().map(|path| Adapter::open(path, &model)).transpose()?;
         let mut session = self.device.open(output, model)?;
         let mut progress = Progress::new(output, "measuring");
@@ -74,6 +83,8 @@ impl Eval {
             nll: evaluation.nll,
             perplexity: evaluation.perplexity(),
             bits_per_byte: evaluation.bits_per_byte(),
+            skipped: SkippedRows::any(skipped),
+            samples: worth_telling(data.counts()),
         })
     }
 }

@@ -4,19 +4,16 @@ use std::cmp::Reverse;
 use std::fmt::{self, Display};
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
+use idiolect::Result;
 use idiolect::chat_export;
-use idiolect::history::{NewSample, SampleId, Selection, read_jsonl, read_lines};
+use idiolect::history::{Added, Rows, SampleId, Selection, Skipped};
 use idiolect::personalize::remove_from_history;
 use idiolect::privacy::Filter;
-use idiolect::{Error, ErrorKind, Result};
 use serde::Serialize;
 
-use crate::args::ProfileArgs;
-use crate::output::{Output, Table};
-
-/// Messages that are added in one durable batch.
-const BATCH: usize = 1000;
+use crate::args::{FormatArgs, ProfileArgs};
+use crate::output::{Output, SkippedRows, Table};
 
 #[derive(Debug, Args)]
 pub struct History {
@@ -26,7 +23,7 @@ pub struct History {
 
 #[derive(Debug, Subcommand)]
 enum HistoryCommand {
-    /// Add what the person wrote; the profile is made where it is missing
+    /// Add what the person wrote; the profile is made where it is missing. Added again, nothing counts twice
     Add(Add),
     /// List who wrote in a chat export, most messages first
     Authors(Authors),
@@ -38,18 +35,6 @@ enum HistoryCommand {
     Remove(Remove),
 }
 
-/// How a file is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// JSON lines with "text" and optionally "context", "id", "timestamp", "source", "contact", "conversation",
-    /// "origin", "incognito"
-    Jsonl,
-    /// One message a line
-    Text,
-    /// A chat export: "[date, time] Name: text"
-    Whatsapp,
-}
-
 #[derive(Debug, Args)]
 struct Add {
     #[command(flatten)]
@@ -58,13 +43,8 @@ struct Add {
     /// The file to read
     file: PathBuf,
 
-    /// How it is written [default: by the file's ending]
-    #[arg(long)]
-    format: Option<Format>,
-
-    /// The person's own name in a chat export
-    #[arg(long, required_if_eq("format", "whatsapp"))]
-    name: Option<String>,
+    #[command(flatten)]
+    format: FormatArgs,
 
     /// Where the messages were written, for all that do not say
     #[arg(long)]
@@ -132,7 +112,7 @@ struct Remove {
 }
 
 /// What became of the messages of a file.
-#[derive(Debug, Default, Serialize)]
+#[derive(Serialize)]
 struct AddedReport {
     new: u64,
     repeated: u64,
@@ -141,6 +121,23 @@ struct AddedReport {
     incognito: u64,
     blank: u64,
     expired: u64,
+    #[serde(flatten)]
+    skipped: SkippedRows,
+}
+
+impl AddedReport {
+    fn new(added: &Added, skipped: Skipped) -> Self {
+        Self {
+            new: added.new,
+            repeated: added.repeated,
+            known: added.known,
+            excluded: added.excluded,
+            incognito: added.incognito,
+            blank: added.blank,
+            expired: added.expired,
+            skipped: skipped.into(),
+        }
+    }
 }
 
 impl Display for AddedReport {
@@ -156,6 +153,9 @@ impl Display for AddedReport {
             if count > 0 {
                 write!(f, ", {count} {what}")?;
             }
+        }
+        if self.skipped.count() > 0 {
+            write!(f, "\n{}", self.skipped)?;
         }
         Ok(())
     }
@@ -246,7 +246,7 @@ impl History {
 
 impl Add {
     fn run(&self, output: &Output) -> Result<()> {
-        let mut samples = self.read()?;
+        let Rows { mut samples, skipped } = self.format.read(&self.file)?;
         for sample in &mut samples {
             sample.source = sample.source.take().or_else(|| self.source.clone());
         }
@@ -254,43 +254,8 @@ impl Add {
             let filter = Filter::default();
             samples = samples.into_iter().map(|sample| sample.masked(&filter)).collect();
         }
-        let profile = self.profile.create()?;
-        let mut report = AddedReport::default();
-        for batch in samples.chunks(BATCH) {
-            let added = profile.history().add(batch)?;
-            report.new += added.new;
-            report.repeated += added.repeated;
-            report.known += added.known;
-            report.excluded += added.excluded;
-            report.incognito += added.incognito;
-            report.blank += added.blank;
-            report.expired += added.expired;
-        }
-        output.result(&report)
-    }
-
-    fn read(&self) -> Result<Vec<NewSample>> {
-        let text = self.file.extension().is_some_and(|extension| extension == "txt");
-        match self.format.unwrap_or(if text { Format::Text } else { Format::Jsonl }) {
-            Format::Jsonl => read_jsonl(&self.file),
-            Format::Text => read_lines(&self.file),
-            Format::Whatsapp => self.read_chat(),
-        }
-    }
-}
-
-impl Add {
-    /// The person's own messages of an exported chat.
-    fn read_chat(&self) -> Result<Vec<NewSample>> {
-        let missing = || Error::new(ErrorKind::BadOption, "whose messages a chat export is read for: give --name");
-        let name = self.name.as_deref().ok_or_else(missing)?;
-        let chat = self.file.file_stem().unwrap_or_default().to_string_lossy();
-        let export = chat_export::read(&self.file)?;
-        let samples = chat_export::samples_of(&export, name, &chat).map_err(|error| match error.kind() {
-            ErrorKind::BadOption => error.with_hint("`idiolect history authors FILE` lists the names"),
-            _ => error,
-        })?;
-        Ok(samples.into_iter().map(NewSample::from).collect())
+        let added = self.profile.create()?.history().add_all(&samples)?;
+        output.result(&AddedReport::new(&added, skipped))
     }
 }
 

@@ -7,11 +7,13 @@ use idiolect::engine::{CancelToken, EngineOptions, LearnOutcome, PauseReason};
 use idiolect::gate::Decision;
 use idiolect::personalize::{LearnEvent, LearnReport, LearnSettings};
 use idiolect::profile::{KeySource, Profile};
+use idiolect::train::SampleCounts;
 use idiolect::{DeviceChoice, Engine, Error, ErrorKind, Result};
 use serde::Serialize;
 
 use super::train::report_line;
-use crate::output::{Output, Table, megabytes};
+use crate::output::{Output, Table};
+use crate::preparation::{Cut, planned_memory, worth_telling};
 use crate::progress::Progress;
 
 /// The object that `--json` ends with.
@@ -32,6 +34,9 @@ struct Report<'a> {
     steps: usize,
     resumed: bool,
     unchanged: bool,
+    samples: SampleCounts,
+    planned_bytes: usize,
+    exceeded_budget_bytes: Option<usize>,
     device: &'a str,
 }
 
@@ -54,6 +59,9 @@ impl<'a> From<&'a LearnReport> for Report<'a> {
             steps: report.summary.steps,
             resumed: report.resumed,
             unchanged: report.unchanged,
+            samples: report.counts,
+            planned_bytes: report.summary.planned_bytes,
+            exceeded_budget_bytes: report.summary.exceeded_budget,
             device: &report.device,
         }
     }
@@ -76,6 +84,7 @@ impl Display for Report<'_> {
             let what = if self.unchanged { "made" } else { "in use" };
             rows.push((what, format!("version {version} at strength {}", self.strength)));
         }
+        rows.extend(worth_telling(self.samples).map(|counts| ("samples", Cut(counts).to_string())));
         if self.unchanged {
             rows.push(("unchanged", "nothing was added or set since the last training".into()));
         }
@@ -97,8 +106,8 @@ pub fn run(
     let mut measuring = Progress::new(output, "measuring");
     let mut total = 0;
     let outcome = engine.train(settings, &CancelToken::new(), &mut |event| match event {
-        LearnEvent::Started { steps, resumed_at, planned_bytes } => {
-            output.note(&format!("planned memory: {}", megabytes(planned_bytes)));
+        LearnEvent::Started { steps, resumed_at, planned_bytes, exceeded_budget } => {
+            output.note(&planned_memory(planned_bytes, exceeded_budget));
             total = steps;
             if resumed_at > 0 {
                 output.note(&format!("going on at step {resumed_at} of {steps}"));

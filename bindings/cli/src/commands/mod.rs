@@ -18,6 +18,7 @@ mod profile;
 mod status;
 mod suggest;
 mod train;
+mod typing;
 
 use clap::Subcommand;
 use idiolect::Result;

@@ -45,6 +45,19 @@ struct Report {
     recomputed_attention: usize,
     recomputed_mlp: usize,
     logit_rows: usize,
+    /// The usual budget, where it cannot be kept to and none was asked for.
+    exceeded_budget_bytes: Option<usize>,
+}
+
+impl Report {
+    fn total(&self) -> String {
+        let whose = if self.device == "cpu" { "process" } else { "device" };
+        let total = format!("{} of the {whose}", megabytes(self.total_bytes));
+        match self.exceeded_budget_bytes {
+            None => total,
+            Some(usual) => format!("{total}, the smallest plan: none keeps to the usual {}", megabytes(usual)),
+        }
+    }
 }
 
 impl Display for Report {
@@ -56,14 +69,7 @@ impl Display for Report {
             ("activations and logits", megabytes(self.arena_bytes)),
             ("working memory", megabytes(self.scratch_bytes)),
             ("process and tokenizer", megabytes(self.process_bytes)),
-            (
-                "total",
-                format!(
-                    "{} of the {}",
-                    megabytes(self.total_bytes),
-                    if self.device == "cpu" { "process" } else { "device" }
-                ),
-            ),
+            ("total", self.total()),
             ("attention computed twice", layers(self.recomputed_attention)),
             ("feed-forward computed twice", layers(self.recomputed_mlp)),
             ("logits at a time", format!("{} rows", self.logit_rows)),
@@ -91,6 +97,7 @@ impl Plan {
             recomputed_attention: plan.recomputed_attention,
             recomputed_mlp: plan.recomputed_mlp,
             logit_rows: plan.logit_rows,
+            exceeded_budget_bytes: plan.exceeded_budget,
         })
     }
 }

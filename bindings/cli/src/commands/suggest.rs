@@ -5,6 +5,7 @@ use std::fmt::{self, Display};
 use clap::Args;
 use idiolect::Result;
 use idiolect::engine::CancelToken;
+use idiolect::generate::SuggestOptions;
 use serde::Serialize;
 
 use crate::args::EngineArgs;
@@ -20,14 +21,23 @@ pub struct Suggest {
     prompt: String,
 
     /// How many words
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = SuggestOptions::default().count)]
     count: usize,
+
+    /// Suggest punctuation marks as well
+    #[arg(long)]
+    punctuation: bool,
+
+    /// Suggest emoji as well
+    #[arg(long)]
+    emoji: bool,
 }
 
-/// A word, as it continues the prompt.
+/// A word, and how many characters at the prompt's end it takes the place of.
 #[derive(Serialize)]
 struct Word {
     text: String,
+    replaces: usize,
     probability: f64,
 }
 
@@ -39,9 +49,11 @@ impl Display for Word {
 
 impl Suggest {
     pub fn run(&self, output: &Output) -> Result<()> {
-        let suggestions = self.engine.open_to_answer(output)?.suggest(&self.prompt, self.count, &CancelToken::new())?;
+        let options = SuggestOptions { count: self.count, punctuation: self.punctuation, emoji: self.emoji };
+        let suggestions = self.engine.open_to_answer(output)?.suggest(&self.prompt, &options, &CancelToken::new())?;
         suggestions.into_iter().try_for_each(|suggestion| {
-            output.result(&Word { text: suggestion.text, probability: suggestion.probability })
+            let (replaces, probability) = (suggestion.replaces, suggestion.probability);
+            output.result(&Word { text: suggestion.text, replaces, probability })
         })
     }
 }

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use clap::Args;
 use idiolect::personalize::LearnSettings;
-use idiolect::train::{Decay, Schedule, Start, StepReport, TrainOptions, Training, TrainingSummary};
+use idiolect::train::{Decay, SampleCounts, Schedule, Start, StepReport, TrainOptions, Training, TrainingSummary};
 use idiolect::{Adapter, Error, ErrorKind, Model, Result};
 use serde::Serialize;
 
 use super::learn;
 use crate::args::{BudgetArgs, DataArgs, DeviceArgs, LoraArgs};
-use crate::output::{Output, Table, megabytes, trainable};
+use crate::output::{Output, SkippedRows, Table, trainable};
+use crate::preparation::{Cut, Preparation, worth_telling};
 use crate::progress::Progress;
 
 #[derive(Debug, Args)]
@@ -22,7 +23,7 @@ pub struct Train {
     model: Option<PathBuf>,
 
     /// Learn from this profile's history instead of a file, and ask the gate; goes on where an earlier run was ended
-    #[arg(long, requires = "base", conflicts_with_all = ["text", "ids", "out", "init", "dump_grads"])]
+    #[arg(long, requires = "base", conflicts_with_all = ["text", "format", "ids", "out", "init", "dump_grads"])]
     profile: Option<PathBuf>,
 
     /// With --profile: the base model
@@ -79,7 +80,8 @@ struct StepArgs {
     #[arg(long, default_value_t = TrainOptions::default().epochs)]
     epochs: usize,
 
-    /// Longest sample of --text in tokens; also the length of a packed row
+    /// Longest sample of --text in tokens; also the length of a packed row. Longer contexts are cut at their start,
+    /// longer texts become several samples
     #[arg(long, value_name = "TOKENS", default_value_t = TrainOptions::default().seq_len)]
     seq_len: usize,
 
@@ -162,17 +164,23 @@ impl Train {
         Adapter::check_destination(out)?;
         self.dump_grads.as_deref().map(Adapter::check_values_destination).transpose()?;
         let model = Arc::new(Model::open(path)?.with_context(options.seq_len)?);
-        let data = self.data.read(&model, options.seq_len)?;
+        let (data, skipped) = self.data.read(&model, options.seq_len)?;
+        let counts = data.counts();
         let start = self.start(&model)?;
         let mut session = self.device.open(output, Arc::clone(&model))?;
         let adapted = start.shape().layout().len();
         output.note(&trainable(adapted, model.base().parameters() + adapted));
         let mut training = Training::new(&mut session, start, data, &options)?;
-        output.note(&format!("planned memory: {}", megabytes(training.plan().total_bytes())));
+        let plan = training.plan();
+        Preparation::tell(output, counts, plan.total_bytes(), plan.exceeded_budget)?;
+        if let Some(skipped) = SkippedRows::any(skipped) {
+            output.note(&skipped.to_string());
+            output.object(&skipped)?;
+        }
         self.train(output, &mut training)?;
         let (adapter, summary) = training.finish()?;
         adapter.save(out, &model, summary.record())?;
-        if output.json() { Ok(()) } else { output.text(&format!("{}\n", table(&summary, out))) }
+        if output.json() { Ok(()) } else { output.text(&format!("{}\n", table(&summary, counts, out))) }
     }
 }
 
@@ -245,14 +253,15 @@ pub fn report_line(report: &StepReport) -> String {
 }
 
 /// A finished training, for people.
-fn table(summary: &TrainingSummary, adapter: &Path) -> String {
+fn table(summary: &TrainingSummary, counts: SampleCounts, adapter: &Path) -> String {
     let (first, last) = (summary.first_loss.unwrap_or_default(), summary.last_loss.unwrap_or_default());
     let speed = summary.tokens_per_second();
-    Table(&[
+    let mut rows = vec![
         ("steps", summary.steps.to_string()),
         ("loss", format!("{first:.3} nats a token at the first step, {last:.3} at the last")),
         ("time", format!("{:.1} s, {speed:.0} tokens a second", summary.seconds)),
-        ("adapter", adapter.display().to_string()),
-    ])
-    .to_string()
+    ];
+    rows.extend(worth_telling(counts).map(|counts| ("samples", Cut(counts).to_string())));
+    rows.push(("adapter", adapter.display().to_string()));
+    Table(&rows).to_string()
 }

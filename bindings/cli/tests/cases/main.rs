@@ -4,6 +4,7 @@
 mod chats;
 #[path = "../common/folders.rs"]
 mod folders;
+mod gguf;
 mod rows;
 #[path = "../common/run.rs"]
 mod run;

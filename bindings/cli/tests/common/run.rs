@@ -22,6 +22,16 @@ impl Run {
         self.stdout.lines().map(parse).collect()
     }
 
+    /// Fails where it printed a line twice, on either stream.
+    pub fn check_no_line_comes_twice(&self) {
+        let mut lines: Vec<&str> = self.stdout.lines().chain(self.stderr.lines()).collect();
+        lines.retain(|line| !line.trim().is_empty());
+        lines.sort_unstable();
+        for pair in lines.windows(2) {
+            assert_ne!(pair[0], pair[1], "printed twice");
+        }
+    }
+
     /// The only object.
     pub fn object(&self) -> Value {
         let mut objects = self.objects();
@@ -32,7 +42,13 @@ impl Run {
 
 /// Runs `idiolect` in `folder`.
 pub fn idiolect(folder: &Path, args: &[&str]) -> Run {
-    let output = Command::new(env!("CARGO_BIN_EXE_idiolect")).args(args).current_dir(folder).output().unwrap();
+    idiolect_where(folder, args, |command| command)
+}
+
+/// The same in an environment that `prepare` makes.
+pub fn idiolect_where(folder: &Path, args: &[&str], prepare: impl FnOnce(&mut Command) -> &mut Command) -> Run {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_idiolect"));
+    let output = prepare(command.args(args).current_dir(folder)).output().unwrap();
     Run {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),

@@ -110,7 +110,34 @@ fn an_adapter_of_another_base_is_stale_until_it_trains_again() {
             idiolect(home, &["suggest", "me", "--model", model, "--device", "cpu", "--prompt", "ay up", "--json"]);
         (run.objects(), run.stderr.contains("another model"))
     };
+    let status = |model: &[&str]| idiolect(home, &[&["status", "me", "--json"], model].concat()).object();
+    let before = status(&[]);
+    let parts = ["trains", "validates", "held_out"].map(|part| before[part]["samples"].as_u64().unwrap());
+    assert_eq!(parts.iter().sum::<u64>(), before["texts"].as_u64().unwrap());
+    assert_eq!((&before["in_use"], &before["new_texts"]), (&json!(null), &json!(parts[0])));
+    assert_eq!(before["next_training"], json!({ "code": "new_texts", "texts": parts[0] }));
     let first = train("base");
+    let after = status(&["--model", "base"]);
+    let (version, report) = (&after["in_use"], &after["in_use"]["report"]);
+    assert_eq!((&version["version"], &version["origin"]), (&json!(first), &json!("trained")));
+    assert_eq!(report["samples"][2].as_u64(), Some(parts[2]));
+    assert!(report["verdict"]["gain"]["low"].as_f64().unwrap() > 0.0 && version["created"].as_i64().unwrap() > 0);
+    assert_eq!((&after["next_training"]["code"], &after["next_worthwhile"]), (&json!("unchanged"), &json!(false)));
+    assert_eq!(status(&["--model", "other"])["next_training"]["code"], "other_base");
+    let people = idiolect(home, &["status", "me"]).stdout;
+    for shown in ["653, ", "2023-09-02 to ", "are held out", "made 2", "on CPU", "nats a token", "not yet: no text"] {
+        assert!(people.contains(shown), "{shown}: {people}");
+    }
+    // Of a few new texts, some are to be learned from.
+    std::fs::write(
+        home.join("few.txt"),
+        (0..40).map(|i| format!("{i} {}\n", "quite a new text ".repeat(i + 1))).collect::<String>(),
+    )
+    .unwrap();
+    idiolect(home, &["history", "add", "me", "few.txt"]);
+    let more = status(&[]);
+    let texts = more["trains"]["samples"].as_u64().unwrap() - parts[0];
+    assert_eq!(more["next_training"], json!({ "code": "new_texts", "texts": texts }));
     assert_eq!([stale("base"), stale("other")], [json!(false), json!(true)]);
     let (learned, noted) = words("base");
     assert!(!noted);
@@ -131,7 +158,7 @@ fn an_adapter_of_another_base_is_stale_until_it_trains_again() {
 fn what_cannot_be_is_refused_and_nothing_is_written() {
     let home = workspace();
     let home = home.path();
-    std::fs::write(home.join("bad.jsonl"), "{\"text\":\"ok\"}\nquixotic\n").unwrap();
+    std::fs::write(home.join("bad.jsonl"), "\nquixotic\n").unwrap();
     std::fs::write(home.join("chat.txt"), "31/12/2023, 21:41 - Ben: u coming?\n").unwrap();
     let before = listing(home);
     for (args, code, part) in [

@@ -65,7 +65,16 @@ fn a_short_context_is_measured_with_what_it_holds() {
     let report = idiolect(home.path(), &["bench", "base", "--json", "--device", "cpu"]).object();
     assert!(report["prefill_128_tokens_per_second"].is_null() && report["prefill_512_tokens_per_second"].is_null());
     assert_eq!(report["train_tokens_a_step"], 64);
-    for figure in ["decode_tokens_per_second", "train_tokens_per_second", "planned_bytes", "peak_device_bytes"] {
+    assert!(report["decode_at_1800_tokens_per_second"].is_null() && report["decode_at_1800_over_at_8"].is_null());
+    for figure in [
+        "decode_tokens_per_second",
+        "decode_at_8_tokens_per_second",
+        "decode_with_adapter_tokens_per_second",
+        "decode_with_adapter_over_without",
+        "train_tokens_per_second",
+        "planned_bytes",
+        "peak_device_bytes",
+    ] {
         assert!(number(&report, figure) > 0.0, "{figure}");
     }
 }
@@ -234,6 +243,8 @@ fn plans_add_up_and_keep_to_the_budget() {
 fn the_demo_learns_the_voice() {
     let home = tempfile::tempdir().unwrap();
     let run = idiolect(home.path(), &["demo", "--json", "--device", "cpu"]);
+    // What people see goes to standard error here.
+    run.check_no_line_comes_twice();
     let report = run.object();
     let expected = ["before_nll", "after_nll", "trainable_percent", "seconds", "peak_bytes", "device", "adapter"];
     assert_eq!(keys(&report), expected);

@@ -199,7 +199,7 @@ fn bases_of_floats_merge_within_their_rounding() {
 #[test]
 fn a_trained_adapter_keeps_its_effect() {
     let mut session = session(&assets().join("base"));
-    let texts = read_texts(&assets().join("history.jsonl")).unwrap();
+    let texts = read_texts(&assets().join("history.jsonl")).unwrap().rows;
     let plain: Vec<_> = texts.into_iter().take(64).map(|row| TextRow { context: None, ..row }).collect();
     let data = TrainingData::from_texts(&plain, session.model(), 64).unwrap();
     let fresh = LoraOptions::default().fresh(session.model(), 0).unwrap();

@@ -117,8 +117,11 @@ impl GgufFile {
     /// Text, or `None` where the key is absent.
     ///
     /// # Errors
-    /// When the value is of another type.
+    /// When the value is of another type, or not UTF-8.
     pub fn str(&self, key: &str) -> Result<Option<&str>> {
+        if let Some(GgufValue::NotText) = self.get(key) {
+            return Err(Fault::NotText.error(self.path(), key));
+        }
         self.read_as(key, "text", |value| if let GgufValue::String(s) = value { Some(s.as_str()) } else { None })
     }
 

@@ -21,6 +21,8 @@ pub enum GgufValue {
     Bool(bool),
     /// Text.
     String(String),
+    /// What stands where text belongs and is not UTF-8.
+    NotText,
     /// A list, left in the file.
     Array(GgufArray),
 }
@@ -44,11 +46,12 @@ impl GgufArray {
         self.len == 0
     }
 
-    /// The values as text, or `None` for a list of another type.
-    pub fn strings(&self) -> Option<impl Iterator<Item = &str>> {
+    /// The values as text, each `None` where it is not UTF-8; or `None` for a list of another type.
+    pub fn strings(&self) -> Option<impl Iterator<Item = Option<&str>>> {
         let mut cursor = Cursor::new(&self.bytes);
         // Opening the file has walked over the same bytes without an error.
-        (self.element == ValueType::String).then(|| (0..self.len).map_while(move |_| cursor.text().ok()))
+        let next = move |_| cursor.string().ok().map(|string| std::str::from_utf8(string).ok());
+        (self.element == ValueType::String).then(|| (0..self.len).map_while(next))
     }
 
     /// The values as whole numbers, or `None` for a list of another type or one with a negative value.
@@ -152,9 +155,14 @@ impl<'a> Cursor<'a> {
         usize::try_from(self.u64()?).map_err(|_| Fault::Truncated)
     }
 
-    pub(super) fn text(&mut self) -> Result<&'a str, Fault> {
+    /// The bytes of a string, whatever their encoding.
+    fn string(&mut self) -> Result<&'a [u8], Fault> {
         let len = self.length()?;
-        std::str::from_utf8(self.take(len)?).map_err(|_| Fault::NotText)
+        self.take(len)
+    }
+
+    pub(super) fn text(&mut self) -> Result<&'a str, Fault> {
+        std::str::from_utf8(self.string()?).map_err(|_| Fault::NotText)
     }
 
     /// A value of any type but an array.
@@ -175,7 +183,11 @@ impl<'a> Cursor<'a> {
                 [1] => GgufValue::Bool(true),
                 [other] => return Err(Fault::BadBool(other)),
             },
-            ValueType::String => GgufValue::String(self.text()?.to_owned()),
+            // Old converters write descriptions in other encodings: who needs the value is the one to refuse it.
+            ValueType::String => match std::str::from_utf8(self.string()?) {
+                Ok(text) => GgufValue::String(text.to_owned()),
+                Err(_) => GgufValue::NotText,
+            },
             ValueType::Array => return Err(Fault::TooDeep),
         })
     }
@@ -196,7 +208,7 @@ impl<'a> Cursor<'a> {
             // Each value moves the cursor, so a lying length ends at the end of the file.
             ValueType::String => {
                 for _ in 0..len {
-                    self.text()?;
+                    self.string()?;
                 }
                 0
             }

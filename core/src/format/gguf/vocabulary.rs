@@ -13,7 +13,10 @@ pub fn vocabulary(file: &GgufFile) -> Result<GgufVocabulary> {
     let strings = |key: &str| -> Result<Option<Vec<String>>> {
         let Some(array) = file.array(key)? else { return Ok(None) };
         let strings = array.strings().ok_or_else(|| bad(key, "not a list of text"))?;
-        Ok(Some(strings.map(str::to_owned).collect()))
+        let text = |(at, string): (usize, Option<&str>)| {
+            string.map(str::to_owned).ok_or_else(|| bad(key, &format!("number {at} is not UTF-8")))
+        };
+        strings.enumerate().map(text).collect::<Result<_>>().map(Some)
     };
     let id = |key: &str| -> Result<Option<u32>> {
         let value = file.usize(key)?;
@@ -38,6 +41,8 @@ pub fn vocabulary(file: &GgufFile) -> Result<GgufVocabulary> {
         token_types,
         bos: id("tokenizer.ggml.bos_token_id")?,
         eos: id("tokenizer.ggml.eos_token_id")?,
+        eot: id("tokenizer.ggml.eot_token_id")?,
+        eom: id("tokenizer.ggml.eom_token_id")?,
         add_bos: file.bool("tokenizer.ggml.add_bos_token")?,
         chat_template: file.str("tokenizer.chat_template")?.map(str::to_owned),
     })

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::error::ErrorKind;
-use crate::history::{Added, Exclusion, Origin, Retention, SampleId};
+use crate::history::{Added, Exclusion, Origin, Retention, SampleId, Selection};
 
 fn of(source: Option<&str>, contact: Option<&str>, content: &str) -> NewSample {
     NewSample { source: source.map(Into::into), contact: contact.map(Into::into), ..text(content) }
@@ -60,7 +60,8 @@ fn each_message_is_counted_once() {
     assert_eq!((stats.total.samples, stats.total.messages), (9, 13));
     assert_eq!(stats.splits.iter().map(|(_, tally)| tally.samples).sum::<u64>(), 6);
     assert_eq!(stats.origins.iter().map(|(_, tally)| tally.messages).collect::<Vec<_>>(), [10, 1, 1, 1]);
-    assert_eq!(stats.sources, [(None, 12), (Some("Doctor".to_owned()), 1)]);
+    let sources: Vec<_> = stats.sources.iter().map(|tally| (tally.source.as_deref(), tally.messages)).collect();
+    assert_eq!(sources, [(None, 12), (Some("Doctor"), 1)]);
     assert_eq!(history.exclusions().unwrap().len(), 2);
     assert!(history.include(&Exclusion::Source("bank".into())).unwrap());
     assert!(!history.include(&Exclusion::Source("bank".into())).unwrap());
@@ -119,6 +120,122 @@ fn a_bad_sample_refuses_its_batch_and_names_the_place() {
     }
     history.add(&[text(&long[1..])]).unwrap();
     assert_eq!(all(&history)[0].text.len(), 1 << 20);
+}
+
+#[test]
+fn what_is_added_again_counts_once_and_true_repeats_count() {
+    let ok = || text("ok");
+    let at = |time: i64| NewSample { timestamp: Some(time), ..ok() };
+    let answer = |context: &str, sample: NewSample| NewSample { context: Some(context.into()), ..sample };
+    let source = |name: &str, sample: NewSample| NewSample { source: Some(name.into()), ..sample };
+    let contact = |name: &str, sample: NewSample| NewSample { contact: Some(name.into()), ..sample };
+    let talk = |name: &str, sample: NewSample| NewSample { conversation: Some(name.into()), ..sample };
+    let id = |id: &str, sample: NewSample| NewSample { id: Some(id.into()), ..sample };
+    let turned_down = |sample: NewSample| NewSample { origin: Origin::SuggestionTurnedDown, ..sample };
+    type Add = fn(&History, &[NewSample]) -> crate::Result<Added>;
+    let (alone, whole): (Add, Add) = (History::add, History::add_all);
+    // (what, how it is added, what is there, what comes then, how much of that is known)
+    for (what, add, first, then, known) in [
+        ("by an app, without a time", alone, vec![ok()], vec![ok()], 0),
+        ("by an app, with one", alone, vec![at(5)], vec![at(5), at(6)], 1),
+        ("by an app, twice in a second", alone, vec![at(5), at(5)], vec![at(5), at(5), at(5)], 2),
+        ("the same file", whole, vec![ok(), ok()], vec![ok(), ok()], 2),
+        ("a file with more", whole, vec![ok(), ok()], vec![ok(), text("no"), ok(), ok()], 2),
+        ("a file with less", whole, vec![ok(), ok()], vec![ok()], 1),
+        ("a file in another order", whole, vec![ok(), at(5), at(5)], vec![at(5), ok(), at(5)], 3),
+        ("what it answers, without a time", whole, vec![answer("so?", ok())], vec![answer("and?", ok()), ok()], 0),
+        ("what it answers, with one", whole, vec![answer("so?", at(5))], vec![answer("and?", at(5))], 1),
+        ("another source", whole, vec![source("a", at(5))], vec![source("b", at(5)), at(5)], 0),
+        ("another contact", whole, vec![contact("Ben", at(5))], vec![contact("Cy", at(5)), at(5)], 0),
+        ("another conversation", whole, vec![talk("1", at(5))], vec![talk("2", at(5)), at(5)], 0),
+        (
+            "somebody else was heard last",
+            whole,
+            vec![talk("1", contact("Ben", at(5)))],
+            vec![talk("1", contact("Cy", at(5)))],
+            1,
+        ),
+        ("a contact of a conversation's name", whole, vec![contact("1", at(5))], vec![talk("1", at(5))], 0),
+        ("another origin", whole, vec![at(5)], vec![turned_down(at(5))], 0),
+        ("ids", whole, vec![id("1", at(5)), id("2", at(5))], vec![id("2", at(5)), id("3", at(5)), at(5)], 1),
+        ("an app's batch of a file's rows", alone, vec![at(5), at(7)], vec![at(5), at(7)], 2),
+    ] {
+        let home = Home::new();
+        let history = home.open();
+        let (before, now) = (first.len() as u64, then.len() as u64);
+        assert_eq!(add(&history, &first).unwrap().known, 0, "{what}");
+        assert_eq!(add(&history, &then).unwrap().known, known, "{what}");
+        assert_eq!(history.stats().unwrap().total.messages, before + now - known, "{what}");
+        let shown = all(&history).into_iter().any(|sample| sample.app_id.is_some());
+        assert!(!shown || what == "ids", "{what}: an id that no app gave");
+    }
+}
+
+#[test]
+fn figures_tell_sources_with_their_times_and_what_is_held_out() {
+    let home = Home::new();
+    let history = home.open();
+    assert_eq!((history.stats().unwrap().sources, history.stats().unwrap().period), (vec![], None));
+    let at = |source: Option<&str>, time: i64, content: &str| NewSample {
+        timestamp: Some(time),
+        ..of(source, None, content)
+    };
+    history
+        .add(&[at(None, 9, "a"), at(Some("chat"), 7, "b"), at(Some("chat"), 3, "c"), at(Some("mail"), 5, "d")])
+        .unwrap();
+    let stats = history.stats().unwrap();
+    let sources: Vec<_> = stats.sources.iter().map(|tally| (tally.source.as_deref(), tally.period)).collect();
+    assert_eq!(sources, [(Some("chat"), (3, 7)), (None, (9, 9)), (Some("mail"), (5, 5))]);
+    assert_eq!(stats.period, Some((3, 9)));
+
+    history.clear().unwrap();
+    history.add(&distinct(300)).unwrap();
+    let mut copies: Vec<_> = all(&history).into_iter().filter(|sample| sample.split == Split::HeldOut).collect();
+    let held_out = copies.len() as u64;
+    assert_eq!(history.stats().unwrap().held_out_clusters, held_out);
+    // Another of a cluster adds none, and a suggestion is no text of the person's.
+    let copy = copies.remove(0).text;
+    let suggested = NewSample { origin: Origin::SuggestionAccepted, ..text(&copy) };
+    history.add(&[NewSample { context: Some("so?".into()), ..text(&copy) }, suggested]).unwrap();
+    assert_eq!(history.stats().unwrap().held_out_clusters, held_out);
+    let training = all(&history).into_iter().filter(|sample| sample.split == Split::Training).map(|sample| sample.id);
+    let training: Vec<SampleId> = training.collect();
+    for (after, expected) in [(None, training.len()), (Some(training[0]), 0), (Some(training[7]), 7)] {
+        assert_eq!(history.new_texts(after).unwrap(), expected as u64, "{after:?}");
+    }
+}
+
+#[test]
+fn a_long_file_is_known_whole_and_what_was_removed_of_it_is_not() {
+    let home = Home::new();
+    let history = home.open();
+    let mut rows = distinct(1500);
+    rows.extend(distinct(1500));
+    let again = |history: &History| history.add_all(&rows).unwrap();
+    assert_eq!((again(&history).new, again(&history).known), (1500, 3000));
+    let last = all(&history)[0].id;
+    assert_eq!(history.remove(&Selection::Samples(vec![last])).unwrap().messages, 2);
+    assert_eq!(again(&history), Added { new: 1, repeated: 1, known: 2998, ..Added::default() });
+}
+
+#[test]
+fn rows_that_earlier_releases_added_get_their_ids_when_they_come_again() {
+    let home = Home::new();
+    let at = |time: i64, contact: &str| NewSample {
+        timestamp: Some(time),
+        contact: Some(contact.into()),
+        source: Some("chat".into()),
+        ..text("ok")
+    };
+    let there = [at(5, "Ben"), at(5, "Ben"), at(5, "Cy"), at(6, "Ben")];
+    home.open().add_all(&there).unwrap();
+    rusqlite::Connection::open(home.file()).unwrap().execute("UPDATE occurrences SET app_id_hash = NULL", []).unwrap();
+    let history = home.open();
+    let other_source = NewSample { source: Some("mail".into()), ..at(5, "Ben") };
+    let new = [at(5, "Ben"), at(7, "Ben"), at(6, "Cy"), other_source, text("ok")];
+    let later = [&there[..], &new].concat();
+    assert_eq!(history.add_all(&later).unwrap(), Added { known: 4, repeated: 5, ..Added::default() });
+    assert_eq!(history.add_all(&later).unwrap().known, 9);
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn what_is_selected_goes_and_nothing_else() {
         assert_eq!(left, stays, "{what:?}");
         let stats = history.stats().unwrap();
         assert_eq!(stats.clusters, stays.len() as u64, "{what:?}");
-        assert_eq!(stats.sources.iter().map(|(_, count)| count).sum::<u64>(), 4 - messages, "{what:?}");
+        assert_eq!(stats.sources.iter().map(|tally| tally.messages).sum::<u64>(), 4 - messages, "{what:?}");
         // What went can come again, under the same ids.
         assert_eq!(history.add(&batch).unwrap().known, 4 - messages, "{what:?}");
         assert_eq!(history.stats().unwrap().total.messages, 4, "{what:?}");

@@ -31,6 +31,10 @@ fn special_ids_come_from_the_files_beside() {
         let found = (tokenizer.bos(), tokenizer.adds_bos(), tokenizer.end_of_turn(), tokenizer.eos_ids());
         assert_eq!(found, *expected, "{files:?}");
     }
+    // Turns end as the template ends them, with one more token that generation stops at.
+    let ended = r#"{"eos_token": "</s>", "chat_template": "{% for m in messages %}{{ m.role }}: {{ m.content }}<unk>{% endfor %}"}"#;
+    let tokenizer = open(|_| {}, &[("tokenizer_config.json", ended)]).expect("a tokenizer");
+    assert_eq!((tokenizer.end_of_turn(), tokenizer.eos_ids()), (Some(0), &[0, 2][..]));
     let settings = [("tokenizer_config.json", r#"{"bos_token": "<s>", "add_bos_token": true}"#)];
     let tokenizer = open(|file| file["post_processor"] = Value::Null, &settings).expect("a tokenizer");
     assert!(tokenizer.adds_bos(), "without a post-processor the setting counts");
@@ -58,6 +62,22 @@ fn the_chat_template_is_found_wherever_it_is() {
     ] {
         assert_eq!(open(|_| {}, &files).expect("a tokenizer").chat_template(), expected, "{files:?}");
     }
+}
+
+#[test]
+fn files_of_python_and_of_editors_are_read() {
+    let files = [
+        ("tokenizer_config.json", "\u{feff}{\"eos_token\": \"</s>\", \"model_max_length\": Infinity}"),
+        ("generation_config.json", r#"{"eos_token_id": [2, 9], "temperature": NaN}"#),
+        ("chat_template.jinja", "\u{feff}{{ messages[0].content }}"),
+    ];
+    let tokenizer = open(|_| {}, &files).expect("a tokenizer");
+    assert_eq!((tokenizer.end_of_turn(), tokenizer.eos_ids()), (Some(2), &[2, 9][..]));
+    assert!(tokenizer.chat_template().is_some_and(|template| template.starts_with('\u{feff}')));
+
+    let marked = format!("\u{feff}{}", byte_fallback());
+    let (_guard, dir) = folder(&[("tokenizer.json", &marked)]);
+    assert!(Tokenizer::from_folder(&dir).is_ok());
 }
 
 #[test]
@@ -98,6 +118,7 @@ fn what_cannot_be_used_is_refused_by_name() {
         ("tokenizer_config.json", r#"{"additional_special_tokens": [1]}"#, "additional_special_tokens"),
         ("generation_config.json", r#"{"eos_token_id": "x"}"#, "generation_config.json: eos_token_id"),
         ("config.json", r#"{"eos_token_id": [1, -2]}"#, "config.json: eos_token_id"),
+        ("generation_config.json", r#"{"eos_token_id": NaN}"#, "generation_config.json: eos_token_id"),
     ] {
         let error = open(|_| {}, &[(name, text)]).expect_err(part);
         assert_eq!(error.kind(), ErrorKind::BadFile, "{error}");

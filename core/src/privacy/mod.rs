@@ -25,6 +25,7 @@ mod rule;
 mod said;
 mod street;
 mod street_address;
+mod striking;
 mod words;
 
 pub use filter::{Filter, Finding, Masked, PLACEHOLDER};

@@ -9,6 +9,7 @@ use super::api_key::{is_issued, is_token};
 use super::lexicon::{GRAMMAR, Keyword, Keywords, SECRETS, Set, any_of};
 use super::one_time_code::named_in;
 use super::said::{Tie, Value, value_after, value_before};
+use super::striking;
 use super::words::after;
 
 static SURE: LazyLock<Keywords> = LazyLock::new(|| Keywords::new(SECRETS, &["password"]));
@@ -52,11 +53,19 @@ pub(super) fn find(text: &str, emails: &[Range<usize>]) -> Vec<Range<usize>> {
             let tie = if value.quoted && beside_name { Tie::Stated } else { value.tie };
             is_password(Value { tie, ..value }) && !is_code(&keyword, value)
         };
-        found.extend(value_after(text, &keyword, accept));
-        found.extend(value_before(text, &keyword, |value| {
-            let number = value.tie == Tie::Assigned && is_number(value.text);
-            (is_strong(value) || value.quoted || number) && is_password(value)
-        }));
+        let said = value_after(text, &keyword, accept).or_else(|| {
+            value_before(text, &keyword, |value| {
+                let number = value.tie == Tie::Assigned && is_number(value.text);
+                (is_strong(value) || value.quoted || number) && is_password(value)
+            })
+        });
+        match said {
+            Some(value) => {
+                found.extend(striking::following(text, value.end));
+                found.push(value);
+            }
+            None => found.extend(striking::near(text, &keyword.range)),
+        }
     }
     for keyword in VAGUE.find(text).filter(|keyword| !paired(keyword)) {
         let named = is_beside_name(text, &accounts, &keyword);

@@ -277,7 +277,7 @@ const QUOTES: [(char, &str); 10] = [
 
 /// The value that begins at `start`, and whether it is quoted: what is between quotation marks, or what has no white
 /// space, comma or semicolon, without the punctuation of the sentence that it ends.
-fn value(text: &str, start: usize) -> (Range<usize>, bool) {
+pub(super) fn value(text: &str, start: usize) -> (Range<usize>, bool) {
     let rest = &text[start..];
     let first = rest.chars().next();
     if let Some((open, close)) = QUOTES.iter().find(|(open, _)| first == Some(*open)) {

@@ -141,13 +141,23 @@ fn code(text: &str, groups: &[Group]) -> Option<Range<usize>> {
     is_free(text, &range).then_some(range)
 }
 
+/// Whether the number that ends here counts something.
+pub(super) fn is_counted(text: &str, end: usize) -> bool {
+    COUNTED.is_match(after(text, end, 12))
+}
+
+/// Whether a number could be a year of this time.
+pub(super) fn is_year(number: &str) -> bool {
+    number.len() == 4 && (number.starts_with("19") || number.starts_with("20"))
+}
+
 /// Neither part of a word, nor an amount.
 fn is_free(text: &str, range: &Range<usize>) -> bool {
     let google = text[..range.start].ends_with("G-");
     let before = before(text, range.start, 4);
     let bound = before.ends_with(['$', '€', '£', '¥', '₹', '#', '.', '-', '/', ',']) && !before.ends_with(". ");
     let after = after(text, range.end, 12);
-    let amount = after.trim_start().starts_with(['%', '€', '$', '£', '₽']) || COUNTED.is_match(after);
+    let amount = after.trim_start().starts_with(['%', '€', '$', '£', '₽']) || is_counted(text, range.end);
     starts_word(text, range.start) && ends_word(text, range.end) && (google || !bound) && !amount
 }
 
@@ -155,7 +165,7 @@ fn is_said(text: &str, range: &Range<usize>, sure: &[Keyword<'_>], any: &[Keywor
     let digits = text[range.clone()].chars().count();
     if let Some(word) = preceding(sure, range) {
         let between = &text[word.range.end.min(range.start)..range.start];
-        let year = digits == 4 && (text[range.clone()].starts_with("19") || text[range.clone()].starts_with("20"));
+        let year = is_year(&text[range.clone()]);
         let glued = between.chars().next().is_some_and(unspaced);
         if glued || TIE.is_match(between) || !year && !between.contains('\n') {
             return true;
@@ -174,7 +184,7 @@ fn is_said(text: &str, range: &Range<usize>, sure: &[Keyword<'_>], any: &[Keywor
         if between.starts_with('(') {
             return false;
         }
-        let year = digits == 4 && (text[range.clone()].starts_with("19") || text[range.clone()].starts_with("20"));
+        let year = is_year(&text[range.clone()]);
         let purpose = !year && PURPOSED.is_match(between) && !is_named_otherwise(text, range.start);
         let tied = TIE.is_match(between) && !(year && between.trim().is_empty());
         if own || purpose || tied || alone && digits == 6 && !between.contains(|c: char| c.is_numeric()) {

@@ -7,7 +7,8 @@ use regex::Regex;
 
 use super::api_key::{is_issued, is_token};
 use super::lexicon::{GRAMMAR, Keyword, Keywords, SECRETS, Set, any_of};
-use super::one_time_code::named_in;
+use super::misspelt;
+use super::one_time_code::{is_counted, is_year, named_in};
 use super::said::{Tie, Value, value_after, value_before};
 use super::striking;
 use super::words::after;
@@ -47,7 +48,8 @@ pub(super) fn find(text: &str, emails: &[Range<usize>]) -> Vec<Range<usize>> {
     let paired = |keyword: &Keyword<'_>| text[..keyword.range.start].ends_with('/');
     let accounts: Vec<Range<usize>> = ACCOUNT.find(text).map(|word| word.range).collect();
     let mut found = Vec::new();
-    for keyword in SURE.endings(text).chain(WORD.find(text)).filter(|keyword| !paired(keyword)) {
+    let misspelt = misspelt::find(text).map(|range| Keyword { range, languages: &[] });
+    for keyword in SURE.endings(text).chain(WORD.find(text)).chain(misspelt).filter(|keyword| !paired(keyword)) {
         let beside_name = is_beside_name(text, &accounts, &keyword);
         let accept = |value: Value<'_>| {
             let tie = if value.quoted && beside_name { Tie::Stated } else { value.tie };
@@ -59,6 +61,7 @@ pub(super) fn find(text: &str, emails: &[Range<usize>]) -> Vec<Range<usize>> {
                 (is_strong(value) || value.quoted || number) && is_password(value)
             })
         });
+        let said = said.or_else(|| number_beside(text, keyword.range.end));
         match said {
             Some(value) => {
                 found.extend(striking::following(text, value.end));
@@ -90,7 +93,8 @@ pub(super) fn find(text: &str, emails: &[Range<usize>]) -> Vec<Range<usize>> {
         found.extend(value_after(text, &keyword, is_strong));
     }
     for keyword in PIN.find(text) {
-        found.extend(value_after(text, &keyword, |value| is_pin(value.text) && !is_code(&keyword, value)));
+        let accept = |value: Value<'_>| is_pin(value.text) && !is_code(&keyword, value);
+        found.extend(value_after(text, &keyword, accept).or_else(|| value_before(text, &keyword, accept)));
     }
     for keyword in VAGUE_PIN.find(text) {
         let accept = |value: Value<'_>| value.tie != Tie::Beside && (is_pin(value.text) || is_combination(value.text));
@@ -110,6 +114,16 @@ fn is_beside_name(text: &str, accounts: &[Range<usize>], keyword: &Keyword<'_>) 
 
 fn is_number(value: &str) -> bool {
     value.bytes().all(|byte| byte.is_ascii_digit() || byte == b' ' || byte == b'-')
+}
+
+/// What a lock with keys is told, right behind a word for it: `password 3850*`.
+fn number_beside(text: &str, start: usize) -> Option<Range<usize>> {
+    static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"^[ \u{a0}]{1,2}([#*]?[0-9]{4,8}[#*]?)(?:[^\p{L}\p{N}]|$)").expect("a constant pattern")
+    });
+    let value = NUMBER.captures(after(text, start, 24))?.get(1)?;
+    (!is_year(value.as_str()) && !is_counted(text, start + value.end()))
+        .then_some(start + value.start()..start + value.end())
 }
 
 fn is_pin(value: &str) -> bool {

@@ -18,6 +18,7 @@
 //! | `round3` | 260 | 95.1 % | 84.1 % | after what `round2` shows had been mended |
 //! | `round4` | 209 | 98.8 % | 86.7 % | after `round3` |
 //! | `round5` | 179 | 97.8 % | 88.0 % | after `round4` |
+//! | `round6` | 130 | 92.1 % | 89.7 % | by others, who had not seen the rules |
 //!
 //! Rules and texts have the same author, who knew those of `round1` while making the rules: the first looks at the later
 //! rounds are the better guess for texts that nobody here has seen. What they showed has been mended since, as far as
@@ -55,6 +56,8 @@ enum Set {
     Round3,
     Round4,
     Round5,
+    /// Written by others, who had not seen the rules.
+    Round6,
 }
 
 /// What a rule found of what it should, exact to the byte.
@@ -148,7 +151,8 @@ fn precision_and_recall() {
     let cases = cases();
     hold("seen while the rules were made", &measure(&cases, Set::Seen), (0.95, 0.95), (0.98, 0.98));
     hold("held back", &measure(&cases, Set::HeldBack), (0.9, 0.9), (0.97, 0.97));
-    for set in [Set::Later, Set::Secrets, Set::Round1, Set::Round2, Set::Round3, Set::Round4, Set::Round5] {
+    let sets = [Set::Later, Set::Secrets, Set::Round1, Set::Round2, Set::Round3, Set::Round4, Set::Round5, Set::Round6];
+    for set in sets {
         hold(&format!("{set:?}"), &measure(&cases, set), (0.85, 0.85), (0.95, 0.95));
     }
 }

@@ -16,6 +16,7 @@ mod filter;
 mod iban;
 mod issuers;
 mod lexicon;
+mod lock;
 mod misspelt;
 mod numbers;
 mod one_time_code;

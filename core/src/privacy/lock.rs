@@ -19,6 +19,12 @@ static TYPED: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(&format!(r"(?i)(?:^|\P{{L}}){typed}\s(?:in\s)?$")).expect("a constant pattern")
 });
 
+/// What follows it.
+static GOES_ON: LazyLock<Regex> = LazyLock::new(|| {
+    let next = any_of(GRAMMAR, &["preposition", "typed", "typed_next"]);
+    Regex::new(&format!(r"(?i)^\s?(?:$|[#*,.;!)\n]|{next}(?:\P{{L}}|$))")).expect("a constant pattern")
+});
+
 static OPENS_WITH: LazyLock<Regex> = LazyLock::new(|| {
     let opens = any_of(GRAMMAR, &["opens_with"]);
     Regex::new(&format!(r"(?i)^(?:\s{opens}\s?[:=-]?|\s?[:=]|\s?->|\s?→|\s[–—-])\s?$")).expect("a constant pattern")
@@ -64,10 +70,11 @@ impl<'a> Locks<'a> {
         if keyed && (last.is_some() || next.is_some()) {
             return true;
         }
-        if is_year(digits) || is_time(digits) {
+        // Prices are round.
+        if is_year(digits) || is_time(digits) || digits.ends_with("00") || digits.ends_with("99") {
             return false;
         }
-        if TYPED.is_match(head) && (last.is_some() || next.is_some()) {
+        if TYPED.is_match(head) && GOES_ON.is_match(after(text, number.end, 24)) && (last.is_some() || next.is_some()) {
             return true;
         }
         let tied = last.is_some_and(|(word, languages)| {

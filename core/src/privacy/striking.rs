@@ -4,6 +4,7 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
+use super::api_key::is_issued;
 use super::lexicon::{GRAMMAR, Set};
 use super::said::value;
 use super::words::{after, before, split, unspaced};
@@ -12,6 +13,9 @@ use super::words::{after, before, split, unspaced};
 const REACH: usize = 160;
 const AFTER: usize = 12;
 const BEFORE: usize = 9;
+
+/// What is longer is a token, in characters.
+const LONGEST: usize = 32;
 
 /// How many words a question may have behind its keyword, for the next line to be the answer.
 const QUESTION: usize = 3;
@@ -50,7 +54,7 @@ pub(super) fn following(text: &str, start: usize) -> Option<Range<usize>> {
         if spelled.ends_with(['.', '!', ';']) {
             return None;
         }
-        named = NAMED.has(spelled.to_lowercase().trim_end_matches(':'));
+        named = is_before_name(&spelled.to_lowercase());
     }
     None
 }
@@ -68,7 +72,7 @@ fn preceding(text: &str, end: usize) -> Option<Range<usize>> {
     let words: Vec<Range<usize>> = split(&head[from..], offset + from).collect();
     for (place, word) in words.iter().enumerate().rev().take(BEFORE) {
         let (range, _) = value(text, word.start);
-        let named = place > 0 && NAMED.has(text[words[place - 1].clone()].to_lowercase().trim_end_matches(':'));
+        let named = place > 0 && is_before_name(&text[words[place - 1].clone()].to_lowercase());
         if range.end <= word.end && is_striking(&text[range.clone()]) && !named {
             return Some(range);
         }
@@ -92,23 +96,35 @@ pub(super) fn is_striking(word: &str) -> bool {
     let plain = word.starts_with(char::is_alphanumeric)
         && !word.contains(['/', '\\', '(', ')', '<', '>', '{', '}', '[', ']', '=', '|', '"', ':', '`', ','])
         && count(|c| c == '.') <= 1;
-    // `report2.pdf`, `a@example.com`
-    let file = word
-        .rsplit_once('.')
-        .is_some_and(|(_, end)| (1..=4).contains(&end.len()) && end.starts_with(char::is_alphabetic));
     let commit = length >= 7 && word.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-'));
-    let stem = inner.trim_start_matches(|c: char| !c.is_alphabetic());
-    let stem = stem.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default().to_lowercase();
     let number_first = word.trim_start_matches(|c: char| c.is_ascii_digit() || ".,-".contains(c));
     let measure = number_first.len() < word.len() && number_first.chars().count() <= 4;
     let cased = word.chars().any(|c| c.is_alphabetic() && !c.is_uppercase());
     plain
-        && !file
+        && !is_file(word)
         && !commit
         && !measure
         && cased
-        && !PRODUCT.has(&stem)
-        && (6..=64).contains(&length)
+        && !is_product(word)
+        && (6..=LONGEST).contains(&length)
+        && !is_issued(word)
         && letters >= 3
         && (digits >= 2 || digits == 1 && (signs > 0 || capital > 0 && length >= 8) || signs > 0 && capital > 0)
+}
+
+/// A name with a version: `sha256`, `win10`, `1Password`.
+pub(super) fn is_product(word: &str) -> bool {
+    let stem = word.trim_start_matches(|c: char| !c.is_alphabetic());
+    PRODUCT.has(&stem.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default().to_lowercase())
+}
+
+/// A file or a host: `report2.pdf`, `mybank24.com`.
+pub(super) fn is_file(word: &str) -> bool {
+    static ENDING: LazyLock<Set> = LazyLock::new(|| Set::new(GRAMMAR, "file_ending"));
+    word.rsplit_once('.').is_some_and(|(_, ending)| ENDING.has(ending))
+}
+
+/// Whether a word, in small letters, goes before the name of an account.
+pub(super) fn is_before_name(word: &str) -> bool {
+    NAMED.has(word.trim_end_matches(':'))
 }

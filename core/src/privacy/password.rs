@@ -86,19 +86,22 @@ pub(super) fn find(text: &str, emails: &[Range<usize>]) -> Vec<Range<usize>> {
         found.extend(value_after(text, &keyword, accept).or_else(|| near_name(text, &accounts, &keyword)));
     }
     for keyword in NETWORK.find(text) {
-        let number = |value: Value<'_>| value.tie != Tie::Beside && value.text.len() >= 8 && is_number(value.text);
+        let number =
+            |value: Value<'_>| value.unknown == 0 && (8..=63).contains(&value.text.len()) && is_number(value.text);
         let said = value_after(text, &keyword, |value| is_strong(value) || number(value));
         found.extend(said.or_else(|| striking::near(text, &keyword.range)));
     }
     for keyword in VAGUE_NETWORK.find(text).filter(|keyword| is_beside_name(text, &accounts, keyword)) {
-        found.extend(value_after(text, &keyword, is_strong));
+        let number = |value: Value<'_>| value.tie == Tie::Assigned && value.text.len() >= 8 && is_number(value.text);
+        found.extend(value_after(text, &keyword, |value| is_strong(value) || number(value)));
     }
     for keyword in PIN.find(text) {
         let accept = |value: Value<'_>| is_pin(value.text) && !is_code(&keyword, value);
-        found.extend(value_after(text, &keyword, accept).or_else(|| value_before(text, &keyword, accept)));
+        let said = value_after(text, &keyword, accept).or_else(|| value_before(text, &keyword, accept));
+        found.extend(said.or_else(|| pin_below(text, keyword.range.end)));
     }
     for keyword in VAGUE_PIN.find(text) {
-        let accept = |value: Value<'_>| value.tie != Tie::Beside && (is_pin(value.text) || is_combination(value.text));
+        let accept = |value: Value<'_>| value.tie != Tie::Beside && is_pin(value.text) || is_combination(value.text);
         found.extend(value_after(text, &keyword, accept));
     }
     found.extend(beside_names(text, emails));
@@ -126,6 +129,17 @@ fn near_name(text: &str, accounts: &[Range<usize>], keyword: &Keyword<'_>) -> Op
 
 fn is_number(value: &str) -> bool {
     value.bytes().all(|byte| byte.is_ascii_digit() || byte == b' ' || byte == b'-')
+}
+
+/// A PIN on the line below the question for it.
+fn pin_below(text: &str, start: usize) -> Option<Range<usize>> {
+    static BELOW: LazyLock<Regex> = LazyLock::new(|| {
+        let copula = any_of(GRAMMAR, &["copula"]);
+        Regex::new(&format!(r"(?i)^(?:\s\p{{L}}+){{0,3}}[?:.! ]*\n\s*(?:{copula}\s)?([0-9]{{4,8}})[.! ]*(?:\n|$)"))
+            .expect("a constant pattern")
+    });
+    let pin = BELOW.captures(after(text, start, NEAR))?.get(1)?;
+    Some(start + pin.start()..start + pin.end())
 }
 
 /// What a lock with keys is told, right behind a word for it: `password 3850*`.
@@ -336,11 +350,22 @@ fn beside_names(text: &str, emails: &[Range<usize>]) -> Vec<Range<usize>> {
         let (range, value) = kept(email.end + value.start(), value.as_str());
         is_strong(value).then_some(range)
     });
+    // `me@example.com and x`
+    static NEXT: LazyLock<Regex> = LazyLock::new(|| {
+        let and = any_of(GRAMMAR, &["and"]);
+        Regex::new(&format!(r"(?i)^(?:,?\s{{1,2}}{and}\s|,?\s{{1,2}}(?:[+>=–-]{{1,2}}\s)?)([^\s,;/]+)"))
+            .expect("a constant pattern")
+    });
+    let next = emails.iter().filter_map(|email| {
+        let value = NEXT.captures(after(text, email.end, LONGEST))?.get(1)?;
+        let (range, value) = kept(email.end + value.start(), value.as_str());
+        striking::is_striking(value.text).then_some(range)
+    });
     let passwords = SURE.endings(text).chain(WORD.find(text)).chain(VAGUE.find(text));
     let announced = passwords.filter(|word| text[..word.range.start].ends_with('/')).filter_map(|word| {
         let value = ANNOUNCED.captures(after(text, word.range.end, 160))?.get(1)?;
         let (range, value) = kept(word.range.end + value.start(), value.as_str());
         is_password(value).then_some(range)
     });
-    pairs.chain(with).chain(credentials).chain(initials).chain(addresses).chain(announced).collect()
+    pairs.chain(with).chain(credentials).chain(initials).chain(addresses).chain(next).chain(announced).collect()
 }

@@ -39,9 +39,11 @@ pub(super) fn near(text: &str, keyword: &Range<usize>) -> Option<Range<usize>> {
 pub(super) fn following(text: &str, start: usize) -> Option<Range<usize>> {
     let tail = after(text, start, REACH);
     let first = tail.lines().next().unwrap_or_default();
-    let asks = first.split_whitespace().count() <= QUESTION && tail.len() > first.len();
-    let answer = || tail[first.len() + 1..].find('\n').map_or(tail.len(), |end| first.len() + 1 + end);
-    let line = if asks { &tail[..answer()] } else { first };
+    let asks = first.split_whitespace().count() <= QUESTION;
+    // The answer may stand below an empty line.
+    let skipped = tail[first.len()..].len() - tail[first.len()..].trim_start().len();
+    let below = first.len() + skipped;
+    let line = if asks { &tail[..tail[below..].find('\n').map_or(tail.len(), |end| below + end)] } else { first };
     let mut named = false;
     for word in split(line, start).take(AFTER) {
         let spelled = &text[word.clone()];
@@ -51,7 +53,7 @@ pub(super) fn following(text: &str, start: usize) -> Option<Range<usize>> {
         if range.end <= word.end && is_striking(&text[range.clone()]) && !named {
             return Some(range);
         }
-        if spelled.ends_with(['.', '!', ';']) {
+        if spelled.ends_with(['.', '!', ';']) && spelled.contains(char::is_alphanumeric) {
             return None;
         }
         named = is_before_name(&spelled.to_lowercase());
@@ -99,7 +101,8 @@ pub(super) fn is_striking(word: &str) -> bool {
     let commit = length >= 7 && word.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-'));
     let number_first = word.trim_start_matches(|c: char| c.is_ascii_digit() || ".,-".contains(c));
     let measure = number_first.len() < word.len() && number_first.chars().count() <= 4;
-    let cased = word.chars().any(|c| c.is_alphabetic() && !c.is_uppercase());
+    // Capitals and a number are an order's or a flight's, unless they make a word.
+    let cased = word.chars().any(|c| c.is_alphabetic() && !c.is_uppercase()) || letters >= 6 && !word.contains('-');
     plain
         && !is_file(word)
         && !commit

@@ -189,9 +189,11 @@ impl<'a> Candidate<'a> {
             [3, 3, 4] => digits[0] >= 2,                         // North America, Italy's mobiles
             [1, 3, 3, 4] => digits[0] == 1,                      // North America
             [1, 3, 3, 2, 2] => matches!(digits[0], 7 | 8),       // Russia
+            [2, 5, 4] if digits[2] == 9 && !self.spaced => true, // Brazil's mobiles
             [2, 4 | 5, 4] => self.parenthesis,                   // Brazil
+            [3, 7] => digits[0] == 3 && digits[1] >= 2,          // Italy's mobiles
             [4, 3, 3] => matches!(digits, [1, 3 | 8, 0, 0, ..]), // Australia
-            [3, 4, 4] => digits[0] == 1 && digits[1] >= 3 && !self.spaced, // China
+            [3, 4, 4] => digits[0] == 1 && digits[1] >= 3,       // China
             _ => false,
         }
     }
@@ -207,7 +209,7 @@ impl<'a> Candidate<'a> {
         let length = self.digits.len();
         match self.counts.as_slice() {
             [together] => (8..=13).contains(together),
-            [3, 4] => !self.spaced,
+            [3, 4] => self.digits[0] >= 2,
             parts => (8..=13).contains(&length) && parts.len() <= 6 && parts.iter().all(|count| *count >= 2),
         }
     }

@@ -154,14 +154,16 @@ fn english(text: &str, words: &[Range<usize>], any_case: bool) -> Option<usize> 
 fn french(text: &str, words: &[Range<usize>]) -> Option<usize> {
     let mut words = words.iter().peekable();
     words.next_if(|range| matches!(&text[(*range).clone()], "bis" | "ter" | "quater"));
-    words.next().filter(|range| Word(&text[(*range).clone()]).is_number_first())?;
-    let mut end = None;
+    let street = words.next().map(|range| Word(&text[range.clone()])).filter(Word::is_number_first)?;
+    let (mut end, mut particle) = (None, false);
     for range in words.take(6) {
         if end.is_some_and(|end| text[end..range.start].contains([',', '.'])) {
             break;
         }
         let word = Word(&text[range.clone()]);
-        if word.is_name() {
+        let plain = particle && end.is_none() && street.is_number_first_plain() && word.0.len() >= 4;
+        particle = word.is_particle();
+        if word.is_name() || plain && !particle && word.is_letters() {
             end = Some(range.start + word.0.trim_end_matches(|c| !joins(c)).len());
         } else if !word.is_particle() || end.is_some() {
             break;
@@ -183,7 +185,10 @@ fn street_before(text: &str, house: &Range<usize>) -> Option<Range<usize>> {
         return Some(last.start..house.end);
     }
     if word.is_between() {
-        let mut start = words.next().filter(|range| is_name(text, range))?.start;
+        let mut start = words.next().filter(|range| is_name(text, range) || is_locative(text, range))?.start;
+        if is_locative(text, &(start..last.start)) {
+            return Some(start..house.end);
+        }
         while let Some(range) = words.next_if(|range| is_name(text, range) || is_locative(text, range)) {
             start = range.start;
             if is_locative(text, &range) {

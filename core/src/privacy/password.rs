@@ -193,9 +193,14 @@ fn is_possible(value: Value<'_>) -> bool {
     let literal = value.quoted && value.tie == Tie::Assigned;
     let code = text.contains("://") || text.contains(['<', '>']) || text.contains("${") || text.contains("{{");
     let code = code || !literal && text.contains(['(', ')', '{', '}']) || text.starts_with(['$', '%', '&', '[', '-']);
+    // `autocomplete=off`
+    let attribute = value.tie == Tie::Beside
+        && text.split_once('=').is_some_and(|(name, rest)| {
+            !rest.is_empty() && name.chars().all(|c| c.is_alphabetic() || matches!(c, '-' | '_'))
+        });
     // `:DDD`, `haaaa`.
     let drawn = text.chars().skip(1).all(|c| text.ends_with(c));
-    (4..=128).contains(&text.chars().count()) && !code && !drawn && !is_issued(text)
+    (4..=128).contains(&text.chars().count()) && !code && !attribute && !drawn && !is_issued(text)
 }
 
 /// Whether a value is a password, where a word for one is tied to it.

@@ -185,8 +185,9 @@ fn street_before(text: &str, house: &Range<usize>) -> Option<Range<usize>> {
         return Some(last.start..house.end);
     }
     if word.is_between() {
-        let mut start = words.next().filter(|range| is_name(text, range) || is_locative(text, range))?.start;
-        if is_locative(text, &(start..last.start)) {
+        let first = words.next().filter(|range| is_name(text, range) || is_locative(text, range))?;
+        let mut start = first.start;
+        if is_locative(text, &first) {
             return Some(start..house.end);
         }
         while let Some(range) = words.next_if(|range| is_name(text, range) || is_locative(text, range)) {
@@ -195,6 +196,9 @@ fn street_before(text: &str, house: &Range<usize>) -> Option<Range<usize>> {
                 break;
             }
         }
+        return Some(start..house.end);
+    }
+    if let Some(start) = locative_before(text, &last, words.clone(), house) {
         return Some(start..house.end);
     }
     let mut named = false;
@@ -210,6 +214,22 @@ fn street_before(text: &str, house: &Range<usize>) -> Option<Range<usize>> {
         }
     }
     None
+}
+
+/// `Am Weidenbusch 23`: where such a street begins, if a postcode follows or the sentence has begun before its capital.
+fn locative_before(
+    text: &str,
+    last: &Range<usize>,
+    words: impl Iterator<Item = Range<usize>>,
+    house: &Range<usize>,
+) -> Option<usize> {
+    let mut words = words.skip_while(|range| is_name(text, range)).take(1);
+    let first = words.next().filter(|range| is_locative(text, range) && is_name(text, last))?;
+    let small = text[first.start..].chars().skip(1).take_while(|c| c.is_alphabetic()).all(char::is_lowercase);
+    let before = text[..first.start].trim_end_matches(' ');
+    let within = before.len() < first.start && before.ends_with(|c: char| c.is_lowercase());
+    let coded = POSTCODE.is_match(after(text, house.end, REACH));
+    (small && (within || coded) && last.end - first.start <= 48).then_some(first.start)
 }
 
 fn is_name(text: &str, range: &Range<usize>) -> bool {

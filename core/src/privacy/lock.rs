@@ -66,7 +66,9 @@ impl<'a> Locks<'a> {
         });
         let head = before(text, number.start, 24);
         // A lock's keys have these signs.
-        let keyed = after(text, number.end, 2).starts_with(['#', '*']) || head.ends_with('*');
+        let tail = after(text, number.end, 2);
+        let bold = tail.starts_with("**") || head.ends_with("**");
+        let keyed = !bold && (tail.starts_with(['#', '*']) || head.ends_with('*'));
         if keyed && (last.is_some() || next.is_some()) {
             return true;
         }

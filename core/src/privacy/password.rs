@@ -121,7 +121,7 @@ fn near_name(text: &str, accounts: &[Range<usize>], keyword: &Keyword<'_>) -> Op
     let Range { start, end } = keyword.range;
     let at = accounts.partition_point(|account| account.end <= start);
     let own = |account: &&Range<usize>| account.start < end && account.end > start;
-    let next = accounts[at..].iter().find(|account| !own(account) && account.start < end + NEAR);
+    let next = accounts[at..].iter().take_while(|account| account.start < end + NEAR).find(|account| !own(account));
     let named = is_beside_name(text, accounts, keyword)
         || next.is_some_and(|next| !text[end..next.start.max(end)].contains('\n'));
     named.then(|| striking::near(text, &keyword.range)).flatten()

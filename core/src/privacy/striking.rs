@@ -23,6 +23,7 @@ const QUESTION: usize = 3;
 static COMPOUND: LazyLock<Set> = LazyLock::new(|| Set::new(GRAMMAR, "compound"));
 static PRODUCT: LazyLock<Set> = LazyLock::new(|| Set::new(GRAMMAR, "product"));
 static INDEFINITE: LazyLock<Set> = LazyLock::new(|| Set::new(GRAMMAR, "indefinite"));
+static NETWORK: LazyLock<Set> = LazyLock::new(|| Set::new(GRAMMAR, "network_before"));
 static NAMED: LazyLock<Set> = LazyLock::new(|| Set::new(GRAMMAR, "name_before"));
 
 /// The value in the keyword's sentence, behind it or else before it.
@@ -49,9 +50,9 @@ pub(super) fn following(text: &str, start: usize) -> Option<Range<usize>> {
         let spelled = &text[word.clone()];
         let glued: usize = spelled.chars().take_while(|c| unspaced(*c)).map(char::len_utf8).sum();
         let opened = usize::from(spelled[glued..].starts_with(['(', '[']));
-        let (range, _) = value(text, word.start + glued + opened);
-        if range.end <= word.end && is_striking(&text[range.clone()]) && !named {
-            return Some(range);
+        let (range, _) = value(line, word.start - start + glued + opened);
+        if start + range.end <= word.end && is_striking(&line[range.clone()]) && !named {
+            return Some(start + range.start..start + range.end);
         }
         if spelled.ends_with(['.', '!', ';']) && spelled.contains(char::is_alphanumeric) {
             return None;
@@ -73,10 +74,11 @@ fn preceding(text: &str, end: usize) -> Option<Range<usize>> {
     let from = if alone(&head[above..line]) { above } else { line };
     let words: Vec<Range<usize>> = split(&head[from..], offset + from).collect();
     for (place, word) in words.iter().enumerate().rev().take(BEFORE) {
-        let (range, _) = value(text, word.start);
-        let named = place > 0 && is_before_name(&text[words[place - 1].clone()].to_lowercase());
-        if range.end <= word.end && is_striking(&text[range.clone()]) && !named {
-            return Some(range);
+        let (range, _) = value(head, word.start - offset);
+        let last = place.checked_sub(1).map(|last| text[words[last].clone()].to_lowercase());
+        let named = last.is_some_and(|last| is_before_name(&last) || NETWORK.has(last.trim_end_matches(':')));
+        if offset + range.end <= word.end && is_striking(&head[range.clone()]) && !named {
+            return Some(offset + range.start..offset + range.end);
         }
         // `Quail9Sparrow is a bad password` is about passwords.
         let spelled = &text[word.clone()];

@@ -88,7 +88,8 @@ pub(super) fn find(text: &str, emails: &[Range<usize>]) -> Vec<Range<usize>> {
     for keyword in NETWORK.find(text) {
         let number =
             |value: Value<'_>| value.unknown == 0 && (8..=63).contains(&value.text.len()) && is_number(value.text);
-        let said = value_after(text, &keyword, |value| is_strong(value) || number(value));
+        let chain = |value: Value<'_>| value.tie != Tie::Beside && value.unknown == 0 && is_chain(value.text);
+        let said = value_after(text, &keyword, |value| is_strong(value) || number(value) || chain(value));
         found.extend(said.or_else(|| striking::near(text, &keyword.range)));
     }
     for keyword in VAGUE_NETWORK.find(text).filter(|keyword| is_beside_name(text, &accounts, keyword)) {
@@ -223,7 +224,7 @@ fn is_password(value: Value<'_>) -> bool {
             !NONE.has(lower.trim_end_matches(['!', '?', '…'])) && !path
         }
         Tie::Assigned => true,
-        Tie::Stated => mixed || inner_capital && length >= 6 || makeup.digits && !makeup.letters,
+        Tie::Stated => mixed || is_chain(text) || inner_capital && length >= 6 || makeup.digits && !makeup.letters,
         Tie::Beside if striking::is_product(text) || striking::is_file(text) => false,
         Tie::Beside => mixed && text.chars().filter(|c| *c == '/').count() < 2,
     }
@@ -248,6 +249,13 @@ fn is_phrase(text: &str) -> bool {
     let words = text.split_whitespace();
     (6..=LONGEST).contains(&text.len())
         && !words.map(str::to_lowercase).any(|word| PROMPT.has(word.trim_matches(['.', ':', '!', '?'])))
+}
+
+/// Words strung together, as `rødgrød-med-fløde`.
+fn is_chain(value: &str) -> bool {
+    value.chars().count() >= 14
+        && value.split('-').count() >= 3
+        && value.split('-').all(|word| !word.is_empty() && word.chars().all(char::is_alphabetic))
 }
 
 /// A number with a unit or an ending (`1500ms`, `100th`): digits, then letters.

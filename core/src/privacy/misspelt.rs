@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use super::lexicon::{SECRETS, entries, rows};
+use super::lexicon::{SECRETS, Set, entries, rows};
 use super::words::joins;
 
 /// The shortest word that is known by most of its letters, in characters: one letter makes others of shorter ones.
 const SHORTEST: usize = 8;
+
+static NO_SLIP: LazyLock<Set> = LazyLock::new(|| Set::new(SECRETS, "no_slip"));
 
 /// The words, as characters, by their first one.
 static WORDS: LazyLock<HashMap<char, Vec<Vec<char>>>> = LazyLock::new(|| {
@@ -37,8 +39,9 @@ fn is_misspelt(word: &str) -> bool {
     else {
         return false;
     };
-    let word: Vec<char> = word.to_lowercase().chars().collect();
-    words.iter().any(|known| is_slip(&word, known))
+    let lower = word.to_lowercase();
+    let word: Vec<char> = lower.chars().collect();
+    !words.contains(&word) && !NO_SLIP.has(&lower) && words.iter().any(|known| is_slip(&word, known))
 }
 
 /// Whether a letter was left out, doubled, mistaken, or changed places with the next.
@@ -67,7 +70,7 @@ mod tests {
             ("passwird", true),
             ("contraeña", true),
             ("password", false),
-            ("passport", false),
+            ("Passport", false),
             ("passage", false),
             ("", false),
         ] {

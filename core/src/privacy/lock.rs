@@ -110,3 +110,31 @@ fn is_time(digits: &str) -> bool {
     let value = |part: &str| part.parse::<u8>().unwrap_or(u8::MAX);
     digits.len() == 4 && value(hour) < 24 && value(minute) < 60 && value(minute) % 5 == 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_open_are_told_from_others() {
+        for (text, number, expected) in [
+            ("the safe is 4471", "4471", true),
+            ("gate: 4471", "4471", true),
+            ("reminder: milk, gym locker 4471", "4471", true),
+            ("press 4471 to open the garage", "4471", true),
+            ("it's 4471 for the garage", "4471", true),
+            ("c'est 4471 pour l'alarme", "4471", true),
+            ("front door 1430*", "1430", true),
+            ("the lockbox opens with 8802", "8802", true),
+            ("alarm: 0645", "0645", false),
+            ("parking is 4500 a month", "4500", false),
+            ("the garage was built in 1987", "1987", false),
+            ("press 5123 copies for the entrance", "5123", false),
+            ("the garage has **1251** entries", "1251", false),
+            ("the door count on that day was 4471", "4471", false),
+        ] {
+            let at = text.find(number).unwrap();
+            assert_eq!(Locks::of(text).open_with(&(at..at + number.len())), expected, "{text}");
+        }
+    }
+}

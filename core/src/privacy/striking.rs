@@ -133,3 +133,31 @@ pub(super) fn is_file(word: &str) -> bool {
 pub(super) fn is_before_name(word: &str) -> bool {
     NAMED.has(word.trim_end_matches(':'))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_told_from_other_names_with_numbers() {
+        for (word, expected) in [
+            ("Quail9Sparrow", true),
+            ("kittens77", true),
+            ("Tr0ut_harbour", true),
+            ("Chai@garam21", true),
+            ("KITTENS77", true),
+            ("kittens", false),
+            ("20231105", false),
+            ("iphone15", false),
+            ("sha256sum", false),
+            ("9f3c2ab71e", false),
+            ("INV-20241", false),
+            ("1500ms", false),
+            ("mybank24.com", false),
+            ("src/page24b", false),
+            ("key=value24", false),
+        ] {
+            assert_eq!(is_striking(word), expected, "{word}");
+        }
+    }
+}

@@ -166,7 +166,7 @@ impl From<GateSettings> for gate::GateSettings {
 /// One kind of private stretch that is masked before training sees a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
 pub enum PrivacyRule {
-    /// Passwords and PINs named as such, and those in web addresses.
+    /// Passwords and PINs named as such, and those in addresses and command lines.
     Password,
     /// API keys, access tokens and private keys.
     ApiKey,

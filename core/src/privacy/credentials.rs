@@ -86,7 +86,7 @@ pub(super) fn is_value(password: &str) -> bool {
 fn before_hosts(text: &str) -> impl Iterator<Item = Credentials> {
     static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(
-            r#"(?-u:\b)((?:ssh|sftp|scp|sshfs|ftp|rsync|lftp|telnet|psql|mysql|curl|proxy)(?-u:\b)[^\n@:]{0,60}[\s"'=])?([A-Za-z0-9_.-]{1,32}):([^\s"'@/]{3,64})@((?:[0-9]{1,3}\.){3}[0-9]{1,3}|[A-Za-z0-9.-]+)(:[0-9]{1,5})?"#,
+            r#"(?-u:\b)((?:ssh|sftp|scp|sshfs|ftp|rsync|lftp|telnet|psql|mysql|curl|proxy)(?-u:\b)[^\n@:]{0,60}[\s"'=])?([A-Za-z0-9_.-]{1,32}):([^\s"'@]{3,64})@((?:[0-9]{1,3}\.){3}[0-9]{1,3}|[A-Za-z0-9.-]+)(:[0-9]{1,5})?"#,
         )
         .expect("a constant pattern")
     });
@@ -95,7 +95,9 @@ fn before_hosts(text: &str) -> impl Iterator<Item = Credentials> {
         let numbered = host.as_str().split('.').count() == 4 && host.as_str().starts_with(|c: char| c.is_ascii_digit());
         let known = found.get(1).is_some() || numbered || found.get(5).is_some();
         let fields = ["mailto", "email", "mail", "to", "from", "cc", "bcc", "e-mail"];
-        (known && !fields.contains(&name.as_str().to_lowercase().as_str()) && is_value(password.as_str()))
+        // A slash is a path's, but not in the address of a program for one.
+        let slash = password.as_str().starts_with("//") || password.as_str().contains('/') && found.get(1).is_none();
+        (known && !slash && !fields.contains(&name.as_str().to_lowercase().as_str()) && is_value(password.as_str()))
             .then(|| Credentials { password: password.range(), all: name.start()..password.end() + 1 })
     })
 }

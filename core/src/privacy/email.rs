@@ -18,8 +18,17 @@ pub(super) fn find(text: &str, credentials: &[Credentials]) -> Vec<Range<usize>>
         let next = credentials.partition_point(|found| found.all.end <= at);
         credentials.get(next).is_none_or(|found| at < found.all.start)
     };
+    // `name [at] example [dot] com`
+    static VEILED: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?i)(?-u:\b)[a-z0-9][a-z0-9._+-]{0,63}\s?[\[({]at[\])}]\s?[a-z0-9-]{1,63}(?:(?:\.|\s?[\[({]dot[\])}]\s?)[a-z0-9-]{2,63}){1,3}(?-u:\b)")
+            .expect("a constant pattern")
+    });
+    let veiled = VEILED.find_iter(text).map(|address| address.range());
     let places = text.match_indices('@').map(|(at, _)| at).filter(|at| free(*at));
-    places.filter_map(|at| Some(local(text, at)?..domain(text, at + 1)?)).collect()
+    let mut found: Vec<Range<usize>> =
+        places.filter_map(|at| Some(local(text, at)?..domain(text, at + 1)?)).chain(veiled).collect();
+    found.sort_by_key(|address| address.start);
+    found
 }
 
 /// Where the name before the `@` begins.

@@ -16,6 +16,8 @@ mod filter;
 mod iban;
 mod issuers;
 mod lexicon;
+mod lock;
+mod misspelt;
 mod numbers;
 mod one_time_code;
 mod password;
@@ -25,6 +27,7 @@ mod rule;
 mod said;
 mod street;
 mod street_address;
+mod striking;
 mod words;
 
 pub use filter::{Filter, Finding, Masked, PLACEHOLDER};

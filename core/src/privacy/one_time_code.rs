@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::lexicon::{GRAMMAR, Keyword, Keywords, SECRETS, any_of, starts_part};
+use super::lock::Locks;
 use super::numbers::Group;
 use super::phone::is_named_otherwise;
 use super::said::{Tie, Value, is_copula, value_after};
@@ -35,7 +36,7 @@ static TIE: LazyLock<Regex> = LazyLock::new(|| {
     let kinds = [&["copula", "copula_glued"][..], &["filler"], &["preposition"], &["article"]];
     let [copula, filler, preposition, article] = kinds.map(|kinds| any_of(GRAMMAR, kinds));
     Regex::new(&format!(
-        r#"(?i)^(?:[\s"'»)\]?!.,–—-]*(?:{filler}\s+){{0,3}}{copula}?(?:\s+(?:{filler}|{article})){{0,3}}|\s{preposition}\s[^\d!?\n.]{{0,40}}(?:\s{copula}(?:\s{article})?|[:=：]|->|→)|(?:\s\p{{L}}{{2,16}}){{1,2}}\s{copula}(?:\s{article})?)\s*[:=：#–—>\-"'«(\[]{{0,3}}\s*$"#
+        r#"(?i)^(?:['’]s\b|[\s"'»)\]?!.,–—-]*(?:{filler}\s+){{0,3}}{copula}?(?:\s+(?:{filler}|{article})){{0,3}}|\s{preposition}\s[^\d!?\n.]{{0,40}}(?:\s{copula}(?:\s{article})?|[:=：]|->|→)|(?:\s\p{{L}}{{2,16}}){{1,2}}\s{copula}(?:\s{article})?)\s*[:=：#–—>\-"'«(\[]{{0,3}}\s*$"#
     ))
     .expect("a constant pattern")
 });
@@ -78,12 +79,15 @@ pub(super) fn named_in(text: &str) -> Vec<Range<usize>> {
 pub(super) fn find(text: &str, groups: &[Group]) -> Vec<Range<usize>> {
     let sure: Vec<Keyword<'_>> = SURE.find(text).collect();
     let any: Vec<Keyword<'_>> = codes(text).filter(|word| !is_public(text, &word.range)).collect();
-    let named = sure.iter().chain(any.iter().filter(|word| starts_word(text, word.range.start)));
-    let mut found: Vec<Range<usize>> = named.filter_map(|word| value_after(text, word, is_lettered)).collect();
+    let any_word = any.iter().filter(|word| starts_word(text, word.range.start));
+    let named = sure.iter().map(|word| (word, true)).chain(any_word.map(|word| (word, false)));
+    let lettered = |(word, sure)| value_after(text, word, |value| is_lettered(value, sure));
+    let mut found: Vec<Range<usize>> = named.filter_map(lettered).collect();
+    let locks = Locks::of(text);
     let mut rest = groups;
     while !rest.is_empty() {
         let (number, further) = rest.split_at(written_together(text, rest));
-        found.extend(code(text, number).filter(|range| is_said(text, range, &sure, &any)));
+        found.extend(code(text, number).filter(|range| is_said(text, range, &sure, &any) || locks.open_with(range)));
         rest = further;
     }
     found
@@ -103,16 +107,16 @@ fn is_public(text: &str, word: &Range<usize>) -> bool {
     PUBLIC.is_match(before(text, word.start, 24)) || KIND.is_match(after(text, word.end, 24))
 }
 
-/// A code of capitals and digits.
-fn is_lettered(value: Value<'_>) -> bool {
-    let all = value.text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'-');
-    let has = |test: fn(&u8) -> bool| value.text.bytes().any(|byte| test(&byte));
-    value.tie != Tie::Beside
+/// A code of capitals and digits; where a word means nothing but a secret code, right beside it.
+fn is_lettered(value: Value<'_>, sure: bool) -> bool {
+    let count = |test: fn(char) -> bool| value.text.chars().filter(|c| test(*c)).count();
+    let (digits, capitals) = (count(|c| c.is_ascii_digit()), count(char::is_uppercase));
+    (value.tie != Tie::Beside || sure && digits >= 3)
         && value.unknown == 0
         && (4..=11).contains(&value.text.len())
-        && all
-        && has(u8::is_ascii_digit)
-        && has(u8::is_ascii_uppercase)
+        && digits > 0
+        && capitals > 0
+        && digits + capitals + count(|c| c == '-') == value.text.chars().count()
 }
 
 /// How many groups, from the first on, are parted by no more than one sign.
@@ -141,13 +145,23 @@ fn code(text: &str, groups: &[Group]) -> Option<Range<usize>> {
     is_free(text, &range).then_some(range)
 }
 
+/// Whether the number that ends here counts something.
+pub(super) fn is_counted(text: &str, end: usize) -> bool {
+    COUNTED.is_match(after(text, end, 12))
+}
+
+/// Whether a number could be a year of this time.
+pub(super) fn is_year(number: &str) -> bool {
+    number.len() == 4 && (number.starts_with("19") || number.starts_with("20"))
+}
+
 /// Neither part of a word, nor an amount.
 fn is_free(text: &str, range: &Range<usize>) -> bool {
     let google = text[..range.start].ends_with("G-");
     let before = before(text, range.start, 4);
     let bound = before.ends_with(['$', '€', '£', '¥', '₹', '#', '.', '-', '/', ',']) && !before.ends_with(". ");
     let after = after(text, range.end, 12);
-    let amount = after.trim_start().starts_with(['%', '€', '$', '£', '₽']) || COUNTED.is_match(after);
+    let amount = after.trim_start().starts_with(['%', '€', '$', '£', '₽']) || is_counted(text, range.end);
     starts_word(text, range.start) && ends_word(text, range.end) && (google || !bound) && !amount
 }
 
@@ -155,7 +169,7 @@ fn is_said(text: &str, range: &Range<usize>, sure: &[Keyword<'_>], any: &[Keywor
     let digits = text[range.clone()].chars().count();
     if let Some(word) = preceding(sure, range) {
         let between = &text[word.range.end.min(range.start)..range.start];
-        let year = digits == 4 && (text[range.clone()].starts_with("19") || text[range.clone()].starts_with("20"));
+        let year = is_year(&text[range.clone()]);
         let glued = between.chars().next().is_some_and(unspaced);
         if glued || TIE.is_match(between) || !year && !between.contains('\n') {
             return true;
@@ -174,7 +188,7 @@ fn is_said(text: &str, range: &Range<usize>, sure: &[Keyword<'_>], any: &[Keywor
         if between.starts_with('(') {
             return false;
         }
-        let year = digits == 4 && (text[range.clone()].starts_with("19") || text[range.clone()].starts_with("20"));
+        let year = is_year(&text[range.clone()]);
         let purpose = !year && PURPOSED.is_match(between) && !is_named_otherwise(text, range.start);
         let tied = TIE.is_match(between) && !(year && between.trim().is_empty());
         if own || purpose || tied || alone && digits == 6 && !between.contains(|c: char| c.is_numeric()) {

@@ -12,10 +12,13 @@ use super::words::{after, before, char_after, char_before, joins, unspaced};
 /// Words after which, or before which, a number is one to call.
 static CUES: LazyLock<Keywords> = LazyLock::new(|| Keywords::new(PHONE, &["cue"]));
 
+/// Words for numbers of any kind.
+static VAGUE: LazyLock<Keywords> = LazyLock::new(|| Keywords::new(PHONE, &["vague"]));
+
 /// What numbers are called that nobody calls, at the end of what stands before one.
 static OTHERWISE: LazyLock<Regex> = LazyLock::new(|| {
     let words = any_of(PHONE, &["other"]);
-    Regex::new(&format!(r"(?i)(?:^|\P{{L}}){words}(?:\s+(?:no|number|nr|is|was|of))?[\s.:#=]{{0,3}}$"))
+    Regex::new(&format!(r"(?i)(?:^|\P{{L}}){words}(?:\s+(?:no|number|nr|is|was|of)){{0,2}}[\s.:#=]{{0,3}}$"))
         .expect("a constant pattern")
 });
 
@@ -27,12 +30,13 @@ const AFTER: usize = 16;
 
 pub(super) fn find(text: &str, groups: &[Group]) -> Vec<Range<usize>> {
     let cues: Vec<Range<usize>> = CUES.find(text).map(|word| word.range).collect();
+    let vague: Vec<Range<usize>> = VAGUE.find(text).map(|word| word.range).collect();
     let mut found = Vec::new();
     let mut first = 0;
     while first < groups.len() {
         let end = segment(text, groups, first);
-        found
-            .extend(Candidate::new(text, &groups[first..end]).filter(|number| number.is_phone(&cues)).map(|n| n.range));
+        let number = Candidate::new(text, &groups[first..end]).filter(|number| number.is_phone(&cues, &vague));
+        found.extend(number.map(|number| number.range));
         first = end;
     }
     found
@@ -94,11 +98,11 @@ impl<'a> Candidate<'a> {
         Some(Self { text, range: start..end, digits, counts, plus: plus.is_some(), parenthesis, spaced })
     }
 
-    fn is_phone(&self, cues: &[Range<usize>]) -> bool {
+    fn is_phone(&self, cues: &[Range<usize>], vague: &[Range<usize>]) -> bool {
         if !self.is_free() || self.is_date() {
             return false;
         }
-        let cue = self.has_cue(cues);
+        let cue = self.has_cue(cues) || self.is_grouped() && self.has_cue(vague);
         let shaped = self.is_international() || self.is_national();
         shaped && (cue || !self.is_named_otherwise()) || cue && self.could_be_called() && !self.is_named_otherwise()
     }
@@ -185,11 +189,19 @@ impl<'a> Candidate<'a> {
             [3, 3, 4] => digits[0] >= 2,                         // North America, Italy's mobiles
             [1, 3, 3, 4] => digits[0] == 1,                      // North America
             [1, 3, 3, 2, 2] => matches!(digits[0], 7 | 8),       // Russia
+            [2, 5, 4] if digits[2] == 9 && !self.spaced => true, // Brazil's mobiles
             [2, 4 | 5, 4] => self.parenthesis,                   // Brazil
+            [3, 7] => digits[0] == 3 && digits[1] >= 2,          // Italy's mobiles
             [4, 3, 3] => matches!(digits, [1, 3 | 8, 0, 0, ..]), // Australia
-            [3, 4, 4] => digits[0] == 1 && digits[1] >= 3 && !self.spaced, // China
+            [3, 4, 4] => digits[0] == 1 && digits[1] >= 3,       // China
             _ => false,
         }
+    }
+
+    /// Ten or eleven digits as people write them for others to call.
+    fn is_grouped(&self) -> bool {
+        matches!(self.counts.as_slice(), [10 | 11] | [5, 5] | [5, 6] | [3, 3, 4] | [4, 3, 3] | [3, 4, 4] | [4, 4, 3])
+            || self.counts.len() == 5 && self.counts.iter().all(|count| *count == 2)
     }
 
     /// What is a number to call only where a word says so.
@@ -197,7 +209,7 @@ impl<'a> Candidate<'a> {
         let length = self.digits.len();
         match self.counts.as_slice() {
             [together] => (8..=13).contains(together),
-            [3, 4] => !self.spaced,
+            [3, 4] => self.digits[0] >= 2,
             parts => (8..=13).contains(&length) && parts.len() <= 6 && parts.iter().all(|count| *count >= 2),
         }
     }

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::lexicon::{GRAMMAR, Keyword, Set, any_of};
+use super::striking::is_before_name;
 use super::words::{after, before, char_before, split, unspaced};
 
 /// How far after its keyword a value may begin or end, in bytes.
@@ -167,7 +168,8 @@ fn in_sentence(
         let ties =
             |word: &String| is_copula(word, keyword.languages) && !FINAL.has(word) || word.ends_with([':', '：']);
         let leads = tie == Tie::Beside && lower(place + 1).is_some_and(|next| ties(&next));
-        if !sign && !leads && (tie != Tie::Beside || place == 0 || qualified) {
+        let names = tie == Tie::Beside && place > 0 && lower(place - 1).is_some_and(|last| is_before_name(&last));
+        if !sign && !leads && !names && (tie != Tie::Beside || place == 0 || qualified) {
             let opened = usize::from(spelled.starts_with('(') && spelled.ends_with(')'));
             let (value, quoted) = value(line, word.start + opened);
             if accept(Value { text: &line[value.clone()], tie, quoted, unknown }) {
@@ -277,7 +279,7 @@ const QUOTES: [(char, &str); 10] = [
 
 /// The value that begins at `start`, and whether it is quoted: what is between quotation marks, or what has no white
 /// space, comma or semicolon, without the punctuation of the sentence that it ends.
-fn value(text: &str, start: usize) -> (Range<usize>, bool) {
+pub(super) fn value(text: &str, start: usize) -> (Range<usize>, bool) {
     let rest = &text[start..];
     let first = rest.chars().next();
     if let Some((open, close)) = QUOTES.iter().find(|(open, _)| first == Some(*open)) {

@@ -7,6 +7,7 @@ use super::lexicon::{STREET, Set};
 static AFTER_NAME: LazyLock<Set> = LazyLock::new(|| Set::new(STREET, "after_name"));
 static PLAIN: LazyLock<Set> = LazyLock::new(|| Set::new(STREET, "plain"));
 static NUMBER_FIRST: LazyLock<Set> = LazyLock::new(|| Set::new(STREET, "number_first"));
+static NUMBER_FIRST_PLAIN: LazyLock<Set> = LazyLock::new(|| Set::new(STREET, "number_first_plain"));
 static BEFORE_NAME: LazyLock<Set> = LazyLock::new(|| Set::new(STREET, "before_name"));
 static BETWEEN: LazyLock<Set> = LazyLock::new(|| Set::new(STREET, "between"));
 static ENDING: LazyLock<Set> = LazyLock::new(|| Set::new(STREET, "ending"));
@@ -75,6 +76,11 @@ impl Word<'_> {
 
     pub fn is_number_first(&self) -> bool {
         NUMBER_FIRST.has(&lower(self.0))
+    }
+
+    /// One that means little else: the name may lack its capital.
+    pub fn is_number_first_plain(&self) -> bool {
+        NUMBER_FIRST_PLAIN.has(&lower(self.0))
     }
 
     pub fn is_before_name(&self) -> bool {

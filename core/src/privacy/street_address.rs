@@ -154,14 +154,16 @@ fn english(text: &str, words: &[Range<usize>], any_case: bool) -> Option<usize> 
 fn french(text: &str, words: &[Range<usize>]) -> Option<usize> {
     let mut words = words.iter().peekable();
     words.next_if(|range| matches!(&text[(*range).clone()], "bis" | "ter" | "quater"));
-    words.next().filter(|range| Word(&text[(*range).clone()]).is_number_first())?;
-    let mut end = None;
+    let street = words.next().map(|range| Word(&text[range.clone()])).filter(Word::is_number_first)?;
+    let (mut end, mut particle) = (None, false);
     for range in words.take(6) {
         if end.is_some_and(|end| text[end..range.start].contains([',', '.'])) {
             break;
         }
         let word = Word(&text[range.clone()]);
-        if word.is_name() {
+        let plain = particle && end.is_none() && street.is_number_first_plain() && word.0.len() >= 4;
+        particle = word.is_particle();
+        if word.is_name() || plain && !particle && word.is_letters() {
             end = Some(range.start + word.0.trim_end_matches(|c| !joins(c)).len());
         } else if !word.is_particle() || end.is_some() {
             break;
@@ -183,13 +185,20 @@ fn street_before(text: &str, house: &Range<usize>) -> Option<Range<usize>> {
         return Some(last.start..house.end);
     }
     if word.is_between() {
-        let mut start = words.next().filter(|range| is_name(text, range))?.start;
+        let first = words.next().filter(|range| is_name(text, range) || is_locative(text, range))?;
+        let mut start = first.start;
+        if is_locative(text, &first) {
+            return Some(start..house.end);
+        }
         while let Some(range) = words.next_if(|range| is_name(text, range) || is_locative(text, range)) {
             start = range.start;
             if is_locative(text, &range) {
                 break;
             }
         }
+        return Some(start..house.end);
+    }
+    if let Some(start) = locative_before(text, &last, words.clone(), house) {
         return Some(start..house.end);
     }
     let mut named = false;
@@ -205,6 +214,22 @@ fn street_before(text: &str, house: &Range<usize>) -> Option<Range<usize>> {
         }
     }
     None
+}
+
+/// `Am Weidenbusch 23`: where such a street begins, if a postcode follows or the sentence has begun before its capital.
+fn locative_before(
+    text: &str,
+    last: &Range<usize>,
+    words: impl Iterator<Item = Range<usize>>,
+    house: &Range<usize>,
+) -> Option<usize> {
+    let mut words = words.skip_while(|range| is_name(text, range)).take(1);
+    let first = words.next().filter(|range| is_locative(text, range) && is_name(text, last))?;
+    let small = text[first.start..].chars().skip(1).take_while(|c| c.is_alphabetic()).all(char::is_lowercase);
+    let before = text[..first.start].trim_end_matches(' ');
+    let within = before.len() < first.start && before.ends_with(|c: char| c.is_lowercase());
+    let coded = POSTCODE.is_match(after(text, house.end, REACH));
+    (small && (within || coded) && last.end - first.start <= 48).then_some(first.start)
 }
 
 fn is_name(text: &str, range: &Range<usize>) -> bool {

@@ -53,7 +53,7 @@ pub(super) fn before(text: &str, at: usize, bytes: usize) -> &str {
 }
 
 /// The words of a stretch: runs without white space or commas, as ranges of `text`.
-pub(super) fn split(text: &str, offset: usize) -> impl DoubleEndedIterator<Item = Range<usize>> {
+pub(super) fn split(text: &str, offset: usize) -> impl DoubleEndedIterator<Item = Range<usize>> + Clone {
     let base = text.as_ptr() as usize;
     text.split(|c: char| c.is_whitespace() || c == ',').filter(|word| !word.is_empty()).map(move |word| {
         let start = offset + (word.as_ptr() as usize - base);

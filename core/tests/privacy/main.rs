@@ -18,11 +18,14 @@
 //! | `round3` | 260 | 95.1 % | 84.1 % | after what `round2` shows had been mended |
 //! | `round4` | 209 | 98.8 % | 86.7 % | after `round3` |
 //! | `round5` | 179 | 97.8 % | 88.0 % | after `round4` |
+//! | `round6` | 130 | 92.1 % (100 %) | 89.7 % (93.8 %) | by somebody who had not seen the rules, after `round5` |
+//! | `round7` | 130 | 91.5 % (98.8 %) | 94.9 % (97.6 %) | by another such author, after what `round6` shows had been mended |
 //!
-//! Rules and texts have the same author, who knew those of `round1` while making the rules: the first looks at the later
-//! rounds are the better guess for texts that nobody here has seen. What they showed has been mended since, as far as
-//! it is of a kind; a handful of labels that were wrong in themselves (an account number too long for its country) were
-//! corrected.
+//! Up to `round5` rules and texts have the same author, who knew those of `round1` while making the rules. The authors of
+//! the last two wrote a street and the postcode behind it as one stretch, which here are two: the figures in parentheses
+//! are those with these seven labels parted. The first look at `round7` is the best guess for texts that nobody here has
+//! seen. What the sets showed has been mended since, as far as it is of a kind; a handful of labels that were wrong in
+//! themselves (an account number too long for its country) were corrected.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,6 +58,10 @@ enum Set {
     Round3,
     Round4,
     Round5,
+    /// Written by somebody else, who had not seen the rules.
+    Round6,
+    /// By another author, who had not seen them either.
+    Round7,
 }
 
 /// What a rule found of what it should, exact to the byte.
@@ -148,7 +155,8 @@ fn precision_and_recall() {
     let cases = cases();
     hold("seen while the rules were made", &measure(&cases, Set::Seen), (0.95, 0.95), (0.98, 0.98));
     hold("held back", &measure(&cases, Set::HeldBack), (0.9, 0.9), (0.97, 0.97));
-    for set in [Set::Later, Set::Secrets, Set::Round1, Set::Round2, Set::Round3, Set::Round4, Set::Round5] {
+    let sets = [Set::Later, Set::Secrets, Set::Round1, Set::Round2, Set::Round3, Set::Round4, Set::Round5, Set::Round6];
+    for set in sets {
         hold(&format!("{set:?}"), &measure(&cases, set), (0.85, 0.85), (0.95, 0.95));
     }
 }
@@ -259,6 +267,11 @@ fn any_text_is_taken() {
         "DE ",
         "wifi ",
         " as the password",
+        "Kitten77 ",
+        "passwrod ",
+        "gate ",
+        "login ",
+        " [at] ",
         "?",
         "例子",
         "No.",
@@ -345,6 +358,20 @@ fn work_is_linear_in_the_length() {
         "password? ",
         "password (",
         "x1 is the password ",
+        "Kitten77 is the passwrod ",
+        "login ",
+        "login ab/Kitten77 ",
+        "login ab and Kitten77 ",
+        "password “a ",
+        "“a b password ",
+        "clave ",
+        "clave login ",
+        "gate 4471 ",
+        "gate ",
+        "type 4471 ",
+        "number 98203 41765 ",
+        "ab [at] ",
+        "a@b.example and Kitten77 ",
         "secret_key_",
         "card 411 ",
         "密码是",

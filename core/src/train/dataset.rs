@@ -48,11 +48,9 @@ pub struct Texts {
 }
 
 impl From<Rows> for Texts {
-    /// The texts that training may use: rows that the history would not keep or training not learn from are left out,
-    /// which are blank texts, what is marked incognito, and suggestions.
+    /// The texts that training may use: what is marked incognito and suggestions are left out.
     fn from(Rows { samples, skipped }: Rows) -> Self {
-        let learned =
-            |sample: &NewSample| !sample.incognito && sample.origin.is_learned() && !sample.text.trim().is_empty();
+        let learned = |sample: &NewSample| !sample.incognito && sample.origin.is_learned();
         let rows = samples.into_iter().filter(learned).map(|sample| TextRow::new(sample.text, sample.context));
         Self { rows: rows.collect(), skipped }
     }
@@ -111,7 +109,7 @@ mod tests {
             ("a.jsonl", "\u{feff}{\"text\":\"\u{feff}\"}\n", vec![row("\u{feff}", None)], &[]),
             ("a.jsonl", "{\"text\":\"yes\",\"context\":\"so?\"}", vec![row("yes", Some("so?"))], &[]),
             ("a.jsonl", "{\"text\":\"one\"}\n{\"txt\":\"a\"}\n\n{\"text\":5}", vec![row("one", None)], &[2, 4]),
-            ("a.jsonl", "{\"text\":\" \"}\n{\"text\":\"a\",\"incognito\":true}", vec![], &[]),
+            ("a.jsonl", "{\"text\":\" \"}\n{\"text\":\"a\",\"incognito\":true}", vec![row(" ", None)], &[]),
             ("a.jsonl", "{\"text\":\"a\",\"origin\":\"suggestion_accepted\"}", vec![], &[]),
         ] {
             let path = dir.path().join(name);

@@ -214,7 +214,7 @@ fn printed_once() {
     };
     // On whatever device there is: looking for one prints nothing either.
     let bench = done(&["bench", "base"]);
-    assert!(bench.stderr.contains("3/4") && bench.stdout.contains("decode"), "{}", bench.stderr);
+    assert!(bench.stderr.contains("5/6") && bench.stdout.contains("decode"), "{}", bench.stderr);
     let train = done(&["train", "base", "--text", history, "--out", "a", "--steps", "12"]);
     assert!(train.stderr.contains("12/12"), "{}", train.stderr);
     done(&["history", "add", "me", history]);

@@ -1,5 +1,7 @@
 //! What must not be learned: what is masked of the reported texts, and of others of their kinds.
 
+use std::collections::BTreeSet;
+
 use libtest_mimic::Trial;
 
 use crate::run::{idiolect, workspace};
@@ -16,28 +18,23 @@ pub fn trials() -> Vec<Trial> {
         (
             "12 IBANs with spaces or hyphens after the country",
             "12/messages.txt",
-            &["my account is *** THANKS A LOT", "my account is ***", "my account is ***"],
+            &["my account is *** THANKS A LOT", "my account is ***"],
         ),
         (
             "13 passwords with signs of addresses in URLs",
             "13/messages.txt",
-            &[
-                "db is postgres://app:***@db.example.com/shop",
-                "db is postgres://app:***@db.example.com/shop",
-                "db is mysql://root:***@10.0.0.5:3306/shop",
-            ],
+            &["db is postgres://app:***@db.example.com/shop", "db is mysql://root:***@10.0.0.5:3306/shop"],
         ),
     ];
     let reported = reported.map(|(name, path, masked)| {
         trial(name, move || {
-            let text = std::fs::read_to_string(input(path)).unwrap();
-            let lines: Vec<&str> = text.lines().collect();
-            assert_eq!(masked_by_the_program(&lines), masked);
+            let lines = std::fs::read_to_string(input(path)).unwrap();
+            assert_eq!(masked_by_the_program(&lines), set(masked));
         })
     });
     let kinds = trial("secrets in command lines, quotes and uneven groups", || {
         let (texts, masked): (Vec<&str>, Vec<&str>) = KINDS.iter().copied().unzip();
-        assert_eq!(masked_by_the_program(&texts), masked);
+        assert_eq!(masked_by_the_program(&texts.join("\n")), set(&masked));
     });
     reported.into_iter().chain([kinds]).collect()
 }
@@ -58,12 +55,17 @@ const KINDS: [(&str, &str); 12] = [
     ("http://localhost:3000/a:b@c is a path", "http://localhost:3000/a:b@c is a path"),
 ];
 
-/// The lines of one text as the history has it when added with `--mask`.
-fn masked_by_the_program(texts: &[&str]) -> Vec<String> {
+fn set(texts: &[&str]) -> BTreeSet<String> {
+    texts.iter().map(|&text| text.to_owned()).collect()
+}
+
+/// The lines of a file as the history has them when they are added with `--mask`: in no order, and what masking makes
+/// alike once.
+fn masked_by_the_program(lines: &str) -> BTreeSet<String> {
     let home = workspace();
-    std::fs::write(home.path().join("messages.txt"), texts.join("\n")).unwrap();
+    std::fs::write(home.path().join("messages.txt"), lines).unwrap();
     let added = idiolect(home.path(), &["history", "add", "me", "messages.txt", "--mask"]);
     assert_eq!(added.code, Some(0), "{}", added.stderr);
-    let row = idiolect(home.path(), &["history", "list", "me", "--json"]).object();
-    row["text"].as_str().unwrap().lines().map(str::to_owned).collect()
+    let rows = idiolect(home.path(), &["history", "list", "me", "--json"]).objects();
+    rows.iter().map(|row| row["text"].as_str().unwrap().to_owned()).collect()
 }

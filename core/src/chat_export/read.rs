@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::head::{Head, Shape, head};
 use super::plain::{is_apps_mark, name};
@@ -9,6 +10,9 @@ use super::said::{Said, Writer, said};
 use super::time::{DateOrder, WrittenDate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::text_file::read_utf8;
+
+/// Seconds of a day.
+const DAY: i64 = 86_400;
 
 /// One message.
 #[derive(Clone, PartialEq, Eq)]
@@ -61,8 +65,14 @@ pub fn read(path: &Path) -> Result<ChatExport> {
 /// `BadFile` when no line begins a message, when text comes before the first message, or when a date is none in the
 /// order of the file's others.
 pub fn parse(text: &str, path: &Path) -> Result<ChatExport> {
+    let today = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs().cast_signed() / DAY);
+    parse_on(text, path, today)
+}
+
+/// As [`parse`], where it is the day `today` since 1970.
+pub(super) fn parse_on(text: &str, path: &Path, today: i64) -> Result<ChatExport> {
     let drafts = drafts(text, path)?;
-    let (date_order, order_is_sure) = order(&drafts, path)?;
+    let (date_order, order_is_sure) = order(&drafts, path, today)?;
     let mut export = ChatExport { messages: Vec::new(), date_order, order_is_sure, marks: 0, system_lines: 0 };
     for draft in drafts {
         let Some(author) = draft.author else {
@@ -72,7 +82,7 @@ pub fn parse(text: &str, path: &Path) -> Result<ChatExport> {
         let Some(day) = draft.date.day(date_order) else {
             return Err(Error::bad_file(path, &format!("line {}", draft.line), "no such date"));
         };
-        let timestamp = day * 86_400 + draft.seconds;
+        let timestamp = day * DAY + draft.seconds;
         match said(&draft.text, draft.writer) {
             Said::Text(text) => export.messages.push(Message { timestamp, author, text, line: draft.line }),
             Said::Mark => export.marks += 1,
@@ -148,9 +158,15 @@ fn shapes<'a>(heads: impl Iterator<Item = &'a Head<'a>>) -> Vec<Shape> {
 }
 
 /// The order of the numbers in dates, and whether the file tells it.
-fn order(drafts: &[Draft], path: &Path) -> Result<(DateOrder, bool)> {
+fn order(drafts: &[Draft], path: &Path, today: i64) -> Result<(DateOrder, bool)> {
     let misfit = |order| drafts.iter().find(|draft| !draft.date.fits(order));
     let fitting: Vec<DateOrder> = DateOrder::ALL.into_iter().filter(|order| misfit(*order).is_none()).collect();
+    // `30/12/23` was hardly written in 2030: what lies ahead is a misreading, if another has nothing there.
+    let tomorrow =
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs().cast_signed() / DAY + 1);
+    let is_past = |order| drafts.iter().all(|draft| draft.date.day(order).is_none_or(|day| day <= tomorrow));
+    let past: Vec<DateOrder> = fitting.iter().copied().filter(|order| is_past(*order)).collect();
+    let fitting = if past.is_empty() { fitting } else { past };
     match fitting[..] {
         [] => {
             let firsts = DateOrder::ALL.into_iter().filter_map(|order| Some(misfit(order)?.line));

@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use super::read::parse_on;
 use super::*;
 use crate::error::{Error, ErrorKind};
 use crate::random::Random;
@@ -138,11 +139,15 @@ fn the_order_of_dates_is_decided_over_the_file() {
         // Korean and Basque write years of two digits first.
         (&["23. 12. 31.", "24. 1. 1."], (YearFirst, true)),
         (&["23/12/31", "24/01/01"], (YearFirst, true)),
-        (&["23/12/31"], (DayFirst, false)),
+        (&["23/11/12"], (DayFirst, false)),
+        // What lies ahead is a misreading.
+        (&["23/12/31"], (YearFirst, true)),
+        (&["30/12/23", "31/12/23"], (DayFirst, true)),
         (&["31/12/66", "01/01/67"], (DayFirst, true)),
     ] {
         let text: String = dates.iter().map(|date| format!("{date}, 10:00 - Ana: hi\n")).collect();
-        let export = chat(&text).unwrap();
+        // In October 2024.
+        let export = parse_on(&text, Path::new("chat.txt"), 20_000).unwrap();
         assert_eq!((export.date_order, export.order_is_sure), expected, "{dates:?}");
     }
 }

@@ -44,11 +44,11 @@ fn query_at(query: u32, head: u32) -> u32 {
 // The first and the last key that a query sees, and one past the keys that it sees before them.
 fn span_of(query: u32) -> vec3<u32> {
     let at = min(query, params.rows - 1u) * SPAN;
-    var shared = 0u;
+    var before = 0u;
     if SPAN == 3u {
-        shared = spans[at + 2u];
+        before = spans[at + 2u];
     }
-    return vec3(spans[at], spans[at + 1u], shared);
+    return vec3(spans[at], spans[at + 1u], before);
 }
 
 fn sees(span: vec3<u32>, key: u32) -> bool {

@@ -1,4 +1,4 @@
-// out[row·step + column] = log Σ_v exp(z[row, v]); a workgroup a row.
+// out[row·step + column] = log Σ_v exp(z[row, v]), −∞ of nothing but −∞; a workgroup a row.
 
 struct Params {
     first_x: u32,
@@ -14,12 +14,13 @@ struct Params {
 @group(1) @binding(0) var<uniform> params: Params;
 
 const LANES = 256u;
+const LOWEST = -3.4e38;
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let row = group.y + params.first_y;
     let start = row * params.width;
-    var most = z[start];
+    var most = LOWEST;
     for (var i = lane; i < params.width; i += LANES) {
         most = max(most, z[start + i]);
     }

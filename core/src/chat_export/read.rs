@@ -162,9 +162,7 @@ fn order(drafts: &[Draft], path: &Path, today: i64) -> Result<(DateOrder, bool)>
     let misfit = |order| drafts.iter().find(|draft| !draft.date.fits(order));
     let fitting: Vec<DateOrder> = DateOrder::ALL.into_iter().filter(|order| misfit(*order).is_none()).collect();
     // `30/12/23` was hardly written in 2030: what lies ahead is a misreading, if another has nothing there.
-    let tomorrow =
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs().cast_signed() / DAY + 1);
-    let is_past = |order| drafts.iter().all(|draft| draft.date.day(order).is_none_or(|day| day <= tomorrow));
+    let is_past = |order| drafts.iter().all(|draft| draft.date.day(order).is_none_or(|day| day <= today + 1));
     let past: Vec<DateOrder> = fitting.iter().copied().filter(|order| is_past(*order)).collect();
     let fitting = if past.is_empty() { fitting } else { past };
     match fitting[..] {

@@ -16,6 +16,7 @@ fn of_meminfo(text: &str) -> Option<usize> {
 /// Bytes that the process can still take before the system ends it; `None` where it sets no limit.
 #[cfg(any(target_os = "ios", target_os = "tvos", target_os = "visionos", target_os = "watchos"))]
 pub(crate) fn available_memory() -> Option<usize> {
+    // SAFETY: the signature is that of the system's <os/proc.h>.
     unsafe extern "C" {
         fn os_proc_available_memory() -> usize;
     }

@@ -5,6 +5,7 @@ pub mod adapter;
 mod available_memory;
 pub mod chat_export;
 mod device;
+mod disk;
 pub mod engine;
 mod error;
 pub mod eval;
@@ -22,6 +23,7 @@ pub mod registry;
 pub mod seal;
 mod session;
 pub mod text;
+pub mod time;
 pub mod train;
 
 pub use adapter::Adapter;

@@ -8,9 +8,9 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
+use super::date::{Calendar, DateOrder, Number, WrittenDate, YearPlace};
 use super::day_part::DayPart;
 use super::plain::{digit, is_direction, name};
-use super::time::{Calendar, DateOrder, Number, WrittenDate, YearPlace};
 
 /// The head of a line that begins a message.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 use super::head;
+use crate::chat_export::date::DateOrder;
 use crate::chat_export::plain::plain;
-use crate::chat_export::time::DateOrder;
 
 /// `2023-12-31T21:41:05`, author (empty: the app itself), text.
 type Expected<'a> = Option<(&'a str, &'a str, &'a str)>;

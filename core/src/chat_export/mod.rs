@@ -3,6 +3,7 @@
 //!
 //! Errors name the file and the line, never the text.
 
+mod date;
 mod day_part;
 mod head;
 mod marks;
@@ -12,13 +13,11 @@ mod refusal;
 mod said;
 mod sample;
 mod table;
-mod time;
 
+pub use date::DateOrder;
 pub use read::{ChatExport, Message, parse, read};
 pub use refusal::{begins_like_export, refuse_export};
 pub use sample::{ExportedSample, samples_of};
-pub use time::DateOrder;
-pub(crate) use time::iso_seconds;
 
 #[cfg(test)]
 mod tests;

@@ -2,17 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::date::{DateOrder, WrittenDate};
 use super::head::{Head, Shape, head};
 use super::plain::{is_apps_mark, name};
 use super::said::{Said, Writer, said};
-use super::time::{DateOrder, WrittenDate};
+use crate::disk::text_file::read_utf8;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::text_file::read_utf8;
-
-/// Seconds of a day.
-const DAY: i64 = 86_400;
+use crate::time::{DAY, now};
 
 /// One message.
 #[derive(Clone, PartialEq, Eq)]
@@ -65,8 +62,7 @@ pub fn read(path: &Path) -> Result<ChatExport> {
 /// `BadFile` when no line begins a message, when text comes before the first message, or when a date is none in the
 /// order of the file's others.
 pub fn parse(text: &str, path: &Path) -> Result<ChatExport> {
-    let today = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs().cast_signed() / DAY);
-    parse_on(text, path, today)
+    parse_on(text, path, now() / DAY)
 }
 
 /// As [`parse`], where it is the day `today` since 1970.

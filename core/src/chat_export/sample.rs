@@ -2,7 +2,6 @@
 
 use super::read::{ChatExport, Message};
 use crate::error::Result;
-use crate::history::NewSample;
 
 /// What a person wrote, and what they were answering.
 #[derive(Clone, PartialEq, Eq)]
@@ -23,19 +22,6 @@ pub struct ExportedSample {
 impl std::fmt::Debug for ExportedSample {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "ExportedSample({} bytes, {:?})", self.text.len(), self.timestamp)
-    }
-}
-
-impl From<ExportedSample> for NewSample {
-    fn from(sample: ExportedSample) -> Self {
-        Self {
-            text: sample.text,
-            context: sample.context,
-            contact: sample.contact,
-            conversation: sample.conversation,
-            timestamp: sample.timestamp,
-            ..Self::default()
-        }
     }
 }
 

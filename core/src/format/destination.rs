@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::staged::parent_of;
+use crate::disk::staged::parent_of;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Checks that a folder can appear at `destination`, the folders above it made where they are missing: by making them.

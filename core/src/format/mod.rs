@@ -15,9 +15,7 @@ mod model_files;
 pub mod peft;
 mod safetensors;
 mod safetensors_writer;
-pub(crate) mod staged;
 mod tensor;
-pub(crate) mod text_file;
 
 pub use gguf::{GgufArray, GgufFile, GgufValue, vocabulary};
 pub use import::{ImportOptions, ImportReport, import};

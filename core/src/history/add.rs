@@ -1,7 +1,6 @@
 //! Adding what was written, a batch at a time.
 
 use std::collections::{HashMap, HashSet};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
@@ -12,6 +11,7 @@ use super::records::{Circumstances, Content};
 use super::sample::{Added, ClusterId, NewSample};
 use super::{History, Secrets, exclusions, records, retention, settings, split};
 use crate::error::{Error, ErrorKind, Result};
+use crate::time::now;
 
 /// Messages of a file or a chat that are added in one durable batch: so long another process that writes waits.
 const BATCH: usize = 1000;
@@ -73,11 +73,6 @@ impl History {
         }
         Ok(added)
     }
-}
-
-/// The time now, in seconds since 1970.
-pub(super) fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs().cast_signed())
 }
 
 fn check(samples: &[NewSample]) -> Result<()> {

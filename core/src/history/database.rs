@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use crate::disk::staged::private_file;
 use crate::error::{Error, ErrorKind};
-use crate::format::staged::private_file;
 
 /// How long a call waits for another process to finish its writing.
 pub(super) const BUSY: Duration = Duration::from_secs(10);

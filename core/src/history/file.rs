@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::row;
 use super::sample::NewSample;
 use crate::chat_export::refuse_export;
+use crate::disk::text_file::{BadLine, each_line};
 use crate::error::{Error, Result};
-use crate::format::text_file::{BadLine, each_line};
 
 /// The longest line in bytes: the longest text and a context of the same length, each character escaped with six bytes.
 const LONGEST_LINE: usize = 16 << 20;

@@ -46,9 +46,9 @@ pub use remove::{Removed, Selection};
 pub use retention::Retention;
 pub use sample::{Added, ClusterId, LearnableSample, NewSample, Origin, SampleId, Split, StoredSample};
 
+use crate::disk::door::erased;
+use crate::disk::staged::private_file;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::staged::private_file;
-use crate::profile::erased;
 use crate::seal::{Key, KeyedHash, Purpose, RecordCipher};
 use database::{Fault, FileIdentity};
 use near::Shingler;

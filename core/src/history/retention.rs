@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use rusqlite::Transaction;
 
-use super::add::now;
 use super::database::Fault;
 use super::remove::{Reason, Removal};
 use super::{History, settings};
 use crate::error::Result;
+use crate::time::now;
 
 /// A cap on the history. It holds after every batch that is added; the oldest messages go first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -5,7 +5,7 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::sample::{NewSample, Origin};
-use crate::chat_export::iso_seconds;
+use crate::time::iso_seconds;
 
 /// The values of a row as they are written: each is looked at alone, so that what is said of it names its key.
 #[derive(Deserialize)]

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::{AddAssign, RangeInclusive};
 
+use crate::chat_export::ExportedSample;
 use crate::privacy::Filter;
 
 /// The longest text, context or name, in bytes.
@@ -161,6 +162,19 @@ impl NewSample {
     pub fn masked(self, filter: &Filter) -> Self {
         let mask = |text: String| filter.mask(&text).text;
         Self { text: mask(self.text), context: self.context.map(mask), ..self }
+    }
+}
+
+impl From<ExportedSample> for NewSample {
+    fn from(sample: ExportedSample) -> Self {
+        Self {
+            text: sample.text,
+            context: sample.context,
+            contact: sample.contact,
+            conversation: sample.conversation,
+            timestamp: sample.timestamp,
+            ..Self::default()
+        }
     }
 }
 

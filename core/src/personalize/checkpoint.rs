@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::disk::staged::{private_file, whole_file};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::staged::{private_file, whole_file};
 use crate::seal::{Key, Purpose, SealedReader, SealedWriter};
 
 const SLOTS: [&str; 2] = ["training-a", "training-b"];

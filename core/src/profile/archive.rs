@@ -20,8 +20,8 @@ use zeroize::Zeroizing;
 use super::{
     ADAPTERS, CHECKPOINTS, HISTORY, KEY, KeySource, MARK, Profile, key_file, make_private, make_private_folder,
 };
+use crate::disk::staged::{StagedFolder, private_file, refuse_occupied, sync_folder, whole_file};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::staged::{StagedFolder, private_file, refuse_occupied, sync_folder, whole_file};
 use crate::seal::{Key, Purpose, SealedReader, SealedWriter, random_bytes, read_error};
 
 const MAGIC: &[u8; 8] = b"IDIOARCH";

@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::lock::{self, FileLock};
 use super::{ADAPTERS, CACHE, CHECKPOINTS, HISTORY, KEY, MARK, Profile, TRAINING_LOCK, is_profile};
+use crate::disk::lock::{self, FileLock};
+use crate::disk::staged::{in_the_making_of, parent_of, sync_folder};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::staged::{in_the_making_of, parent_of, sync_folder};
 use crate::seal::random_bytes;
 
 /// Files that went, and their bytes.

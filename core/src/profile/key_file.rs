@@ -11,8 +11,8 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use crate::disk::staged::{private_file, whole_file};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::staged::{private_file, whole_file};
 use crate::seal::{Key, Purpose, RecordCipher};
 
 const MAGIC: &[u8; 8] = b"IDIOKEY1";

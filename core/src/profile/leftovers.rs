@@ -7,9 +7,10 @@
 
 use std::path::Path;
 
-use super::{CHECKPOINTS, HISTORY, KEY, TRAINING_LOCK, lock};
+use super::{CHECKPOINTS, HISTORY, KEY, TRAINING_LOCK};
+use crate::disk::lock;
+use crate::disk::staged::{remove_unfinished, unfinished};
 use crate::error::Result;
-use crate::format::staged::{remove_unfinished, unfinished};
 
 /// Removes what trainings and exports left, unless there is one that may still be at it.
 pub(super) fn clear(folder: &Path) -> Result<()> {

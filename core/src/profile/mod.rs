@@ -17,25 +17,25 @@
 //! makes erasure certain, but **not against somebody who holds the folder**.
 
 mod archive;
-mod door;
 mod erase;
 mod key_file;
 mod leftovers;
-pub(crate) mod lock;
 #[cfg(test)]
 mod tests;
+mod training_lock;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use archive::Archived;
-pub(crate) use door::{Door, Inside, erased};
 pub use erase::{EraseReport, Erased, erase};
 pub use key_file::KeySource;
-pub use lock::TrainingLock;
+pub use training_lock::TrainingLock;
 
+use crate::disk::door::{Door, Inside};
+use crate::disk::lock;
+use crate::disk::staged::refuse_occupied;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::staged::refuse_occupied;
 use crate::history::History;
 use crate::registry::Registry;
 use crate::seal::Key;

@@ -8,10 +8,10 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use crate::adapter::Adapter;
+use crate::disk::staged::{StagedFolder, whole_file};
 use crate::error::{Error, Result};
 use crate::format::mapped::MappedFile;
 use crate::format::peft::{self, AdapterFiles};
-use crate::format::staged::{StagedFolder, whole_file};
 use crate::model::Model;
 
 pub(super) fn is_archive(path: &Path) -> bool {

@@ -8,7 +8,6 @@ mod index;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
 
@@ -16,12 +15,14 @@ pub(crate) use index::TrainingId;
 pub use index::{Origin, RegistryState, Version};
 
 use crate::adapter::Adapter;
+use crate::disk::door::Door;
+use crate::disk::lock;
+use crate::disk::staged::{remove_if_there, unfinished};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::staged::{remove_if_there, unfinished};
 use crate::history::{History, LearnedVersion};
 use crate::model::Model;
-use crate::profile::{Door, lock};
 use crate::seal::{Key, Purpose, read_sealed, write_sealed};
+use crate::time::now;
 
 const INDEX: &str = "index";
 const LOCK: &str = "lock";
@@ -296,11 +297,6 @@ fn file_name(version: u32) -> String {
 fn number_of(name: &str) -> Option<u32> {
     let number = name.strip_prefix('v')?.parse().ok()?;
     (file_name(number) == name).then_some(number)
-}
-
-/// Seconds since 1970.
-fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs() as i64)
 }
 
 #[cfg(test)]

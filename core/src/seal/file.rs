@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::key::{Key, Purpose};
 use super::stream::{SealedReader, SealedWriter, read_error};
+use crate::disk::staged::{private_file, whole_file};
 use crate::error::{Error, Result};
-use crate::format::staged::{private_file, whole_file};
 
 /// Writes `content` sealed to `path`, atomically and durably: a temporary file beside it, fsync, rename, fsync of the
 /// folder. Only its owner can read it. `name` is authenticated with `purpose`: the file opens under both only.

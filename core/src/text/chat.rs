@@ -272,7 +272,6 @@ mod tests {
                 ErrorKind::BadData,
                 "fuel",
             ),
-            ("{{ strftime_now('%Q') }}", ErrorKind::BadData, "%Q"),
             (upper, ErrorKind::BadData, "rewrites"),
         ];
         for (template, kind, part) in cases {

@@ -10,7 +10,6 @@ mod folder;
 mod gguf;
 mod pipeline;
 mod spelling;
-mod strftime;
 mod template;
 mod tokenizer;
 pub(crate) mod word;

@@ -11,8 +11,7 @@ use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
 
 use super::chat::ChatMessage;
-use super::strftime::strftime_now;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, time};
 
 const NAME: &str = "chat_template";
 
@@ -145,11 +144,7 @@ fn compile(source: &str) -> std::result::Result<Environment<'static>, minijinja:
     environment.add_function("raise_exception", |message: String| -> std::result::Result<Value, minijinja::Error> {
         Err(minijinja::Error::new(JinjaErrorKind::InvalidOperation, message))
     });
-    environment.add_function("strftime_now", |format: &str| {
-        strftime_now(format).map_err(|unknown| {
-            minijinja::Error::new(JinjaErrorKind::InvalidOperation, format!("strftime: %{unknown} is not known"))
-        })
-    });
+    environment.add_function("strftime_now", |format: &str| time::strftime(time::now(), format));
     environment.add_template_owned(NAME, without_generation_tags(&line_feeds(source)))?;
     Ok(environment)
 }

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use super::packing::Sample;
 use crate::chat_export::refuse_export;
+use crate::disk::text_file::read_utf8;
 use crate::error::{Error, Result};
-use crate::format::text_file::read_utf8;
 use crate::history::{NewSample, Rows, Skipped, read_jsonl, read_lines};
 use crate::text::Tokenizer;
 

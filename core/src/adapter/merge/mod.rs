@@ -23,11 +23,11 @@ pub use fidelity::Fidelity;
 
 use self::forms::Choice;
 use super::Adapter;
+use crate::disk::staged::refuse_occupied;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::TensorName;
 use crate::format::destination::check_folder;
 use crate::format::import::{Added, LowRank, NewFolder};
-use crate::format::staged::refuse_occupied;
 use crate::model::Model;
 use crate::session::Session;
 

@@ -7,10 +7,10 @@ use serde_json::json;
 use super::forms::Forms;
 use super::low_rank::Added;
 use super::{config, weights};
+use crate::disk::staged::StagedFolder;
 use crate::error::Result;
 use crate::format::fingerprint::{DOCUMENT_START, MANIFEST, manifest_entry};
 use crate::format::model_files::{ModelFiles, ModelSource};
-use crate::format::staged::StagedFolder;
 use crate::text::Tokenizer;
 
 /// Files beside the weights that go along with them.

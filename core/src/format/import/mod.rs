@@ -16,7 +16,7 @@ pub(crate) use self::low_rank::{Added, LowRank};
 pub(crate) use self::weights::{NOT_FINITE, PANEL, convert};
 use super::destination::check_folder;
 use super::model_files::ModelFiles;
-use super::staged::refuse_occupied;
+use crate::disk::staged::refuse_occupied;
 use crate::error::{Error, ErrorKind, Result};
 
 /// What a model is converted to.

@@ -10,11 +10,11 @@ use serde_json::json;
 use super::dither::{Grid, dithered};
 use super::forms::{Form, Forms};
 use super::low_rank::{Added, LowRank};
+use crate::disk::staged::StagedFolder;
 use crate::error::{Error, Result};
 use crate::format::model_files::{ModelFiles, TensorName};
 use crate::format::safetensors::{INDEX, SINGLE};
 use crate::format::safetensors_writer::{SafetensorsWriter, TensorSpec};
-use crate::format::staged::StagedFolder;
 use crate::format::tensor::Storage;
 use crate::model::config::{Linear, ModelConfig};
 

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::config::LoraConfig;
 use super::{CONFIG, RECORD, TENSORS};
+use crate::disk::staged::{StagedFolder, refuse_occupied, whole_file};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::destination::check_folder;
 use crate::format::json::JsonFields;
@@ -17,7 +18,6 @@ use crate::format::mapped::MappedFile;
 use crate::format::mlx_adapter;
 use crate::format::safetensors::{self, Tensors};
 use crate::format::safetensors_writer::{SafetensorsWriter, TensorSpec};
-use crate::format::staged::{StagedFolder, refuse_occupied, whole_file};
 use crate::format::tensor::{Storage, Tensor};
 use crate::model::config::{Linear, ModelConfig};
 

@@ -355,7 +355,7 @@ fn the_same_text_gets_the_same_split_again() {
 
 #[test]
 fn retention_takes_the_oldest() {
-    let now = crate::history::add::now();
+    let now = crate::time::now();
     let day = 86_400;
     let at = |days: i64, content: &str| NewSample { timestamp: Some(now - days * day), ..text(content) };
     let messages =

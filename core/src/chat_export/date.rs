@@ -1,12 +1,10 @@
 //! Dates of exports: three numbers in whatever order, in the calendars that phones have.
 
 use std::ops::RangeInclusive;
-use std::sync::LazyLock;
 
 use icu_calendar::Date;
 use icu_calendar::cal::Hijri;
 use icu_calendar::types::RataDie;
-use regex::Regex;
 
 use super::table::{alternatives, rows};
 
@@ -129,31 +127,6 @@ impl WrittenDate {
     }
 }
 
-/// Seconds since 1970 of an ISO 8601 date, alone or with a time; without a zone it is taken as UTC.
-pub(crate) fn iso_seconds(text: &str) -> Option<i64> {
-    static ISO: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(concat!(
-            r"^([0-9]{4})-([0-9]{2})-([0-9]{2})",
-            r"(?:[Tt ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.,][0-9]+)?)?(?:[Zz]|([+-])([0-9]{2}):?([0-9]{2}))?)?$"
-        ))
-        .expect("a constant pattern")
-    });
-    let found = ISO.captures(text)?;
-    let number = |at: usize| found.get(at).map_or(Some(0), |part| part.as_str().parse::<u32>().ok());
-    let day = day_number(number(1)?, number(2)?, number(3)?)?;
-    let (hour, minute, second) = (number(4)?, number(5)?, number(6)?);
-    let (zone_hour, zone_minute) = (number(8)?, number(9)?);
-    let known = hour < 24 && minute < 60 && second < 61 && zone_hour < 24 && zone_minute < 60;
-    let zone = i64::from(zone_hour * 3600 + zone_minute * 60);
-    let east = if found.get(7).is_some_and(|sign| sign.as_str() == "-") { -zone } else { zone };
-    known.then(|| day * 86_400 + i64::from(hour * 3600 + minute * 60 + second) - east)
-}
-
-/// Days since 1970-01-01, where the year (1 on) has such a day.
-fn day_number(year: u32, month: u32, day: u32) -> Option<i64> {
-    Calendar::Gregorian(0).day(year, month, day).filter(|_| year >= 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,26 +170,6 @@ mod tests {
             ("31/12/31", Last, DayFirst, "H", Some(18_261)),
         ] {
             assert_eq!(day(written, year, order, era), expected, "{written} {order:?} {era}");
-        }
-    }
-
-    #[test]
-    fn iso_times() {
-        for (text, expected) in [
-            ("1970-01-01", Some(0)),
-            ("2023-12-31T21:41:05", Some(1_704_058_865)),
-            ("2023-12-31 21:41", Some(1_704_058_860)),
-            ("2023-12-31T21:41:05.250Z", Some(1_704_058_865)),
-            ("2023-12-31T21:41:05+02:00", Some(1_704_051_665)),
-            ("2023-12-31T21:41:05-0530", Some(1_704_078_665)),
-            ("1669-06-10", Some(-9_484_732_800)),
-            ("0000-01-01", None),
-            ("2023-02-29", None),
-            ("2023-12-31T24:00:00", None),
-            ("yesterday", None),
-            ("", None),
-        ] {
-            assert_eq!(iso_seconds(text), expected, "{text}");
         }
     }
 }

@@ -112,3 +112,12 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// A name from a file, fit for a message: control characters escaped, at most 100 characters.
+pub(crate) fn shown(name: &str) -> String {
+    let mut shown: String = name.chars().take(100).flat_map(char::escape_debug).collect();
+    if name.chars().nth(100).is_some() {
+        shown.push('…');
+    }
+    shown
+}

@@ -1,7 +1,9 @@
-//! What every store on a disk needs: files and folders that appear whole or not at all, locks between processes, a door
-//! that an erasure can shut, texts read line by line.
+//! What all share who have to do with files: files and folders that appear whole or not at all, locks between processes, a
+//! door that an erasure can shut; files as memory, as lines of text, as JSON.
 
 pub(crate) mod door;
+pub(crate) mod json;
 pub(crate) mod lock;
+pub(crate) mod mapped;
 pub(crate) mod staged;
 pub(crate) mod text_file;

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::json::JsonFields;
-use super::tensor::shown;
+use crate::disk::json::JsonFields;
 use crate::error::Result;
+use crate::error::shown;
 use crate::model::config::{ConfigFields, Family, ModelConfig, RopeParameters, RopeScaling};
 
 const NAMES: ConfigFields = ConfigFields {

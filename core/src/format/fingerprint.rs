@@ -6,9 +6,9 @@ use rayon::prelude::*;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::json::JsonFields;
 use super::model_files::{ModelFiles, ModelSource};
 use super::tensor::Tensor;
+use crate::disk::json::JsonFields;
 use crate::model::config::{ModelConfig, RopeScaling};
 
 /// Our own file in a model folder that `import` wrote.

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::json::JsonFields;
 use super::peft::{Factor, LoraConfig, Modules};
-use super::tensor::shown;
+use crate::disk::json::JsonFields;
 use crate::error::Result;
+use crate::error::shown;
 use crate::model::config::Linear;
 
 /// MLX's tensors.

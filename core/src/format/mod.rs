@@ -8,8 +8,6 @@ pub(crate) mod destination;
 mod fingerprint;
 mod gguf;
 pub(crate) mod import;
-pub(crate) mod json;
-pub(crate) mod mapped;
 mod mlx_adapter;
 mod model_files;
 pub mod peft;

@@ -11,10 +11,10 @@ use safetensors::{SafeTensorError, SafeTensors};
 use serde::Deserializer as _;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 
-use super::json::JsonFields;
-use super::mapped::MappedFile;
-use super::tensor::{Storage, Tensor, shown};
-use crate::error::{Error, Result};
+use super::tensor::{Storage, Tensor};
+use crate::disk::json::JsonFields;
+use crate::disk::mapped::MappedFile;
+use crate::error::{Error, Result, shown};
 
 /// The tensors of a folder or file, by name.
 pub(crate) type Tensors = BTreeMap<String, Tensor>;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use idiolect_kernels::matrix::{BlockType, Bytes, FloatType};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown};
 
 /// How a tensor's values are stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,13 +93,4 @@ impl Tensor {
             Err(self.bad(format!("shape {:?} where the model needs {shape:?}", self.shape)))
         }
     }
-}
-
-/// A name from a file, fit for a message: control characters escaped, at most 100 characters.
-pub(crate) fn shown(name: &str) -> String {
-    let mut shown: String = name.chars().take(100).flat_map(char::escape_debug).collect();
-    if name.chars().nth(100).is_some() {
-        shown.push('…');
-    }
-    shown
 }

@@ -8,9 +8,9 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use crate::adapter::Adapter;
+use crate::disk::mapped::MappedFile;
 use crate::disk::staged::{StagedFolder, whole_file};
 use crate::error::{Error, Result};
-use crate::format::mapped::MappedFile;
 use crate::format::peft::{self, AdapterFiles};
 use crate::model::Model;
 

@@ -15,7 +15,7 @@ use tokenizers::{AddedToken, DecoderWrapper, NormalizerWrapper, PostProcessorWra
 use super::Tokenizer;
 use super::pipeline::{Built, FieldNames, PipelineParts, split_merge};
 use super::tokenizer::SpecialTokens;
-use crate::format::json::strict;
+use crate::disk::json::strict;
 use crate::{Error, ErrorKind, Result};
 
 const FIELDS: FieldNames = FieldNames { vocab: "model.vocab", merges: "model.merges", added: "added_tokens" };

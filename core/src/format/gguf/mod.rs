@@ -17,9 +17,9 @@ pub use value::{GgufArray, GgufValue};
 pub use vocabulary::vocabulary;
 
 use self::value::{Cursor, Fault, ValueType};
-use super::mapped::MappedFile;
 use super::safetensors::Tensors;
-use super::tensor::shown;
+use crate::disk::mapped::MappedFile;
+use crate::error::shown;
 use crate::error::{Error, Result};
 
 /// An open GGUF file.

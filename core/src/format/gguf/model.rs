@@ -1,8 +1,8 @@
 //! GGUF metadata of the `llama` architecture to the shape of a model.
 
 use super::{GgufFile, GgufValue};
+use crate::error::shown;
 use crate::error::{Error, Result};
-use crate::format::tensor::shown;
 use crate::model::config::{ConfigFields, Family, ModelConfig, RopeParameters, RopeScaling};
 
 const NAMES: ConfigFields = ConfigFields {

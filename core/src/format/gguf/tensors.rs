@@ -7,10 +7,10 @@ use std::sync::Arc;
 use idiolect_kernels::matrix::{BlockType, FloatType};
 
 use super::value::Cursor;
-use crate::error::{Error, Result};
-use crate::format::mapped::MappedFile;
+use crate::disk::mapped::MappedFile;
+use crate::error::{Error, Result, shown};
 use crate::format::safetensors::Tensors;
-use crate::format::tensor::{Storage, Tensor, shown};
+use crate::format::tensor::{Storage, Tensor};
 
 /// What the file says of a tensor.
 pub(super) struct TensorInfo {

@@ -4,8 +4,8 @@ use idiolect_kernels::matrix::FloatType;
 use serde_json::{Map, Value, json};
 
 use super::forms::{Form, Forms};
+use crate::disk::json::JsonFields;
 use crate::error::{Error, Result};
-use crate::format::json::JsonFields;
 use crate::format::model_files::{ModelFiles, ModelSource};
 use crate::model::config::{ModelConfig, RopeScaling};
 use crate::text::Tokenizer;

@@ -5,9 +5,9 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::modules::Modules;
+use crate::disk::json::JsonFields;
+use crate::error::shown;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::json::JsonFields;
-use crate::format::tensor::shown;
 use crate::model::config::{Linear, ModelConfig};
 
 /// The settings of a LoRA adapter.

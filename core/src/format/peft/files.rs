@@ -10,11 +10,11 @@ use serde_json::{Map, Value, json};
 
 use super::config::LoraConfig;
 use super::{CONFIG, RECORD, TENSORS};
+use crate::disk::json::JsonFields;
+use crate::disk::mapped::MappedFile;
 use crate::disk::staged::{StagedFolder, refuse_occupied, whole_file};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::destination::check_folder;
-use crate::format::json::JsonFields;
-use crate::format::mapped::MappedFile;
 use crate::format::mlx_adapter;
 use crate::format::safetensors::{self, Tensors};
 use crate::format::safetensors_writer::{SafetensorsWriter, TensorSpec};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::mapped::MappedFile;
-use super::tensor::shown;
+use crate::error::shown;
 use crate::error::{Error, Result};
 
 /// Configuration files are kilobytes, tokenizers and shard indexes megabytes.

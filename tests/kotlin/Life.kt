@@ -157,6 +157,15 @@ private class Life(private val model: String, private val messages: List<NewSamp
             check(history.include(Exclusion.Source("bank")))
             same("masked", "write to ***", masked(listOf(NewSample("write to ana@example.com")), listOf())[0].text)
         }
+        step("an edit takes the old text's place, and an origin of the app's own is kept") {
+            val note = NewSample("the train leaves at nine", id = "note", origin = Origin.Other("dictated"))
+            same("new", 1uL, history.add(listOf(note)).newTexts)
+            same("replaced", 1uL, history.add(listOf(note.copy(text = "the train leaves at ten"))).replaced)
+            val kept = history.list(null, 1u).single()
+            same("text", "the train leaves at ten", kept.text)
+            same<Origin>("origin", Origin.Other("dictated"), kept.origin)
+            same("removed", 1uL, history.remove(Selection.AppIds(listOf("note"))).messages)
+        }
         step("lists pages, and shows no text where nobody asked for it") {
             val first = history.list(null, 10u)
             val second = history.list(first.last().id, 10u)

@@ -57,6 +57,17 @@ extension Life {
             try same("masked", "write to ***", sample.text)
             return nil
         }
+        try step("an edit takes the old text's place, and an origin of the app's own is kept") {
+            var note = NewSample(text: "the train leaves at nine", id: "note", origin: .other(name: "dictated"))
+            try same("new", 1, history.add(samples: [note]).newTexts)
+            note.text = "the train leaves at ten"
+            try same("replaced", 1, history.add(samples: [note]).replaced)
+            let kept = try history.list(before: nil, limit: 1)
+            try same("text", ["the train leaves at ten"], kept.map(\.text))
+            try same("origin", [.other(name: "dictated")], kept.map(\.origin))
+            try same("removed", 1, history.remove(selection: .appIds(ids: ["note"])).messages)
+            return nil
+        }
         try step("lists pages, and shows no text where nobody asked for it") {
             let first = try history.list(before: nil, limit: 10)
             let second = try history.list(before: first.last?.id, limit: 10)

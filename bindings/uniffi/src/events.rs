@@ -7,7 +7,7 @@ use idiolect::personalize;
 pub enum DropReason {
     /// Samples that it learned from were removed from the history.
     HistoryRemoved,
-    /// The retention cap took most of the samples that it learned from.
+    /// The retention cap took most of the samples that it learned from, or edits replaced them.
     HistoryExpired,
     /// Settings, base model or device are others.
     SettingsChanged,

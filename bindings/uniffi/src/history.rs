@@ -23,7 +23,9 @@ impl History {
 
 #[uniffi::export]
 impl History {
-    /// Adds a batch, all of it or nothing; durable on return. A text without an id and without a time is always another.
+    /// Adds a batch, all of it or nothing; durable on return. Another text under a known id takes the old one's place; of
+    /// several with one id the last one stands, or the one with the latest time. A text without an id and without a time is
+    /// always another.
     ///
     /// # Errors
     /// When the database cannot be written; nothing is added then.
@@ -156,11 +158,19 @@ pub struct LearnedVersion {
     pub removed: u64,
     /// How many of them the retention cap took since.
     pub expired: u64,
+    /// How many of them the person has edited since, so that another text is in their place.
+    pub replaced: u64,
 }
 
 impl From<history::LearnedVersion> for LearnedVersion {
     fn from(learned: history::LearnedVersion) -> Self {
-        Self { version: learned.version, samples: learned.samples, removed: learned.removed, expired: learned.expired }
+        Self {
+            version: learned.version,
+            samples: learned.samples,
+            removed: learned.removed,
+            expired: learned.expired,
+            replaced: learned.replaced,
+        }
     }
 }
 
@@ -282,7 +292,8 @@ impl fmt::Debug for Exclusion {
     }
 }
 
-/// A cap on the history. It holds after every batch that is added; the oldest messages go first.
+/// A cap on the history. It holds when the engine is opened, after every batch that is added, and before a training; the
+/// oldest messages go first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
 pub struct Retention {
     /// The most messages to keep, repeats included.
@@ -315,7 +326,8 @@ pub struct SplitTally {
 }
 
 /// The texts that came to be in one way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+#[uniffi::export(Debug)]
 pub struct OriginTally {
     /// The way.
     pub origin: Origin,
@@ -358,7 +370,7 @@ pub struct HistoryStats {
     pub total: Tally,
     /// By part in training, over texts that training may use.
     pub splits: Vec<SplitTally>,
-    /// By how the texts came to be.
+    /// By how the texts came to be: those that this library knows, then those that it has a name of alone.
     pub origins: Vec<OriginTally>,
     /// Held-out texts that training may use, near-duplicates counted once, as the gate counts them.
     pub held_out_clusters: u64,

@@ -9,19 +9,30 @@ use idiolect::privacy::Filter;
 use crate::error::Result;
 use crate::learning::PrivacyRule;
 
-/// How a text came to be. Training uses what was typed; suggestions are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+/// How a text came to be. Training uses what the person worded: what was typed, and suggestions that they changed. All else
+/// is kept.
+#[derive(Clone, PartialEq, Eq, uniffi::Enum)]
+#[uniffi::export(Debug)]
 pub enum Origin {
     /// The person wrote it.
     Typed,
     /// A suggestion, taken as it was.
     SuggestionAccepted,
-    /// A suggestion that the person changed.
+    /// A suggestion that the person changed: their words.
     SuggestionEdited,
     /// A suggestion that was turned down; the text is the suggestion's.
     SuggestionTurnedDown,
-    /// One that this surface does not know yet.
-    Other,
+    /// Another, of the app's own or of a later release: it is kept as it is, and not learned from.
+    Other {
+        /// Its name, as files have it.
+        name: String,
+    },
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        history::Origin::from(self.clone()).fmt(f)
+    }
 }
 
 impl From<history::Origin> for Origin {
@@ -31,7 +42,7 @@ impl From<history::Origin> for Origin {
             history::Origin::SuggestionAccepted => Self::SuggestionAccepted,
             history::Origin::SuggestionEdited => Self::SuggestionEdited,
             history::Origin::SuggestionTurnedDown => Self::SuggestionTurnedDown,
-            _ => Self::Other,
+            other => Self::Other { name: other.name().into() },
         }
     }
 }
@@ -39,10 +50,11 @@ impl From<history::Origin> for Origin {
 impl From<Origin> for history::Origin {
     fn from(origin: Origin) -> Self {
         match origin {
-            Origin::Typed | Origin::Other => Self::Typed,
+            Origin::Typed => Self::Typed,
             Origin::SuggestionAccepted => Self::SuggestionAccepted,
             Origin::SuggestionEdited => Self::SuggestionEdited,
             Origin::SuggestionTurnedDown => Self::SuggestionTurnedDown,
+            Origin::Other { name } => Self::named(name),
         }
     }
 }
@@ -74,8 +86,9 @@ impl From<history::Split> for Split {
 pub struct NewSample {
     /// What the person wrote.
     pub text: String,
-    /// The app's own id. A text under an id that the history knows is not added again, so a batch can be repeated. Without
-    /// one, a text with a time is known by what it says, where and when.
+    /// The app's own id, of this message alone. Under an id that the history knows, the same text is not added again, so a
+    /// batch can be repeated, and another text is an edit: it takes the old one's place. Without an id, a text with a time is
+    /// known by what it says, where and when.
     #[uniffi(default = None)]
     pub id: Option<String>,
     /// What they were answering.
@@ -146,8 +159,11 @@ pub struct Added {
     pub new_texts: u64,
     /// Exact repeats, counted at the text that was there.
     pub repeated: u64,
-    /// Messages that the history has already, by the app's id or by what they say, where and when: nothing was done.
+    /// Messages that the history has already, by the app's id or by what they say, where and when, and those whose id comes
+    /// again later in the same call: nothing was done.
     pub known: u64,
+    /// Messages that the history had under the app's id with another text, which this one replaced.
+    pub replaced: u64,
     /// Messages of an excluded source or contact: nothing of them was kept.
     pub excluded: u64,
     /// Messages marked incognito: nothing of them was kept.
@@ -164,6 +180,7 @@ impl From<history::Added> for Added {
             new_texts: added.new,
             repeated: added.repeated,
             known: added.known,
+            replaced: added.replaced,
             excluded: added.excluded,
             incognito: added.incognito,
             blank: added.blank,
@@ -279,8 +296,8 @@ pub struct SkippedRow {
 }
 
 /// Reads JSON lines with `text` and optionally `context`, `id`, `timestamp`, `source`, `contact`, `conversation`, `origin`
-/// (`typed`, `suggestion_accepted`, `suggestion_edited`, `suggestion_turned_down`) and `incognito`. A timestamp is ISO 8601
-/// or a number since 1970, bare or in a string: of seconds, milliseconds, microseconds or nanoseconds, as its size tells.
+/// (`typed` where there is none, `suggestion_edited`, `suggestion_accepted`, `suggestion_turned_down`; any other is kept by its
+/// name, and not learned from) and `incognito`. A timestamp is ISO 8601 or a number since 1970, bare or in a string: of seconds, milliseconds, microseconds or nanoseconds, as its size tells.
 /// A bad row costs one row.
 ///
 /// # Errors
@@ -333,6 +350,16 @@ mod tests {
         let plain = history::NewSample::new("a text");
         let open = NewSample { origin: None, ..NewSample::from(plain.clone()) };
         assert_eq!(history::NewSample::from(open), plain);
+    }
+
+    #[test]
+    fn origins_come_back_as_they_were_given() {
+        for name in ["typed", "suggestion_accepted", "suggestion_edited", "suggestion_turned_down", "dictated"] {
+            let origin = history::Origin::named(name);
+            let mirrored = Origin::from(origin.clone());
+            assert_eq!(matches!(mirrored, Origin::Other { .. }), name == "dictated");
+            assert_eq!(history::Origin::from(mirrored), origin, "{name}");
+        }
     }
 
     #[test]

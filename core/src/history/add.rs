@@ -5,11 +5,13 @@ use std::collections::{HashMap, HashSet};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::database::Fault;
-use super::identity::{self, Ids};
+use super::edit::{self, Standing};
+use super::identity::Ids;
 use super::near::{BANDS, SIMILAR};
 use super::records::{Circumstances, Content};
+use super::remove::{Reason, Removal};
 use super::sample::{Added, ClusterId, NewSample};
-use super::{History, Secrets, exclusions, records, retention, settings, split};
+use super::{History, Secrets, exclusions, origin, records, retention, settings, split};
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::now;
 
@@ -25,15 +27,17 @@ const COMPARED: usize = 6;
 impl History {
     /// Adds a batch in one transaction: on return it is durable as a whole, after an error nothing of it is there.
     ///
-    /// A message with an id that the history has is not added again. Without an id, one with a time is known by what it
-    /// says, where and when, and of several in a batch by its ordinal; one without a time is always another.
+    /// A message with an id that the history has is not added again; with another text it is an edit, which takes the old
+    /// text's place. Of several with one id in a batch the last one stands, or the one with the latest time. Without an id,
+    /// one with a time is known by what it says, where and when, and of several in a batch by its ordinal; one without a
+    /// time is always another.
     ///
     /// # Errors
     /// `BadData` for a text, context or name over 1 MiB or a time that is not in seconds (it names the place in the batch);
     /// `Io` when the disk is full or read-only, or another process writes for too long.
     pub fn add(&self, samples: &[NewSample]) -> Result<Added> {
         check(samples)?;
-        self.add_batch(samples, &mut Ids::new(&self.secrets, false))
+        self.add_batch(samples, &mut Ids::new(&self.secrets, samples, false))
     }
 
     /// Adds all messages of a file or an exported chat, in durable batches. Those without an id are known by what they
@@ -44,7 +48,7 @@ impl History {
     /// As [`History::add`]. Batches before the one that failed are there; added again, the others follow.
     pub fn add_all(&self, samples: &[NewSample]) -> Result<Added> {
         check(samples)?;
-        let mut ids = Ids::new(&self.secrets, true);
+        let mut ids = Ids::new(&self.secrets, samples, true);
         let mut added = Added::default();
         for batch in samples.chunks(BATCH) {
             added += self.add_batch(batch, &mut ids)?;
@@ -59,14 +63,11 @@ impl History {
             for sample in samples {
                 batch.add(sample, ids, now)?;
             }
-            let mut added = batch.added;
+            let mut added = batch.finish()?;
             added.expired = retention::expire(transaction, now)?;
-            if added.new + added.repeated + added.expired > 0 {
-                settings::add(transaction, settings::REVISION, 1)?;
-            }
             Ok(added)
         })?;
-        if added.expired > 0 {
+        if added.expired + added.replaced > 0 {
             self.truncate_log();
         } else {
             self.retry_truncation();
@@ -91,13 +92,30 @@ struct Batch<'a> {
     excluded: HashSet<[u8; 16]>,
     /// The sources met in this batch.
     sources: HashMap<&'a str, i64>,
+    /// What edits replace.
+    replaced: Removal<'a>,
     added: Added,
 }
 
 impl<'a> Batch<'a> {
     fn begin(transaction: &'a Transaction<'a>, secrets: &'a Secrets) -> Result<Self, Fault> {
         let excluded = exclusions::hashes(transaction)?;
-        Ok(Self { transaction, secrets, excluded, sources: HashMap::new(), added: Added::default() })
+        Ok(Self {
+            transaction,
+            secrets,
+            excluded,
+            sources: HashMap::new(),
+            replaced: Removal::new(transaction, Reason::Edit),
+            added: Added::default(),
+        })
+    }
+
+    fn finish(self) -> Result<Added, Fault> {
+        if self.added.new + self.added.repeated > 0 {
+            settings::add(self.transaction, settings::REVISION, 1)?;
+        }
+        self.replaced.finish()?;
+        Ok(self.added)
     }
 
     fn add(&mut self, sample: &'a NewSample, ids: &mut Ids<'_>, now: i64) -> Result<(), Fault> {
@@ -107,23 +125,35 @@ impl<'a> Batch<'a> {
             self.added.excluded += 1;
         } else if sample.text.trim().is_empty() {
             self.added.blank += 1;
+        } else if ids.comes_again(sample) {
+            self.added.known += 1;
         } else {
             let (id, repeat_hash) = (ids.next(sample), repeat_hash(self.secrets, sample));
-            if self.is_known(sample, id.as_ref(), &repeat_hash)? {
-                self.added.known += 1;
-                return Ok(());
-            }
-            let text = match self.repeated(&repeat_hash)? {
-                Some(text) => {
-                    self.added.repeated += 1;
-                    text
+            let edited = match edit::standing(self.transaction, self.secrets, sample, id.as_ref(), &repeat_hash)? {
+                Standing::Known => {
+                    self.added.known += 1;
+                    return Ok(());
                 }
-                None => {
-                    self.added.new += 1;
-                    self.add_text(sample, &repeat_hash)?
-                }
+                Standing::Edited(message) => Some(message),
+                Standing::Unknown => None,
             };
-            self.add_occurrence(text, sample, id, sample.timestamp.unwrap_or(now))?;
+            if let Some(message) = edited {
+                message.hand_over_id(self.transaction)?;
+            }
+            let time = sample.timestamp.or(edited.map(|message| message.time));
+            let (text, is_new) = match self.repeated(&repeat_hash)? {
+                Some(text) => (text, false),
+                None => (self.add_text(sample, time, &repeat_hash)?, true),
+            };
+            self.add_occurrence(text, sample, id, time.unwrap_or(now))?;
+            if let Some(message) = edited {
+                self.replaced.occurrence(message.occurrence)?;
+                self.added.replaced += 1;
+            } else if is_new {
+                self.added.new += 1;
+            } else {
+                self.added.repeated += 1;
+            }
         }
         Ok(())
     }
@@ -135,12 +165,6 @@ impl<'a> Batch<'a> {
         let source = sample.source.as_ref().map(|name| self.secrets.source_hash(name));
         let contact = sample.contact.as_ref().map(|name| self.secrets.contact_hash(name));
         [source, contact].into_iter().flatten().any(|hash| self.excluded.contains(&hash))
-    }
-
-    fn is_known(&self, sample: &NewSample, id: Option<&[u8; 16]>, repeat_hash: &[u8; 16]) -> Result<bool, Fault> {
-        let Some(id) = id else { return Ok(false) };
-        Ok(identity::is_known(self.transaction, id)?
-            || sample.id.is_none() && identity::adopt(self.transaction, self.secrets, sample, repeat_hash, id)?)
     }
 
     /// The sample with the same text, context and origin, counted once more.
@@ -156,7 +180,8 @@ impl<'a> Batch<'a> {
         Ok(Some(id))
     }
 
-    fn add_text(&self, sample: &NewSample, repeat_hash: &[u8; 16]) -> Result<i64, Fault> {
+    /// Enters a text that is not there; `time` is when it was written, where that is known.
+    fn add_text(&self, sample: &NewSample, time: Option<i64>, repeat_hash: &[u8; 16]) -> Result<i64, Fault> {
         let shingles = self.secrets.shingler.shingles(&sample.text);
         let bands = self.secrets.shingler.bands(&shingles);
         let (cluster, split) =
@@ -166,8 +191,7 @@ impl<'a> Batch<'a> {
                     (cluster, split)
                 }
                 None => {
-                    let split =
-                        split::draw(&self.secrets.hash, &sample.text, sample.conversation.as_deref(), sample.timestamp);
+                    let split = split::of_new(self.transaction, self.secrets, sample, time)?;
                     self.transaction
                         .prepare_cached("INSERT INTO clusters (split, size) VALUES (?1, 1)")?
                         .execute([split.code()])?;
@@ -176,6 +200,7 @@ impl<'a> Batch<'a> {
             };
         let content = Content { text: sample.text.as_str(), context: sample.context.as_deref() };
         let record = records::append(self.transaction, &self.secrets.cipher, &content)?;
+        let origin = origin::enter(self.transaction, self.secrets, &sample.origin)?;
         let [b0, b1, b2, b3, b4, b5] = bands;
         self.transaction
             .prepare_cached(
@@ -183,7 +208,7 @@ impl<'a> Batch<'a> {
                                       band_0, band_1, band_2, band_3, band_4, band_5)
                  VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?7, ?8, ?9, ?10, ?11)",
             )?
-            .execute(params![record, repeat_hash, cluster.0, split, sample.origin.code(), b0, b1, b2, b3, b4, b5])?;
+            .execute(params![record, repeat_hash, cluster.0, split, origin, b0, b1, b2, b3, b4, b5])?;
         Ok(self.transaction.last_insert_rowid())
     }
 
@@ -278,7 +303,7 @@ pub(super) fn source_id(connection: &Connection, hash: &[u8; 16]) -> Result<Opti
 
 /// Equal for exact repeats. The origin counts: a suggestion turned down is no sign that its text was written.
 fn repeat_hash(secrets: &Secrets, sample: &NewSample) -> [u8; 16] {
-    let origin = sample.origin.code().to_le_bytes();
+    let origin = sample.origin.hashed();
     let text = sample.text.as_bytes();
     match &sample.context {
         None => secrets.hash.short("repeat", &[&origin, text]),

@@ -56,8 +56,11 @@ impl Skipped {
 }
 
 /// Reads JSON lines: objects with `text` and optionally `context`, `id`, `timestamp`, `source`, `contact`, `conversation`,
-/// `origin` (`typed`, `suggestion_accepted`, `suggestion_edited`, `suggestion_turned_down`) and `incognito` (`true`: nothing
-/// of the line is kept). Other keys are ignored, and `null` is a key that is not there.
+/// `origin` and `incognito` (`true`: nothing of the line is kept). Other keys are ignored, and `null` is a key that is not
+/// there.
+///
+/// An `origin` is `typed` (so is a text without one), `suggestion_edited`, `suggestion_accepted` or `suggestion_turned_down`;
+/// only the first two are learned from. Any other name is kept as it is, and nothing is learned from it.
 ///
 /// A `timestamp` is a number, bare or in a string, or ISO 8601 (UTC where it names no zone). A number counts from 1970,
 /// and its size tells its unit: seconds below 10¹¹ (as milliseconds that would be March 1973), milliseconds below 10¹⁴,

@@ -26,6 +26,8 @@ use super::sample::NewSample;
 /// The ids of messages that are added together.
 pub(super) struct Ids<'a> {
     secrets: &'a Secrets,
+    /// Of each id of the app's, the message that stands.
+    standing: HashMap<&'a str, &'a NewSample>,
     /// Whether they are all messages of a file or a chat.
     whole: bool,
     /// How many there were of each so far.
@@ -33,8 +35,23 @@ pub(super) struct Ids<'a> {
 }
 
 impl<'a> Ids<'a> {
-    pub fn new(secrets: &'a Secrets, whole: bool) -> Self {
-        Self { secrets, whole, equals: HashMap::new() }
+    /// Those of `samples`; `whole` as above.
+    pub fn new(secrets: &'a Secrets, samples: &'a [NewSample], whole: bool) -> Self {
+        let mut standing: HashMap<&str, &NewSample> = HashMap::new();
+        for sample in samples.iter().filter(|sample| sample.says_something()) {
+            let Some(id) = &sample.id else { continue };
+            let stands = standing.entry(id).or_insert(sample);
+            if sample.timestamp.zip(stands.timestamp).is_none_or(|(time, other)| time >= other) {
+                *stands = sample;
+            }
+        }
+        Self { secrets, standing, whole, equals: HashMap::new() }
+    }
+
+    /// Whether the app's id of this message is that of another, too, which stands in its place.
+    pub fn comes_again(&self, sample: &NewSample) -> bool {
+        let id = sample.id.as_deref();
+        id.and_then(|id| self.standing.get(id)).is_some_and(|stands| !std::ptr::eq(*stands, sample))
     }
 
     /// The id of the next message, as the database keeps it.
@@ -73,16 +90,11 @@ impl Secrets {
             (None, Some(context)) => ("context", context.as_bytes()),
             (None, None) => nothing,
         };
-        let origin = sample.origin.code().to_le_bytes();
+        let origin = sample.origin.hashed();
         let parts = [source, place, when].into_iter().flat_map(|(kind, value)| [kind.as_bytes(), value]);
         let parts: Vec<&[u8]> = [&origin[..], sample.text.as_bytes()].into_iter().chain(parts).collect();
         self.hash.short("equals", &parts)
     }
-}
-
-/// Whether an occurrence has this id.
-pub(super) fn is_known(transaction: &Transaction<'_>, id: &[u8; 16]) -> Result<bool, Fault> {
-    Ok(transaction.prepare_cached("SELECT 1 FROM occurrences WHERE app_id_hash = ?1")?.exists([id])?)
 }
 
 /// Gives the id to an occurrence of the same message that has none, and says whether there was one: earlier releases gave

@@ -8,8 +8,8 @@ use rusqlite::Connection;
 
 use super::database::{self, Fault};
 use super::records::Content;
-use super::sample::{ClusterId, LearnableSample, Origin, SampleId, Split};
-use super::{History, read, records, settings};
+use super::sample::{ClusterId, LearnableSample, SampleId, Split};
+use super::{History, origin, records, settings};
 use crate::error::Result;
 use crate::seal::RecordCipher;
 
@@ -34,7 +34,8 @@ pub struct Learnable {
 }
 
 impl History {
-    /// The samples of a split that training may use: what the person typed ([`Origin::is_learned`]).
+    /// The samples of a split that training may use: what the person worded
+    /// ([`Origin::is_learned`](super::Origin::is_learned)).
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -82,13 +83,13 @@ impl Learnable {
     }
 
     fn next_page(&mut self) -> Result<(), Fault> {
-        let mut statement = self.connection.prepare_cached(
+        let mut statement = self.connection.prepare_cached(&format!(
             "SELECT r.id, r.uuid, r.format, r.sealed, s.id, s.origin, s.count, s.cluster, c.size
              FROM samples s JOIN records r ON r.id = s.record JOIN clusters c ON c.id = s.cluster
-             WHERE s.id > ?1 AND s.split = ?2 AND s.origin = ?3 ORDER BY s.id LIMIT ?4",
-        )?;
-        let typed = Origin::Typed.code();
-        let mut rows = statement.query([self.last, self.split.code(), typed, PAGE as i64])?;
+             WHERE s.id > ?1 AND s.split = ?2 AND s.origin IN {} ORDER BY s.id LIMIT ?3",
+            origin::learned()
+        ))?;
+        let mut rows = statement.query([self.last, self.split.code(), PAGE as i64])?;
         while let Some(row) = rows.next()? {
             let content: Content<String> = records::open_at(row, 0, &self.cipher)?;
             self.last = row.get(4)?;
@@ -96,7 +97,7 @@ impl Learnable {
                 id: SampleId(self.last),
                 text: content.text,
                 context: content.context,
-                origin: read::origin(row, 5)?,
+                origin: origin::read(&self.connection, &self.cipher, row.get(5)?)?,
                 count: row.get::<_, i64>(6)?.cast_unsigned(),
                 cluster: ClusterId(row.get(7)?),
                 cluster_size: row.get::<_, i64>(8)?.cast_unsigned(),

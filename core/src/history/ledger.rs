@@ -1,7 +1,8 @@
 //! Which adapter version learned from which samples.
 //!
 //! The link from a version to a sample goes when the sample goes; that a version learned from something that has gone
-//! stays. Its adapter still holds what it learned: such versions are marked, and training again without it is offered.
+//! stays. Its adapter still holds what it learned: where somebody asked for the removal, such versions are marked, and
+//! training again without it is offered. What expired or was edited is counted, each by itself.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -25,12 +26,14 @@ pub struct LearnedVersion {
     pub removed: u64,
     /// How many of them the retention cap took since.
     pub expired: u64,
+    /// How many of them the person has edited since, so that another text is in their place.
+    pub replaced: u64,
 }
 
 impl History {
     /// Records that an adapter version learned from samples, and says what became of them. `removals` is what
-    /// [`History::removals`] said when they were read: a sample that is gone by now counts as removed if somebody has
-    /// asked for a removal since, else as expired. Recording a version again replaces what was recorded.
+    /// [`History::removals`] said when they were read: a sample that is gone by now and was not edited counts as removed if
+    /// somebody has asked for a removal since, else as expired. Recording a version again replaces what was recorded.
     ///
     /// # Errors
     /// When the database cannot be written.
@@ -45,27 +48,32 @@ impl History {
             let sql = "INSERT INTO versions (name, samples, removed, expired) VALUES (?1, 0, 0, 0)";
             transaction.execute(sql, [version])?;
             let id = transaction.last_insert_rowid();
-            let (mut recorded, mut gone) = (0_i64, 0_i64);
+            let (mut recorded, mut replaced, mut gone) = (0_i64, 0_i64, 0_i64);
             let mut insert = transaction.prepare_cached(
                 "INSERT OR IGNORE INTO learned (sample, version) SELECT id, ?2 FROM samples WHERE id = ?1",
             )?;
             let mut there = transaction.prepare_cached("SELECT 1 FROM samples WHERE id = ?1")?;
+            let mut edited = transaction.prepare_cached("SELECT 1 FROM replaced WHERE sample = ?1")?;
             for sample in samples {
                 if insert.execute([sample.0, id])? == 1 {
                     recorded += 1;
+                } else if edited.exists([sample.0])? {
+                    replaced += 1;
                 } else if !there.exists([sample.0])? {
                     gone += 1;
                 }
             }
             let asked = settings::number(transaction, settings::REMOVALS)?.unwrap_or(0).cast_unsigned() != removals;
             let (removed, expired) = if asked { (gone, 0) } else { (0, gone) };
-            let sql = "UPDATE versions SET samples = ?2, removed = ?3, expired = ?4 WHERE id = ?1";
-            transaction.execute(sql, [id, recorded + gone, removed, expired])?;
+            let samples = recorded + replaced + gone;
+            let sql = "UPDATE versions SET samples = ?2, removed = ?3, expired = ?4, replaced = ?5 WHERE id = ?1";
+            transaction.execute(sql, [id, samples, removed, expired, replaced])?;
             Ok(LearnedVersion {
                 version,
-                samples: (recorded + gone).cast_unsigned(),
+                samples: samples.cast_unsigned(),
                 removed: removed.cast_unsigned(),
                 expired: expired.cast_unsigned(),
+                replaced: replaced.cast_unsigned(),
             })
         })
     }
@@ -112,11 +120,18 @@ impl History {
 }
 
 fn versions(connection: &Connection, condition: &str) -> Result<Vec<LearnedVersion>, Fault> {
-    let sql = format!("SELECT {NUMBER}, samples, removed, expired FROM versions WHERE {condition} ORDER BY id");
+    let sql =
+        format!("SELECT {NUMBER}, samples, removed, expired, replaced FROM versions WHERE {condition} ORDER BY id");
     let mut statement = connection.prepare(&sql)?;
     let rows = statement.query_map([], |row| {
         let count = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
-        Ok(LearnedVersion { version: row.get(0)?, samples: count(1)?, removed: count(2)?, expired: count(3)? })
+        Ok(LearnedVersion {
+            version: row.get(0)?,
+            samples: count(1)?,
+            removed: count(2)?,
+            expired: count(3)?,
+            replaced: count(4)?,
+        })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
@@ -140,6 +155,10 @@ pub(super) fn mark(connection: &Connection, sample: i64, reason: Reason) -> Resu
     let column = match reason {
         Reason::Request => "removed",
         Reason::Retention => "expired",
+        Reason::Edit => {
+            connection.prepare_cached("INSERT INTO replaced VALUES (?1)")?.execute([sample])?;
+            "replaced"
+        }
     };
     let sql = format!("UPDATE versions SET {column} = {column} + 1 WHERE id = ?1 RETURNING {NUMBER}");
     let mut update = connection.prepare_cached(&sql)?;

@@ -3,20 +3,23 @@
 //! It is one SQLite database in write-ahead mode. A *sample* is a distinct text (with what it answered), an *occurrence*
 //! each time that it was written: exact repeats are counted, not stored again. Texts, contexts, contacts, conversations,
 //! names of sources and the app's ids are sealed record by record ([`crate::seal`]); everything is looked up by keyed
-//! hashes. In plain view lie times, counts, and which hashes are equal. A message is known again by the app's id, or by
-//! what it says, where and when: what a file or a chat holds counts once, however often it is added.
+//! hashes. In plain view lie times, counts, which hashes are equal, and what else ARCHITECTURE.md lists. A message is known
+//! again by the app's id, or by what it says, where and when: what a file or a chat holds counts once, however often it is
+//! added. Another text under the app's id replaces the old one.
 //!
 //! What was removed is gone from every file of the store once the write-ahead log is cut, which happens at once unless
 //! another process is reading ([`Removed::pending`]).
 
 mod add;
 mod database;
+mod edit;
 mod exclusions;
 mod file;
 mod identity;
 mod learnable;
 mod ledger;
 mod near;
+mod origin;
 mod read;
 mod records;
 mod remove;
@@ -41,10 +44,11 @@ pub use exclusions::Exclusion;
 pub use file::{Rows, Skipped, SkippedRow, read_every_line, read_jsonl, read_lines};
 pub use learnable::Learnable;
 pub use ledger::LearnedVersion;
+pub use origin::Origin;
 pub use read::{SourceTally, Stats, Tally};
 pub use remove::{Removed, Selection};
 pub use retention::Retention;
-pub use sample::{Added, ClusterId, LearnableSample, NewSample, Origin, SampleId, Split, StoredSample};
+pub use sample::{Added, ClusterId, LearnableSample, NewSample, SampleId, Split, StoredSample};
 
 use crate::disk::door::erased;
 use crate::disk::staged::private_file;
@@ -82,7 +86,7 @@ impl Secrets {
 
 impl History {
     /// Opens the history in the file `path`, or makes an empty one under `key`. A database of an earlier version is
-    /// brought up to date.
+    /// brought up to date, and what the retention cap does not let stay goes.
     ///
     /// # Errors
     /// `WrongKey` when it was made under another key; `BadFile` when the file is no history or is damaged; `Unsupported`
@@ -101,6 +105,8 @@ impl History {
             pending: AtomicBool::new(pending),
         };
         history.retry_truncation();
+        // What the disk refuses now goes with the next batch or training: a full one keeps nobody from looking.
+        let _ = history.apply_retention();
         Ok(history)
     }
 

@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row};
 use serde::Serialize;
 
 use super::database::Fault;
+use super::origin::{self, Origin};
 use super::records::{Circumstances, Content};
-use super::sample::{ClusterId, Origin, SampleId, Split, StoredSample};
+use super::sample::{ClusterId, SampleId, Split, StoredSample};
 use super::{History, records, settings};
 use crate::error::Result;
 use crate::seal::RecordCipher;
@@ -49,7 +50,7 @@ pub struct Stats {
     pub total: Tally,
     /// By part in training, over texts that training may use.
     pub splits: Vec<(Split, Tally)>,
-    /// By how the texts came to be.
+    /// By how the texts came to be: those that this library knows, then those that it has a name of alone.
     pub origins: Vec<(Origin, Tally)>,
     /// Held-out texts that training may use, near-duplicates counted once, as the gate counts them.
     pub held_out_clusters: u64,
@@ -83,10 +84,10 @@ impl History {
     /// When the database cannot be read.
     pub fn new_texts(&self, after: Option<SampleId>) -> Result<u64> {
         self.read(|connection| {
-            let sql = "SELECT count(*) FROM samples WHERE id > ?1 AND split = ?2 AND origin = ?3";
-            let after = after.map_or(0, |sample| sample.0);
-            let values = params![after, Split::Training.code(), Origin::Typed.code()];
-            Ok(connection.query_row(sql, values, |row| row.get::<_, i64>(0))?.cast_unsigned())
+            let learned = origin::learned();
+            let sql = format!("SELECT count(*) FROM samples WHERE id > ?1 AND split = ?2 AND origin IN {learned}");
+            let values = [after.map_or(0, |sample| sample.0), Split::Training.code()];
+            Ok(connection.query_row(&sql, values, |row| row.get::<_, i64>(0))?.cast_unsigned())
         })
     }
 
@@ -131,7 +132,7 @@ fn stored(connection: &Connection, row: &Row<'_>, cipher: &RecordCipher) -> Resu
         id: SampleId(row.get(4)?),
         text: content.text,
         context: content.context,
-        origin: origin(row, 5)?,
+        origin: origin::read(connection, cipher, row.get(5)?)?,
         count: row.get::<_, i64>(6)?.cast_unsigned(),
         timestamp: row.get(9)?,
         app_id: circumstances.app_id,
@@ -143,31 +144,24 @@ fn stored(connection: &Connection, row: &Row<'_>, cipher: &RecordCipher) -> Resu
     })
 }
 
-/// The origin in a column.
-pub(super) fn origin(row: &Row<'_>, column: usize) -> Result<Origin, Fault> {
-    let code: i64 = row.get(column)?;
-    Origin::of_code(code).ok_or_else(|| out_of_range(column, code))
-}
-
 /// The split in a column.
 fn split(row: &Row<'_>, column: usize) -> Result<Split, Fault> {
     let code: i64 = row.get(column)?;
-    Split::of_code(code).ok_or_else(|| out_of_range(column, code))
-}
-
-fn out_of_range(column: usize, value: i64) -> Fault {
-    rusqlite::Error::IntegralValueOutOfRange(column, value).into()
+    Split::of_code(code).ok_or_else(|| rusqlite::Error::IntegralValueOutOfRange(column, code).into())
 }
 
 fn stats(connection: &Connection, cipher: &RecordCipher) -> Result<Stats, Fault> {
     let mut total = Tally::default();
     let mut splits = Split::ALL.map(|split| (split, Tally::default())).to_vec();
-    let mut origins = Origin::ALL.map(|origin| (origin, Tally::default())).to_vec();
-    let sql = "SELECT split, origin, count(*), sum(count) FROM samples GROUP BY split, origin";
+    let mut origins = Origin::KNOWN.map(|origin| (origin, Tally::default())).to_vec();
+    let sql = "SELECT split, origin, count(*), sum(count) FROM samples GROUP BY split, origin ORDER BY origin";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let (split, origin) = (split(row, 0)?, origin(row, 1)?);
+        let (split, origin) = (split(row, 0)?, origin::read(connection, cipher, row.get(1)?)?);
+        if origins.iter().all(|(of, _)| *of != origin) {
+            origins.push((origin.clone(), Tally::default()));
+        }
         let samples = row.get::<_, i64>(2)?.cast_unsigned();
         let messages = row.get::<_, i64>(3)?.cast_unsigned();
         let learned = splits.iter_mut().filter(|(of, _)| *of == split && origin.is_learned()).map(|(_, tally)| tally);
@@ -187,8 +181,8 @@ fn stats(connection: &Connection, cipher: &RecordCipher) -> Result<Stats, Fault>
         .optional()?
         .unwrap_or_default();
     let held_out_clusters = connection.query_row(
-        "SELECT count(DISTINCT cluster) FROM samples WHERE split = ?1 AND origin = ?2",
-        [Split::HeldOut.code(), Origin::Typed.code()],
+        &format!("SELECT count(DISTINCT cluster) FROM samples WHERE split = ?1 AND origin IN {}", origin::learned()),
+        [Split::HeldOut.code()],
         |row| row.get::<_, i64>(0),
     )?;
     Ok(Stats {

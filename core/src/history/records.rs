@@ -50,10 +50,19 @@ fn associated(uuid: &[u8; 16], format: u32) -> [u8; 20] {
     bytes
 }
 
+/// The bytes that so many take on the disk, so that the length of a record tells little of what it says: 64 at least, by 32
+/// up to 512, then eight lengths to each doubling.
+fn padded(length: usize) -> usize {
+    length.next_multiple_of((length.next_power_of_two() / 16).max(32)).max(64)
+}
+
 /// Appends a sealed record; its number.
 pub(super) fn append(connection: &Connection, cipher: &RecordCipher, content: &impl Serialize) -> Result<i64, Fault> {
     // These types always serialise: strings, and no maps.
-    let plain = serde_json::to_vec(content).map(Zeroizing::new).map_err(|_| Fault::Record(0))?;
+    let mut plain = serde_json::to_vec(content).map(Zeroizing::new).map_err(|_| Fault::Record(0))?;
+    // White space behind a value is none of it: records without are read alike.
+    let length = padded(plain.len());
+    plain.resize(length, b' ');
     let uuid = *uuid::Builder::from_random_bytes(random_bytes()?).as_uuid().as_bytes();
     let sealed = cipher.seal(&associated(&uuid, FORMAT), &plain)?;
     connection
@@ -116,4 +125,50 @@ pub(super) fn rewrite(connection: &Connection, kept: &str) -> Result<(), Fault> 
     ))?;
     settings::set(connection, settings::OVERWRITTEN, 0)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::schema;
+    use crate::seal::{Key, Purpose};
+
+    #[test]
+    fn lengths_come_in_steps() {
+        for (length, expected) in [
+            (0, 64),
+            (64, 64),
+            (65, 96),
+            (500, 512),
+            (512, 512),
+            (513, 576),
+            (1000, 1024),
+            (1025, 1152),
+            (1 << 20, 1 << 20),
+        ] {
+            assert_eq!(padded(length), expected, "{length}");
+        }
+        assert!((512..100_000).all(|length| (padded(length) - length) * 8 <= length));
+    }
+
+    #[test]
+    fn a_record_hides_its_length_and_one_of_an_earlier_release_opens() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let transaction = connection.transaction().unwrap();
+        schema::migrate(&transaction, 0, schema::VERSION).unwrap();
+        let cipher = RecordCipher::new(&Key::from_bytes(&[7; 32]).unwrap(), Purpose::HistoryRecords);
+        let lengths = ["no", "on my way home"].map(|text| {
+            let record = append(&transaction, &cipher, &Content { text, context: None }).unwrap();
+            let content: Content<String> = open(&transaction, &cipher, record).unwrap();
+            assert_eq!((content.text.as_str(), content.context), (text, None));
+            let sql = "SELECT length(sealed) FROM records WHERE id = ?1";
+            transaction.query_row(sql, [record], |row| row.get::<_, i64>(0)).unwrap()
+        });
+        assert_eq!(lengths[0], lengths[1]);
+        let sealed = cipher.seal(&associated(&[5; 16], FORMAT), br#"{"t":"no"}"#).unwrap();
+        let sql = "INSERT INTO records (uuid, format, sealed) VALUES (?1, ?2, ?3)";
+        transaction.execute(sql, params![[5_u8; 16], FORMAT, sealed]).unwrap();
+        let content: Content<String> = open(&transaction, &cipher, transaction.last_insert_rowid()).unwrap();
+        assert_eq!(content.text, "no");
+    }
 }

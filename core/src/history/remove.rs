@@ -9,7 +9,7 @@ use rusqlite::{Connection, Params, Transaction};
 
 use super::database::Fault;
 use super::sample::SampleId;
-use super::{History, add, ledger, records, settings};
+use super::{History, add, ledger, origin, records, settings};
 use crate::error::Result;
 
 /// What to remove. Of a text that was written several times, only the times that are meant go.
@@ -70,6 +70,8 @@ pub(super) enum Reason {
     Request,
     /// The retention cap.
     Retention,
+    /// The person wrote another text in its place.
+    Edit,
 }
 
 impl History {
@@ -101,7 +103,8 @@ impl History {
             }
             let marked = ledger::mark_all(transaction)?;
             transaction.execute_batch(
-                "DELETE FROM occurrences; DELETE FROM samples; DELETE FROM clusters; DELETE FROM sources;",
+                "DELETE FROM occurrences; DELETE FROM samples; DELETE FROM clusters; DELETE FROM sources;
+                 DELETE FROM origins; DELETE FROM replaced;",
             )?;
             records::rewrite(
                 transaction,
@@ -291,6 +294,7 @@ impl<'a> Removal<'a> {
 
     pub fn finish(mut self) -> Result<Removed, Fault> {
         if self.removed.messages > 0 {
+            origin::drop_unused(self.transaction)?;
             records::reclaim(self.transaction)?;
             changed(self.transaction)?;
             if self.reason == Reason::Request {

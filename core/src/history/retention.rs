@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rusqlite::Transaction;
+use rusqlite::{Connection, Transaction};
 
 use super::database::Fault;
 use super::remove::{Reason, Removal};
@@ -10,7 +10,8 @@ use super::{History, settings};
 use crate::error::Result;
 use crate::time::now;
 
-/// A cap on the history. It holds after every batch that is added; the oldest messages go first.
+/// A cap on the history. It holds when the history is opened, after every batch that is added, and before a training; the
+/// oldest messages go first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Retention {
     /// The most messages to keep, repeats included.
@@ -45,12 +46,46 @@ impl History {
         }
         Ok(expired)
     }
+
+    /// Applies the cap that is in force; how many messages went. An opening does so, and whatever adds or learns.
+    ///
+    /// # Errors
+    /// When the database cannot be written; nothing went then.
+    pub fn apply_retention(&self) -> Result<u64> {
+        // Most times nothing is due: then nobody who writes is waited for.
+        if !self.read(|connection| Ok(is_due(connection, now())?))? {
+            return Ok(0);
+        }
+        let expired = self.write(|transaction| expire(transaction, now()))?;
+        self.truncate_log();
+        Ok(expired)
+    }
 }
 
-fn read(connection: &rusqlite::Connection) -> rusqlite::Result<Retention> {
+fn read(connection: &Connection) -> rusqlite::Result<Retention> {
     let max_messages = settings::number(connection, settings::MAX_MESSAGES)?.map(i64::cast_unsigned);
     let max_age = settings::number(connection, settings::MAX_AGE)?.map(|age| Duration::from_secs(age.cast_unsigned()));
     Ok(Retention { max_messages, max_age })
+}
+
+/// The first second that a cap on the age lets stay.
+fn oldest(age: Duration, now: i64) -> i64 {
+    now.saturating_sub(i64::try_from(age.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// How many messages there are above the cap on their number.
+fn excess(connection: &Connection, most: u64) -> rusqlite::Result<u64> {
+    let all: i64 = connection.query_row("SELECT count(*) FROM occurrences", [], |row| row.get(0))?;
+    Ok(all.cast_unsigned().saturating_sub(most))
+}
+
+/// Whether something exceeds the cap.
+fn is_due(connection: &Connection, now: i64) -> rusqlite::Result<bool> {
+    let Retention { max_messages, max_age } = read(connection)?;
+    let mut before = connection.prepare_cached("SELECT 1 FROM occurrences WHERE time < ?1 LIMIT 1")?;
+    let too_old = max_age.map(|age| before.exists([oldest(age, now)])).transpose()?;
+    let too_many = max_messages.map(|most| excess(connection, most)).transpose()?;
+    Ok(too_old == Some(true) || too_many.is_some_and(|excess| excess > 0))
 }
 
 /// Removes what exceeds the cap; how many messages.
@@ -58,14 +93,11 @@ pub(super) fn expire(transaction: &Transaction<'_>, now: i64) -> Result<u64, Fau
     let Retention { max_messages, max_age } = read(transaction)?;
     let mut removal = Removal::new(transaction, Reason::Retention);
     if let Some(age) = max_age {
-        let oldest = now.saturating_sub(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
-        removal.occurrences("time < ?1", [oldest])?;
+        removal.occurrences("time < ?1", [oldest(age, now)])?;
     }
     if let Some(most) = max_messages {
-        let all: i64 = transaction.query_row("SELECT count(*) FROM occurrences", [], |row| row.get(0))?;
-        let excess = all.cast_unsigned().saturating_sub(most);
         let sql = "SELECT id FROM occurrences ORDER BY time, id LIMIT 1";
-        for _ in 0..excess {
+        for _ in 0..excess(transaction, most)? {
             let id = transaction.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
             removal.occurrence(id)?;
         }

@@ -4,7 +4,8 @@ use serde::Deserialize;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
-use super::sample::{NewSample, Origin};
+use super::origin::Origin;
+use super::sample::NewSample;
 use crate::time::iso_seconds;
 
 /// The values of a row as they are written: each is looked at alone, so that what is said of it names its key.
@@ -34,8 +35,8 @@ pub(super) fn parse(line: &str) -> Result<NewSample, String> {
     })?;
     let text = string("text", row.text)?.ok_or("text: missing")?;
     let timestamp = row.timestamp.map(|value| seconds(value).ok_or("timestamp: no time since 1970 and not ISO 8601"));
-    let origin = string("origin", row.origin)?;
-    let origin = origin.map(|name| Origin::of_name(&name).ok_or("origin: not a way that a text comes to be"));
+    // An empty name is none.
+    let origin = string("origin", row.origin)?.filter(|name| !name.is_empty()).map(Origin::named);
     let incognito = row.incognito.map(|value| match value.get() {
         "true" => Ok(true),
         "false" => Ok(false),
@@ -49,7 +50,7 @@ pub(super) fn parse(line: &str) -> Result<NewSample, String> {
         contact: string("contact", row.contact)?,
         conversation: string("conversation", row.conversation)?,
         timestamp: timestamp.transpose()?.flatten(),
-        origin: origin.transpose()?.unwrap_or_default(),
+        origin: origin.unwrap_or_default(),
         incognito: incognito.transpose()?.unwrap_or(false),
     })
 }
@@ -187,7 +188,6 @@ mod tests {
             (r#""contact":["secret"]"#, Err("contact: not a string")),
             (r#""source":true"#, Err("source: not a string")),
             (r#""conversation":{}"#, Err("conversation: not a string")),
-            (r#""origin":"secret""#, Err("origin: ")),
             (r#""origin":1"#, Err("origin: not a string")),
             (r#""incognito":"true""#, Err("incognito: ")),
             (r#""incognito":1"#, Err("incognito: ")),
@@ -204,6 +204,8 @@ mod tests {
         for (keys, origin, incognito) in [
             (r#""origin":"suggestion_edited","incognito":false"#, Origin::SuggestionEdited, false),
             (r#""origin":null,"incognito":true"#, Origin::Typed, true),
+            (r#""origin":"""#, Origin::Typed, false),
+            (r#""origin":"dictated""#, Origin::Other("dictated".into()), false),
             (r#""incognito":null"#, Origin::Typed, false),
         ] {
             let sample = parse(&with(keys)).unwrap();

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::{AddAssign, RangeInclusive};
 
+use super::origin::Origin;
 use crate::chat_export::ExportedSample;
 use crate::privacy::Filter;
 
@@ -11,57 +12,6 @@ pub(super) const LONGEST: usize = 1 << 20;
 
 /// Seconds of the years 1 to 9999: what lies outside is no time in seconds.
 const TIMES: RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
-
-/// How a text came to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum Origin {
-    /// The person wrote it.
-    #[default]
-    Typed,
-    /// A suggestion, taken as it was.
-    SuggestionAccepted,
-    /// A suggestion that the person changed.
-    SuggestionEdited,
-    /// A suggestion that was turned down; the text is the suggestion's.
-    SuggestionTurnedDown,
-}
-
-impl Origin {
-    pub(super) const ALL: [Self; 4] =
-        [Self::Typed, Self::SuggestionAccepted, Self::SuggestionEdited, Self::SuggestionTurnedDown];
-
-    /// Its number in the database.
-    pub(super) fn code(self) -> i64 {
-        match self {
-            Self::Typed => 0,
-            Self::SuggestionAccepted => 1,
-            Self::SuggestionEdited => 2,
-            Self::SuggestionTurnedDown => 3,
-        }
-    }
-
-    /// The origin of a name in a file.
-    pub(super) fn of_name(name: &str) -> Option<Self> {
-        match name {
-            "typed" => Some(Self::Typed),
-            "suggestion_accepted" => Some(Self::SuggestionAccepted),
-            "suggestion_edited" => Some(Self::SuggestionEdited),
-            "suggestion_turned_down" => Some(Self::SuggestionTurnedDown),
-            _ => None,
-        }
-    }
-
-    pub(super) fn of_code(code: i64) -> Option<Self> {
-        Self::ALL.into_iter().find(|origin| origin.code() == code)
-    }
-
-    /// Whether training may use texts of this origin: suggestions are kept, but a model that learned from its own words
-    /// would grow ever surer of them.
-    pub fn is_learned(self) -> bool {
-        self == Self::Typed
-    }
-}
 
 /// The part that a sample plays in training, for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -109,7 +59,8 @@ pub struct ClusterId(pub i64);
 /// A text to add.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct NewSample {
-    /// The app's own id. A text under an id that the history knows is not added again, so a batch can be repeated.
+    /// The app's own id, of this message alone. Under an id that the history knows, the same text is not added again, so a
+    /// batch can be repeated, and another text is an edit: it takes the old one's place.
     pub id: Option<String>,
     /// What the person wrote.
     pub text: String,
@@ -135,6 +86,11 @@ impl NewSample {
         Self { text: text.into(), ..Self::default() }
     }
 
+    /// Whether anything of it may be kept.
+    pub(super) fn says_something(&self) -> bool {
+        !self.incognito && !self.text.trim().is_empty()
+    }
+
     /// What of it the history refuses, in words that quote nothing.
     pub(super) fn check(&self) -> Result<(), String> {
         let fields = [
@@ -145,8 +101,9 @@ impl NewSample {
             ("contact", self.contact.as_ref()),
             ("conversation", self.conversation.as_ref()),
         ];
-        for (field, value) in fields {
-            if let Some(length) = value.map(String::len).filter(|&length| length > LONGEST) {
+        let fields = fields.map(|(field, value)| (field, value.map_or(0, String::len)));
+        for (field, length) in fields.into_iter().chain([("origin", self.origin.name().len())]) {
+            if length > LONGEST {
                 return Err(format!("the {field} has {length} bytes, at most {LONGEST} are kept"));
             }
         }
@@ -191,8 +148,11 @@ pub struct Added {
     pub new: u64,
     /// Exact repeats, counted at the text that was there.
     pub repeated: u64,
-    /// Messages that the history has already, by the app's id or by what they say, where and when: nothing was done.
+    /// Messages that the history has already, by the app's id or by what they say, where and when, and those whose id comes
+    /// again later in the same call: nothing was done.
     pub known: u64,
+    /// Messages that the history had under the app's id with another text, which this one replaced.
+    pub replaced: u64,
     /// Messages of an excluded source or contact: nothing of them was kept.
     pub excluded: u64,
     /// Messages marked incognito: nothing of them was kept.
@@ -208,6 +168,7 @@ impl AddAssign for Added {
         self.new += other.new;
         self.repeated += other.repeated;
         self.known += other.known;
+        self.replaced += other.replaced;
         self.excluded += other.excluded;
         self.incognito += other.incognito;
         self.blank += other.blank;

@@ -14,7 +14,8 @@ use crate::error::Error;
 const APPLICATION: i32 = 0x4964_696f;
 
 /// What leads from each version to the next. Steps that were released never change.
-const STEPS: [&str; 2] = [include_str!("schema/1_samples.sql"), include_str!("schema/2_ledger.sql")];
+const STEPS: [&str; 3] =
+    [include_str!("schema/1_samples.sql"), include_str!("schema/2_ledger.sql"), include_str!("schema/3_edits.sql")];
 
 /// The version that this library writes.
 pub(super) const VERSION: usize = STEPS.len();

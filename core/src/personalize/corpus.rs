@@ -128,7 +128,8 @@ impl Selection {
         last.into_iter().flatten().max().copied()
     }
 
-    /// Whether nothing that was chosen was removed since because somebody asked. What the retention cap took is no matter.
+    /// Whether nothing that was chosen was removed since because somebody asked. What the retention cap took or an edit
+    /// replaced is no matter.
     pub fn is_whole(&self, history: &History) -> Result<bool> {
         if history.removals()? == self.removals {
             return Ok(true);
@@ -151,8 +152,8 @@ impl Selection {
         }
     }
 
-    /// Reads the chosen rows from a state of the history. In the place of what the retention cap took meanwhile there stand
-    /// others, as long as most are there: the order of training stays, and a history that is always at its cap does not
+    /// Reads the chosen rows from a state of the history. In the place of what the retention cap took or edits replaced
+    /// meanwhile there stand others, as long as most are there: the order of training stays, and a history that is always at its cap does not
     /// keep it from ending. Otherwise why the selection is of no use any more.
     pub fn read(
         &mut self,

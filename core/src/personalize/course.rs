@@ -91,6 +91,7 @@ pub(crate) fn learn(
     on_event: &mut dyn FnMut(LearnEvent),
 ) -> Result<LearnReport> {
     settings.check()?;
+    place.history.apply_retention()?;
     let records = Records::open(place.folder, place.key)?;
     let run = RunKey::new(session.model(), settings);
     let mut checkpoints = Checkpoints::open(place.folder, place.key)?;

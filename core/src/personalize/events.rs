@@ -47,7 +47,7 @@ pub enum LearnEvent {
 pub enum DropReason {
     /// Samples that it learned from were removed from the history.
     HistoryRemoved,
-    /// The retention cap took most of the samples that it learned from.
+    /// The retention cap took most of the samples that it learned from, or edits replaced them.
     HistoryExpired,
     /// Settings, base model or device are others.
     SettingsChanged,
@@ -59,7 +59,7 @@ impl std::fmt::Display for DropReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::HistoryRemoved => "samples that it learned from were removed from the history",
-            Self::HistoryExpired => "the retention cap has taken most of the samples that it learned from",
+            Self::HistoryExpired => "most of the samples that it learned from have expired or were edited",
             Self::SettingsChanged => "settings, base model or device are others now",
             Self::Damaged => "it, or the list of what it learned from, is damaged or of another version",
         })

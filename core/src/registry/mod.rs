@@ -340,7 +340,7 @@ mod tests {
         let numbers: Vec<u32> = registry.state().unwrap().versions.iter().map(|version| version.version).collect();
         assert_eq!(numbers, [2, 3]);
         assert_eq!(registry.add(&made[0], &model, Origin::Trained, Map::new()).unwrap(), 4, "numbers come once");
-        let touched = |version| LearnedVersion { version, samples: 3, removed: 1, expired: 0 };
+        let touched = |version| LearnedVersion { version, samples: 3, removed: 1, expired: 0, replaced: 0 };
         registry.mark_learned_from_removed(&[2, 9].map(touched)).unwrap();
         assert!(registry.state().unwrap().version(2).unwrap().learned_from_removed);
 

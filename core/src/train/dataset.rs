@@ -48,7 +48,7 @@ pub struct Texts {
 }
 
 impl From<Rows> for Texts {
-    /// The texts that training may use: what is marked incognito and suggestions are left out.
+    /// The texts that training may use: what is marked incognito is left out, and what the person has not worded.
     fn from(Rows { samples, skipped }: Rows) -> Self {
         let learned = |sample: &NewSample| !sample.incognito && sample.origin.is_learned();
         let rows = samples.into_iter().filter(learned).map(|sample| TextRow::new(sample.text, sample.context));
@@ -111,6 +111,8 @@ mod tests {
             ("a.jsonl", "{\"text\":\"one\"}\n{\"txt\":\"a\"}\n\n{\"text\":5}", vec![row("one", None)], &[2, 4]),
             ("a.jsonl", "{\"text\":\" \"}\n{\"text\":\"a\",\"incognito\":true}", vec![row(" ", None)], &[]),
             ("a.jsonl", "{\"text\":\"a\",\"origin\":\"suggestion_accepted\"}", vec![], &[]),
+            ("a.jsonl", "{\"text\":\"a\",\"origin\":\"suggestion_edited\"}", vec![row("a", None)], &[]),
+            ("a.jsonl", "{\"text\":\"a\",\"origin\":\"dictated\"}", vec![], &[]),
         ] {
             let path = dir.path().join(name);
             fs::write(&path, content).unwrap();

@@ -89,6 +89,19 @@ fn what_was_removed_ends_a_paused_training() {
 }
 
 #[test]
+fn the_retention_cap_is_applied_before_a_training() {
+    let home = tempfile::tempdir().unwrap();
+    let engine = engine(home.path(), 0);
+    engine.history().set_retention(Retention { max_age: Some(Duration::from_secs(2)), max_messages: None }).unwrap();
+    let texts: Vec<_> = (0..30).map(|i| NewSample::new(format!("this is the {i}th text of today"))).collect();
+    assert_eq!(engine.history().add(&texts).unwrap().expired, 0);
+    thread::sleep(Duration::from_secs(4));
+    let refused = engine.train(&settings(5), &CancelToken::new(), &mut |_| {}).unwrap_err();
+    assert!(refused.message().contains("nothing to learn"), "{refused}");
+    assert_eq!(engine.history().stats().unwrap().total.messages, 0);
+}
+
+#[test]
 fn what_is_damaged_of_a_paused_training_is_told() {
     let (slots, dropped) = (["training-a", "training-b"], LearnEvent::CheckpointDropped(DropReason::Damaged));
     for files in [&slots[..], &["selection"]] {

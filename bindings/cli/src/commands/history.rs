@@ -1,13 +1,14 @@
 //! `idiolect history`.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use idiolect::Result;
 use idiolect::chat_export;
-use idiolect::history::{Added, Rows, SampleId, Selection, Skipped};
+use idiolect::history::{Added, Rows, SampleId, Selection, Skipped, Tally};
 use idiolect::personalize::remove_from_history;
 use idiolect::privacy::Filter;
 use serde::Serialize;
@@ -23,7 +24,8 @@ pub struct History {
 
 #[derive(Debug, Subcommand)]
 enum HistoryCommand {
-    /// Add what the person wrote; the profile is made where it is missing. Added again, nothing counts twice
+    /// Add what the person wrote; the profile is made where it is missing. Added again, nothing counts twice, and another text
+    /// under a known id takes the old one's place
     Add(Add),
     /// List who wrote in a chat export, most messages first
     Authors(Authors),
@@ -117,6 +119,7 @@ struct AddedReport {
     new: u64,
     repeated: u64,
     known: u64,
+    replaced: u64,
     excluded: u64,
     incognito: u64,
     blank: u64,
@@ -131,6 +134,7 @@ impl AddedReport {
             new: added.new,
             repeated: added.repeated,
             known: added.known,
+            replaced: added.replaced,
             excluded: added.excluded,
             incognito: added.incognito,
             blank: added.blank,
@@ -145,6 +149,7 @@ impl Display for AddedReport {
         write!(f, "{} new, {} repeats", self.new, self.repeated)?;
         for (count, what) in [
             (self.known, "known already"),
+            (self.replaced, "edited"),
             (self.excluded, "excluded"),
             (self.incognito, "incognito"),
             (self.blank, "blank"),
@@ -167,6 +172,7 @@ struct Row<'a> {
     number: i64,
     text: &'a str,
     context: Option<&'a str>,
+    origin: &'a str,
     count: u64,
     timestamp: i64,
     source: Option<&'a str>,
@@ -184,6 +190,8 @@ impl Display for Row<'_> {
 struct StatsReport {
     messages: u64,
     samples: u64,
+    /// By how the texts came to be.
+    origins: BTreeMap<String, Tally>,
     clusters: u64,
     largest_cluster: u64,
     revision: u64,
@@ -194,13 +202,14 @@ struct StatsReport {
 
 impl Display for StatsReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Table(&[
+        let mut rows = vec![
             ("messages", self.messages.to_string()),
             ("different texts", self.samples.to_string()),
             ("clusters of near-duplicates", self.clusters.to_string()),
             ("largest cluster", self.largest_cluster.to_string()),
-        ])
-        .fmt(f)
+        ];
+        rows.extend(self.origins.iter().map(|(name, tally)| (name.as_str(), tally.messages.to_string())));
+        Table(&rows).fmt(f)
     }
 }
 
@@ -277,6 +286,7 @@ impl List {
                 number: sample.id.0,
                 text: &sample.text,
                 context: sample.context.as_deref(),
+                origin: sample.origin.name(),
                 count: sample.count,
                 timestamp: sample.timestamp,
                 source: sample.source.as_deref(),
@@ -289,9 +299,11 @@ impl List {
 
 fn stats(profile: &ProfileArgs, output: &Output) -> Result<()> {
     let stats = profile.open()?.history().stats()?;
+    let met = stats.origins.into_iter().filter(|(_, tally)| tally.samples > 0);
     output.result(&StatsReport {
         messages: stats.total.messages,
         samples: stats.total.samples,
+        origins: met.map(|(origin, tally)| (origin.name().to_owned(), tally)).collect(),
         clusters: stats.clusters,
         largest_cluster: stats.largest_cluster,
         revision: stats.revision,

@@ -18,6 +18,7 @@ pub fn trials() -> Vec<Trial> {
         trial("bad rows of every kind are skipped and named", kinds),
         trial("a file with nothing but bad rows is refused and makes no profile", nothing_but_bad_rows),
         trial("training and measuring skip the same rows", training_and_measuring),
+        trial("another text under a known id is an edit, and an origin is kept by its name", edits_and_origins),
         trial("a later export adds what is new, and chats of one file's name stay two", exports),
         trial("what is printed to no terminal comes once", printed_once),
     ]
@@ -85,7 +86,7 @@ fn kinds() {
         b"sesame",
         b"{\"text\":\"sesame\",\"timestamp\":\"soon\"}",
         b"{\"text\":\"sesame\",\"text\":\"sesame\"}",
-        b"{\"text\":\"sesame\",\"origin\":\"sesame\"}",
+        b"{\"text\":\"sesame\",\"origin\":7}",
         b"{\"text\":\"sesame\",\"incognito\":\"yes\"}",
     ];
     for line in bad {
@@ -157,6 +158,36 @@ fn training_and_measuring() {
     assert_eq!(losses(&objects[1..]), losses(&train("good.jsonl", true).objects()));
     let people = train("bad.jsonl", false).stderr;
     assert!(people.contains("skipped 3 bad rows: line 2 (text: missing), line 4"), "{people}");
+}
+
+fn edits_and_origins() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let row =
+        |id: &str, text: &str, origin: &str| json!({ "id": id, "text": text, "origin": origin }).to_string() + "\n";
+    let write = |rows: [String; 3]| fs::write(home.join("rows.jsonl"), rows.concat()).unwrap();
+    let rest = [row("2", "sounds good", "suggestion_accepted"), row("3", "note to self", "dictated")];
+    let with = |first: String| [first, rest[0].clone(), rest[1].clone()];
+    write(with(row("1", "see you at nine", "")));
+    assert_eq!(counts(&add(home, &["rows.jsonl"])), [3, 0, 0, 0]);
+    write(with(row("1", "see you at ten", "suggestion_edited")));
+    let added = add(home, &["rows.jsonl"]);
+    assert_eq!((counts(&added), &added["replaced"]), ([0, 0, 2, 0], &json!(1)));
+    let people = idiolect(home, &["history", "add", "me", "rows.jsonl"]);
+    assert_eq!(people.stdout, "0 new, 0 repeats, 3 known already\n");
+    let rows = idiolect(home, &["history", "list", "me", "--json"]).objects();
+    let rows: Vec<_> =
+        rows.iter().map(|row| [&row["text"], &row["origin"]].map(|value| value.as_str().unwrap())).collect();
+    let expected =
+        [["see you at ten", "suggestion_edited"], ["note to self", "dictated"], ["sounds good", "suggestion_accepted"]];
+    assert_eq!(rows, expected);
+    let one = json!({ "samples": 1, "messages": 1 });
+    let stats = idiolect(home, &["history", "stats", "me", "--json"]).object();
+    let origins = json!({ "suggestion_edited": one, "dictated": one, "suggestion_accepted": one });
+    assert_eq!((&stats["messages"], &stats["origins"]), (&json!(3), &origins));
+    let status = idiolect(home, &["status", "me", "--json"]).object();
+    let learned = ["trains", "validates", "held_out"].map(|part| status[part]["samples"].as_u64().unwrap());
+    assert_eq!(learned.iter().sum::<u64>(), 1, "{status}");
 }
 
 fn exports() {

@@ -28,7 +28,7 @@ fn each_message_is_counted_once() {
         ("an id", vec![with_id("m1", "hello"), with_id("m1", "hello")], Added { new: 1, known: 1, ..none }, 5),
         (
             "the id again",
-            vec![with_id("m1", "changed"), with_id("m2", "hello")],
+            vec![with_id("m1", "hello"), with_id("m2", "hello")],
             Added { known: 1, repeated: 1, ..none },
             5,
         ),
@@ -40,7 +40,8 @@ fn each_message_is_counted_once() {
         ("turned down", vec![origin(Origin::SuggestionTurnedDown, "on my way")], Added { new: 1, ..none }, 7),
         ("accepted", vec![origin(Origin::SuggestionAccepted, "sounds good")], Added { new: 1, ..none }, 8),
         ("edited", vec![origin(Origin::SuggestionEdited, "sounds great")], Added { new: 1, ..none }, 9),
-        ("nothing", vec![], none, 9),
+        ("of the app's own", vec![origin(Origin::named("dictated"), "on my way")], Added { new: 1, ..none }, 10),
+        ("nothing", vec![], none, 10),
     ] {
         let before = history.revision().unwrap();
         assert_eq!(history.add(&batch).unwrap(), expected, "{what}");
@@ -53,15 +54,17 @@ fn each_message_is_counted_once() {
     assert!(counts.contains(&("on my way".into(), 3)));
     let mut learned = learnable(&history);
     learned.sort();
-    let expected = ["hello", "on my way", "on my way", "on my way", "see you", "x3"];
+    let expected = ["hello", "on my way", "on my way", "on my way", "see you", "sounds great", "x3"];
     assert_eq!(learned, expected);
 
     let stats = history.stats().unwrap();
-    assert_eq!((stats.total.samples, stats.total.messages), (9, 13));
-    assert_eq!(stats.splits.iter().map(|(_, tally)| tally.samples).sum::<u64>(), 6);
-    assert_eq!(stats.origins.iter().map(|(_, tally)| tally.messages).collect::<Vec<_>>(), [10, 1, 1, 1]);
+    assert_eq!((stats.total.samples, stats.total.messages), (10, 14));
+    assert_eq!(stats.splits.iter().map(|(_, tally)| tally.samples).sum::<u64>(), 7);
+    let origins: Vec<_> = stats.origins.iter().map(|(origin, tally)| (origin.name(), tally.messages)).collect();
+    let suggested = ["suggestion_accepted", "suggestion_edited", "suggestion_turned_down"].map(|name| (name, 1));
+    assert_eq!(origins, [&[("typed", 10)], &suggested[..], &[("dictated", 1)]].concat());
     let sources: Vec<_> = stats.sources.iter().map(|tally| (tally.source.as_deref(), tally.messages)).collect();
-    assert_eq!(sources, [(None, 12), (Some("Doctor"), 1)]);
+    assert_eq!(sources, [(None, 13), (Some("Doctor"), 1)]);
     assert_eq!(history.exclusions().unwrap().len(), 2);
     assert!(history.include(&Exclusion::Source("bank".into())).unwrap());
     assert!(!history.include(&Exclusion::Source("bank".into())).unwrap());
@@ -90,7 +93,7 @@ fn everything_given_comes_back() {
     );
     assert_eq!(
         (&stored.text, stored.timestamp, stored.origin, stored.count),
-        (&full.text, 1_700_000_000, full.origin, 1)
+        (&full.text, 1_700_000_000, full.origin.clone(), 1)
     );
     let learned = home.open().learnable(stored.split).unwrap().next().unwrap().unwrap();
     assert_eq!((learned.text, learned.context, learned.count), (full.text.clone(), full.context.clone(), 1));
@@ -275,6 +278,46 @@ fn splits_keep_their_proportions() {
 }
 
 #[test]
+fn the_day_that_begins_a_history_is_learned_from_and_moves_nothing() {
+    let texts = distinct(400);
+    let on = |day: i64, place: usize| NewSample {
+        conversation: Some("talk".into()),
+        timestamp: Some(day * 86_400 + place as i64),
+        ..texts[place].clone()
+    };
+    let splits = |history: &History, places: std::ops::Range<usize>| {
+        let meant = |text: &str| texts[places.clone()].iter().any(|sample| sample.text == text);
+        let stored = all(history).into_iter().filter(|sample| meant(&sample.text));
+        stored.map(|sample| sample.split).collect::<std::collections::HashSet<_>>()
+    };
+    let only = |split: Split| std::collections::HashSet::from([split]);
+    let begin_otherwise = |history: &History, day: i64, place: usize| {
+        history.clear().unwrap();
+        history.add(&[text("it begins with something else"), on(day, place)]).unwrap();
+        splits(history, place..place + 1)
+    };
+    let other = Home::new();
+    for split in [Split::HeldOut, Split::Validation] {
+        // A day that goes there where a history is there already.
+        let history = other.open();
+        let day = (0..200).find(|&day| begin_otherwise(&history, day, 0) == only(split)).unwrap();
+        let home = Home::new();
+        let history = home.open();
+        // A suggestion that was taken is nothing to learn from.
+        history.add(&[NewSample { origin: Origin::SuggestionAccepted, ..text("sounds good") }]).unwrap();
+        for places in [0..10, 10..20] {
+            history.add(&places.map(|place| on(day, place)).collect::<Vec<_>>()).unwrap();
+        }
+        assert_eq!(splits(&history, 0..20), only(Split::Training), "{split:?}");
+        // The days after it are drawn as ever.
+        history.add(&(20..400).map(|place| on(day + place as i64, place)).collect::<Vec<_>>()).unwrap();
+        assert_eq!(splits(&history, 20..400).len(), 3, "{split:?}");
+        // For ever: what was learned from is not held out when it comes again.
+        assert_eq!(begin_otherwise(&history, day, 3), only(Split::Training), "{split:?}");
+    }
+}
+
+#[test]
 fn near_duplicates_share_a_split_across_conversations() {
     let home = Home::new();
     let history = home.open();
@@ -354,6 +397,39 @@ fn the_same_text_gets_the_same_split_again() {
 }
 
 #[test]
+fn an_origin_that_is_not_known_is_kept_by_its_name_and_not_learned() {
+    let home = Home::new();
+    let history = home.open();
+    let of = |origin: &str, content: &str| NewSample { origin: Origin::named(origin), ..text(content) };
+    let samples = [of("dictated", "one"), of("translated", "two"), of("dictated", "three"), of("typed", "one")];
+    history.add_all(&samples).unwrap();
+    let read = |history: &History| {
+        let mut rows: Vec<_> = all(history).into_iter().map(|row| (row.origin.name().to_owned(), row.text)).collect();
+        rows.sort();
+        rows.into_iter().map(|(origin, text)| format!("{origin}: {text}")).collect::<Vec<_>>()
+    };
+    drop(history);
+    let history = home.open();
+    assert_eq!(read(&history), ["dictated: one", "dictated: three", "translated: two", "typed: one"]);
+    assert_eq!((history.add_all(&samples).unwrap().known, learnable(&history)), (4, vec!["one".to_owned()]));
+    let rowid = |text: &str| all(&history).into_iter().find(|row| row.text == text).unwrap().id;
+    // A name goes with the last text of it.
+    let names = || {
+        let connection = rusqlite::Connection::open(home.file()).unwrap();
+        connection.query_row("SELECT count(*) FROM origins", [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    for (gone, left) in [("three", 2), ("two", 1)] {
+        history.remove(&Selection::Samples(vec![rowid(gone)])).unwrap();
+        assert_eq!(names(), left, "{gone}");
+    }
+    assert_eq!(read(&history), ["dictated: one", "typed: one"]);
+    history.clear().unwrap();
+    assert_eq!(names(), 0);
+    history.add(&[of("translated", "two")]).unwrap();
+    assert_eq!(read(&history), ["translated: two"]);
+}
+
+#[test]
 fn retention_takes_the_oldest() {
     let now = crate::time::now();
     let day = 86_400;
@@ -392,5 +468,13 @@ fn retention_takes_the_oldest() {
         assert_eq!(history.set_retention(retention).unwrap(), gone);
         assert_eq!(counts(&history), expected, "{retention:?}");
         assert_eq!(history.stats().unwrap().total.messages, 6 - gone);
+        // What has come to exceed it since is taken by the next opening.
+        let aged = "UPDATE occurrences SET time = time - 86400 * 365";
+        rusqlite::Connection::open(after.file()).unwrap().execute(aged, []).unwrap();
+        drop(history);
+        let stays = if retention.max_age.is_some() { 0 } else { 6 - gone };
+        let history = after.open();
+        assert_eq!(history.stats().unwrap().total.messages, stays, "{retention:?}");
+        assert_eq!(history.apply_retention().unwrap(), 0);
     }
 }

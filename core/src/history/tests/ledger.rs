@@ -32,7 +32,7 @@ fn a_version_that_learned_from_what_was_removed_is_marked() {
     assert_eq!(history.removals().unwrap(), 2);
     for (removals, removed, expired) in [(2, 0, 1), (1, 1, 0)] {
         let recorded = history.record_learning(3, [ids[0], ids[4]], removals).unwrap();
-        assert_eq!(recorded, LearnedVersion { version: 3, samples: 2, removed, expired });
+        assert_eq!(recorded, LearnedVersion { version: 3, samples: 2, removed, expired, replaced: 0 });
         assert_eq!(history.versions().unwrap()[2], recorded);
     }
     assert_eq!(history.learned_from(3).unwrap(), [ids[4]]);

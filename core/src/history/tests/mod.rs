@@ -2,6 +2,7 @@
 
 mod adding;
 mod disk;
+mod edits;
 mod faults;
 mod ledger;
 mod processes;

@@ -2,7 +2,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::*;
 use crate::error::ErrorKind;
-use crate::history::{Secrets, database, records, schema, settings};
+use crate::history::{Origin, Secrets, database, records, schema, settings};
 
 #[test]
 fn a_database_of_the_first_version_is_brought_up_to_date() {
@@ -19,7 +19,7 @@ fn a_database_of_the_first_version_is_brought_up_to_date() {
     let record = records::append(&transaction, &secrets.cipher, &content).unwrap();
     transaction
         .execute_batch(&format!(
-            "INSERT INTO samples VALUES (1, {record}, x'00', 1, 0, 0, 1, 1, 2, 3, 4, 5, 6);
+            "INSERT INTO samples VALUES (1, {record}, x'00', 1, 0, 2, 1, 1, 2, 3, 4, 5, 6);
              INSERT INTO occurrences VALUES (1, 1, 7, NULL, NULL, NULL, NULL);
              INSERT INTO clusters VALUES (1, 0, 1);"
         ))
@@ -31,6 +31,7 @@ fn a_database_of_the_first_version_is_brought_up_to_date() {
     let history = home.open();
     let [old] = all(&history).try_into().unwrap();
     assert_eq!((old.text.as_str(), old.context.as_deref(), old.timestamp), ("an old text", Some("an old context"), 7));
+    assert_eq!(old.origin, Origin::SuggestionEdited);
     history.record_learning(1, [old.id], 0).unwrap();
     assert_eq!(history.learned_from(1).unwrap(), [old.id]);
     let version = schema::version(&Connection::open(home.file()).unwrap(), &home.file()).unwrap();

@@ -156,6 +156,8 @@ private class Life(private val model: String, private val messages: List<NewSamp
             same("exclusions", listOf<Exclusion>(Exclusion.Source("bank")), history.exclusions())
             check(history.include(Exclusion.Source("bank")))
             same("masked", "write to ***", masked(listOf(NewSample("write to ana@example.com")), listOf())[0].text)
+            val place = listOf(NewSample("cpf 111.222.333-96 at 52.520008, 13.404954"))
+            same("masked by rule", "cpf 111.222.333-96 at ***", masked(place, listOf(PrivacyRule.NATIONAL_ID))[0].text)
         }
         step("an edit takes the old text's place, and an origin of the app's own is kept") {
             val note = NewSample("the train leaves at nine", id = "note", origin = Origin.Other("dictated"))

@@ -55,6 +55,9 @@ extension Life {
             try check(history.include(exclusion: .source(name: "bank")))
             let sample = masked(samples: [NewSample(text: "write to ana@example.com")], unmasked: [])[0]
             try same("masked", "write to ***", sample.text)
+            let place = [NewSample(text: "cpf 111.222.333-96 at 52.520008, 13.404954")]
+            let partly = masked(samples: place, unmasked: [.nationalId])[0]
+            try same("masked by rule", "cpf 111.222.333-96 at ***", partly.text)
             return nil
         }
         try step("an edit takes the old text's place, and an origin of the app's own is kept") {

@@ -170,14 +170,22 @@ pub enum PrivacyRule {
     Password,
     /// API keys, access tokens and private keys.
     ApiKey,
+    /// Seed phrases of wallets (BIP-39).
+    SeedPhrase,
     /// International bank account numbers.
     Iban,
+    /// Identity, tax and insurance numbers of persons, by country.
+    NationalId,
     /// Payment card numbers.
     PaymentCard,
+    /// Numbers of passports, and the lines of travel documents that machines read.
+    Passport,
     /// E-mail addresses.
     Email,
     /// One-time and verification codes.
     OneTimeCode,
+    /// Coordinates, places in links to maps, plus codes and three words.
+    Coordinates,
     /// Telephone numbers.
     Phone,
     /// House numbers with their street, and the postcode beside.
@@ -189,10 +197,14 @@ impl From<PrivacyRule> for Rule {
         match rule {
             PrivacyRule::Password => Self::Password,
             PrivacyRule::ApiKey => Self::ApiKey,
+            PrivacyRule::SeedPhrase => Self::SeedPhrase,
             PrivacyRule::Iban => Self::Iban,
             PrivacyRule::PaymentCard => Self::PaymentCard,
+            PrivacyRule::NationalId => Self::NationalId,
+            PrivacyRule::Passport => Self::Passport,
             PrivacyRule::Email => Self::Email,
             PrivacyRule::OneTimeCode => Self::OneTimeCode,
+            PrivacyRule::Coordinates => Self::Coordinates,
             PrivacyRule::Phone => Self::Phone,
             PrivacyRule::StreetAddress => Self::StreetAddress,
         }

@@ -6,8 +6,8 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Rule, api_key, command_line, credentials, email, iban, numbers, one_time_code, password, payment_card, phone,
-    street_address,
+    Rule, api_key, command_line, coordinates, credentials, email, iban, national_id, numbers, one_time_code, passport,
+    password, payment_card, phone, seed_phrase, street_address,
 };
 
 /// What stands in the text that training sees for every stretch that a rule found.
@@ -76,10 +76,14 @@ impl Filter {
                     ranges
                 }
                 Rule::ApiKey => api_key::find(text),
+                Rule::SeedPhrase => seed_phrase::find(text),
                 Rule::Iban => iban::find(text),
                 Rule::PaymentCard => payment_card::find(text, &groups),
+                Rule::NationalId => national_id::find(text),
+                Rule::Passport => passport::find(text),
                 Rule::Email => emails.clone(),
                 Rule::OneTimeCode => one_time_code::find(text, &groups),
+                Rule::Coordinates => coordinates::find(text),
                 Rule::Phone => phone::find(text, &groups),
                 Rule::StreetAddress => street_address::find(text, &groups),
             };

@@ -14,6 +14,10 @@ pub(super) const STREET: &str = include_str!("words/street.tsv");
 pub(super) const COMMANDS: &str = include_str!("words/commands.tsv");
 pub(super) const ISSUERS: &str = include_str!("words/issuers.tsv");
 pub(super) const IBANS: &str = include_str!("words/iban.tsv");
+pub(super) const IDENTITY: &str = include_str!("words/identity.tsv");
+pub(super) const IDENTITY_NUMBERS: &str = include_str!("words/identity_numbers.tsv");
+pub(super) const COORDINATES: &str = include_str!("words/coordinates.tsv");
+pub(super) const MAPS: &str = include_str!("words/maps.tsv");
 pub(super) const DOMAINS: &str = include_str!("words/domains.tsv");
 
 /// The rows of a data file: fields parted by tabs, without comments.
@@ -167,14 +171,25 @@ mod tests {
     /// Every file's rows have their fields, and the lists that grow by language have many.
     #[test]
     fn data_files_are_whole() {
-        for (file, fields) in
-            [(SECRETS, 3), (GRAMMAR, 3), (PHONE, 3), (STREET, 3), (COMMANDS, 4), (ISSUERS, 6), (IBANS, 3), (DOMAINS, 2)]
-        {
+        for (file, fields) in [
+            (SECRETS, 3),
+            (GRAMMAR, 3),
+            (PHONE, 3),
+            (STREET, 3),
+            (IDENTITY, 3),
+            (COORDINATES, 3),
+            (COMMANDS, 4),
+            (ISSUERS, 6),
+            (IBANS, 3),
+            (IDENTITY_NUMBERS, 4),
+            (MAPS, 3),
+            (DOMAINS, 2),
+        ] {
             for line in file.lines().filter(|line| !line.starts_with('#')) {
                 assert_eq!(line.split('\t').filter(|field| !field.trim().is_empty()).count(), fields, "{line:?}");
             }
         }
-        for file in [SECRETS, GRAMMAR, PHONE, STREET] {
+        for file in [SECRETS, GRAMMAR, PHONE, STREET, IDENTITY, COORDINATES] {
             let described = |kind: &str| {
                 file.lines()
                     .any(|line| line.strip_prefix("# ").is_some_and(|line| line.split(' ').next() == Some(kind)))

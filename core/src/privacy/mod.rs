@@ -1,4 +1,5 @@
-//! What training must never see: card numbers, codes, passwords, keys, account numbers, and where to find people.
+//! What training must never see: card numbers, codes, passwords, keys, account and identity numbers, and where to find
+//! people.
 //!
 //! A [`Filter`] finds such stretches in a text and gives the text that training sees, each stretch replaced by a
 //! placeholder that carries no loss. The person's stored copy is not touched. Every rule has a stable name and its own
@@ -9,7 +10,9 @@
 //! linear in the length of the text: every candidate is judged by a bounded stretch around it.
 
 mod api_key;
+mod check_digits;
 mod command_line;
+mod coordinates;
 mod credentials;
 mod email;
 mod filter;
@@ -18,13 +21,16 @@ mod issuers;
 mod lexicon;
 mod lock;
 mod misspelt;
+mod national_id;
 mod numbers;
 mod one_time_code;
+mod passport;
 mod password;
 mod payment_card;
 mod phone;
 mod rule;
 mod said;
+mod seed_phrase;
 mod street;
 mod street_address;
 mod striking;

@@ -38,3 +38,12 @@ pub(super) fn digit(c: char) -> Option<u8> {
 pub(super) fn digits(text: &str) -> impl Iterator<Item = u8> {
     text.chars().filter_map(digit)
 }
+
+/// A day as eight digits in either order.
+pub(super) fn is_day(number: &str) -> bool {
+    let part = |range: Range<usize>| number.get(range).and_then(|part| part.parse::<u32>().ok()).unwrap_or(0);
+    let day = |day: u32, month: u32, year: u32| {
+        (1..=31).contains(&day) && (1..=12).contains(&month) && (1900..2100).contains(&year)
+    };
+    number.len() == 8 && (day(part(6..8), part(4..6), part(0..4)) || day(part(0..2), part(2..4), part(4..8)))
+}

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
+use super::check_digits::luhn;
 use super::lexicon::{Keywords, SECRETS};
 use super::numbers::{Group, digits};
 use super::words::{ends_word, starts_word};
@@ -54,11 +55,11 @@ fn card(text: &str, groups: &[Group], cue: bool) -> usize {
             }
             sign = Some(own);
         }
-        number.extend(digits(&text[group.range.clone()]));
+        number.extend(digits(&text[group.range.clone()]).map(u32::from));
         // Two groups with a full stop between are a decimal number.
         let decimal = at == 1 && sign == Some('.');
         let grouped = !decimal && grouped(&groups[..=at]) || cue && groups[..=at].iter().all(|group| group.count > 1);
-        if grouped && issued(&number) && checks(&number) && ends_word(text, group.range.end) {
+        if grouped && issued(&number) && luhn(&number) && ends_word(text, group.range.end) {
             longest = at + 1;
         }
     }
@@ -101,8 +102,8 @@ fn grouped(groups: &[Group]) -> bool {
 }
 
 /// Whether an issuer gives out such numbers, of this length.
-fn issued(number: &[u8]) -> bool {
-    let prefix = |length: usize| number.iter().take(length).fold(0, |value, digit| value * 10 + u32::from(*digit));
+fn issued(number: &[u32]) -> bool {
+    let prefix = |length: usize| number.iter().take(length).fold(0, |value, digit| value * 10 + digit);
     let length = number.len();
     match (prefix(1), prefix(2), prefix(3), prefix(4)) {
         (4, ..) => matches!(length, 13 | 16 | 19), // Visa
@@ -116,11 +117,4 @@ fn issued(number: &[u8]) -> bool {
         (_, 50 | 56..=58 | 63 | 67, ..) => (13..=19).contains(&length), // Maestro
         _ => false,
     }
-}
-
-/// The check digit (Luhn): from the right, every second digit doubled, its digits summed; a multiple of ten.
-fn checks(number: &[u8]) -> bool {
-    let doubled = |digit: u8| if digit > 4 { 2 * digit - 9 } else { 2 * digit };
-    let values = number.iter().rev().enumerate().map(|(at, digit)| if at % 2 == 1 { doubled(*digit) } else { *digit });
-    values.map(u32::from).sum::<u32>() % 10 == 0
 }

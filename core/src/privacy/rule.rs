@@ -17,14 +17,22 @@ pub enum Rule {
     Password,
     /// Keys and tokens of known issuers, the secret beside an id, private keys, and long random-looking tokens.
     ApiKey,
+    /// Seed phrases of wallets (BIP-39).
+    SeedPhrase,
     /// International bank account numbers.
     Iban,
+    /// Identity, tax and insurance numbers of persons, by country.
+    NationalId,
     /// Payment card numbers.
     PaymentCard,
+    /// Numbers of passports, and the lines of travel documents that machines read.
+    Passport,
     /// E-mail addresses.
     Email,
     /// Codes of 4 to 8 digits beside words such as "verification code".
     OneTimeCode,
+    /// Degrees of latitude and longitude, places in links to maps, plus codes and three words.
+    Coordinates,
     /// Telephone numbers.
     Phone,
     /// A house number with its street, and the postcode beside it.
@@ -33,13 +41,17 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::Password,
         Self::ApiKey,
+        Self::SeedPhrase,
         Self::Iban,
+        Self::NationalId,
         Self::PaymentCard,
+        Self::Passport,
         Self::Email,
         Self::OneTimeCode,
+        Self::Coordinates,
         Self::Phone,
         Self::StreetAddress,
     ];
@@ -49,10 +61,14 @@ impl Rule {
         match self {
             Self::Password => "password",
             Self::ApiKey => "api_key",
+            Self::SeedPhrase => "seed_phrase",
             Self::Iban => "iban",
             Self::PaymentCard => "payment_card",
+            Self::NationalId => "national_id",
+            Self::Passport => "passport",
             Self::Email => "email",
             Self::OneTimeCode => "one_time_code",
+            Self::Coordinates => "coordinates",
             Self::Phone => "phone",
             Self::StreetAddress => "street_address",
         }
@@ -63,10 +79,14 @@ impl Rule {
         match self {
             Self::Password => "passwords and PINs named as such, and those in addresses and command lines",
             Self::ApiKey => "API keys, access tokens and private keys",
+            Self::SeedPhrase => "seed phrases of wallets (BIP-39)",
             Self::Iban => "bank account numbers (IBAN)",
             Self::PaymentCard => "payment card numbers",
+            Self::NationalId => "identity, tax and insurance numbers of persons",
+            Self::Passport => "passport numbers and the lines that machines read",
             Self::Email => "e-mail addresses",
             Self::OneTimeCode => "one-time and verification codes",
+            Self::Coordinates => "coordinates, places in links to maps, plus codes",
             Self::Phone => "telephone numbers",
             Self::StreetAddress => "house numbers with their street, and the postcode beside",
         }

@@ -55,8 +55,23 @@ static POSTCODE: LazyLock<Regex> = LazyLock::new(|| {
 static HAN: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\p{Han}{2,8}[路街道巷弄][0-9]{1,5}[号號]").expect("a constant pattern"));
 
+/// `渋谷区神南1-2-3`: Japan's blocks and houses, after a prefecture, town or ward.
+static BLOCKS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r"(?:\p{Han}{2,3}[都道府県])?(?:[\p{Han}\p{Katakana}ヶケ]{1,6}[市区町村郡]){1,3}[\p{Han}\p{Hiragana}\p{Katakana}ヶケー]{0,8}(?:[0-9０-９]{1,3}|[一二三四五六七八九十]{1,3})(?:丁目(?:[0-9０-９]{1,4}(?:[-－−番][0-9０-９]{1,4})?[番号]?)?|(?:[-－−][0-9０-９]{1,4}){1,2}|番地(?:の?[0-9０-９]{1,4})?|番[0-9０-９]{1,4}号)",
+    )
+    .expect("a constant pattern")
+});
+
+/// `강남구 테헤란로 152`: a Korean street with its number, after a town, county or district.
+static ROADS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?:\p{Hangul}{1,6}[시군구읍면]\s){1,3}\p{Hangul}[\p{Hangul}0-9]{0,11}[\p{Hangul}0-9--으][로길]\s?[0-9]{1,4}(?:-[0-9]{1,4})?(?-u:\b)")
+        .expect("a constant pattern")
+});
+
 pub(super) fn find(text: &str, groups: &[Group]) -> Vec<Range<usize>> {
-    let mut found: Vec<Range<usize>> = HAN.find_iter(text).map(|street| street.range()).collect();
+    let without_spaces = [&*HAN, &*BLOCKS, &*ROADS].into_iter().flat_map(|pattern| pattern.find_iter(text));
+    let mut found: Vec<Range<usize>> = without_spaces.map(|street| street.range()).collect();
     let mut passed = 0;
     for group in groups.iter().filter(|group| group.count <= 5) {
         if group.range.start < passed {

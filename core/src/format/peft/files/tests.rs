@@ -37,7 +37,7 @@ fn reads_back_what_it_wrote() {
     let folder = home.path().join("adapter");
     let model = ModelConfig::tiny();
     let report = json!({ "loss": 0.1 }).as_object().unwrap().clone();
-    let record = AdapterRecord { base_fingerprint: Some("ab".into()), document_start: true, report };
+    let record = AdapterRecord { base_fingerprint: Some("ab".into()), document_start: true, scaling: None, report };
     let config = LoraConfig {
         alpha: 3.5,
         dropout: 0.05,

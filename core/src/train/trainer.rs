@@ -170,6 +170,7 @@ impl<'s> Trainer<'s> {
         with_gradients: impl FnOnce(&mut Self) -> Result<()>,
     ) -> Result<StepReport> {
         let started = Instant::now();
+        self.session.model().files().check_whole()?;
         if supervised == 0 {
             return Err(Error::new(ErrorKind::BadData, "no token of this step carries loss"));
         }

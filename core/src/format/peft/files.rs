@@ -12,12 +12,12 @@ use super::config::{LoraConfig, shortest};
 use super::{CONFIG, RECORD, TENSORS};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::destination::check_folder;
+use crate::format::file_bytes::FileBytes;
 use crate::format::json::JsonFields;
-use crate::format::mapped::MappedFile;
 use crate::format::mlx_adapter;
 use crate::format::safetensors::{self, Tensors};
 use crate::format::safetensors_writer::{SafetensorsWriter, TensorSpec};
-use crate::format::staged::{StagedFolder, refuse_occupied, whole_file};
+use crate::format::staged::{StagedFolder, finish_replacing, refuse_occupied, whole_file};
 use crate::format::tensor::{Storage, Tensor};
 use crate::model::config::{Linear, ModelConfig};
 
@@ -127,14 +127,17 @@ pub struct AdapterFiles {
 }
 
 impl AdapterFiles {
-    /// Opens a folder in PEFT's or MLX's layout.
+    /// Opens a folder in PEFT's or MLX's layout. Its files are read whole: they may come from where others write.
     ///
     /// # Errors
     /// When a file is missing or broken, or the adapter is of a kind that is not supported.
     pub fn open(folder: &Path) -> Result<Self> {
+        if !folder.exists() {
+            finish_replacing(folder)?;
+        }
         let mlx = folder.join(mlx_adapter::TENSORS);
         if !folder.join(TENSORS).exists() && mlx.exists() {
-            let tensors = sorted(safetensors::read(&mlx)?, mlx_adapter::place)?;
+            let tensors = sorted(safetensors::read(&FileBytes::read(&mlx)?)?, mlx_adapter::place)?;
             let config = mlx_adapter::read_config(&folder.join(CONFIG), tensors.keys().copied())?;
             return Ok(Self { path: folder.to_owned(), config, record: None, tensors, transposed: true });
         }
@@ -144,14 +147,14 @@ impl AdapterFiles {
             let what = "tensors in PyTorch's pickle format are not read";
             return Err(Error::unsupported(&pickled, "file", what).with_hint("save the adapter as safetensors"));
         }
-        let tensors = sorted(safetensors::read(&folder.join(TENSORS))?, peft_place)?;
+        let tensors = sorted(safetensors::read(&FileBytes::read(&folder.join(TENSORS))?)?, peft_place)?;
         let record = AdapterRecord::read(&folder.join(RECORD))?;
         Ok(Self { path: folder.to_owned(), config, record, tensors, transposed: false })
     }
 
     /// Opens an adapter in PEFT's layout whose files lie within `archive`, each in one piece: `file` says where. They are
     /// not unpacked.
-    pub(crate) fn open_within(archive: &Arc<MappedFile>, file: impl Fn(&str) -> Option<Range<usize>>) -> Result<Self> {
+    pub(crate) fn open_within(archive: &Arc<FileBytes>, file: impl Fn(&str) -> Option<Range<usize>>) -> Result<Self> {
         let path = archive.path();
         let bytes = |name: &str| file(name).and_then(|range| (**archive).as_ref().get(range));
         let missing = |name: &str| Error::bad_file(path, name, "missing");
@@ -248,6 +251,7 @@ impl AdapterFiles {
     /// When it would.
     pub fn check_destination(folder: &Path) -> Result<()> {
         check_folder(folder)?;
+        finish_replacing(folder)?;
         if folder.join(CONFIG).is_file() { Ok(()) } else { refuse_occupied(folder) }
     }
 

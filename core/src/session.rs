@@ -129,6 +129,7 @@ impl Session {
 
     /// Puts an adapter's parameters on the device, for a job that only reads them.
     pub(crate) fn bind(&mut self, adapter: Option<&Adapter>) -> Result<Option<LoraBinding>> {
+        self.model.files().check_whole()?;
         let Some(adapter) = adapter.filter(|adapter| !adapter.layout().is_empty() && adapter.strength() > 0.0) else {
             return Ok(None);
         };

@@ -309,10 +309,13 @@ private class Life(private val model: String, private val messages: List<NewSamp
         }
         step("exports, imports and deletes") {
             val archive = File(home, "voice.tar").path
+            adapters.setStrength(1u, 0.5f)
             adapters.exportTo(1u, archive)
+            adapters.setStrength(1u, 1f)
             val version = adapters.importFrom(archive)
             val (first, imported) = adapters.list().versions
             same("imported", AdapterOrigin.IMPORTED to first.sha256, imported.origin to imported.sha256)
+            same("its strength", 0.5f, imported.strength)
             check(imported.report == null)
             adapters.delete(version)
             refused(ErrorKind.BAD_OPTION, "$version") { adapters.delete(version) }

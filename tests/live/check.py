@@ -7,6 +7,7 @@ from a seed (`--seed`; a random one is drawn and printed):
   train     ten steps on drawn models, bare and quantized by `idiolect import`, and three on the published one: losses, the
             first gradients and the final adapter are PEFT's
   adapters  an adapter trained by either side gives the same losses on the other, on drawn models and on the published one
+  strength  a version exported at its strength gives the same losses in PEFT as here
   mlx       a folder written by `idiolect import` gives the same losses in mlx-lm
   greedy    what the published model continues greedily, plain and chat, is transformers' token for token
   learn     the held-out gain on a person's messages is PEFT's (from goldens/published/learn.json)
@@ -197,6 +198,29 @@ def check_adapters(program: Program, seed: int, folder: Path):
     yield f"published: ours in PEFT {close('losses with our adapter', ours, reference.evaluate(theirs, rows), LOSS):.1e}"
 
 
+def check_strength(program: Program, seed: int, folder: Path):
+    for number, strength in enumerate([1.0, 0.5, 0.7, 0.5, 0.0]):
+        here = folder / str(number)
+        here.mkdir()
+        drawn = Drawn(seed + number, here)
+        (here / "one.txt").write_text("a profile needs no more\n")
+        profile, model = here / "profile", ["--model", drawn.folder]
+        program.run("history", "add", profile, here / "one.txt", device=False)
+        program.run("adapters", "import", profile, drawn.adapter, *model, device=False)
+        program.run("adapters", "strength", profile, strength, "--number", 1, device=False)
+        program.run("adapters", "export", profile, here / "exported", *model, "--number", 1, device=False)
+        ours = program.nll(drawn.folder, drawn.rows_file, here / "exported")
+        theirs = reference.with_adapter(models.load_folder(drawn.folder), here / "exported")
+        out = close("losses with our export", ours, reference.evaluate(theirs, drawn.rows), LOSS)
+        # What the strength means, by PEFT's own scaling of the adapter that was imported.
+        meant = reference.with_adapter(models.load_folder(drawn.folder), drawn.adapter)
+        for module in meant.modules():
+            if isinstance(scaling := getattr(module, "scaling", None), dict):
+                scaling.update({name: strength * scale for name, scale in scaling.items()})
+        close("losses at this strength", ours, reference.evaluate(meant, drawn.rows), LOSS)
+        yield f"{drawn.about}, strength {strength}: {out:.1e}"
+
+
 def check_mlx(program: Program, seed: int, folder: Path):
     import mlx.core as mx
     from mlx_lm.utils import load_model
@@ -257,7 +281,14 @@ def check_learn(program: Program, _seed: int, folder: Path):
           f"{run['after']['nll']:.4f}"  # fmt: skip
 
 
-CHECKS = {"train": check_train, "adapters": check_adapters, "mlx": check_mlx, "greedy": check_greedy, "learn": check_learn}
+CHECKS = {
+    "train": check_train,
+    "adapters": check_adapters,
+    "strength": check_strength,
+    "mlx": check_mlx,
+    "greedy": check_greedy,
+    "learn": check_learn,
+}
 
 
 def main() -> None:

@@ -31,11 +31,14 @@ extension Life {
         }
         try step("exports, imports and deletes") {
             let archive = home.appendingPathComponent("voice.tar").path
+            try adapters.setStrength(version: 1, strength: 0.5)
             try adapters.exportTo(version: 1, destination: archive)
+            try adapters.setStrength(version: 1, strength: 1)
             let version = try adapters.importFrom(source: archive)
             let versions = try adapters.list().versions
             try same("origins", [.trained, .imported], versions.map(\.origin))
             try same("sums", 1, Set(versions.map(\.sha256)).count)
+            try same("strengths", [1, 0.5], versions.map(\.strength))
             try check(versions[1].report == nil)
             try adapters.delete(version: version)
             try refused(.badOption, "\(version)") { try adapters.delete(version: version) }

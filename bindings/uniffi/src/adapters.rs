@@ -58,7 +58,8 @@ impl Adapters {
         Ok(self.engine.adapters().set_strength(version, strength)?)
     }
 
-    /// Writes a version unsealed: a folder that PEFT loads, or one file of it where `destination` ends in `.tar`.
+    /// Writes a version unsealed: a folder that PEFT loads, or one file of it where `destination` ends in `.tar`. It does
+    /// elsewhere what the version does here, at its strength.
     ///
     /// # Errors
     /// When there is no such version, something else lies at `destination`, or the model cannot be opened.
@@ -67,7 +68,8 @@ impl Adapters {
         Ok(self.engine.adapters().export(version, &model, Path::new(&destination))?)
     }
 
-    /// Takes in an adapter's folder, or a `.tar` file of one, as a new version; its number. It is not in use yet.
+    /// Takes in an adapter's folder, or a `.tar` file of one, as a new version; its number. It is not in use yet. One that
+    /// was exported here has its strength again.
     ///
     /// # Errors
     /// When it is damaged, does not fit the model, or an archive holds anything but an adapter's files.

@@ -104,7 +104,7 @@ pub struct LoraSettings {
     /// The rank; 8 by default.
     #[uniffi(default = None)]
     pub rank: Option<u32>,
-    /// The strength; twice the rank by default.
+    /// What the adapter's term is scaled by, times the rank; twice the rank by default.
     #[uniffi(default = None)]
     pub alpha: Option<f64>,
     /// Dropout on the adapter's input while training; none by default.

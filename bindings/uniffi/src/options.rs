@@ -34,7 +34,9 @@ impl From<DeviceChoice> for idiolect::DeviceChoice {
 pub struct EngineOptions {
     /// The folder of the profile; made where it is missing.
     pub profile: String,
-    /// The base model: a folder or a GGUF file.
+    /// The base model: a folder or a GGUF file. Its weights are mapped while the engine has it: it has to lie in the app's
+    /// own storage, not where another app may write, for a file that is cut short while it is mapped ends the process.
+    /// Copy a model out of shared storage first.
     pub model: String,
     /// The app's own key, 32 bytes from the Android Keystore or the iOS Keychain: nothing in the folder opens without
     /// it. None: the profile's key lies in the folder, which does not protect against somebody who holds the folder.

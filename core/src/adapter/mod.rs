@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::destination::check_file;
-use crate::format::peft::{AdapterFiles, AdapterRecord, Factors, LoraConfig, write_factors};
+use crate::format::peft::{AdapterFiles, AdapterRecord, Factors, LoraConfig, Scaling, write_factors};
 use crate::model::Model;
 use crate::random::Random;
 
@@ -50,7 +50,8 @@ impl Adapter {
         Ok(Self { shape, params, document_start: false, strength: 1.0 })
     }
 
-    /// Reads a folder in PEFT's or MLX's layout. One without our own record is accepted by its shapes.
+    /// Reads a folder in PEFT's or MLX's layout. One without our own record is accepted by its shapes; one with it has
+    /// the strength that it was saved at.
     ///
     /// # Errors
     /// When a file is damaged or asks for something unknown, the adapter does not fit the model or was made for another
@@ -71,7 +72,8 @@ impl Adapter {
         }
         // Every tensor's shape is checked in here, before any memory is taken by what the settings say.
         let all = files.factors(&model.base().config)?;
-        let shape = AdapterShape::new(files.config().clone(), model)?;
+        let (config, strength) = files.unscaled();
+        let shape = AdapterShape::new(config, model)?;
         let mut params = vec![0.0; shape.layout().len()];
         for factors in all {
             let slot = shape.layout().slot(factors.layer, factors.linear);
@@ -80,21 +82,31 @@ impl Adapter {
             params[slot.b..slot.b + factors.b.len()].copy_from_slice(&factors.b);
         }
         let document_start = files.record().is_some_and(|record| record.document_start);
-        Ok(Self { shape, params, document_start, strength: 1.0 })
+        Ok(Self { shape, params, document_start, strength })
     }
 
     /// Writes a folder that PEFT loads, with our own record beside: the base's fingerprint, how samples began, and
     /// `report`. It appears whole or not at all, in place of an adapter that lies there.
     ///
+    /// The strength goes into the alpha, so that the adapter does elsewhere what it does here
+    /// ([`LoraConfig::carrying`]); the record has both apart.
+    ///
     /// # Errors
     /// When the disk refuses, or something other than an adapter lies at `path`.
     pub fn save(&self, path: &Path, model: &Model, report: Map<String, Value>) -> Result<()> {
+        let config = self.config();
+        let carrying = config.carrying(self.strength);
         let record = AdapterRecord {
             base_fingerprint: Some(model.fingerprint().to_owned()),
             document_start: self.document_start,
+            scaling: (carrying != *config).then_some(Scaling {
+                alpha: config.alpha,
+                rslora: config.rslora,
+                strength: self.strength,
+            }),
             report,
         };
-        AdapterFiles::write(path, self.config(), &self.factors_of(&self.params), &record)
+        AdapterFiles::write(path, &carrying, &self.factors_of(&self.params), &record)
     }
 
     /// Checks that an adapter may be saved at `path`, before a long training: that nothing but an adapter lies there, and
@@ -170,7 +182,7 @@ impl Adapter {
         self.strength
     }
 
-    /// The same adapter with another share of its effect. It is a slider, no part of the adapter: it is not saved.
+    /// The same adapter with another share of its effect. It is a slider: the parameters stay as they are.
     ///
     /// # Errors
     /// When `strength` is outside 0 to 1.

@@ -11,7 +11,7 @@ use crate::model::Model;
 pub struct LoraOptions {
     /// The rank; 8 by default.
     pub rank: Option<usize>,
-    /// The strength; twice the rank by default.
+    /// What the adapter's term is scaled by, times the rank; twice the rank by default.
     pub alpha: Option<f64>,
     /// Dropout on the adapter's input while training; none by default.
     pub dropout: Option<f32>,

@@ -1,11 +1,12 @@
 //! JSON files read field by field, so that every complaint names file and field.
 
 use std::borrow::Cow;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::mapped::MappedFile;
+use super::file_bytes;
 use crate::error::shown;
 use crate::error::{Error, Result};
 
@@ -58,7 +59,11 @@ pub(crate) struct JsonFields {
 impl JsonFields {
     /// Reads a file that holds one object.
     pub fn read(path: &Path) -> Result<Self> {
-        Self::read_bytes(path, (*MappedFile::open(path)?).as_ref())
+        let (file, length) = file_bytes::open(path)?;
+        let mut bytes = Vec::new();
+        let most = length.min(LIMIT as u64 + 1);
+        file.take(most).read_to_end(&mut bytes).map_err(|cause| Error::io(path, &cause))?;
+        Self::read_bytes(path, &bytes)
     }
 
     /// The same of the bytes of a file that errors call `path`.

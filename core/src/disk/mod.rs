@@ -2,8 +2,8 @@
 //! door that an erasure can shut; files as memory, as lines of text, as JSON.
 
 pub(crate) mod door;
+pub(crate) mod file_bytes;
 pub(crate) mod json;
 pub(crate) mod lock;
-pub(crate) mod mapped;
 pub(crate) mod staged;
 pub(crate) mod text_file;

@@ -19,7 +19,8 @@ impl StagedFolder {
     pub fn begin(destination: &Path) -> Result<Self> {
         let parent = parent_of(destination)?;
         fs::create_dir_all(parent).map_err(|cause| Error::io(parent, &cause))?;
-        let staging = beside(destination, "partial");
+        finish_replacing(destination)?;
+        let staging = beside(destination, PARTIAL);
         fs::create_dir(&staging).map_err(|cause| Error::io(&staging, &cause))?;
         Ok(Self { staging, destination: destination.to_owned() })
     }
@@ -61,7 +62,8 @@ impl StagedFolder {
         let io = |cause| Error::io(destination, &cause);
         let old = match replaceable {
             Some(mark) if destination.join(mark).is_file() => {
-                let aside = beside(destination, "old");
+                // From here on, whoever looks at the destination may do the rest: see `finish_replacing`.
+                let aside = counterpart(&self.staging, PARTIAL, OLD);
                 fs::rename(destination, &aside).map_err(io)?;
                 Some(aside)
             }
@@ -70,7 +72,7 @@ impl StagedFolder {
                 None
             }
         };
-        if let Err(cause) = fs::rename(&self.staging, destination) {
+        if let Err(cause) = put(&self.staging, destination) {
             if let Some(aside) = old {
                 // The old folder back in its place; the first error is the one to tell.
                 let _ = fs::rename(aside, destination);
@@ -78,10 +80,7 @@ impl StagedFolder {
             return Err(io(cause));
         }
         sync_folder(parent_of(destination)?)?;
-        match old {
-            Some(aside) => fs::remove_dir_all(&aside).map_err(|cause| Error::io(&aside, &cause)),
-            None => Ok(()),
-        }
+        old.map_or(Ok(()), |aside| remove_if_there(&aside))
     }
 }
 
@@ -92,11 +91,52 @@ impl Drop for StagedFolder {
     }
 }
 
+/// Finishes what a process began that was killed while it replaced a folder: where the old one is set aside, the new one
+/// is whole, and takes its place; without it, the old one comes back. For all who look at `destination`.
+///
+/// # Errors
+/// When the disk refuses.
+pub(crate) fn finish_replacing(destination: &Path) -> Result<()> {
+    let io = |cause| Error::io(destination, &cause);
+    let parent = parent_of(destination)?;
+    // What cannot be listed is left as it is: who misses something there says so.
+    let Ok(entries) = fs::read_dir(parent) else { return Ok(()) };
+    let name = destination.file_name().unwrap_or_default().to_string_lossy();
+    for entry in entries {
+        let entry = entry.map_err(io)?;
+        if parts(&entry.file_name().to_string_lossy()) != Some((&name, OLD)) {
+            continue;
+        }
+        let aside = entry.path();
+        let new = counterpart(&aside, OLD, PARTIAL);
+        if !is_there(destination) {
+            match put(if is_there(&new) { &new } else { &aside }, destination) {
+                Err(cause) if !is_there(destination) => return Err(io(cause)),
+                _ => sync_folder(parent)?,
+            }
+        }
+        remove_if_there(&aside)?;
+    }
+    Ok(())
+}
+
+/// Puts what was made into its place, unless another process that looked has done so.
+fn put(made: &Path, destination: &Path) -> io::Result<()> {
+    match fs::rename(made, destination) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound && !is_there(made) => Ok(()),
+        put => put,
+    }
+}
+
+fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
 /// A file that appears whole or not at all, in place of one that lies there; `write` makes it at the path it is given.
 /// Durable on return: fsync, rename, fsync of the folder.
 pub(crate) fn whole_file(destination: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let parent = parent_of(destination)?;
-    let staging = beside(destination, "partial");
+    let staging = beside(destination, PARTIAL);
     let io = |cause| Error::io(destination, &cause);
     let written = write(&staging)
         // The content before the name: else a power loss could leave the new name with nothing behind it.
@@ -118,8 +158,20 @@ pub(crate) fn private_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
+/// A new file for reading and writing that no name leads to: it is gone once it is closed.
+#[cfg(unix)]
+pub(crate) fn nameless_file(folder: &Path) -> io::Result<File> {
+    let path = beside(&folder.join("nameless"), PARTIAL);
+    let mut options = File::options();
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.read(true).write(true).create_new(true).open(&path)?;
+    fs::remove_file(&path)?;
+    Ok(file)
+}
+
 /// Refuses a destination that holds something.
 pub(crate) fn refuse_occupied(destination: &Path) -> Result<()> {
+    finish_replacing(destination)?;
     let occupied = match fs::read_dir(destination) {
         Ok(mut entries) => entries.next().is_some(),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => false,
@@ -141,19 +193,37 @@ pub(crate) fn parent_of(path: &Path) -> Result<&Path> {
     }
 }
 
+/// In the hidden name of what is in the making.
+const PARTIAL: &str = ".partial-";
+/// In the hidden name of what was set aside for it; the rest of the name is the same.
+const OLD: &str = ".old-";
+
+/// The hidden name with another purpose.
+fn counterpart(path: &Path, purpose: &str, other: &str) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let (of, number) = name.rsplit_once(purpose).unwrap_or((&name, ""));
+    path.with_file_name(format!("{of}{other}{number}"))
+}
+
 /// A hidden name beside `path` that nothing else uses.
 fn beside(path: &Path, purpose: &str) -> PathBuf {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |time| time.as_nanos());
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{purpose}-{}-{time:x}-{number}", std::process::id()))
+    path.with_file_name(format!(".{name}{purpose}{}-{time:x}-{number}", std::process::id()))
 }
 
 /// What a hidden name that [`StagedFolder`] or [`whole_file`] gave is in the making of.
 pub(crate) fn in_the_making_of(name: &str) -> Option<&str> {
+    parts(name).map(|(of, _)| of)
+}
+
+/// What a hidden name is in the making of, and its purpose.
+fn parts(name: &str) -> Option<(&str, &'static str)> {
     let name = name.strip_prefix('.')?;
-    [".partial-", ".old-"].iter().find_map(|purpose| name.rsplit_once(purpose)).map(|(name, _)| name)
+    let purposes = [PARTIAL, OLD].into_iter().filter_map(|purpose| Some((name.rfind(purpose)?, purpose)));
+    purposes.max().map(|(at, purpose)| (&name[..at], purpose))
 }
 
 /// What lies in `folder` in the making of something whose name `of` accepts.
@@ -229,6 +299,8 @@ mod tests {
             (".history.db.partial-07ff-journal", Some("history.db")),
             (".adapter.old-1-2-3", Some("adapter")),
             (".a.partial-1.partial-2", Some("a.partial-1")),
+            (".a.partial-1.old-2", Some("a.partial-1")),
+            (".a.old-1.partial-2", Some("a.old-1")),
             ("index.partial-12-18a-0", None),
             (".index", None),
             ("index", None),
@@ -236,8 +308,86 @@ mod tests {
             assert_eq!(in_the_making_of(name), of, "{name}");
         }
         let folder = Path::new("/home/of/a.profile/index");
-        let name = beside(folder, "partial").file_name().unwrap().to_string_lossy().into_owned();
+        let name = beside(folder, PARTIAL).file_name().unwrap().to_string_lossy().into_owned();
         assert_eq!(in_the_making_of(&name), Some("index"));
+    }
+
+    #[test]
+    fn who_looks_finishes_what_a_killed_process_began_to_replace() {
+        // (what lies there: at the destination, set aside, in the making; what lies at the destination then, what beside it)
+        type Case =
+            (Option<&'static str>, &'static [&'static str], &'static [&'static str], Option<&'static str>, usize);
+        let cases: [Case; 7] = [
+            (None, &["old"], &["new"], Some("new"), 0),
+            (None, &["old"], &[], Some("old"), 0),
+            (Some("new"), &["old"], &[], Some("new"), 0),
+            (Some("old"), &[], &["new"], Some("old"), 1),
+            (None, &[], &["new"], None, 1),
+            (Some("old"), &[], &[], Some("old"), 0),
+            (None, &["old", "older"], &[], Some("old"), 0),
+        ];
+        type Look = fn(&Path) -> Result<()>;
+        let looks: [(&str, Look); 3] = [
+            ("finish", finish_replacing),
+            ("refuse", |destination| refuse_occupied(destination).or(Ok(()))),
+            ("begin", |destination| StagedFolder::begin(destination).map(drop)),
+        ];
+        for ((there, aside, making, then, beside), (what, look)) in
+            cases.iter().flat_map(|case| looks.map(|l| (case, l)))
+        {
+            let home = tempfile::tempdir().unwrap();
+            let destination = home.path().join("a.partial-adapter");
+            let make = |path: PathBuf, content: &str| {
+                fs::create_dir(&path).unwrap();
+                fs::write(path.join("mark"), content).unwrap();
+            };
+            there.iter().for_each(|content| make(destination.clone(), content));
+            for (purpose, contents) in [(OLD, aside), (PARTIAL, making)] {
+                for (number, content) in contents.iter().enumerate() {
+                    make(home.path().join(format!(".a.partial-adapter{purpose}7-18a-{number}")), content);
+                }
+            }
+            // Another destination's.
+            make(home.path().join(".adapter.old-7-18a-0"), "another");
+            look(&destination).unwrap();
+            let found = fs::read_to_string(destination.join("mark")).ok();
+            let expected = match then {
+                // Either of several comes back.
+                Some("old") if aside.len() > 1 => found.as_deref().filter(|found| aside.contains(found)),
+                then => *then,
+            };
+            assert_eq!(found.as_deref(), expected, "{what}: {there:?} {aside:?} {making:?}");
+            let left = names(home.path()).len() - usize::from(then.is_some()) - 1;
+            assert_eq!(left, *beside, "{what}: {there:?} {aside:?} {making:?}");
+        }
+    }
+
+    #[test]
+    fn one_who_replaces_and_one_who_looks_do_not_harm_each_other() {
+        let home = tempfile::tempdir().unwrap();
+        let destination = home.path().join("adapter");
+        let publish = |content: &str| {
+            let staged = StagedFolder::begin(&destination).unwrap();
+            staged.write("mark", content.as_bytes()).unwrap();
+            staged.publish(Some("mark"))
+        };
+        publish("0").unwrap();
+        let ended = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !ended.load(Ordering::Relaxed) {
+                        finish_replacing(&destination).unwrap();
+                    }
+                });
+            }
+            for round in 1..200 {
+                publish(&round.to_string()).unwrap();
+                assert_eq!(fs::read_to_string(destination.join("mark")).unwrap(), round.to_string());
+            }
+            ended.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(names(home.path()), ["adapter"]);
     }
 
     #[test]

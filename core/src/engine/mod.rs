@@ -44,7 +44,7 @@ use worker::{Queue, Ticket, Worker};
 pub struct EngineOptions {
     /// The folder of the profile; made where it is missing.
     pub profile: PathBuf,
-    /// The base model: a folder or a GGUF file.
+    /// The base model: a folder or a GGUF file, where nobody but the app writes ([`Model::open`] says why).
     pub model: PathBuf,
     /// What opens the profile's key.
     pub key: KeySource,

@@ -161,6 +161,7 @@ impl Serving {
         tokens: usize,
         cancel: &CancelToken,
     ) -> Result<&mut Generator<Box<Session>>> {
+        self.model()?.files().check_whole()?;
         let fits = |(key, generator): &(Using, Generator<_>)| *key == using && generator.capacity() >= tokens;
         if !self.generator.as_ref().is_some_and(fits) {
             let context = self.model()?.base().context;

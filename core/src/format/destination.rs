@@ -37,6 +37,12 @@ pub(crate) fn check_file(destination: &Path) -> Result<()> {
     tried.map_err(|cause| refused(destination, &cause))
 }
 
+/// The folder that is there and that a destination will lie in or below.
+pub(crate) fn nearest_folder(destination: &Path) -> Result<&Path> {
+    let parent = parent_of(destination)?;
+    Ok(parent.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new(".")))
+}
+
 /// Whether something is at `path`; the path of a name alone ends in an empty one, which stands for where we are.
 fn is_there(path: &Path) -> bool {
     path.as_os_str().is_empty() || path.symlink_metadata().is_ok()

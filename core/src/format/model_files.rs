@@ -1,6 +1,7 @@
 //! A model as it lies on disk, whatever its format: its shape, and its tensors by their place in the model.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use idiolect_kernels::matrix::{FloatType, Matrix};
 
@@ -10,6 +11,7 @@ use super::gguf::model::{self, ROPE_FACTORS};
 use super::gguf::{GgufFile, vocabulary};
 use super::safetensors;
 use super::tensor::{Storage, Tensor};
+use crate::disk::file_bytes::{FileBytes, OpenBytes};
 use crate::error::{Error, Result};
 use crate::model::config::{Linear, ModelConfig};
 use crate::text::Tokenizer;
@@ -73,12 +75,13 @@ pub enum ModelSource {
     Gguf(GgufFile),
 }
 
-/// An open model. Matrices stay in the mapped file.
+/// An open model. Matrices stay in the mapped files.
 #[derive(Debug)]
 pub struct ModelFiles {
     source: ModelSource,
     config: ModelConfig,
     parts: Parts,
+    mapped: Vec<Arc<FileBytes>>,
 }
 
 const WHAT_A_MODEL_IS: &str =
@@ -91,15 +94,20 @@ impl ModelFiles {
     /// # Errors
     /// When a file is missing, broken or contradicts itself, or the model is of an unknown kind.
     pub fn open(path: &Path) -> Result<Self> {
+        Self::open_by(path, &FileBytes::map)
+    }
+
+    /// The same with the weights' files opened by `open`.
+    pub(super) fn open_by(path: &Path, open: OpenBytes<'_>) -> Result<Self> {
         let metadata = std::fs::metadata(path).map_err(|cause| Error::io(path, &cause).with_hint(WHAT_A_MODEL_IS))?;
         if !metadata.is_dir() {
-            return Self::open_gguf(path);
+            return Self::open_gguf(path, open);
         }
         if path.join("config.json").exists() {
-            return Self::open_folder(path);
+            return Self::open_folder(path, open);
         }
         match gguf_in(path)?.as_slice() {
-            [only] => Self::open_gguf(only),
+            [only] => Self::open_gguf(only, open),
             [] => {
                 Err(Error::io(&path.join("config.json"), &std::io::ErrorKind::NotFound.into())
                     .with_hint(WHAT_A_MODEL_IS))
@@ -109,10 +117,10 @@ impl ModelFiles {
         }
     }
 
-    fn open_folder(folder: &Path) -> Result<Self> {
+    fn open_folder(folder: &Path, open: OpenBytes<'_>) -> Result<Self> {
         let json = config_json::read(&folder.join("config.json"))?;
         let quantization = Quantization::of(&json.fields)?;
-        let tensors = safetensors::read_folder(folder)?;
+        let (tensors, mapped) = safetensors::read_folder(folder, open)?;
         let mut config = json.config;
         let (embedding, head) = (TensorName::Embedding.path(), TensorName::Head.path());
         config.tie_word_embeddings = is_tied(json.tie, &tensors, &embedding, &head);
@@ -122,11 +130,11 @@ impl ModelFiles {
         // Old checkpoints carry each layer's rotary frequencies, which the configuration gives as well.
         assembly.tensors.retain(|name, _| !name.ends_with("self_attn.rotary_emb.inv_freq"));
         let parts = assembly.parts(stored)?;
-        Ok(Self { source: ModelSource::Folder(folder.to_owned()), config, parts })
+        Ok(Self { source: ModelSource::Folder(folder.to_owned()), config, parts, mapped })
     }
 
-    fn open_gguf(path: &Path) -> Result<Self> {
-        let file = GgufFile::open(path)?;
+    fn open_gguf(path: &Path, open: OpenBytes<'_>) -> Result<Self> {
+        let file = GgufFile::of(open(path)?)?;
         let config = model::config(&file)?;
         let mut tensors = file.tensors().clone();
         let stored = tensors.values().cloned().collect();
@@ -134,7 +142,8 @@ impl ModelFiles {
         let quantization = Quantization::none();
         let assembly = Assembly { origin: path, config: &config, quantization: &quantization, tensors, gguf: true };
         let parts = assembly.parts(stored)?;
-        Ok(Self { source: ModelSource::Gguf(file), config, parts })
+        let mapped = vec![Arc::clone(file.file())];
+        Ok(Self { source: ModelSource::Gguf(file), config, parts, mapped })
     }
 
     /// The shape of the model.
@@ -206,6 +215,14 @@ impl ModelFiles {
     /// The type that a bias is stored in.
     pub(crate) fn bias_type(&self, layer: usize, linear: Linear) -> FloatType {
         float_type(self.parts.biases.get(&(layer, linear)))
+    }
+
+    /// Checks that its files are still as long as when they were mapped.
+    ///
+    /// # Errors
+    /// When one was cut: to go on would end the process with a signal.
+    pub(crate) fn check_whole(&self) -> Result<()> {
+        self.mapped.iter().try_for_each(|file| file.check_whole())
     }
 
     /// Every tensor as stored, by name.

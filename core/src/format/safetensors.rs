@@ -1,4 +1,4 @@
-//! Safetensors files, single or sharded, read without copying.
+//! Safetensors files, single or sharded. Tensors are ranges of the file's bytes.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
@@ -12,8 +12,8 @@ use serde::Deserializer as _;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 
 use super::tensor::{Storage, Tensor};
+use crate::disk::file_bytes::{FileBytes, OpenBytes};
 use crate::disk::json::JsonFields;
-use crate::disk::mapped::MappedFile;
 use crate::error::{Error, Result, shown};
 
 /// The tensors of a folder or file, by name.
@@ -22,11 +22,12 @@ pub(crate) type Tensors = BTreeMap<String, Tensor>;
 pub(crate) const SINGLE: &str = "model.safetensors";
 pub(crate) const INDEX: &str = "model.safetensors.index.json";
 
-/// Every tensor of `model.safetensors`, or of the shards that the index names.
-pub(crate) fn read_folder(folder: &Path) -> Result<Tensors> {
+/// Every tensor of `model.safetensors`, or of the shards that the index names; and the files, as `open` opens them.
+pub(crate) fn read_folder(folder: &Path, open: OpenBytes<'_>) -> Result<(Tensors, Vec<Arc<FileBytes>>)> {
     let single = folder.join(SINGLE);
     if single.exists() {
-        return read(&single);
+        let file = open(&single)?;
+        return Ok((read(&file)?, vec![file]));
     }
     let index = folder.join(INDEX);
     if !index.exists() {
@@ -41,20 +42,22 @@ pub(crate) fn read_folder(folder: &Path) -> Result<Tensors> {
         let shard = shard.ok_or_else(|| map.bad(tensor, "not the name of a .safetensors file beside the index"))?;
         shards.entry(shard).or_default().push(tensor);
     }
-    let mut tensors = Tensors::new();
+    let (mut tensors, mut files) = (Tensors::new(), Vec::new());
     for (shard, listed) in shards {
-        let file = read(&folder.join(shard))?;
-        if let Some(lost) = listed.into_iter().find(|name| !file.contains_key(*name)) {
+        let file = open(&folder.join(shard))?;
+        let of_shard = read(&file)?;
+        files.push(file);
+        if let Some(lost) = listed.into_iter().find(|name| !of_shard.contains_key(*name)) {
             return Err(map.bad(lost, format!("not in {shard}")));
         }
-        for (name, tensor) in file {
+        for (name, tensor) in of_shard {
             if let Some(first) = tensors.get(&name) {
                 return Err(tensor.bad(format!("also in {}", first.file.display())));
             }
             tensors.insert(name, tensor);
         }
     }
-    Ok(tensors)
+    Ok((tensors, files))
 }
 
 /// A plain file name: nothing that leads out of the folder.
@@ -78,14 +81,13 @@ fn missing_weights(folder: &Path, single: &Path) -> Error {
 }
 
 /// Every tensor of one file.
-pub(crate) fn read(path: &Path) -> Result<Tensors> {
-    let file = MappedFile::open(path)?;
-    let whole = 0..(*file).as_ref().len();
-    read_part(&file, whole, path)
+pub(crate) fn read(file: &Arc<FileBytes>) -> Result<Tensors> {
+    let whole = 0..(**file).as_ref().len();
+    read_part(file, whole, file.path())
 }
 
 /// Every tensor of a file that lies within another one in one piece; errors call it `path`.
-pub(crate) fn read_part(file: &Arc<MappedFile>, part: Range<usize>, path: &Path) -> Result<Tensors> {
+pub(crate) fn read_part(file: &Arc<FileBytes>, part: Range<usize>, path: &Path) -> Result<Tensors> {
     let bytes = (**file).as_ref().get(part.clone()).unwrap_or_default();
     let (header_len, metadata) = read_header(path, bytes)?;
     let data = part.start + 8 + header_len;

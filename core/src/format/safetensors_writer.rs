@@ -105,6 +105,7 @@ mod tests {
     use idiolect_kernels::matrix::FloatType;
 
     use super::*;
+    use crate::disk::file_bytes::FileBytes;
     use crate::format::safetensors;
 
     #[test]
@@ -131,7 +132,7 @@ mod tests {
             writer.append(&spec.name, &bytes[bytes.len() / 2..]).unwrap();
         }
         writer.finish().unwrap();
-        let read = safetensors::read(&path).unwrap();
+        let read = safetensors::read(&FileBytes::read(&path).unwrap()).unwrap();
         assert_eq!(read.len(), tensors.len());
         for (spec, bytes) in tensors {
             let tensor = &read[&spec.name];

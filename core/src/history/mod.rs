@@ -131,6 +131,20 @@ impl History {
         self.read(|connection| Ok(settings::number(connection, settings::REMOVALS)?.unwrap_or(0).cast_unsigned()))
     }
 
+    /// How many of [`History::removals`] all that a training keeps follows from: fewer, where a process was killed between
+    /// a removal and what has to follow.
+    pub(crate) fn followed_removals(&self) -> Result<u64> {
+        let followed = |connection: &_| {
+            Ok(settings::number(connection, settings::FOLLOWED_REMOVALS)?.unwrap_or(0).cast_unsigned())
+        };
+        self.read(followed)
+    }
+
+    /// Notes that all follows from so many removals.
+    pub(crate) fn note_followed(&self, removals: u64) -> Result<()> {
+        self.write(|transaction| Ok(settings::set(transaction, settings::FOLLOWED_REMOVALS, removals.cast_signed())?))
+    }
+
     /// Writes a copy without the write-ahead log to a new file, readable by its owner only: what a backup takes. It is
     /// sealed like the original.
     ///

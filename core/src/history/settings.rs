@@ -6,6 +6,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 pub(super) const REVISION: &str = "revision";
 /// Rises with every removal that somebody asked for.
 pub(super) const REMOVALS: &str = "removals";
+/// Of these, those that all outside the history follows from.
+pub(super) const FOLLOWED_REMOVALS: &str = "followed removals";
 /// How many records are overwritten and not yet reclaimed.
 pub(super) const OVERWRITTEN: &str = "overwritten records";
 /// 1 while removed rows may still lie in the write-ahead log.

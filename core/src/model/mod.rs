@@ -38,7 +38,15 @@ pub struct Model {
 }
 
 impl Model {
-    /// Opens a model folder or a GGUF file for contexts of up to [`DEFAULT_CONTEXT`] tokens.
+    /// Opens a model folder or a GGUF file for contexts of up to [`DEFAULT_CONTEXT`] tokens. A descriptor that the system
+    /// gave opens by its path (`/proc/self/fd/7`).
+    ///
+    /// The weights' files are mapped, not read, for as long as the model is open. **They have to lie where nobody else
+    /// writes**: in the app's own storage, or where only the system does. A file that another app cuts short ends this
+    /// process with a signal (SIGBUS), which a library does not catch in somebody's app; each piece of work looks whether
+    /// the files are as long as they were, and fails where they are not, but a cut in the midst of it is not found. What
+    /// comes from shared storage (a download, a picker, a card) is brought in by [`import`](crate::format::import), or
+    /// copied by the app. To replace a file that is open, rename another one into its place.
     ///
     /// # Errors
     /// When a file is missing or damaged, or the architecture or a tensor type is not supported.

@@ -12,12 +12,10 @@ use super::report::LearnReport;
 use super::settings::LearnSettings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Model;
+use crate::profile::{LAST_TRAINING as LAST, SELECTION};
 use crate::registry::{RegistryState, TrainingId};
 use crate::seal::{Key, Purpose, read_sealed, write_sealed};
 use crate::train::MAKING;
-
-const LAST: &str = "last-training";
-const SELECTION: &str = "selection";
 
 /// What two trainings have to have in common to come to the same on the same rows (on the same device; another one
 /// rounds otherwise).

@@ -27,9 +27,13 @@ pub fn clear_history(profile: &Profile) -> Result<Removed> {
 
 fn forget_removed(profile: &Profile, remove: impl FnOnce(&History) -> Result<Removed>) -> Result<Removed> {
     let _inside = profile.enter()?;
-    let mut removed = remove(profile.history())?;
+    let history = profile.history();
+    let mut removed = remove(history)?;
     if removed.messages > 0 {
+        // Before the checkpoints: of a removal that comes after this look, somebody else sees to what follows.
+        let removals = history.removals()?;
         removed.checkpoint_dropped = forget_progress(&profile.checkpoints()?, profile.key())?;
+        history.note_followed(removals)?;
         profile.clear_leftovers()?;
     }
     // Opened anew, it marks what learned from what was removed, by this removal or one that was killed.

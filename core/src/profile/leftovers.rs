@@ -1,23 +1,39 @@
-//! What processes that were killed left of a profile: files in the making.
+//! What processes that were killed left of a profile: files in the making, and checkpoints that may know what was removed.
 //!
 //! A process number says little of whether its process is alive: numbers are given again, and other containers have
 //! their own. So each kind of file is made under one lock only, and who keeps others from that lock knows that what is in
 //! the making has no maker any more: copies of the history and what lies among the checkpoints, under the training lock;
 //! the key, under that of the profile's mark; what lies among the adapters, under the registry's (which clears up there).
 
-use std::path::Path;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 
-use super::{CHECKPOINTS, HISTORY, KEY, TRAINING_LOCK};
+use super::{CHECKPOINTS, HISTORY, KEY, LAST_TRAINING, SELECTION, TRAINING_LOCK};
 use crate::disk::lock;
-use crate::disk::staged::{remove_unfinished, unfinished};
-use crate::error::Result;
+use crate::disk::staged::{in_the_making_of, remove_if_there, remove_unfinished, unfinished};
+use crate::error::{Error, Result};
+use crate::history::History;
+
+/// Drops what a training under way has come to where somebody asked for a removal and was killed before it was dropped:
+/// as the removal would have done, whoever trains.
+pub(super) fn follow_removals(folder: &Path, history: &History) -> Result<()> {
+    let removals = history.removals()?;
+    if history.followed_removals()? != removals {
+        progress(folder)?.iter().try_for_each(|path| remove_if_there(path))?;
+        history.note_followed(removals)?;
+    }
+    Ok(())
+}
 
 /// Removes what trainings and exports left, unless there is one that may still be at it.
 pub(super) fn clear(folder: &Path) -> Result<()> {
-    let there =
-        !unfinished(folder, is_copy)?.is_empty() || !unfinished(&folder.join(CHECKPOINTS), |_| true)?.is_empty();
+    let there = !unfinished(folder, is_copy)?.is_empty()
+        || !unfinished(&folder.join(CHECKPOINTS), |_| true)?.is_empty()
+        || !useless(folder)?.is_empty();
     if there && let Some(_nobody_trains) = lock::look(&folder.join(TRAINING_LOCK))? {
         clear_of_trainings(folder)?;
+        useless(folder)?.iter().try_for_each(|path| remove_if_there(path))?;
     }
     Ok(())
 }
@@ -31,6 +47,26 @@ pub(super) fn clear_of_trainings(folder: &Path) -> Result<()> {
 /// Removes keys in the making, for one who holds the mark.
 pub(super) fn clear_of_keys(folder: &Path) -> Result<()> {
     remove_unfinished(folder, |name| name == KEY)
+}
+
+/// Checkpoints without a selection: of a training that was killed after a removal had taken both, and it had gone on.
+fn useless(folder: &Path) -> Result<Vec<PathBuf>> {
+    let progress = progress(folder)?;
+    let of_use = progress.iter().any(|path| path.ends_with(SELECTION));
+    Ok(if of_use { Vec::new() } else { progress })
+}
+
+/// What a training under way has come to: all that lies whole among the checkpoints, but for what the last one came to.
+fn progress(folder: &Path) -> Result<Vec<PathBuf>> {
+    let folder = folder.join(CHECKPOINTS);
+    let entries = match fs::read_dir(&folder) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.and_then(Iterator::collect::<io::Result<Vec<_>>>),
+    };
+    let entries = entries.map_err(|cause| Error::io(&folder, &cause))?;
+    let is_progress = |name: &str| name != LAST_TRAINING && in_the_making_of(name).is_none();
+    let found = entries.into_iter().filter(|entry| is_progress(&entry.file_name().to_string_lossy()));
+    Ok(found.map(|entry| entry.path()).collect())
 }
 
 fn is_copy(name: &str) -> bool {

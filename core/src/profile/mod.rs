@@ -4,7 +4,7 @@
 //! key             the profile's own key: sealed under the app's, or as it is, readable by its owner only
 //! history.db      what the person wrote (with -wal and -shm beside it while it is open)
 //! adapters/       what was learned
-//! checkpoints/    trainings that go on later
+//! checkpoints/    trainings that go on later, and what the last one came to
 //! cache/          what can be computed again
 //! idiolect.lock   marks the folder as a profile; held while the key is made
 //! training.lock   held while one process trains
@@ -45,6 +45,10 @@ const HISTORY: &str = "history.db";
 const ADAPTERS: &str = "adapters";
 const CHECKPOINTS: &str = "checkpoints";
 const CACHE: &str = "cache";
+/// Among the checkpoints: the rows that the training under way reads. Without it, its checkpoints are of no use.
+pub(crate) const SELECTION: &str = "selection";
+/// Among the checkpoints: what the training that ended last came to. It outlives every checkpoint.
+pub(crate) const LAST_TRAINING: &str = "last-training";
 const MARK: &str = "idiolect.lock";
 const TRAINING_LOCK: &str = "training.lock";
 
@@ -59,7 +63,8 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// Opens the profile in `folder`.
+    /// Opens the profile in `folder`. What killed processes left undone is done first: nothing is served from a checkpoint
+    /// that may know what was removed from the history.
     ///
     /// # Errors
     /// `Io` when there is none or it cannot be written; `WrongKey` when the key is not the one it was made with, or it
@@ -73,6 +78,7 @@ impl Profile {
             Error::bad_file(&folder.join(KEY), "key", "missing").with_hint("what it sealed cannot be read without it")
         })?;
         let history = History::open(&folder.join(HISTORY), &key)?;
+        leftovers::follow_removals(folder, &history)?;
         leftovers::clear(folder)?;
         Ok(Self { folder: folder.to_owned(), key, history, door: Door::default() })
     }

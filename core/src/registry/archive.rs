@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use crate::adapter::Adapter;
-use crate::disk::mapped::MappedFile;
+use crate::disk::file_bytes::FileBytes;
 use crate::disk::staged::{StagedFolder, whole_file};
 use crate::error::{Error, Result};
 use crate::format::peft::{self, AdapterFiles};
@@ -34,12 +34,12 @@ pub(super) fn write(adapter: &Adapter, model: &Model, report: Map<String, Value>
     })
 }
 
-/// Reads what [`write`] wrote, where it lies: nothing is unpacked, so that nothing of it can be left unsealed in a profile.
+/// Reads what [`write`] wrote, into memory: nothing is unpacked, so that nothing of it can be left unsealed in a profile.
 /// Only the files of an adapter, by their bare names, are taken; anything else is refused.
 pub(super) fn read(source: &Path, model: &Model) -> Result<Adapter> {
     let io = |cause| Error::io(source, &cause);
     let bad = |what: String| Error::bad_file(source, "entry", what);
-    let file = MappedFile::open(source)?;
+    let file = FileBytes::read(source)?;
     let bytes: &[u8] = (*file).as_ref();
     let mut places = BTreeMap::new();
     for entry in tar::Archive::new(bytes).entries().map_err(io)? {

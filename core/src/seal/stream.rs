@@ -150,7 +150,8 @@ impl<W> fmt::Debug for SealedWriter<W> {
     }
 }
 
-/// Reads a sealed file. No byte comes out that was not authenticated; damage ends in an error of kind `InvalidData`.
+/// Reads a sealed file. No byte comes out that was not authenticated; damage ends in an error of kind `InvalidData`. After
+/// an error nothing comes any more but the same error: what follows damage is not what was written.
 pub struct SealedReader<R> {
     inner: R,
     frames: Frames,
@@ -160,6 +161,7 @@ pub struct SealedReader<R> {
     /// How much of `plain` was handed out.
     read: usize,
     ended: bool,
+    failed: Option<io::ErrorKind>,
 }
 
 impl<R: Read> SealedReader<R> {
@@ -189,7 +191,7 @@ impl<R: Read> SealedReader<R> {
         }
         let frames = Frames::new(key, purpose, name, &bytes, prefix);
         let ahead = read_up_to(&mut inner, FRAME + TAG).map_err(io)?;
-        Ok(Self { inner, frames, ahead, plain: Zeroizing::default(), read: 0, ended: false })
+        Ok(Self { inner, frames, ahead, plain: Zeroizing::default(), read: 0, ended: false, failed: None })
     }
 
     fn next_frame(&mut self) -> io::Result<()> {
@@ -205,8 +207,11 @@ impl<R: Read> SealedReader<R> {
 
 impl<R: Read> Read for SealedReader<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if let Some(kind) = self.failed {
+            return Err(if kind == io::ErrorKind::InvalidData { damaged() } else { kind.into() });
+        }
         if self.read == self.plain.len() && !self.ended {
-            self.next_frame()?;
+            self.next_frame().inspect_err(|cause| self.failed = Some(cause.kind()))?;
         }
         let taken = out.len().min(self.plain.len() - self.read);
         out[..taken].copy_from_slice(&self.plain[self.read..self.read + taken]);
@@ -269,6 +274,48 @@ mod tests {
             assert!(opened(&bytes, &key(7), Purpose::Adapter, NAME).unwrap() == plain, "{length}");
             let frames = length.div_ceil(FRAME).max(1);
             assert_eq!(bytes.len(), HEADER + length + frames * TAG, "{length}");
+        }
+    }
+
+    #[test]
+    fn a_reader_stays_at_its_first_error() {
+        /// Fails once, at this byte.
+        struct Failing<'a>(&'a [u8], usize);
+        impl Read for Failing<'_> {
+            fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+                if self.1 == 0 {
+                    self.1 = usize::MAX;
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+                let most = out.len().min(self.1);
+                let read = self.0.read(&mut out[..most])?;
+                self.1 -= read;
+                Ok(read)
+            }
+        }
+        let frame = FRAME + TAG;
+        let whole = sealed(&vec![b'x'; 3 * FRAME]);
+        let flipped = |number: usize| {
+            let mut bytes = whole.clone();
+            bytes[HEADER + number * frame + 9] ^= 1;
+            bytes
+        };
+        let (never, damaged, failed) = (usize::MAX, io::ErrorKind::InvalidData, io::ErrorKind::TimedOut);
+        // (what, bytes, where reading them fails, frames that come before, kind of the error)
+        for (what, bytes, fails_at, before, kind) in [
+            ("the first is damaged", flipped(0), never, 0, damaged),
+            ("the second is damaged", flipped(1), never, 1, damaged),
+            ("the last is damaged", flipped(2), never, 2, damaged),
+            ("cut", whole[..HEADER + 2 * frame].to_vec(), never, 1, damaged),
+            ("the third cannot be read", whole.clone(), HEADER + 2 * frame + 5, 1, failed),
+        ] {
+            let mut reader =
+                SealedReader::open(Failing(&bytes, fails_at), Path::new("f"), &key(7), Purpose::Adapter, NAME).unwrap();
+            let mut plain = Vec::new();
+            for again in 0..4 {
+                let error = reader.read_to_end(&mut plain).expect_err(what);
+                assert_eq!((error.kind(), plain.len()), (kind, before * FRAME), "{what}, read {again}");
+            }
         }
     }
 

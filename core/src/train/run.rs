@@ -161,7 +161,7 @@ impl TrainingData {
 pub enum Start {
     /// A fresh adapter of this shape; memory for it is taken only once the plan has found room.
     Fresh(AdapterShape),
-    /// This adapter.
+    /// This adapter, at its strength.
     From(Adapter),
 }
 

@@ -83,7 +83,9 @@ impl<'s> Trainer<'s> {
             return Err(Error::new(ErrorKind::BadOption, "the adapter has no trainable parameter"));
         }
         session.start_job();
-        let mut lora = session.bind(Some(&adapter))?.ok_or_else(|| Error::new(ErrorKind::BadOption, "no adapter"))?;
+        let mut lora = session
+            .bind(Some(&adapter))?
+            .ok_or_else(|| Error::new(ErrorKind::BadOption, "an adapter at strength 0 learns nothing"))?;
         lora.dropout = adapter.config().dropout;
         let model = Arc::clone(session.model());
         let executor = session.executor();
@@ -168,6 +170,7 @@ impl<'s> Trainer<'s> {
         with_gradients: impl FnOnce(&mut Self) -> Result<()>,
     ) -> Result<StepReport> {
         let started = Instant::now();
+        self.session.model().files().check_whole()?;
         if supervised == 0 {
             return Err(Error::new(ErrorKind::BadData, "no token of this step carries loss"));
         }

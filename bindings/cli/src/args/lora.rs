@@ -13,7 +13,7 @@ pub struct LoraArgs {
     #[arg(long)]
     rank: Option<usize>,
 
-    /// Strength of the adapter: its term is multiplied by alpha / rank [default: 2 × rank]
+    /// Scale of the adapter: its term is multiplied by alpha / rank [default: 2 × rank]
     #[arg(long, allow_negative_numbers = true)]
     alpha: Option<f64>,
 

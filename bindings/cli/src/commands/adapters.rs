@@ -32,7 +32,7 @@ enum AdaptersCommand {
     Rollback(ProfileArgs),
     /// Set how strongly a version works, from 0 (the base's own bits) to 1
     Strength(Strength),
-    /// Write a version unsealed: a folder that PEFT loads, or one .tar file of it
+    /// Write a version at its strength, unsealed: a folder that PEFT loads, or one .tar file of it
     Export(Export),
     /// Take in an adapter's folder, or a .tar file of one
     Import(Import),

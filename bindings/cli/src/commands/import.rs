@@ -15,7 +15,7 @@ use crate::progress::Progress;
 
 #[derive(Debug, Args)]
 pub struct Import {
-    /// A model folder or a GGUF file
+    /// A model folder or a GGUF file; weights that somebody else may write are copied before they are read
     source: PathBuf,
 
     /// The folder to write

@@ -18,14 +18,14 @@ pub use vocabulary::vocabulary;
 
 use self::value::{Cursor, Fault, ValueType};
 use super::safetensors::Tensors;
-use crate::disk::mapped::MappedFile;
+use crate::disk::file_bytes::FileBytes;
 use crate::error::shown;
 use crate::error::{Error, Result};
 
 /// An open GGUF file.
 #[derive(Debug)]
 pub struct GgufFile {
-    file: Arc<MappedFile>,
+    file: Arc<FileBytes>,
     metadata: BTreeMap<String, GgufValue>,
     tensors: Tensors,
 }
@@ -36,8 +36,12 @@ impl GgufFile {
     /// # Errors
     /// When the file cannot be read, is not GGUF, or contradicts itself; or a tensor has a type that is not read.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = MappedFile::open(path)?;
-        let bytes: &[u8] = (*file).as_ref();
+        Self::of(FileBytes::map(path)?)
+    }
+
+    /// The same of a file that is open.
+    pub(crate) fn of(file: Arc<FileBytes>) -> Result<Self> {
+        let (path, bytes): (_, &[u8]) = (file.path(), (*file).as_ref());
         let mut cursor = Cursor::new(bytes);
         let header = |fault: Fault| fault.error(path, "header");
         if cursor.take(4).map_err(header)? != b"GGUF" {
@@ -64,6 +68,11 @@ impl GgufFile {
     /// Where the file lies.
     pub fn path(&self) -> &Path {
         self.file.path()
+    }
+
+    /// Its bytes.
+    pub(crate) fn file(&self) -> &Arc<FileBytes> {
+        &self.file
     }
 
     /// A metadata value.
@@ -136,7 +145,7 @@ impl GgufFile {
 
 fn read_metadata(
     path: &Path,
-    file: &Arc<MappedFile>,
+    file: &Arc<FileBytes>,
     cursor: &mut Cursor<'_>,
     count: u64,
 ) -> Result<BTreeMap<String, GgufValue>> {

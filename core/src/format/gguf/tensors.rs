@@ -7,7 +7,7 @@ use std::sync::Arc;
 use idiolect_kernels::matrix::{BlockType, FloatType};
 
 use super::value::Cursor;
-use crate::disk::mapped::MappedFile;
+use crate::disk::file_bytes::FileBytes;
 use crate::error::{Error, Result, shown};
 use crate::format::safetensors::Tensors;
 use crate::format::tensor::{Storage, Tensor};
@@ -65,7 +65,7 @@ pub(super) fn read_infos(path: &Path, cursor: &mut Cursor<'_>, count: u64) -> Re
 /// Checks that the tensors lie in the file, aligned and apart, and maps them.
 pub(super) fn place(
     path: &Path,
-    file: &Arc<MappedFile>,
+    file: &Arc<FileBytes>,
     mut infos: Vec<TensorInfo>,
     data: usize,
     alignment: usize,

@@ -261,6 +261,7 @@ impl Shards {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::file_bytes::FileBytes;
     use crate::format::safetensors::read_folder;
 
     #[test]
@@ -285,7 +286,7 @@ mod tests {
             shards.finish().unwrap();
             staged.publish(None).unwrap();
             assert_eq!(std::fs::read_dir(&folder).unwrap().count(), if files == 1 { 1 } else { files + 1 }, "{limit}");
-            let tensors = read_folder(&folder).unwrap();
+            let (tensors, _) = read_folder(&folder, &FileBytes::map).unwrap();
             assert_eq!(tensors.len(), 6);
             assert_eq!(*tensors["b.weight"].bytes, [10; 40]);
             assert_eq!(tensors["b.weight"].file, tensors["b.scales"].file);

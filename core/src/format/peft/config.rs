@@ -15,7 +15,7 @@ use crate::model::config::{Linear, ModelConfig};
 pub struct LoraConfig {
     /// Rows of A and columns of B.
     pub rank: usize,
-    /// The strength: the adapter's term is scaled by `alpha / rank`, or `alpha / √rank` with `rslora`.
+    /// The adapter's term is scaled by `alpha / rank`, or `alpha / √rank` with `rslora`.
     pub alpha: f64,
     /// The share of inputs dropped while training.
     pub dropout: f32,
@@ -80,6 +80,20 @@ impl LoraConfig {
     pub fn scale(&self) -> f32 {
         let rank = self.rank as f64;
         (self.alpha / if self.rslora { rank.sqrt() } else { rank }) as f32
+    }
+
+    /// The settings that say to every program what these do at `strength`, 0 to 1: scaled by `alpha / rank` alone, for
+    /// converters to GGUF know no rsLoRA. Their [`LoraConfig::scale`] has the bits of this one times `strength`, so that
+    /// logits are the same to the bit.
+    ///
+    /// The least alpha is a number that changes no sum, and not 0, which llama.cpp takes for an alpha that was not given.
+    pub fn carrying(&self, strength: f32) -> Self {
+        if strength == 1.0 && !self.rslora {
+            return self.clone();
+        }
+        // Exact: 24 bits times at most 17.
+        let alpha = f64::from(self.scale() * strength) * self.rank as f64;
+        Self { alpha: alpha.max(f64::from(f32::MIN_POSITIVE)), rslora: false, ..self.clone() }
     }
 
     /// Refuses settings out of their range.
@@ -224,8 +238,7 @@ impl LoraConfig {
             "loftq_config": {},
             "lora_alpha": alpha,
             "lora_bias": false,
-            // The shortest decimal that reads back as the same f32.
-            "lora_dropout": self.dropout.to_string().parse::<f64>().unwrap_or_default(),
+            "lora_dropout": shortest(self.dropout),
             "lora_ga_config": null,
             "megatron_config": null,
             "megatron_core": "megatron.core",
@@ -278,6 +291,11 @@ fn layers(fields: &JsonFields) -> Result<Option<Vec<usize>>> {
         return Err(fields.unsupported(PATTERN, shown(other)));
     }
     Ok(Some(layers).filter(|layers| !layers.is_empty()))
+}
+
+/// The shortest decimal that reads back as the same f32.
+pub(super) fn shortest(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or_default()
 }
 
 fn is_neutral(value: &Value, neutral: &str) -> bool {

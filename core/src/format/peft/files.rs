@@ -8,11 +8,11 @@ use std::sync::Arc;
 use idiolect_kernels::matrix::FloatType;
 use serde_json::{Map, Value, json};
 
-use super::config::LoraConfig;
+use super::config::{LoraConfig, shortest};
 use super::{CONFIG, RECORD, TENSORS};
+use crate::disk::file_bytes::FileBytes;
 use crate::disk::json::JsonFields;
-use crate::disk::mapped::MappedFile;
-use crate::disk::staged::{StagedFolder, refuse_occupied, whole_file};
+use crate::disk::staged::{StagedFolder, finish_replacing, refuse_occupied, whole_file};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::destination::check_folder;
 use crate::format::mlx_adapter;
@@ -37,6 +37,35 @@ pub struct Factors {
     pub b: Vec<f32>,
 }
 
+/// What an adapter's `lora_alpha` was made of, where that is not the adapter's own alpha.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scaling {
+    /// The alpha at full strength.
+    pub alpha: f64,
+    /// Rank-stabilized scaling.
+    pub rslora: bool,
+    /// The share of its effect that the adapter had, 0 to 1.
+    pub strength: f32,
+}
+
+impl Scaling {
+    fn of(fields: &JsonFields) -> Result<Self> {
+        let alpha = fields.required("alpha", fields.f64("alpha")?)?;
+        if alpha <= 0.0 {
+            return Err(fields.bad("alpha", format!("{alpha} is not positive")));
+        }
+        let strength = fields.required("strength", fields.f64("strength")?)? as f32;
+        if !(0.0..=1.0).contains(&strength) {
+            return Err(fields.bad("strength", format!("{strength} is outside 0 to 1")));
+        }
+        Ok(Self { alpha, rslora: fields.bool("use_rslora")?.unwrap_or(false), strength })
+    }
+
+    fn to_value(self) -> Value {
+        json!({ "alpha": self.alpha, "use_rslora": self.rslora, "strength": shortest(self.strength) })
+    }
+}
+
 /// What we note beside an adapter of our own.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AdapterRecord {
@@ -44,6 +73,8 @@ pub struct AdapterRecord {
     pub base_fingerprint: Option<String>,
     /// Whether its samples began with the document-start token.
     pub document_start: bool,
+    /// What its alpha carries beside the adapter's own.
+    pub scaling: Option<Scaling>,
     /// What the training reported.
     pub report: Map<String, Value>,
 }
@@ -60,6 +91,7 @@ impl AdapterRecord {
         Ok(Self {
             base_fingerprint: fields.str("base_fingerprint")?.map(str::to_owned),
             document_start: fields.bool("document_start")?.unwrap_or(false),
+            scaling: fields.fields("scaling")?.map(|scaling| Scaling::of(&scaling)).transpose()?,
             report: fields.fields("report")?.map(|report| report.object().clone()).unwrap_or_default(),
         })
     }
@@ -69,6 +101,7 @@ impl AdapterRecord {
             "kind": "adapter",
             "base_fingerprint": self.base_fingerprint,
             "document_start": self.document_start,
+            "scaling": self.scaling.map(Scaling::to_value),
             "report": self.report,
         });
         format!("{values:#}\n").into_bytes()
@@ -94,14 +127,17 @@ pub struct AdapterFiles {
 }
 
 impl AdapterFiles {
-    /// Opens a folder in PEFT's or MLX's layout.
+    /// Opens a folder in PEFT's or MLX's layout. Its files are read whole: they may come from where others write.
     ///
     /// # Errors
     /// When a file is missing or broken, or the adapter is of a kind that is not supported.
     pub fn open(folder: &Path) -> Result<Self> {
+        if !folder.exists() {
+            finish_replacing(folder)?;
+        }
         let mlx = folder.join(mlx_adapter::TENSORS);
         if !folder.join(TENSORS).exists() && mlx.exists() {
-            let tensors = sorted(safetensors::read(&mlx)?, mlx_adapter::place)?;
+            let tensors = sorted(safetensors::read(&FileBytes::read(&mlx)?)?, mlx_adapter::place)?;
             let config = mlx_adapter::read_config(&folder.join(CONFIG), tensors.keys().copied())?;
             return Ok(Self { path: folder.to_owned(), config, record: None, tensors, transposed: true });
         }
@@ -111,14 +147,14 @@ impl AdapterFiles {
             let what = "tensors in PyTorch's pickle format are not read";
             return Err(Error::unsupported(&pickled, "file", what).with_hint("save the adapter as safetensors"));
         }
-        let tensors = sorted(safetensors::read(&folder.join(TENSORS))?, peft_place)?;
+        let tensors = sorted(safetensors::read(&FileBytes::read(&folder.join(TENSORS))?)?, peft_place)?;
         let record = AdapterRecord::read(&folder.join(RECORD))?;
         Ok(Self { path: folder.to_owned(), config, record, tensors, transposed: false })
     }
 
     /// Opens an adapter in PEFT's layout whose files lie within `archive`, each in one piece: `file` says where. They are
     /// not unpacked.
-    pub(crate) fn open_within(archive: &Arc<MappedFile>, file: impl Fn(&str) -> Option<Range<usize>>) -> Result<Self> {
+    pub(crate) fn open_within(archive: &Arc<FileBytes>, file: impl Fn(&str) -> Option<Range<usize>>) -> Result<Self> {
         let path = archive.path();
         let bytes = |name: &str| file(name).and_then(|range| (**archive).as_ref().get(range));
         let missing = |name: &str| Error::bad_file(path, name, "missing");
@@ -140,6 +176,17 @@ impl AdapterFiles {
     /// The settings.
     pub fn config(&self) -> &LoraConfig {
         &self.config
+    }
+
+    /// The settings at full strength, and the strength that the adapter was written at. Where no record of ours tells
+    /// them apart, or the alpha is another one by now, the settings as they are, at full strength.
+    pub fn unscaled(&self) -> (LoraConfig, f32) {
+        let noted = self.record.as_ref().and_then(|record| record.scaling).map(|scaling| {
+            let Scaling { alpha, rslora, strength } = scaling;
+            (LoraConfig { alpha, rslora, ..self.config.clone() }, strength)
+        });
+        let agrees = |(config, strength): &(LoraConfig, f32)| config.carrying(*strength).scale() == self.config.scale();
+        noted.filter(agrees).unwrap_or_else(|| (self.config.clone(), 1.0))
     }
 
     /// What was noted beside the adapter, if it is one of ours.
@@ -204,6 +251,7 @@ impl AdapterFiles {
     /// When it would.
     pub fn check_destination(folder: &Path) -> Result<()> {
         check_folder(folder)?;
+        finish_replacing(folder)?;
         if folder.join(CONFIG).is_file() { Ok(()) } else { refuse_occupied(folder) }
     }
 

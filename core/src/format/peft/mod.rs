@@ -7,7 +7,7 @@ mod modules;
 
 pub use config::LoraConfig;
 pub(in crate::format) use files::Factor;
-pub use files::{AdapterFiles, AdapterRecord, Factors, write_factors};
+pub use files::{AdapterFiles, AdapterRecord, Factors, Scaling, write_factors};
 pub use modules::Modules;
 
 /// PEFT's configuration.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::adapter::LoraOptions;
-use crate::history::Selection;
+use crate::history::{Retention, Selection};
 use crate::model::Model;
 use crate::personalize::remove_from_history;
 use crate::registry::Origin;
@@ -56,7 +56,7 @@ fn what_killed_processes_left_goes_with_the_next_that_comes() {
         assert_eq!(others, if what == "adapters" { 4 } else { 0 }, "{what}: {left:?}");
     }
     // Nothing that is there whole is taken.
-    assert!(folder.join("adapters/1/weights").exists() && folder.join("checkpoints/latest").exists());
+    assert!(folder.join("adapters/1/weights").exists() && folder.join("checkpoints/last-training").exists());
     leave(&folder);
     let lock = profile.lock_training().unwrap();
     leave(&folder);
@@ -67,6 +67,61 @@ fn what_killed_processes_left_goes_with_the_next_that_comes() {
     drop(lock);
     erase(&folder).unwrap();
     assert!(!folder.exists());
+}
+
+#[test]
+fn a_checkpoint_that_may_know_what_was_removed_goes_before_anything_is_served() {
+    const PROGRESS: [&str; 3] = ["training-a", "training-b", SELECTION];
+    let home = tempfile::tempdir().unwrap();
+    let one = |profile: &Profile| Selection::Samples(vec![profile.history().list(None, 1).unwrap()[0].id]);
+    type Change = Box<dyn Fn(&Profile)>;
+    let cases: [(&str, Change, bool); 6] = [
+        ("nothing happened", Box::new(|_| ()), true),
+        ("a killed removal", Box::new(move |profile| drop(profile.history().remove(&one(profile)).unwrap())), false),
+        ("a killed clearing", Box::new(|profile| drop(profile.history().clear().unwrap())), false),
+        (
+            "a removal of nothing",
+            Box::new(|profile| drop(profile.history().remove(&Selection::Source("nobody".into())).unwrap())),
+            true,
+        ),
+        (
+            "what retention took",
+            Box::new(|profile| {
+                let one = Retention { max_messages: Some(1), ..Retention::default() };
+                profile.history().set_retention(one).unwrap();
+            }),
+            true,
+        ),
+        (
+            "a checkpoint after a removal, of one who went on and was killed",
+            Box::new(|profile| fs::remove_file(profile.checkpoints().unwrap().join(SELECTION)).unwrap()),
+            false,
+        ),
+    ];
+    for (what, change, stays) in cases {
+        let folder = home.path().join(what);
+        let profile = filled(&folder, &KeySource::Beside);
+        // A removal that came to its end, before the training began.
+        assert_eq!(remove_from_history(&profile, &one(&profile)).unwrap().messages, 1);
+        for name in PROGRESS {
+            fs::write(profile.checkpoints().unwrap().join(name), b"what a training has come to").unwrap();
+        }
+        change(&profile);
+        drop(profile);
+        for _ in 0..2 {
+            let profile = Profile::open(&folder, &KeySource::Beside).unwrap();
+            let there = PROGRESS.map(|name| profile.checkpoints().unwrap().join(name).exists());
+            assert_eq!(there, [stays; 3], "{what}");
+            assert!(profile.checkpoints().unwrap().join(LAST_TRAINING).exists(), "{what}");
+        }
+        // The next training's checkpoints are its own.
+        let profile = Profile::open(&folder, &KeySource::Beside).unwrap();
+        for name in PROGRESS {
+            fs::write(profile.checkpoints().unwrap().join(name), b"of the next one").unwrap();
+        }
+        drop(Profile::open(&folder, &KeySource::Beside).unwrap());
+        assert!(PROGRESS.iter().all(|name| profile.checkpoints().unwrap().join(name).exists()), "{what}");
+    }
 }
 
 #[cfg(unix)]

@@ -30,8 +30,8 @@ fn filled(folder: &Path, source: &KeySource) -> Profile {
     fs::create_dir(&adapter).unwrap();
     let weights = vec![b'w'; 200_000];
     write_sealed(&adapter.join("weights"), profile.key(), Purpose::Adapter, "1/weights", &weights).unwrap();
-    let checkpoint = profile.checkpoints().unwrap().join("latest");
-    write_sealed(&checkpoint, profile.key(), Purpose::Checkpoint, "latest", b"step 7").unwrap();
+    let checkpoint = profile.checkpoints().unwrap().join(LAST_TRAINING);
+    write_sealed(&checkpoint, profile.key(), Purpose::Checkpoint, LAST_TRAINING, b"step 7").unwrap();
     fs::write(profile.cache().unwrap().join("bases"), b"cached").unwrap();
     profile
 }

@@ -37,7 +37,7 @@ fn reads_back_what_it_wrote() {
     let folder = home.path().join("adapter");
     let model = ModelConfig::tiny();
     let report = json!({ "loss": 0.1 }).as_object().unwrap().clone();
-    let record = AdapterRecord { base_fingerprint: Some("ab".into()), document_start: true, report };
+    let record = AdapterRecord { base_fingerprint: Some("ab".into()), document_start: true, scaling: None, report };
     let config = LoraConfig {
         alpha: 3.5,
         dropout: 0.05,
@@ -57,6 +57,30 @@ fn reads_back_what_it_wrote() {
     assert_eq!(files.factors(&model).unwrap(), factors);
     let written: Map<String, Value> = serde_json::from_slice(&fs::read(folder.join(CONFIG)).unwrap()).unwrap();
     assert!(written.keys().is_sorted(), "PEFT sorts its keys");
+}
+
+#[test]
+fn what_is_cut_after_it_was_opened_is_there() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = written(home.path());
+    let files = AdapterFiles::open(&folder).unwrap();
+    fs::File::options().write(true).open(folder.join(TENSORS)).unwrap().set_len(1).unwrap();
+    let model = ModelConfig::tiny();
+    assert_eq!(files.factors(&model).unwrap(), factors(&model));
+}
+
+#[test]
+fn who_opens_it_finishes_what_was_killed_while_it_was_replaced() {
+    let home = tempfile::tempdir().unwrap();
+    let [folder, new] = ["adapter", "new"].map(|name| home.path().join(name));
+    for (place, alpha) in [(&folder, 4.0), (&new, 5.0)] {
+        let config = LoraConfig { alpha, ..config() };
+        AdapterFiles::write(place, &config, &factors(&ModelConfig::tiny()), &AdapterRecord::default()).unwrap();
+    }
+    fs::rename(&folder, home.path().join(".adapter.old-7-18a-0")).unwrap();
+    fs::rename(&new, home.path().join(".adapter.partial-7-18a-0")).unwrap();
+    assert_eq!(AdapterFiles::open(&folder).unwrap().config().alpha, 5.0);
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
 }
 
 #[test]

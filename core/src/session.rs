@@ -25,7 +25,7 @@ impl Session {
     /// Puts `model` on the chosen device.
     ///
     /// # Errors
-    /// When the device is missing or cannot hold the model.
+    /// When the device is missing or cannot hold the model, or the model's files were cut since they were opened.
     pub fn new(model: Arc<Model>, choice: DeviceChoice) -> Result<Self> {
         Self::with_threads(model, choice, 0)
     }
@@ -35,6 +35,7 @@ impl Session {
     /// # Errors
     /// As [`Session::new`].
     pub fn with_threads(model: Arc<Model>, choice: DeviceChoice, threads: usize) -> Result<Self> {
+        model.files().check_whole()?;
         let (executor, device) = device::open(choice, &model.base().weights, threads)?;
         Ok(Self { model, executor, device, between: None })
     }

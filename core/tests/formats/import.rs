@@ -118,6 +118,33 @@ fn sixteen_bits_of_f32_are_those_that_the_configuration_names() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn what_others_may_write_may_be_cut_while_it_is_imported() {
+    use std::os::unix::fs::PermissionsExt;
+    for gguf in [false, true] {
+        let home = tempfile::tempdir().unwrap();
+        let at = |name: &str| home.path().join(name);
+        let (source, weights) = if gguf {
+            blocks(&at("model.gguf"), 8, 34);
+            (at("model.gguf"), at("model.gguf"))
+        } else {
+            let folder = samples::folder(&at("model"), &samples::config(), &samples::tensors(), Dtype::F32);
+            (folder.clone(), folder.join("model.safetensors"))
+        };
+        let expected = convert(&source, &at("expected"), Some(8), Some(32)).unwrap();
+        fs::set_permissions(&weights, fs::Permissions::from_mode(0o666)).unwrap();
+        let options = ImportOptions { bits: Some(8), group_size: Some(32) };
+        let report = import(&source, &at("imported"), options, |_, _| {
+            fs::File::options().write(true).open(&weights).unwrap().set_len(1).unwrap();
+        });
+        assert_eq!(report.unwrap().fingerprint, expected.fingerprint, "GGUF: {gguf}");
+        let mut left: Vec<_> = fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["expected", "imported", if gguf { "model.gguf" } else { "model" }]);
+    }
+}
+
 #[test]
 fn blocks_keep_their_values_bits_and_groups() {
     for (kind, size, bits) in [(2, 18, 4), (3, 20, 4), (8, 34, 8)] {

@@ -1,11 +1,12 @@
 //! What opens, as what, and what is refused with which words.
 
 use std::fs;
+use std::sync::Arc;
 
 use idiolect::ErrorKind::{self, BadFile, Io, Unsupported};
-use idiolect::Model;
 use idiolect::format::{ModelFiles, TensorName};
 use idiolect::model::{Linear, ModelConfig, RopeParameters, RopeScaling};
+use idiolect::{DeviceChoice, Model, Session};
 use safetensors::Dtype;
 use serde_json::{Value, json};
 
@@ -65,6 +66,35 @@ fn a_context_is_as_long_as_asked_for_and_made_for() {
         let model = if let Some(context) = asked { model.with_context(context).unwrap() } else { model };
         assert_eq!(model.base().context, expected, "{asked:?} of {made_for}");
     }
+}
+
+#[test]
+fn a_model_that_is_cut_while_it_is_open_is_refused_by_the_next_piece_of_work() {
+    let home = tempfile::tempdir().unwrap();
+    let path = samples::folder(home.path(), &samples::config(), &samples::tensors(), Dtype::F32);
+    let model = Arc::new(Model::open(&path).unwrap());
+    let mut session = Session::with_threads(Arc::clone(&model), DeviceChoice::Cpu, 1).unwrap();
+    let mut logits = || idiolect::eval::logits(&mut session, None, &[vec![1, 2, 3]]);
+    logits().unwrap();
+    fs::File::options().write(true).open(path.join("model.safetensors")).unwrap().set_len(1000).unwrap();
+    let error = logits().unwrap_err();
+    assert_eq!(error.kind(), BadFile);
+    assert!(error.message().contains("model.safetensors: file: was cut"), "{error}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_descriptor_opens_by_its_path() {
+    use std::os::fd::AsRawFd;
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("model.gguf");
+    crate::import::blocks(&path, 8, 34);
+    let named = Model::open(&path).unwrap();
+    let file = fs::File::open(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    let model = Model::open(format!("/proc/self/fd/{}", file.as_raw_fd()).as_ref()).unwrap();
+    drop(file);
+    assert_eq!(model.fingerprint(), named.fingerprint());
 }
 
 #[test]

@@ -8,6 +8,8 @@ mod folders;
 mod home;
 mod killed;
 mod promotion;
+mod removal;
+mod replaced;
 mod trace;
 mod watched;
 
@@ -30,6 +32,10 @@ fn main() {
     let trials = vec![
         test("a killed training goes on to the same verdict", killed::killed),
         test("a training's end is the same wherever it is killed or the disk fails", promotion::ended)
+            .with_ignored_flag(no_strace),
+        test("a removal takes what was learned of it, wherever it is killed", removal::killed)
+            .with_ignored_flag(no_strace),
+        test("an adapter that is replaced is one of the two, wherever it is killed", replaced::killed)
             .with_ignored_flag(no_strace),
         test("one trains, others add", killed::beside),
         test("a file that may not grow leaves the last good state", disk::file_limit),

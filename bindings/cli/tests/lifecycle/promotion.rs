@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use crate::home::{ENOUGH, Home, complaint, finish, promoted_once, strings, training_saved_every, verdict};
 use crate::trace::{Point, points, synced_renames};
 
 /// A profile whose training has come to its verdict, and has entered nothing of it.
-fn nearly_promoted(home: &Home) -> String {
+pub fn nearly_promoted(home: &Home) -> String {
     let profile = home.profile("nearly");
     // The adapters' lock cannot be taken.
     fs::create_dir_all(home.path("nearly/adapters/lock")).unwrap();
@@ -18,8 +17,8 @@ fn nearly_promoted(home: &Home) -> String {
     profile
 }
 
-/// The calls that enter a promotion, and how a process sees them.
-const ENTERING: &str = "trace=openat,write,pwrite64,fsync,fdatasync,rename,unlink";
+/// The calls that change what lies on a disk, and how a process sees them.
+pub const CHANGING: &str = "trace=openat,write,pwrite64,fsync,fdatasync,rename,unlink";
 
 pub fn ended() {
     let home = Home::with(ENOUGH);
@@ -27,27 +26,22 @@ pub fn ended() {
     // No checkpoint comes by time: one run's calls are the next one's.
     let finishing = |profile: &str| training_saved_every("1000", profile);
     let whole = home.copy(&nearly, "whole");
-    let expected = verdict(finish(home.traced(&["-e", ENTERING], &strings(&finishing(&whole)))));
+    let expected = verdict(finish(home.traced(&["-e", CHANGING], &strings(&finishing(&whole)))));
     assert_eq!(expected["verdict"], "promoted", "{expected}");
     assert_eq!(synced_renames(&home), ["v00001", "index", "last-training"]);
     promoted_once(&home, &whole);
 
     let points = points(&home, &whole, "/adapters/lock");
     let mut held = HashMap::new();
-    for (number, Point { call, path, at }) in points.iter().enumerate() {
+    for (number, point) in points.iter().enumerate() {
+        let Point { call, path, .. } = point;
         *held.entry(call.as_str()).or_insert(0) += 1;
         let kill = ["fsync", "rename", "unlink"].contains(&call.as_str());
         for tampering in ["error=EIO", "signal=KILL"].iter().take(if kill { 2 } else { 1 }) {
             let profile = home.copy(&nearly, &format!("ending-{number}"));
-            let inject = format!("inject={call}:{tampering}:when={at}");
-            let trace = format!("trace={call}");
-            let mut strace = vec!["-e", &trace, "-e", &inject];
-            // As the program names it, and as the system does.
-            let paths = path.iter().flat_map(|path| [Path::new(&profile).join(path), home.path(&profile).join(path)]);
-            let paths: Vec<PathBuf> = paths.collect();
-            strace.extend(paths.iter().flat_map(|path| ["-P", path.to_str().unwrap()]));
-            let output = home.traced(&strace, &strings(&finishing(&profile))).output().unwrap();
-            let (what, told) = (format!("{inject} {path:?}"), complaint(&output));
+            let strace = point.inject(&home, &profile, tampering);
+            let output = home.traced(&strings(&strace), &strings(&finishing(&profile))).output().unwrap();
+            let (what, told) = (format!("{} {path:?}", strace[3]), complaint(&output));
             assert!(!told.contains("panicked"), "{what}: {told}");
             let killed = *tampering == "signal=KILL";
             assert!(!(killed && output.status.success()), "{what}: it came to its end");

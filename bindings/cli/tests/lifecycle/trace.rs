@@ -63,6 +63,21 @@ pub struct Point {
     pub at: usize,
 }
 
+impl Point {
+    /// What has strace do something to this call (`signal=KILL`, say), in the same run on the profile `profile`.
+    pub fn inject(&self, home: &Home, profile: &str, what: &str) -> Vec<String> {
+        let Self { call, path, at } = self;
+        let mut strace: Vec<String> =
+            ["-e", &format!("trace={call}"), "-e", &format!("inject={call}:{what}:when={at}")]
+                .map(str::to_owned)
+                .to_vec();
+        // As the program names it, and as the system does.
+        let paths = path.iter().flat_map(|path| [Path::new(profile).join(path), home.path(profile).join(path)]);
+        strace.extend(paths.flat_map(|path| ["-P".to_owned(), path.to_str().unwrap().to_owned()]));
+        strace
+    }
+}
+
 /// The calls of a trace on `profile` from the one on that first names `place`, in that thread; those whose number another
 /// thread comes to as well are left out.
 pub fn points(home: &Home, profile: &str, place: &str) -> Vec<Point> {

@@ -7,12 +7,17 @@
 
 use std::path::Path;
 
-use super::{CHECKPOINTS, HISTORY, KEY, TRAINING_LOCK, lock};
+use super::{CHECKPOINTS, HISTORY, KEY, MARK, TRAINING_LOCK, key_file, lock};
 use crate::error::Result;
-use crate::format::staged::{remove_unfinished, unfinished};
+use crate::format::staged::{remove_if_there, remove_unfinished, unfinished};
 
-/// Removes what trainings and exports left, unless there is one that may still be at it.
+/// Removes what trainings, exports and changes of the key left, unless there is one that may still be at it.
 pub(super) fn clear(folder: &Path) -> Result<()> {
+    if !unfinished(folder, is_key)?.is_empty()
+        && let Some(_nobody_makes_one) = lock::look(&folder.join(MARK))?
+    {
+        clear_of_keys(folder)?;
+    }
     let there =
         !unfinished(folder, is_copy)?.is_empty() || !unfinished(&folder.join(CHECKPOINTS), |_| true)?.is_empty();
     if there && let Some(_nobody_trains) = lock::look(&folder.join(TRAINING_LOCK))? {
@@ -27,9 +32,18 @@ pub(super) fn clear_of_trainings(folder: &Path) -> Result<()> {
     remove_unfinished(&folder.join(CHECKPOINTS), |_| true)
 }
 
-/// Removes keys in the making, for one who holds the mark.
+/// Removes keys in the making, for one who keeps others from the mark.
 pub(super) fn clear_of_keys(folder: &Path) -> Result<()> {
-    remove_unfinished(folder, |name| name == KEY)
+    for path in unfinished(folder, is_key)? {
+        // It may be a key in plain; that it cannot be overwritten keeps nobody from removing it.
+        let _ = key_file::overwrite(&path);
+        remove_if_there(&path)?;
+    }
+    Ok(())
+}
+
+fn is_key(name: &str) -> bool {
+    name == KEY
 }
 
 fn is_copy(name: &str) -> bool {

@@ -28,6 +28,8 @@ pub enum ErrorKind {
     Device,
     /// The key or passphrase does not open what it was given for.
     WrongKey,
+    /// The app's key store refused, or does not give back what it was given.
+    KeyStore,
     /// Another process, or this one, is already training on the profile.
     TrainingBusy,
     /// The caller cancelled the work.

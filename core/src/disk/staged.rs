@@ -15,13 +15,13 @@ pub(crate) struct StagedFolder {
 }
 
 impl StagedFolder {
-    /// Begins a folder that will appear at `destination`.
+    /// Begins a folder that will appear at `destination`, and that only its owner can enter.
     pub fn begin(destination: &Path) -> Result<Self> {
         let parent = parent_of(destination)?;
         fs::create_dir_all(parent).map_err(|cause| Error::io(parent, &cause))?;
         finish_replacing(destination)?;
         let staging = beside(destination, PARTIAL);
-        fs::create_dir(&staging).map_err(|cause| Error::io(&staging, &cause))?;
+        private_folder(&staging).map_err(|cause| Error::io(&staging, &cause))?;
         Ok(Self { staging, destination: destination.to_owned() })
     }
 
@@ -48,6 +48,11 @@ impl StagedFolder {
         let path = self.file(name);
         let copied = File::create_new(&path).and_then(|mut to| io::copy(&mut from, &mut to));
         copied.map(drop).map_err(|cause| Error::io(&path, &cause))
+    }
+
+    /// Moves a whole file in.
+    pub fn take(&self, source: &Path, name: &str) -> Result<()> {
+        take_file(source, &self.file(name))
     }
 
     /// Makes every file durable and the folder appear. An empty folder in its place goes; so does one that holds `replaceable`, a file that
@@ -169,6 +174,26 @@ pub(crate) fn nameless_file(folder: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// A new folder that only its owner can enter.
+fn private_folder(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// Moves a whole file to a new place, on another file system too.
+pub(crate) fn take_file(source: &Path, place: &Path) -> Result<()> {
+    let moved = match fs::rename(source, place) {
+        Err(cause) if cause.kind() == io::ErrorKind::CrossesDevices => {
+            let copied = File::open(source).and_then(|mut from| io::copy(&mut from, &mut private_file(place)?));
+            copied.and_then(|_| fs::remove_file(source))
+        }
+        moved => moved,
+    };
+    moved.map_err(|cause| Error::io(place, &cause))
+}
+
 /// Refuses a destination that holds something.
 pub(crate) fn refuse_occupied(destination: &Path) -> Result<()> {
     finish_replacing(destination)?;
@@ -286,6 +311,11 @@ mod tests {
 
         let staged = StagedFolder::begin(&destination).unwrap();
         staged.write("a", b"1").unwrap();
+        #[cfg(unix)]
+        assert_eq!(
+            std::os::unix::fs::PermissionsExt::mode(&fs::metadata(staged.path()).unwrap().permissions()) & 0o777,
+            0o700
+        );
         assert!(!destination.exists());
         staged.publish(None).unwrap();
         assert_eq!(names(&home.path().join("deep")), ["model"]);

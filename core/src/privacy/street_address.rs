@@ -69,9 +69,41 @@ static ROADS: LazyLock<Regex> = LazyLock::new(|| {
         .expect("a constant pattern")
 });
 
+/// A street and its number in a script without capitals, the street first.
+static CASELESS: LazyLock<Regex> = LazyLock::new(|| {
+    let words = |kind| any_of(STREET, &[kind]);
+    let (street, article, number) = (words("caseless_before"), words("caseless_article"), words("caseless_number"));
+    let word = r"[\p{L}\p{M}]{2,16}";
+    Regex::new(&format!(
+        r"(?:^|[^\p{{L}}\p{{M}}])(?P<street>{street}(?:\s{article}{word}(?:\s{word}){{0,2}}|(?:\s{word}){{1,3}}[،,]?\s{number})\s\p{{Nd}}{{1,4}})(?:\P{{Nd}}|$)"
+    ))
+    .expect("a constant pattern")
+});
+
+/// The same with the number first.
+static CASELESS_AFTER: LazyLock<Regex> = LazyLock::new(|| {
+    let street = any_of(STREET, &["caseless_after"]);
+    let word = r"[\p{L}\p{M}]{2,16}";
+    Regex::new(&format!(
+        r"(?:^|[^\p{{Nd}}/:.-])(?P<street>\p{{Nd}}{{1,4}}(?:[/-]\p{{Nd}}{{1,4}})?,?\s(?P<first>{word})(?:\s{word}){{0,2}}\s{street})(?:[^\p{{L}}\p{{M}}]|$)"
+    ))
+    .expect("a constant pattern")
+});
+
+fn caseless(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let streets = [&*CASELESS, &*CASELESS_AFTER].into_iter().flat_map(|pattern| pattern.captures_iter(text));
+    let counted = |word: &str| Word(word).is_counted() || word.is_ascii();
+    streets.filter_map(move |found| {
+        found
+            .name("street")
+            .filter(|_| !found.name("first").is_some_and(|word| counted(word.as_str())))
+            .map(|street| street.range())
+    })
+}
+
 pub(super) fn find(text: &str, groups: &[Group]) -> Vec<Range<usize>> {
     let without_spaces = [&*HAN, &*BLOCKS, &*ROADS].into_iter().flat_map(|pattern| pattern.find_iter(text));
-    let mut found: Vec<Range<usize>> = without_spaces.map(|street| street.range()).collect();
+    let mut found: Vec<Range<usize>> = without_spaces.map(|street| street.range()).chain(caseless(text)).collect();
     let mut passed = 0;
     for group in groups.iter().filter(|group| group.count <= 5) {
         if group.range.start < passed {

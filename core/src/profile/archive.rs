@@ -17,9 +17,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::{
-    ADAPTERS, CHECKPOINTS, HISTORY, KEY, KeySource, MARK, Profile, key_file, make_private, make_private_folder,
-};
+use super::{ADAPTERS, CHECKPOINTS, HISTORY, KEY, KeySource, MARK, Profile, key_file, make_private_folder};
 use crate::disk::staged::{StagedFolder, private_file, refuse_occupied, sync_folder, whole_file};
 use crate::error::{Error, ErrorKind, Result};
 use crate::seal::{Key, Purpose, SealedReader, SealedWriter, random_bytes, read_error};
@@ -102,7 +100,8 @@ impl Profile {
     ///
     /// # Errors
     /// `WrongKey` for a wrong passphrase; `BadFile` when the archive is damaged or cut off, or names a place outside a
-    /// profile; `Unsupported` when a newer version wrote it; `Io` when `folder` holds something or cannot be written.
+    /// profile; `KeyStore` when the app's key store refuses; `Unsupported` when a newer version wrote it; `Io` when
+    /// `folder` holds something or cannot be written.
     pub fn import(archive: &Path, passphrase: &str, folder: &Path, source: &KeySource) -> Result<Self> {
         refuse_occupied(folder)?;
         let mut file = File::open(archive).map(BufReader::new).map_err(|cause| Error::io(archive, &cause))?;
@@ -117,7 +116,6 @@ impl Profile {
                 _ => error,
             })?;
         let staged = StagedFolder::begin(folder)?;
-        make_private(staged.path())?;
         unpack(&mut content, archive, &staged, source)?;
         staged.publish(None)?;
         Self::open(folder, source)
@@ -271,7 +269,7 @@ fn unpack(content: &mut impl Read, archive: &Path, staged: &StagedFolder, source
     let mut key = Zeroizing::new([0; Key::LEN]);
     content.read_exact(&mut *key).map_err(read)?;
     let key = Key::from_bytes(&*key).map_err(|_| bad("key", "not a key"))?;
-    key_file::write(&staged.file(KEY), &key, source)?;
+    key_file::write(&staged.file(KEY), &key_file::sealed(&key, source)?)?;
     staged.write(MARK, b"")?;
     for number in 0_u64.. {
         let field = format!("entry {number}");

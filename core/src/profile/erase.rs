@@ -1,15 +1,15 @@
 //! Erasing a profile: the key first, so that whatever survives of the rest cannot be read.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::key_file::overwrite;
 use super::{ADAPTERS, CACHE, CHECKPOINTS, HISTORY, KEY, MARK, Profile, TRAINING_LOCK, is_profile};
 use crate::disk::lock::{self, FileLock};
 use crate::disk::staged::{in_the_making_of, parent_of, sync_folder};
 use crate::error::{Error, ErrorKind, Result};
-use crate::seal::random_bytes;
 
 /// Files that went, and their bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -223,22 +223,6 @@ fn unfinished_imports(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = entries.map_err(|cause| Error::io(parent, &cause))?;
     let unfinished = entries.into_iter().filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix));
     Ok(unfinished.map(|entry| entry.path()).filter(|path| is_profile(path)).collect())
-}
-
-/// Overwrites a file's bytes with random ones, down to the disk; what a link points to is left alone.
-fn overwrite(path: &Path) -> io::Result<()> {
-    if !fs::symlink_metadata(path)?.is_file() {
-        return Ok(());
-    }
-    let mut file = File::options().write(true).open(path)?;
-    let mut left = file.metadata()?.len();
-    while left > 0 {
-        let noise = random_bytes::<64>().map_err(|error| io::Error::other(error.to_string()))?;
-        let taken = left.min(noise.len() as u64);
-        file.write_all(&noise[..taken as usize])?;
-        left -= taken;
-    }
-    file.sync_all()
 }
 
 /// Adds up the files below a folder.

@@ -9,7 +9,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{CHECKPOINTS, HISTORY, KEY, LAST_TRAINING, SELECTION, TRAINING_LOCK};
+use super::{CHECKPOINTS, HISTORY, KEY, LAST_TRAINING, MARK, SELECTION, TRAINING_LOCK, key_file};
 use crate::disk::lock;
 use crate::disk::staged::{in_the_making_of, remove_if_there, remove_unfinished, unfinished};
 use crate::error::{Error, Result};
@@ -26,8 +26,13 @@ pub(super) fn follow_removals(folder: &Path, history: &History) -> Result<()> {
     Ok(())
 }
 
-/// Removes what trainings and exports left, unless there is one that may still be at it.
+/// Removes what trainings, exports and changes of the key left, unless there is one that may still be at it.
 pub(super) fn clear(folder: &Path) -> Result<()> {
+    if !unfinished(folder, is_key)?.is_empty()
+        && let Some(_nobody_makes_one) = lock::look(&folder.join(MARK))?
+    {
+        clear_of_keys(folder)?;
+    }
     let there = !unfinished(folder, is_copy)?.is_empty()
         || !unfinished(&folder.join(CHECKPOINTS), |_| true)?.is_empty()
         || !useless(folder)?.is_empty();
@@ -44,9 +49,18 @@ pub(super) fn clear_of_trainings(folder: &Path) -> Result<()> {
     remove_unfinished(&folder.join(CHECKPOINTS), |_| true)
 }
 
-/// Removes keys in the making, for one who holds the mark.
+/// Removes keys in the making, for one who keeps others from the mark.
 pub(super) fn clear_of_keys(folder: &Path) -> Result<()> {
-    remove_unfinished(folder, |name| name == KEY)
+    for path in unfinished(folder, is_key)? {
+        // It may be a key in plain; that it cannot be overwritten keeps nobody from removing it.
+        let _ = key_file::overwrite(&path);
+        remove_if_there(&path)?;
+    }
+    Ok(())
+}
+
+fn is_key(name: &str) -> bool {
+    name == KEY
 }
 
 /// Checkpoints without a selection: of a training that was killed after a removal had taken both, and it had gone on.

@@ -1,7 +1,7 @@
 //! A profile: one person's folder, with everything that was learned from them and about them.
 //!
 //! ```text
-//! key             the profile's own key: sealed under the app's, or as it is, readable by its owner only
+//! key             the profile's own key: sealed under the app's or by its key store, or as it is
 //! history.db      what the person wrote (with -wal and -shm beside it while it is open)
 //! adapters/       what was learned
 //! checkpoints/    trainings that go on later, and what the last one came to
@@ -12,7 +12,8 @@
 //!
 //! What was written and learned is sealed under the profile's key; times, counts and equal hashes of the history lie in
 //! plain view ([`history`](crate::history)). An app keeps its own key in the system's key store and
-//! gives it when it opens the profile ([`KeySource::App`]): then nothing in the folder opens without it. Without such a
+//! gives it when it opens the profile ([`KeySource::App`]), or has a store whose keys nobody can read seal and open the
+//! profile's key ([`KeySource::Store`]): then nothing in the folder opens without it. Without such a
 //! key ([`KeySource::Beside`]) the profile's key lies in the folder: that protects a backup that leaves the key out, and
 //! makes erasure certain, but **not against somebody who holds the folder**.
 
@@ -68,15 +69,21 @@ impl Profile {
     ///
     /// # Errors
     /// `Io` when there is none or it cannot be written; `WrongKey` when the key is not the one it was made with, or it
-    /// was made with a key of the app's and none is given (or the reverse); `BadFile` when its key or history is damaged.
+    /// was made with a key of the app's and none is given (or the reverse); `KeyStore` when the app's key store refuses;
+    /// `BadFile` when its key or history is damaged.
     pub fn open(folder: &Path, source: &KeySource) -> Result<Self> {
         if !is_profile(folder) {
             let message = format!("{}: no profile is here", folder.display());
             return Err(Error::new(ErrorKind::Io, message).with_hint("create it, or check the path"));
         }
-        let key = key_file::read(&folder.join(KEY), source)?.ok_or_else(|| {
-            Error::bad_file(&folder.join(KEY), "key", "missing").with_hint("what it sealed cannot be read without it")
-        })?;
+        match key_file::read(&folder.join(KEY), source)? {
+            Some(key) => Self::open_by(folder, key),
+            None => Err(missing_key(folder)),
+        }
+    }
+
+    fn open_by(folder: &Path, key: Key) -> Result<Self> {
+        close_to_others(folder);
         let history = History::open(&folder.join(HISTORY), &key)?;
         leftovers::follow_removals(folder, &history)?;
         leftovers::clear(folder)?;
@@ -89,6 +96,10 @@ impl Profile {
     /// `Io` when the folder holds something else or cannot be written; for a profile that is there already, as
     /// [`Profile::open`].
     pub fn create(folder: &Path, source: &KeySource) -> Result<Self> {
+        let key_path = folder.join(KEY);
+        if key_file::is_key_file(&key_path) {
+            return Self::open(folder, source);
+        }
         if !is_profile(folder) {
             // What made it occupied may be another process that just created the profile.
             refuse_occupied(folder).or_else(|error| if is_profile(folder) { Ok(()) } else { Err(error) })?;
@@ -96,12 +107,17 @@ impl Profile {
         }
         let making = lock::wait(&folder.join(MARK))?;
         leftovers::clear_of_keys(folder)?;
-        let key_path = folder.join(KEY);
-        if key_file::read(&key_path, source)?.is_none() && !folder.join(HISTORY).exists() {
-            key_file::write(&key_path, &Key::random()?, source)?;
-        }
+        let key = match key_file::read(&key_path, source)? {
+            Some(key) => key,
+            None if folder.join(HISTORY).exists() => return Err(missing_key(folder)),
+            None => {
+                let key = Key::random()?;
+                key_file::write(&key_path, &key_file::sealed(&key, source)?)?;
+                key
+            }
+        };
         drop(making);
-        Self::open(folder, source)
+        Self::open_by(folder, key)
     }
 
     /// The folder that it lies in.
@@ -112,6 +128,30 @@ impl Profile {
     /// The profile's own key, which seals everything in it.
     pub fn key(&self) -> &Key {
         &self.key
+    }
+
+    /// Keeps the profile's key in another way: under another key of the app's, by its key store, or beside. In place, and
+    /// whole or not at all, wherever the process is killed; nothing is sealed again, and what held the key before is
+    /// overwritten. Who has the profile open goes on; it opens by the new way only.
+    ///
+    /// # Errors
+    /// `KeyStore` when the store refuses, or does not give back what it was given; `Io` when the disk refuses. Nothing has
+    /// changed then.
+    pub fn change_key(&self, to: &KeySource) -> Result<()> {
+        // The store is the app's code, and may take its time: before any lock.
+        let sealed = key_file::sealed(&self.key, to)?;
+        let _inside = self.door.enter()?;
+        let path = self.folder.join(KEY);
+        // Before the lock is taken too: that would make its file.
+        if !is_profile(&self.folder) {
+            return Err(missing_key(&self.folder));
+        }
+        let _making = lock::wait(&self.folder.join(MARK))?;
+        if !key_file::is_key_file(&path) {
+            return Err(missing_key(&self.folder));
+        }
+        leftovers::clear_of_keys(&self.folder)?;
+        key_file::replace(&path, &sealed)
     }
 
     /// What the person wrote.
@@ -194,22 +234,27 @@ impl Profile {
     }
 }
 
+fn missing_key(folder: &Path) -> Error {
+    Error::bad_file(&folder.join(KEY), "key", "missing").with_hint("what it sealed cannot be read without it")
+}
+
 /// Whether a profile was made here.
 fn is_profile(folder: &Path) -> bool {
     folder.join(MARK).is_file() || key_file::is_key_file(&folder.join(KEY))
 }
 
-/// Lets nobody but its owner into a folder.
-fn make_private(folder: &Path) -> Result<()> {
-    #[cfg(unix)]
-    {
-        let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-        fs::set_permissions(folder, permissions).map_err(|cause| Error::io(folder, &cause))?;
+/// Lets nobody but its owner into a folder that others can enter. Where the file system knows no owners, or the folder
+/// is another's, it stays as it is.
+#[cfg(unix)]
+fn close_to_others(folder: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    if fs::metadata(folder).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0) {
+        let _ = fs::set_permissions(folder, fs::Permissions::from_mode(0o700));
     }
-    #[cfg(not(unix))]
-    let _ = folder;
-    Ok(())
 }
+
+#[cfg(not(unix))]
+fn close_to_others(_: &Path) {}
 
 /// A folder, with those above it, that only its owner can enter.
 fn make_private_folder(path: &Path) -> Result<()> {

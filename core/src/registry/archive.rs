@@ -1,15 +1,12 @@
 //! An adapter's folder in one `.tar` file.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use serde_json::{Map, Value};
-
 use crate::adapter::Adapter;
 use crate::disk::file_bytes::FileBytes;
-use crate::disk::staged::{StagedFolder, whole_file};
+use crate::disk::staged::private_file;
 use crate::error::{Error, Result};
 use crate::format::peft::{self, AdapterFiles};
 use crate::model::Model;
@@ -18,20 +15,15 @@ pub(super) fn is_archive(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tar"))
 }
 
-/// Writes an adapter's folder as one file, which appears whole or not at all.
-pub(super) fn write(adapter: &Adapter, model: &Model, report: Map<String, Value>, destination: &Path) -> Result<()> {
-    let io = |cause| Error::io(destination, &cause);
-    let staged = StagedFolder::begin(&destination.with_extension("unpacked"))?;
-    let folder = staged.file("adapter");
-    adapter.save(&folder, model, report)?;
-    whole_file(destination, |path| {
-        let mut archive = tar::Builder::new(BufWriter::new(File::create_new(path).map_err(io)?));
-        archive.mode(tar::HeaderMode::Deterministic);
-        for name in peft::FILES {
-            archive.append_path_with_name(folder.join(name), name).map_err(io)?;
-        }
-        archive.into_inner().and_then(|mut file| file.flush()).map_err(io)
-    })
+/// Writes an adapter's folder as one file, a new one that only its owner can read.
+pub(super) fn write(folder: &Path, file: &Path) -> Result<()> {
+    let io = |cause| Error::io(file, &cause);
+    let mut archive = tar::Builder::new(BufWriter::new(private_file(file).map_err(io)?));
+    archive.mode(tar::HeaderMode::Deterministic);
+    for name in peft::FILES {
+        archive.append_path_with_name(folder.join(name), name).map_err(io)?;
+    }
+    archive.into_inner().and_then(|mut file| file.flush()).map_err(io)
 }
 
 /// Reads what [`write`] wrote, into memory: nothing is unpacked, so that nothing of it can be left unsealed in a profile.

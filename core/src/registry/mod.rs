@@ -4,6 +4,7 @@
 //! that several processes may use one registry.
 
 mod archive;
+mod export;
 mod index;
 
 use std::fs;
@@ -251,11 +252,10 @@ impl Registry {
     pub fn export(&self, version: u32, model: &Model, destination: &Path) -> Result<()> {
         let _inside = self.door.enter()?;
         let adapter = self.load(version, model)?;
-        let report = self.state()?.version(version)?.report.clone();
-        match archive::is_archive(destination) {
-            true => archive::write(&adapter, model, report, destination),
-            false => adapter.save(destination, model, report),
-        }
+        self.locked(|state| {
+            let report = state.version(version)?.report.clone();
+            export::write(&self.folder, &adapter, model, report, destination)
+        })
     }
 
     /// Takes in an adapter's folder, or a `.tar` file of one, as a new version; one that was exported here has its strength
@@ -453,6 +453,34 @@ mod tests {
             let error = Adapter::open(&folder, &model).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::BadFile, "{value}: {error}");
             assert!(error.message().contains(&format!("idiolect.json: {field}: ")), "{value}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_export_is_its_owners_alone_and_clears_up_after_one_that_was_killed() {
+        let home = tempfile::tempdir().unwrap();
+        let (model, key) = (model(), Key::random().unwrap());
+        let registry = Registry::open(&home.path().join("adapters"), &key).unwrap();
+        let adapter = adapter(&model, 5);
+        let version = registry.add(&adapter, &model, Origin::Trained, Map::new()).unwrap();
+        for name in ["folder", "file.tar"] {
+            let place = home.path().join("out").join(name);
+            registry.export(version, &model, &place).unwrap();
+            // Once more, where an export was killed: what it left goes, what is another's stays.
+            let left = |of: &str| home.path().join(format!("out/.{of}.partial-12-18a-0"));
+            for of in [name, "another"] {
+                fs::create_dir(left(of)).unwrap();
+            }
+            registry.export(version, &model, &place).unwrap();
+            assert!(!left(name).exists() && left("another").exists(), "{name}");
+            fs::remove_dir(left("another")).unwrap();
+            #[cfg(unix)]
+            {
+                let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&place).unwrap().permissions());
+                assert_eq!(mode & 0o077, 0, "{name} is unsealed, and its owner's alone");
+            }
+            let back = registry.import(&place, &model).unwrap();
+            assert_eq!(registry.load(back, &model).unwrap().params(), adapter.params(), "{name}");
         }
     }
 }

@@ -9,12 +9,14 @@
 mod file;
 mod hash;
 mod key;
+pub(crate) mod key_store;
 mod record;
 mod stream;
 
 pub use file::{read_sealed, write_sealed};
 pub(crate) use hash::KeyedHash;
 pub use key::{Key, Purpose};
+pub use key_store::KeyStore;
 pub(crate) use record::RecordCipher;
 pub(crate) use stream::read_error;
 pub use stream::{SealedReader, SealedWriter};

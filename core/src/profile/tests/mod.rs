@@ -1,5 +1,6 @@
 mod archive;
 mod erase;
+mod keys;
 mod leftovers;
 
 use std::collections::HashSet;

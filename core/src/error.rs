@@ -18,6 +18,8 @@ pub enum ErrorKind {
     AdapterMismatch,
     /// Text or token ids that cannot be used, such as a batch in which no token carries loss.
     BadData,
+    /// A loss or a gradient that is not finite: weights are damaged or too large, or the learning rate is too high.
+    NotFinite,
     /// An option out of its range, or one that contradicts another.
     BadOption,
     /// What is asked for would lose more than the options allow.

@@ -54,7 +54,7 @@ impl Evaluation {
             return Ok(self);
         }
         let hint = "the weights of the model or the scale of the adapter are damaged, or too large";
-        Err(Error::new(ErrorKind::BadData, format!("the loss is not finite: {}", self.nll)).with_hint(hint))
+        Err(Error::new(ErrorKind::NotFinite, format!("the loss is not finite: {}", self.nll)).with_hint(hint))
     }
 
     /// `e^nll`.
@@ -105,6 +105,11 @@ impl Measured {
     /// Samples of which something is measured.
     pub fn samples(&self) -> usize {
         self.sums.iter().filter(|(_, tokens)| *tokens > 0).count()
+    }
+
+    /// Whether every loss so far is a number.
+    pub fn is_finite(&self) -> bool {
+        self.sums.iter().all(|(loss, _)| loss.is_finite())
     }
 
     /// Each sample's summed loss in nats and its tokens.

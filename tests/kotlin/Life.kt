@@ -199,6 +199,19 @@ private class Life(private val model: String, private val messages: List<NewSamp
             check(engine.hasPausedTraining() && engine.lastReport() == null)
             "$milliseconds ms from cancelling to the end, a checkpoint written"
         }
+        step("saves when it is called to, and goes on") {
+            engine.saveProgress()
+            val cancel = CancelToken()
+            var saved = 0uL
+            val course = Course {
+                if (it is LearnEvent.Step && saved == 0uL) {
+                    engine.saveProgress()
+                    check(engine.hasPausedTraining()) { "no checkpoint" }
+                    saved = it.step
+                } else if (it is LearnEvent.Step && it.step > saved) cancel.cancel()
+            }
+            same<LearnOutcome>("outcome", LearnOutcome.Paused(PauseReason.CANCELLED), engine.learn(settings, course, cancel))
+        }
         step("an error in the listener ends it, and arrives") {
             refused(ErrorKind.LISTENER, "callback") { engine.learn(settings, Course { error("not for the engine") }) }
             same("state", EngineState.Idle, engine.state())
@@ -210,6 +223,7 @@ private class Life(private val model: String, private val messages: List<NewSamp
             same("first step", course.started.resumedAt + 1uL, course.steps.first())
             same("steps", course.started.steps, course.steps.last())
             check(report.resumed && report.lastLoss!! < report.firstLoss!!) { "it did not learn" }
+            check(report.bytesWritten > 0uL && report.setbacks.isEmpty() && report.counts.refused == 0uL) { "$report" }
             same("decision: ${report.verdict.explanation}", Decision.PROMOTED, report.verdict.decision)
             same("version", 1u, report.version)
             same("last report", report, engine.lastReport())

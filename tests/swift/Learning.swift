@@ -104,6 +104,24 @@ extension Life {
             try check(engine.hasPausedTraining() && engine.lastReport() == nil)
             return "\(milliseconds) ms from cancelling to the end, a checkpoint written"
         }
+        try step("saves when it is called to, and goes on") {
+            try engine.saveProgress()
+            let cancel = CancelToken()
+            let saved = Mutex<UInt64>(0)
+            let course = Course { event in
+                guard case .step(let step, _, _, _) = event else { return }
+                let before = saved.withLock { $0 }
+                if before == 0 {
+                    try engine.saveProgress()
+                    guard try engine.hasPausedTraining() else { throw Failure(what: "no checkpoint") }
+                    saved.withLock { $0 = step }
+                } else if step > before {
+                    cancel.cancel()
+                }
+            }
+            try same("outcome", .paused(reason: .cancelled), engine.learn(settings, course, cancel))
+            return nil
+        }
         try step("an error in the listener ends it, and arrives") {
             try refused(.listener, "callback") { _ = try engine.learn(settings, Course { _ in throw NotForTheEngine() }) }
             try same("state", EngineState.idle, engine.state())
@@ -117,6 +135,7 @@ extension Life {
             try same("first step", course.resumedAt + 1, course.steps.first)
             try same("steps", course.all, course.steps.last)
             try check(report.resumed && report.lastLoss! < report.firstLoss!, "it did not learn")
+            try check(report.bytesWritten > 0 && report.setbacks.isEmpty && report.counts.refused == 0, "\(report)")
             try same("decision: \(report.verdict.explanation)", .promoted, report.verdict.decision)
             try same("version", 1, report.version)
             try same("last report", report, engine.lastReport())

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use idiolect::adapter::LoraOptions;
-use idiolect::engine::{CancelToken, Engine, EngineOptions, EngineState, LearnOutcome, PauseReason, Prompt};
+use idiolect::engine::{CancelToken, Engine, EngineOptions, EngineState, Faults, LearnOutcome, PauseReason, Prompt};
 use idiolect::generate::{GenerateOptions, SamplingOptions};
 use idiolect::history::read_jsonl;
 use idiolect::personalize::{LearnEvent, LearnReport, LearnSettings};
@@ -61,7 +61,7 @@ fn settings(steps: usize) -> LearnSettings {
     LearnSettings {
         train: TrainOptions { steps: Some(steps), batch_samples: 4, ..TrainOptions::default() },
         // After every step, so that there is one wherever the device is lost.
-        checkpoint_every: Duration::ZERO,
+        checkpoint_every: Some(Duration::ZERO),
         ..LearnSettings::default()
     }
 }
@@ -69,7 +69,7 @@ fn settings(steps: usize) -> LearnSettings {
 fn finished(outcome: LearnOutcome) -> Result<LearnReport> {
     match outcome {
         LearnOutcome::Finished(report) => Ok(*report),
-        LearnOutcome::Paused(reason) => Err(format!("paused: {reason:?}").into()),
+        other => Err(format!("{other:?}").into()),
     }
 }
 
@@ -116,7 +116,10 @@ fn lost(device: DeviceChoice) -> Result<()> {
     let whole = train(&Engine::open(options(home[0].path(), device))?, 8)?;
     // A checkpoint first: how many submissions a step takes depends on the machine's speed.
     pause_after_step_2(&Engine::open(options(home[1].path(), device))?, 8)?;
-    let engine = Engine::open(EngineOptions { lose_device_after: Some(5), ..options(home[1].path(), device) })?;
+    let engine = Engine::open_with_faults(
+        options(home[1].path(), device),
+        Faults { long_work_after: Some(5), ..Faults::default() },
+    )?;
     let mut starts = 0;
     let outcome = engine.train(&settings(8), &CancelToken::new(), &mut |event| {
         starts += usize::from(matches!(event, LearnEvent::Started { .. }));
@@ -137,7 +140,10 @@ fn answer_lost(device: DeviceChoice) -> Result<()> {
     };
     let whole = answer(&open(options(home.path(), device))?)?;
     for after in [0, 2] {
-        let engine = Engine::open(EngineOptions { lose_answers_after: Some(after), ..options(home.path(), device) })?;
+        let engine = Engine::open_with_faults(
+            options(home.path(), device),
+            Faults { answers_after: Some(after), ..Faults::default() },
+        )?;
         match answer(&engine) {
             Err(error) if error.kind() == ErrorKind::Device => {}
             other => return Err(format!("after {after} submissions: {other:?}").into()),

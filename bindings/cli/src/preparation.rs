@@ -41,7 +41,8 @@ pub struct Cut(pub SampleCounts);
 
 impl Display for Cut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let SampleCounts { contexts_cut, context_tokens_cut, texts_parted, parts, blank, no_room, .. } = self.0;
+        let SampleCounts { contexts_cut, context_tokens_cut, texts_parted, parts, blank, no_room, refused, .. } =
+            self.0;
         let counted = |count: usize, one: &str| match count {
             1 => format!("1 {one}"),
             _ => format!("{} {one}s", thousands(count)),
@@ -61,6 +62,10 @@ impl Display for Cut {
         if no_room > 0 {
             let texts = counted(no_room, "text");
             said.push(format!("{texts} left out: the chat template alone fills the row; give a longer --seq-len"));
+        }
+        if refused > 0 {
+            let texts = counted(refused, "text");
+            said.push(format!("{texts} left out: the model's chat template or vocabulary refuses them"));
         }
         f.write_str(&said.join("; "))
     }
@@ -92,6 +97,10 @@ mod tests {
             (
                 SampleCounts { texts_parted: 2, parts: 7, blank: 1, ..SampleCounts::default() },
                 "2 texts longer than a row, parted into 7 samples; 1 text left out: blank",
+            ),
+            (
+                SampleCounts { texts: 3, samples: 2, refused: 1, ..SampleCounts::default() },
+                "1 text left out: the model's chat template or vocabulary refuses them",
             ),
         ] {
             assert_eq!(Cut(counts).to_string(), said);

@@ -130,6 +130,15 @@ impl Engine {
         Ok(outcome?.into())
     }
 
+    /// Has a training under way write a checkpoint now and waits for it, as an app does that the system is about to suspend:
+    /// a tenth of a second and the time of writing. The training goes on. Without one there is nothing to do.
+    ///
+    /// # Errors
+    /// `Io` when the disk refuses the checkpoint; the training ends with the same error.
+    pub fn save_progress(&self) -> Result<()> {
+        Ok(self.inner.save_progress()?)
+    }
+
     /// How the profile stands, and what would make the next training worthwhile; `gate` is what a candidate will have to
     /// show. With `open_model` the model is opened where it is not, to say whether the version in use was made for it.
     ///

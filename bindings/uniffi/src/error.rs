@@ -18,6 +18,8 @@ pub enum ErrorKind {
     AdapterMismatch,
     /// Text that cannot be used, such as a history in which nothing can be learned from.
     BadData,
+    /// A loss or a gradient that is not finite: weights are damaged or too large, or the learning rate is too high.
+    NotFinite,
     /// An option out of its range, or one that contradicts another.
     BadOption,
     /// What is asked for would lose more than the options allow.
@@ -48,6 +50,7 @@ impl From<Kind> for ErrorKind {
             Kind::Unsupported => Self::Unsupported,
             Kind::AdapterMismatch => Self::AdapterMismatch,
             Kind::BadData => Self::BadData,
+            Kind::NotFinite => Self::NotFinite,
             Kind::BadOption => Self::BadOption,
             Kind::TooLossy => Self::TooLossy,
             Kind::OverBudget => Self::OverBudget,

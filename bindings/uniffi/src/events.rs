@@ -58,6 +58,13 @@ pub enum LearnEvent {
         /// Bytes on the device.
         device_bytes: u64,
     },
+    /// A loss or a gradient was no number: it begins again, with a lower learning rate.
+    SetBack {
+        /// Steps that had been taken.
+        steps: u64,
+        /// The highest rate of the next try.
+        learning_rate: f32,
+    },
     /// A pass over all samples ended.
     Epoch {
         /// Passes so far.
@@ -93,6 +100,7 @@ impl LearnEvent {
                 tokens_per_second: report.tokens_per_second,
                 device_bytes: report.device_bytes as u64,
             },
+            Event::SetBack { steps, learning_rate } => Self::SetBack { steps: steps as u64, learning_rate },
             Event::Epoch { epoch, validation_nll } => Self::Epoch { epoch: epoch as u64, validation_nll },
             Event::Measuring { done, total } => Self::Measuring { done: done as u64, total: total as u64 },
             _ => return None,

@@ -235,7 +235,8 @@ pub struct LearnSettings {
     /// Held-out samples at most.
     #[uniffi(default = None)]
     pub most_held_out: Option<u32>,
-    /// Milliseconds between two checkpoints.
+    /// Milliseconds between two checkpoints; by default half a minute, or as much more as it takes that they write a gigabyte
+    /// an hour at most.
     #[uniffi(default = None)]
     pub checkpoint_every_ms: Option<u64>,
 }
@@ -251,7 +252,7 @@ impl From<LearnSettings> for personalize::LearnSettings {
             replay_share: settings.replay_share.unwrap_or(defaults.replay_share),
             most_validation: settings.most_validation.map_or(defaults.most_validation, |most| most as usize),
             most_held_out: settings.most_held_out.map_or(defaults.most_held_out, |most| most as usize),
-            checkpoint_every: settings.checkpoint_every_ms.map_or(defaults.checkpoint_every, Duration::from_millis),
+            checkpoint_every: settings.checkpoint_every_ms.map(Duration::from_millis),
         }
     }
 }

@@ -48,7 +48,9 @@ pub use policy::{
     TimeWindow, TrainingPhase, always_policy, decide_training, default_policy, explain_training,
 };
 pub use profile::{ArchivedProfile, EraseReport, Erased, erase_profile, import_profile};
-pub use report::{Decision, Estimate, GateReason, LearnOutcome, LearnReport, PauseReason, SampleCounts, Verdict};
+pub use report::{
+    Decision, Estimate, GateReason, LearnOutcome, LearnReport, PauseReason, SampleCounts, Setback, Verdict,
+};
 pub use samples::{
     Added, FileRows, NewSample, Origin, SkippedRow, Split, StoredSample, Tally, read_every_line, read_jsonl, read_lines,
 };

@@ -104,7 +104,7 @@ mod tests {
         let defaults = idiolect::engine::EngineOptions::new("profile", "model");
         let open = idiolect::engine::EngineOptions::try_from(options(None)).unwrap();
         assert_eq!(format!("{open:?}"), format!("{defaults:?}"));
-        assert_eq!((open.cpu_share, open.lose_device_after), (defaults.cpu_share, defaults.lose_device_after));
+        assert_eq!(open.cpu_share, defaults.cpu_share);
         assert!(matches!(open.key, KeySource::Beside));
         let sealed = idiolect::engine::EngineOptions::try_from(options(Some(vec![7; 32]))).unwrap();
         assert!(matches!(sealed.key, KeySource::App(_)));

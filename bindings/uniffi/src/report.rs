@@ -17,6 +17,12 @@ pub enum LearnOutcome {
         /// Why.
         reason: PauseReason,
     },
+    /// It came to no candidate: its verdict says why, and its setbacks what was tried. On the same history it is not tried
+    /// again.
+    Failed {
+        /// What it came to.
+        report: LearnReport,
+    },
 }
 
 impl From<Outcome> for LearnOutcome {
@@ -24,6 +30,7 @@ impl From<Outcome> for LearnOutcome {
         match outcome {
             Outcome::Finished(report) => Self::Finished { report: (*report).into() },
             Outcome::Paused(reason) => Self::Paused { reason: reason.into() },
+            Outcome::Failed(report) => Self::Failed { report: (*report).into() },
         }
     }
 }
@@ -85,6 +92,10 @@ pub struct LearnReport {
     pub planned_bytes: u64,
     /// The budget that trainings usually keep to, where none was given and this one could not.
     pub exceeded_budget: Option<u64>,
+    /// The tries that were given up, each for a lower learning rate, because a loss or a gradient was no number.
+    pub setbacks: Vec<Setback>,
+    /// Bytes that the training wrote so that it could go on elsewhere, by all its processes.
+    pub bytes_written: u64,
     /// Mean validation loss after every epoch, nats a token.
     pub validation: Vec<f64>,
     /// The epoch whose parameters the candidate has, from 1; none where nothing was validated.
@@ -118,6 +129,8 @@ impl From<personalize::LearnReport> for LearnReport {
             seconds: report.summary.seconds,
             planned_bytes: report.summary.planned_bytes as u64,
             exceeded_budget: report.summary.exceeded_budget.map(|bytes| bytes as u64),
+            setbacks: report.setbacks.into_iter().map(Into::into).collect(),
+            bytes_written: report.bytes_written,
             validation: report.validation,
             best_epoch: report.best_epoch.map(|epoch| epoch as u64),
             resumed: report.resumed,
@@ -125,6 +138,21 @@ impl From<personalize::LearnReport> for LearnReport {
             asked: report.asked,
             device: report.device,
         }
+    }
+}
+
+/// A try of a training that was given up.
+#[derive(Debug, Clone, Copy, PartialEq, uniffi::Record)]
+pub struct Setback {
+    /// Steps that had been taken.
+    pub steps: u64,
+    /// The highest learning rate of the try.
+    pub learning_rate: f32,
+}
+
+impl From<personalize::Setback> for Setback {
+    fn from(setback: personalize::Setback) -> Self {
+        Self { steps: setback.steps as u64, learning_rate: setback.learning_rate }
     }
 }
 
@@ -147,6 +175,8 @@ pub struct SampleCounts {
     pub blank: u64,
     /// Texts left out because the model's chat template alone fills the row.
     pub no_room: u64,
+    /// Texts left out because the model's chat template or its vocabulary refuses them.
+    pub refused: u64,
 }
 
 impl From<train::SampleCounts> for SampleCounts {
@@ -160,6 +190,7 @@ impl From<train::SampleCounts> for SampleCounts {
             parts: counts.parts as u64,
             blank: counts.blank as u64,
             no_room: counts.no_room as u64,
+            refused: counts.refused as u64,
         }
     }
 }
@@ -206,6 +237,8 @@ pub enum GateReason {
     UnfitHistory,
     /// Rejected: the losses cannot be compared.
     NotMeasurable,
+    /// Rejected: training came to no candidate, for a loss or a gradient was no number.
+    Diverged,
     /// A reason that this surface does not know yet: the words say what it is.
     Other,
 }
@@ -223,6 +256,7 @@ impl From<gate::Reason> for GateReason {
             Reason::Forgets { .. } => Self::Forgets,
             Reason::UnfitHistory { .. } => Self::UnfitHistory,
             Reason::NotMeasurable => Self::NotMeasurable,
+            Reason::Diverged { .. } => Self::Diverged,
             _ => Self::Other,
         }
     }

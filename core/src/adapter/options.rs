@@ -1,5 +1,7 @@
 //! What a caller asks of an adapter, before there is one.
 
+use serde::Serialize;
+
 use super::{Adapter, AdapterShape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::peft::{LoraConfig, Modules};
@@ -7,7 +9,7 @@ use crate::model::Model;
 
 /// The shape of an adapter to train. What is left open takes the default, or is what the adapter that training starts
 /// from already has.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct LoraOptions {
     /// The rank; 8 by default.
     pub rank: Option<usize>,

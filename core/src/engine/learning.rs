@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::worker::Worker;
 use super::{CancelToken, EngineState};
 use crate::error::{ErrorKind, Result};
-use crate::personalize::{self, LearnEvent, LearnReport, LearnSettings, Place};
+use crate::personalize::{self, LearnEvent, LearnReport, LearnSettings, Place, SaveCall};
 
 /// How a training ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +15,9 @@ pub enum LearnOutcome {
     Finished(Box<LearnReport>),
     /// It left a checkpoint; the next call goes on from there.
     Paused(PauseReason),
+    /// It came to no candidate: its verdict says why, and its setbacks what was tried. On the same history it is not tried
+    /// again.
+    Failed(Box<LearnReport>),
 }
 
 /// Why a training paused.
@@ -45,6 +48,7 @@ pub(super) fn learn(
     place: &Place<'_>,
     settings: &LearnSettings,
     cancel: &CancelToken,
+    save_call: &SaveCall,
     events: &Sender<LearnEvent>,
     state: &Arc<Mutex<EngineState>>,
 ) -> Result<LearnOutcome> {
@@ -67,12 +71,14 @@ pub(super) fn learn(
     let _idle = IdleAtEnd(state);
     let mut lost = false;
     loop {
-        let token = cancel.clone();
+        let (token, call) = (cancel.clone(), save_call.clone());
         let learned = worker.long_work(
-            move || token.is_cancelled(),
-            |session| personalize::learn(session, place, settings, &mut |event| tell(event)),
+            // To save, it is ended where it is, and goes on.
+            move || token.is_cancelled() || call.is_waiting(),
+            |session| personalize::learn(session, place, settings, save_call, &mut |event| tell(event)),
         );
         return match learned {
+            Ok(report) if report.has_failed() => Ok(LearnOutcome::Failed(Box::new(report))),
             Ok(report) => Ok(LearnOutcome::Finished(Box::new(report))),
             Err(error) if error.kind() == ErrorKind::Cancelled => Ok(LearnOutcome::Paused(match () {
                 () if cancel.is_cancelled() => PauseReason::Cancelled,

@@ -5,6 +5,7 @@
 //! directly: they are safe to share.
 
 mod cancel;
+mod faults;
 mod learning;
 mod serving;
 mod worker;
@@ -17,6 +18,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 pub use cancel::CancelToken;
+#[cfg(feature = "faults")]
+pub use faults::Faults;
+#[cfg(not(feature = "faults"))]
+use faults::Faults;
 pub use learning::{LearnOutcome, PauseReason};
 pub use serving::Prompt;
 
@@ -29,7 +34,7 @@ use crate::gate::GateSettings;
 use crate::generate::{GenerateOptions, Generation, SuggestOptions, Suggestion};
 use crate::history::{History, Removed, Selection};
 use crate::model::Model;
-use crate::personalize::{self, LearnEvent, LearnSettings, Place, Status};
+use crate::personalize::{self, LearnEvent, LearnSettings, Place, SaveCall, Status};
 use crate::policy::DutyCycle;
 use crate::profile::{EraseReport, KeySource, Profile};
 use crate::registry::Registry;
@@ -55,12 +60,6 @@ pub struct EngineOptions {
     /// The share of one core that long work takes at most, over any minute: systems end background work that takes more.
     /// `None` for all there is.
     pub cpu_share: Option<f32>,
-    /// For tests: the GPU is lost after so many submissions of the first long work.
-    #[doc(hidden)]
-    pub lose_device_after: Option<u32>,
-    /// For tests: the GPU is lost after so many submissions of the first answers.
-    #[doc(hidden)]
-    pub lose_answers_after: Option<u32>,
 }
 
 impl EngineOptions {
@@ -73,8 +72,6 @@ impl EngineOptions {
             device: DeviceChoice::default(),
             threads: 0,
             cpu_share: None,
-            lose_device_after: None,
-            lose_answers_after: None,
         }
     }
 }
@@ -112,6 +109,7 @@ pub struct Engine {
     registry: Registry,
     queue: Arc<Queue>,
     state: Arc<Mutex<EngineState>>,
+    save_call: SaveCall,
     worker: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -121,15 +119,29 @@ impl Engine {
     /// # Errors
     /// When the profile cannot be opened, or not with this key.
     pub fn open(options: EngineOptions) -> Result<Self> {
+        Self::open_with(options, Faults::default())
+    }
+
+    /// The same with a device that fails.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    #[cfg(feature = "faults")]
+    pub fn open_with_faults(options: EngineOptions, faults: Faults) -> Result<Self> {
+        Self::open_with(options, faults)
+    }
+
+    fn open_with(options: EngineOptions, faults: Faults) -> Result<Self> {
         let profile = Arc::new(Profile::create(&options.profile, &options.key)?);
         let registry = profile.registry()?;
         let duty = options.cpu_share.map(DutyCycle::new).transpose()?;
         let queue = Arc::new(Queue::default());
-        let worker = Worker::new(options, duty, registry.clone(), Arc::clone(&queue));
+        let worker = Worker::new(options, faults, duty, registry.clone(), Arc::clone(&queue));
         let thread = thread::Builder::new().name("idiolect".into()).spawn(move || worker.run());
         let thread = thread.map_err(|cause| Error::new(ErrorKind::Io, format!("no thread for the engine: {cause}")))?;
         let state = Arc::new(Mutex::new(EngineState::Idle));
-        Ok(Self { profile, registry, queue, state, worker: Mutex::new(Some(thread)) })
+        let save_call = SaveCall::default();
+        Ok(Self { profile, registry, queue, state, save_call, worker: Mutex::new(Some(thread)) })
     }
 
     /// Opens the model now, so that the first answer need not wait for it.
@@ -235,11 +247,12 @@ impl Engine {
         let (profile, registry, folder) =
             (Arc::clone(&self.profile), self.profile.registry()?, self.profile.checkpoints()?);
         let (settings, token, state) = (settings.clone(), cancel.clone(), Arc::clone(&self.state));
+        let save_call = self.save_call.clone();
         let (events, heard) = channel();
         let (reply, answer) = channel();
         let ticket = self.queue.add_task(Box::new(move |worker| {
             let place = Place { history: profile.history(), registry: &registry, folder: &folder, key: profile.key() };
-            let outcome = learn(worker, &place, &settings, &token, &events, &state);
+            let outcome = learn(worker, &place, &settings, &token, &save_call, &events, &state);
             // Before the caller hears of the end: what they do then may train again, or erase.
             drop((lock, events));
             drop(reply.send(outcome));
@@ -249,6 +262,15 @@ impl Engine {
         }
         heard.into_iter().for_each(on_event);
         received(&answer)
+    }
+
+    /// Has a training under way write a checkpoint now and waits for it, as an app does that the system is about to suspend:
+    /// a tenth of a second and the time of writing. The training goes on. Without one there is nothing to do.
+    ///
+    /// # Errors
+    /// When the disk refuses the checkpoint; the training ends with the same error.
+    pub fn save_progress(&self) -> Result<()> {
+        self.save_call.make()
     }
 
     /// Continues a prompt with the adapter in use; `on_text` sees pieces of whole characters on the calling thread.

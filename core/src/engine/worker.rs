@@ -14,6 +14,7 @@ use cpu_time::ProcessTime;
 
 use super::EngineOptions;
 use super::cancel::CancelToken;
+use super::faults::Faults;
 use super::serving::Serving;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Model;
@@ -171,6 +172,7 @@ enum Next {
 /// Runs on its own thread until it is closed.
 pub(super) struct Worker {
     options: EngineOptions,
+    faults: Faults,
     duty: Option<Arc<Mutex<DutyCycle>>>,
     registry: Registry,
     pub queue: Arc<Queue>,
@@ -184,8 +186,14 @@ struct Loaded {
 }
 
 impl Worker {
-    pub fn new(options: EngineOptions, duty: Option<DutyCycle>, registry: Registry, queue: Arc<Queue>) -> Self {
-        Self { options, duty: duty.map(|duty| Arc::new(Mutex::new(duty))), registry, queue, loaded: None }
+    pub fn new(
+        options: EngineOptions,
+        faults: Faults,
+        duty: Option<DutyCycle>,
+        registry: Registry,
+        queue: Arc<Queue>,
+    ) -> Self {
+        Self { options, faults, duty: duty.map(|duty| Arc::new(Mutex::new(duty))), registry, queue, loaded: None }
     }
 
     /// Works until the queue is closed.
@@ -251,7 +259,7 @@ impl Worker {
             let model = Arc::new(Model::open(&self.options.model)?);
             let session = Session::with_threads(model, self.options.device, self.options.threads)?;
             let mut answering = session.sibling()?;
-            if let Some(submissions) = self.options.lose_answers_after.take() {
+            if let Some(submissions) = self.faults.answers_after.take() {
                 answering.lose_device_after(submissions);
             }
             let serving = Serving::new(answering, self.registry.clone(), Arc::clone(&self.queue));
@@ -277,7 +285,7 @@ impl Worker {
         work: impl FnOnce(&mut Session) -> Result<T>,
     ) -> Result<T> {
         let (queue, duty) = (Arc::clone(&self.queue), self.duty.clone());
-        let losing = self.options.lose_device_after.take();
+        let losing = self.faults.long_work_after.take();
         let loaded = self.load()?;
         let serving = Arc::clone(&loaded.serving);
         let between = move || {

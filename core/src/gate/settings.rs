@@ -1,9 +1,11 @@
 //! The gate's levels and their defaults.
 
+use serde::Serialize;
+
 use crate::error::{Error, ErrorKind, Result};
 
 /// What a candidate has to show.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct GateSettings {
     /// Held-out texts, near-duplicates counted once, below which nothing is promoted.
     pub min_clusters: usize,

@@ -104,6 +104,13 @@ pub enum Reason {
     },
     /// Rejected: a loss is not a finite number, or there is no generic text to measure forgetting on.
     NotMeasurable,
+    /// Rejected: training came to no candidate, for a loss or a gradient was no number, however low the learning rate.
+    Diverged {
+        /// Steps that the last try had taken; 0 where the base's own loss is no number.
+        steps: usize,
+        /// How many learning rates were tried.
+        tries: usize,
+    },
 }
 
 impl Reason {
@@ -112,9 +119,11 @@ impl Reason {
         match self {
             Self::RealGain { .. } | Self::RealGainDespiteForgetting { .. } => Decision::Promoted,
             Self::TooFewHeldOut { .. } | Self::GainTooSmall { .. } | Self::GainUnproven { .. } => Decision::Kept,
-            Self::Worse { .. } | Self::Forgets { .. } | Self::UnfitHistory { .. } | Self::NotMeasurable => {
-                Decision::Rejected
-            }
+            Self::Worse { .. }
+            | Self::Forgets { .. }
+            | Self::UnfitHistory { .. }
+            | Self::NotMeasurable
+            | Self::Diverged { .. } => Decision::Rejected,
         }
     }
 }
@@ -159,6 +168,14 @@ impl fmt::Display for Reason {
             Self::NotMeasurable => {
                 f.write_str("the losses before and after cannot be compared: one is not finite, or none")
             }
+            Self::Diverged { steps: 0, .. } => f.write_str(
+                "the loss or its gradient is not finite before anything is learned: the weights of the model are damaged, or \
+                 the adapter's scale is too large",
+            ),
+            Self::Diverged { steps, tries } => write!(
+                f,
+                "the loss or its gradient is not finite after {steps} steps, at the lowest of {tries} learning rates too"
+            ),
         }
     }
 }
@@ -187,9 +204,18 @@ pub struct Verdict {
 impl Verdict {
     /// The verdict on a history that must not be learned from.
     pub fn unfit(why: Unfit, left_out: f64) -> Self {
+        Self::without_losses(Reason::UnfitHistory { why, left_out })
+    }
+
+    /// The verdict on a training that came to no candidate.
+    pub fn diverged(steps: usize, tries: usize) -> Self {
+        Self::without_losses(Reason::Diverged { steps, tries })
+    }
+
+    fn without_losses(reason: Reason) -> Self {
         Self {
-            decision: Decision::Rejected,
-            reason: Reason::UnfitHistory { why, left_out },
+            decision: reason.decision(),
+            reason,
             held_out_before: None,
             held_out_after: None,
             gain: None,

@@ -1,6 +1,7 @@
-//! Checkpoints: what a training has come to, sealed, in two files that are written in turn.
+//! Checkpoints: what a training has come to, sealed, in two files that are written in turn; and beside them, in two more,
+//! the parameters of the best epoch, which change with epochs only.
 //!
-//! A checkpoint replaces the one before the last, so that a damaged one falls back to its predecessor. Content, within
+//! A file replaces the one before the last, so that a damaged checkpoint falls back to its predecessor. Content, within
 //! the seal: the length of a note (u32), the note (JSON), then arrays, each a length (u64) and f32 values; all
 //! little-endian.
 
@@ -11,11 +12,12 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::disk::staged::{private_file, whole_file};
+use crate::disk::staged::{private_file, remove_if_there, whole_file};
 use crate::error::{Error, ErrorKind, Result};
 use crate::seal::{Key, Purpose, SealedReader, SealedWriter};
 
-const SLOTS: [&str; 2] = ["training-a", "training-b"];
+const CHECKPOINTS: [&str; 2] = ["training-a", "training-b"];
+const BEST_EPOCHS: [&str; 2] = ["best-epoch-a", "best-epoch-b"];
 
 /// Values that are converted at a time.
 const CHUNK: usize = 16 << 10;
@@ -32,6 +34,8 @@ pub(crate) struct Checkpoints {
 pub(crate) struct Saved<N> {
     pub note: N,
     pub arrays: Vec<Vec<f32>>,
+    /// The bytes of its file.
+    pub bytes: u64,
     /// A newer one was damaged.
     pub fell_back: bool,
 }
@@ -56,13 +60,38 @@ impl Checkpoints {
         Ok(Self { folder: folder.to_owned(), key: key.clone(), sequence: 0 })
     }
 
-    /// Writes a checkpoint, durably; on an error the ones before are untouched.
-    pub fn save(&mut self, note: &impl Serialize, arrays: Arrays<'_>) -> Result<()> {
+    /// Writes a checkpoint, durably, and gives the bytes of its file; on an error the ones before are untouched.
+    pub fn save(&mut self, note: &impl Serialize, arrays: Arrays<'_>) -> Result<u64> {
         let sequence = self.sequence + 1;
-        let name = SLOTS[(sequence % 2) as usize];
+        let bytes = self.write(CHECKPOINTS, sequence, note, arrays)?;
+        self.sequence = sequence;
+        Ok(bytes)
+    }
+
+    /// Writes the parameters of the best epoch so far, durably, and gives the bytes of their file. `number` is one more
+    /// than that of the epoch that was the best before, whose parameters stay: the last checkpoint needs them.
+    pub fn save_best_epoch(&self, number: u64, params: &[f32]) -> Result<u64> {
+        self.write(BEST_EPOCHS, number, &(), &mut |sink| sink(params))
+    }
+
+    /// The parameters that were written under `number`; none where they are damaged or gone.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or was sealed under another key.
+    pub fn best_epoch(&self, number: u64) -> Result<Option<Vec<f32>>> {
+        let name = slot(BEST_EPOCHS, number);
+        match self.folder.join(name).exists().then(|| self.read::<()>(name)) {
+            Some(Ok((found, saved))) if found == number => Ok(saved.arrays.into_iter().next()),
+            Some(Err(error)) if error.kind() != ErrorKind::BadFile => Err(error),
+            _ => Ok(None),
+        }
+    }
+
+    fn write(&self, slots: [&'static str; 2], number: u64, note: &impl Serialize, arrays: Arrays<'_>) -> Result<u64> {
+        let name = slot(slots, number);
         let path = self.folder.join(name);
         let io = |cause| Error::io(&path, &cause);
-        let note = serde_json::to_vec(&(sequence, note))
+        let note = serde_json::to_vec(&(number, note))
             .map_err(|_| Error::new(ErrorKind::BadData, "a checkpoint's note that cannot be written as JSON"))?;
         whole_file(&path, |staging| {
             let file = private_file(staging).map_err(io)?;
@@ -75,8 +104,7 @@ impl Checkpoints {
             })?;
             writer.finish().map(drop).map_err(io)
         })?;
-        self.sequence = sequence;
-        Ok(())
+        Ok(fs::metadata(&path).map_err(io)?.len())
     }
 
     /// The newest checkpoint that opens.
@@ -86,7 +114,7 @@ impl Checkpoints {
     pub fn latest<N: DeserializeOwned>(&mut self) -> Result<Found<N>> {
         let mut damaged = false;
         let mut found: Option<(u64, Saved<N>)> = None;
-        for name in SLOTS.into_iter().filter(|name| self.folder.join(name).exists()) {
+        for name in CHECKPOINTS.into_iter().filter(|name| self.folder.join(name).exists()) {
             match self.read::<N>(name) {
                 Ok((sequence, saved)) => {
                     if found.as_ref().is_none_or(|(newest, _)| *newest < sequence) {
@@ -115,6 +143,7 @@ impl Checkpoints {
             _ => Error::io(&path, &cause),
         };
         let file = fs::File::open(&path).map_err(|cause| Error::io(&path, &cause))?;
+        let bytes = file.metadata().map_err(|cause| Error::io(&path, &cause))?.len();
         let mut reader = SealedReader::open(file, &path, &self.key, Purpose::Checkpoint, name)?;
         let mut len = [0; 4];
         reader.read_exact(&mut len).map_err(broken)?;
@@ -127,24 +156,23 @@ impl Checkpoints {
             reader.read_exact(&mut len[1..]).map_err(broken)?;
             arrays.push(read_values(&mut reader, u64::from_le_bytes(len)).map_err(broken)?);
         }
-        Ok((sequence, Saved { note, arrays, fell_back: false }))
+        Ok((sequence, Saved { note, arrays, bytes, fell_back: false }))
     }
 
     /// Whether there is any.
     pub fn exist(&self) -> bool {
-        SLOTS.iter().any(|name| self.folder.join(name).exists())
+        CHECKPOINTS.iter().any(|name| self.folder.join(name).exists())
     }
 
-    /// Removes all of them.
+    /// Removes all of them, and the best epoch's parameters.
     pub fn clear(&self) -> Result<()> {
-        for path in SLOTS.iter().map(|name| self.folder.join(name)) {
-            match fs::remove_file(&path) {
-                Err(cause) if cause.kind() != IoKind::NotFound => return Err(Error::io(&path, &cause)),
-                _ => {}
-            }
-        }
-        Ok(())
+        CHECKPOINTS.iter().chain(&BEST_EPOCHS).try_for_each(|name| remove_if_there(&self.folder.join(name)))
     }
+}
+
+/// The one of two files that what has this number is written to.
+fn slot(slots: [&'static str; 2], number: u64) -> &'static str {
+    slots[(number % 2) as usize]
 }
 
 /// Memory grows with what is really there, not with what the length claims.
@@ -178,14 +206,14 @@ mod tests {
 
         let latest = |key: &Key| Checkpoints::open(home.path(), key)?.latest::<u32>();
         let saved = || match latest(&key).unwrap() {
-            Found::Saved(Saved { note, arrays, fell_back }) => Some((note, arrays, fell_back)),
+            Found::Saved(Saved { note, arrays, fell_back, .. }) => Some((note, arrays, fell_back)),
             Found::Damaged => None,
             Found::Nothing => panic!("nothing is there"),
         };
         assert_eq!(saved(), Some((3, arrays(3), false)));
         assert!(matches!(latest(&Key::random().unwrap()), Err(error) if error.kind() == ErrorKind::WrongKey));
 
-        let newest = home.path().join(SLOTS[1]);
+        let newest = home.path().join(CHECKPOINTS[1]);
         let whole = fs::read(&newest).unwrap();
         let flipped = |at: usize| {
             let mut bytes = whole.clone();
@@ -203,7 +231,7 @@ mod tests {
             fs::write(&newest, bytes).unwrap();
             assert_eq!(saved(), Some((2, arrays(2), true)), "{what}");
         }
-        let older = home.path().join(SLOTS[0]);
+        let older = home.path().join(CHECKPOINTS[0]);
         let kept = fs::read(&older).unwrap();
         fs::write(&older, &kept[1..]).unwrap();
         assert_eq!(saved(), None, "both are damaged");
@@ -215,5 +243,27 @@ mod tests {
         assert_eq!(saved().map(|(step, ..)| step), Some(4));
         checkpoints.clear().unwrap();
         assert!(matches!(latest(&key).unwrap(), Found::Nothing));
+    }
+    #[test]
+    fn the_best_epoch_before_stays_until_the_next_but_one() {
+        let home = tempfile::tempdir().unwrap();
+        let key = Key::random().unwrap();
+        let checkpoints = Checkpoints::open(home.path(), &key).unwrap();
+        let best = |number| checkpoints.best_epoch(number).unwrap();
+        assert_eq!(best(1), None);
+        for number in 1..=3u64 {
+            let bytes = checkpoints.save_best_epoch(number, &[number as f32, 0.5]).unwrap();
+            assert_eq!(bytes, fs::metadata(home.path().join(slot(BEST_EPOCHS, number))).unwrap().len());
+        }
+        // No checkpoint, and what is left without one.
+        assert!(!checkpoints.exist());
+        assert_eq!([1, 2, 3, 4].map(best), [None, Some(vec![2.0, 0.5]), Some(vec![3.0, 0.5]), None]);
+        let newest = home.path().join(slot(BEST_EPOCHS, 3));
+        fs::write(&newest, &fs::read(&newest).unwrap()[1..]).unwrap();
+        assert_eq!([2, 3].map(best), [Some(vec![2.0, 0.5]), None]);
+        let other = Checkpoints::open(home.path(), &Key::random().unwrap()).unwrap();
+        assert_eq!(other.best_epoch(2).unwrap_err().kind(), ErrorKind::WrongKey);
+        checkpoints.clear().unwrap();
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
     }
 }

@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::events::DropReason;
 use super::settings::LearnSettings;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gate::{Fitness, Learnability, Screen, Tally, Written};
 use crate::history::{History, Learnable, LearnableSample, SampleId, Split};
 use crate::model::Model;
 use crate::privacy::Filter;
 use crate::registry::TrainingId;
-use crate::train::{Sample, SampleCounts, SampleSet, TextRow, longest, samples_of_text};
+use crate::train::{Sample, SampleCounts, SampleSet, TextRow, samples_for};
 
 /// Which rows of the history a training uses, by number alone: what a resumed training reads again, so that rows that
 /// were added or repeated meanwhile do not change it.
@@ -49,6 +49,8 @@ pub(crate) struct Corpus {
     pub texts: [usize; Split::ALL.len()],
     /// What became of the texts, repeats not counted.
     pub counts: SampleCounts,
+    /// Why the model refuses the first of the texts that it refuses.
+    pub refusal: Option<Error>,
     /// What the screen says of the history that they come from.
     pub fitness: Fitness,
     /// Whether all that was chosen is there.
@@ -170,6 +172,7 @@ impl Selection {
             clusters: Vec::new(),
             texts: [0; Split::ALL.len()],
             counts: SampleCounts::default(),
+            refusal: None,
             fitness: self.fitness,
             whole: true,
         };
@@ -182,8 +185,11 @@ impl Selection {
             let Some(times) = self.times(split, row.id) else { return Ok(()) };
             found[split as usize] += 1;
             let text = masked_row(&row, &settings.filter, model);
-            let made = samples_of_text(&text, model.tokenizer(), longest(model, settings.train.seq_len))?;
+            let made = samples_for(&text, model, settings.train.seq_len);
             corpus.counts.add(&made);
+            if let (None, Some(refusal)) = (&corpus.refusal, made.refusal()) {
+                corpus.refusal = Some(refusal.clone());
+            }
             corpus.texts[split as usize] += times as usize * usize::from(!made.samples.is_empty());
             match split {
                 Split::Training => {

@@ -1,33 +1,28 @@
 //! The course of a training on the history: learn, measure, judge; at every moment ready to be ended and taken up again.
 
-use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-
-use super::checkpoint::{Checkpoints, Found, Saved};
+use super::checkpoint::{Arrays, Checkpoints, Found, Saved};
 use super::corpus::{Corpus, Selection};
+use super::ending::ended;
 use super::events::{DropReason, LearnEvent};
+use super::pace::{Moment, Pace};
 use super::records::{LastTraining, Records, RunKey};
 use super::report::LearnReport;
+use super::save_call::SaveCall;
 use super::settings::LearnSettings;
-use crate::adapter::{Adapter, AdapterShape};
+use super::stage::{Candidate, Epochs, Noted, Progress, Stage, UnderWay, Way};
+use crate::adapter::Adapter;
 use crate::error::{Error, ErrorKind, Result};
-use crate::eval::{Evaluation, Measured};
-use crate::gate::{self, Decision, Fitness, Verdict};
-use crate::history::{History, Split};
+use crate::gate::{Fitness, Verdict};
+use crate::history::{History, Learnable, Split};
 use crate::model::Model;
 use crate::registry::Registry;
 use crate::seal::Key;
 use crate::session::Session;
-use crate::train::{
-    Replay, SampleSet, TextRow, TrainerState, Training, TrainingData, TrainingSummary, longest, samples_of_text,
-};
-
-/// What was measured for the gate so far, by its name.
-pub(super) type Losses = BTreeMap<String, Measured>;
+use crate::train::{SampleSet, TextRow, TrainerState, samples_for};
 
 /// Where a training reads from and writes to.
 pub(crate) struct Place<'a> {
@@ -38,48 +33,7 @@ pub(crate) struct Place<'a> {
     pub key: &'a Key,
 }
 
-/// What a checkpoint says beside its arrays.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Progress {
-    run: RunKey,
-    /// The devices that have taken part, in words.
-    device: String,
-    summary: TrainingSummary,
-    /// Mean validation loss after every epoch.
-    validation: Vec<f64>,
-    stage: Stage,
-}
-
-/// What the arrays of a checkpoint are.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-enum Stage {
-    /// Parameters, both moments, and the best epoch's parameters so far (none before the first epoch's end); and how far
-    /// the epoch that ended is validated.
-    Training(Measured),
-    /// The candidate; and what was measured of it.
-    Measuring(Losses),
-}
-
-/// What a training knows of its epochs beside the trainer's own state.
-#[derive(Default)]
-struct Epochs {
-    /// Mean validation loss after every epoch.
-    validation: Vec<f64>,
-    /// How far the epoch that ended last is validated.
-    measured: Measured,
-    /// The parameters of the best one; none before the first one's end.
-    best: Vec<f32>,
-}
-
-/// A candidate that is trained.
-pub(super) struct Candidate {
-    pub adapter: Adapter,
-    summary: TrainingSummary,
-    validation: Vec<f64>,
-    pub losses: Losses,
-}
-
-/// Trains on the history and asks the gate; goes on from a checkpoint where there is one.
+/// Trains on the history and asks the gate; goes on from a checkpoint where there is one. `save_call` has it write one.
 ///
 /// # Errors
 /// [`ErrorKind::Cancelled`] when the session's `between` ended it, [`ErrorKind::Device`] when the device was lost: both
@@ -88,157 +42,296 @@ pub(crate) fn learn(
     session: &mut Session,
     place: &Place<'_>,
     settings: &LearnSettings,
+    save_call: &SaveCall,
     on_event: &mut dyn FnMut(LearnEvent),
 ) -> Result<LearnReport> {
     settings.check()?;
     place.history.apply_retention()?;
-    let records = Records::open(place.folder, place.key)?;
-    let run = RunKey::new(session.model(), settings);
-    let mut checkpoints = Checkpoints::open(place.folder, place.key)?;
-    let mut found = checkpoints.latest::<Progress>()?;
-    if let Found::Nothing = found {
-        // Of no use without one, and all that is left of a training that was killed while it put its things away.
-        records.clear_selection()?;
-    }
-    if let Found::Saved(saved) = &found
-        && let Some(last) = ended(place, &records, &saved.note.run)?
-    {
-        checkpoints.clear()?;
-        records.clear_selection()?;
-        if last.run == run && last.stands(&place.registry.state()?) {
-            return Ok(LearnReport { resumed: true, ..last.report });
-        }
-        found = Found::Nothing;
-    }
-    if let Some(last) = records.last()?
-        && last.run == run
-        && last.revision == place.history.revision()?
-        && last.stands(&place.registry.state()?)
-    {
-        return Ok(LearnReport { unchanged: true, ..last.report });
-    }
-    let mut course = Course {
-        checkpoints,
-        saved_at: Instant::now(),
-        run,
-        device: session.device().name.clone(),
-        settings,
-        on_event,
+    let mut course = Course::open(session, place, settings, save_call, on_event)?;
+    let found = match course.find()? {
+        Before::Ended(report) => return Ok(*report),
+        Before::Open(found) => found,
     };
-    let saved = course.usable(found, &records)?;
-    // One state of the history, whatever is written meanwhile.
-    let mut rows = place.history.learnable(Split::Training)?;
-    let mut give_way = || session.give_way();
-    let mut taken_up = None;
-    if let Some(saved) = saved {
-        let chosen = match records.selection()? {
-            Ok(mut selection) => {
-                let read = selection.read(&mut rows, session.model(), settings, &mut give_way)?;
-                read.map(|corpus| (selection, corpus))
+    let (mut stage, selection, mut corpus) = match course.choose(session, found)? {
+        Chosen::Unfit(report) => return Ok(*report),
+        Chosen::Rows { stage, selection, corpus } => (stage, selection, corpus),
+    };
+    let data = Arc::new(course.data(session.model(), &mut corpus)?);
+    // Before, there is nothing to save but what lies on the disk.
+    let _listening = save_call.listen();
+    loop {
+        stage = match stage {
+            Stage::Beginning => course.train(session, &data, &corpus, None)?,
+            Stage::Training(under_way) => course.train(session, &data, &corpus, Some(*under_way))?,
+            Stage::Measuring(candidate) => {
+                drop(data);
+                return match course.conclude(session, *candidate, &corpus, &selection)? {
+                    Some(report) => Ok(report),
+                    None => learn(session, place, settings, save_call, on_event),
+                };
             }
-            Err(reason) => Err(reason),
+            Stage::Failed => return course.fail(session, &corpus, &selection),
         };
-        match chosen {
-            Ok((selection, corpus)) => {
-                course.device = in_turn(&saved.note.device, &course.device);
-                taken_up = Some((saved, selection, corpus));
-            }
-            Err(reason) => course.drop_checkpoint(&records, reason)?,
-        }
     }
-    let (saved, selection, mut corpus) = match taken_up {
-        Some((saved, selection, corpus)) => (Some(saved), selection, corpus),
-        None => {
-            let mut selection = Selection::new(&mut rows, settings, &mut give_way)?;
-            let Ok(corpus) = selection.read(&mut rows, session.model(), settings, &mut give_way)? else {
-                return Err(Error::new(ErrorKind::BadData, "the history lost rows while they were read"));
-            };
-            if let Fitness::Unfit { why, left_out } = corpus.fitness {
-                let report = LearnReport::unfit(Verdict::unfit(why, left_out), session.device());
-                let asked = records.last()?.map_or(0, |last| last.asked);
-                records.write_last(&LastTraining::new(course.run, &selection, asked, None, report.clone()))?;
-                return Ok(report);
-            }
-            records.write_selection(&selection)?;
-            (None, selection, corpus)
-        }
-    };
-    drop(rows);
-    if corpus.training.is_empty() {
-        let hint = match corpus.counts.no_room {
-            0 => "add what the person wrote, then train",
-            _ => "give a seq-len with room for more than the model's chat template",
-        };
-        return Err(Error::new(ErrorKind::BadData, "the history holds nothing to learn from yet").with_hint(hint));
-    }
-    let resumed = saved.is_some();
-    let mut candidate = course.candidate(session, &mut corpus, saved)?;
-    let asked = records.last()?.map_or(0, |last| last.asked) + 1;
-    // What a new version has to beat: the one in use, where it is one of this base.
-    let before = place.registry.active(session.model())?;
-    let (verdict, strength) = course.judge(session, before.as_ref(), &corpus, &mut candidate, asked)?;
-
-    if !selection.is_whole(place.history)? {
-        // Removed while it trained: what learned from it goes, and training begins again without.
-        course.drop_checkpoint(&records, DropReason::HistoryRemoved)?;
-        return learn(session, place, settings, on_event);
-    }
-
-    let adapter = candidate.adapter.with_strength(strength)?;
-    let mut report = LearnReport {
-        version: None,
-        candidate_sha256: Some(adapter.sha256()),
-        strength,
-        samples: corpus.texts,
-        counts: corpus.counts,
-        best_epoch: best_epoch(&candidate.validation),
-        validation: candidate.validation,
-        summary: candidate.summary,
-        resumed,
-        unchanged: false,
-        asked,
-        device: course.device.clone(),
-        verdict,
-    };
-    let promoted = report.verdict.decision == Decision::Promoted;
-    if promoted {
-        let (training, written) = (&selection.id, as_json(&report)?);
-        let version = place.registry.promote(&adapter, session.model(), training, written, |version| {
-            let learned = place.history.record_learning(version, selection.learned_from(), selection.removals)?;
-            // Removed after the look above.
-            Ok(learned.removed > 0)
-        })?;
-        report.version = Some(version);
-    }
-    let before = before.map(|(version, _)| version);
-    // From here on, as from the promotion on, a killed training has ended: see `ended`.
-    let asked = if promoted { 0 } else { asked };
-    records.write_last(&LastTraining::new(course.run.clone(), &selection, asked, before, report.clone()))?;
-    course.checkpoints.clear()?;
-    records.clear_selection()?;
-    Ok(report)
 }
 
-/// How the training under way ended, if a process was killed after its verdict had taken effect and before it had put
-/// its things away: what is still to be written is written. Measured again, the candidate would have to beat itself.
-fn ended(place: &Place<'_>, records: &Records, run: &RunKey) -> Result<Option<LastTraining>> {
-    let Ok(selection) = records.selection()? else { return Ok(None) };
-    if let Some(last) = records.last()?.filter(|last| last.training == selection.id) {
-        return Ok(Some(last));
-    }
-    let state = place.registry.state()?;
-    let Some(report) = state.made_by(&selection.id).and_then(LearnReport::of) else { return Ok(None) };
-    let last = LastTraining::new(run.clone(), &selection, 0, None, report);
-    records.write_last(&last)?;
-    Ok(Some(last))
+/// Whether there is anything to do.
+enum Before {
+    /// Nothing: this is the report of what was done.
+    Ended(Box<LearnReport>),
+    /// There is, from what was found.
+    Open(Found<Progress>),
 }
 
-/// The report beside the version that it led to.
-fn as_json(report: &LearnReport) -> Result<Map<String, Value>> {
-    match serde_json::to_value(report) {
-        Ok(Value::Object(fields)) => Ok(fields),
-        _ => Err(Error::new(ErrorKind::BadData, "a report that cannot be written as JSON")),
+/// What a training learns from.
+enum Chosen {
+    /// Nothing: the history is none to learn from, as its report says.
+    Unfit(Box<LearnReport>),
+    Rows {
+        stage: Stage,
+        selection: Selection,
+        corpus: Corpus,
+    },
+}
+
+/// One training under way.
+pub(super) struct Course<'a> {
+    pub place: &'a Place<'a>,
+    pub settings: &'a LearnSettings,
+    pub on_event: &'a mut dyn FnMut(LearnEvent),
+    pub records: Records,
+    pub checkpoints: Checkpoints,
+    pub run: RunKey,
+    pub way: Way,
+    /// Whether it was taken up from a checkpoint.
+    pub resumed: bool,
+    pub pace: Pace,
+    /// Whether anything was done since the last checkpoint.
+    pub unsaved: bool,
+    calls: &'a SaveCall,
+}
+
+impl<'a> Course<'a> {
+    fn open(
+        session: &Session,
+        place: &'a Place<'a>,
+        settings: &'a LearnSettings,
+        calls: &'a SaveCall,
+        on_event: &'a mut dyn FnMut(LearnEvent),
+    ) -> Result<Self> {
+        Ok(Self {
+            place,
+            settings,
+            on_event,
+            records: Records::open(place.folder, place.key)?,
+            checkpoints: Checkpoints::open(place.folder, place.key)?,
+            run: RunKey::new(session.model(), settings)?,
+            way: Way::default(),
+            resumed: false,
+            pace: Pace::new(settings.checkpoint_every, Instant::now()),
+            unsaved: false,
+            calls,
+        })
     }
+
+    /// What an earlier call has left, or come to.
+    fn find(&mut self) -> Result<Before> {
+        let mut found = self.checkpoints.latest::<Progress>()?;
+        if let Found::Nothing = found {
+            // Of no use without one, and all that is left of a training that was killed while it put its things away.
+            self.clear()?;
+        }
+        let state = self.place.registry.state()?;
+        if let Found::Saved(saved) = &found
+            && let Some(last) = ended(self.place, &self.records, &saved.note.run)?
+        {
+            self.clear()?;
+            if last.run == self.run && last.stands(&state) {
+                return Ok(Before::Ended(Box::new(LearnReport { resumed: true, ..last.report })));
+            }
+            found = Found::Nothing;
+        }
+        if let Some(last) = self.records.last()?
+            && last.run == self.run
+            && last.revision == self.place.history.revision()?
+            && last.stands(&state)
+        {
+            return Ok(Before::Ended(Box::new(LearnReport { unchanged: true, ..last.report })));
+        }
+        Ok(Before::Open(found))
+    }
+
+    /// The rows to learn from, and how far that has come: those of the checkpoint, where it is of use, or new ones.
+    fn choose(&mut self, session: &Session, found: Found<Progress>) -> Result<Chosen> {
+        let saved = self.usable(found)?;
+        // One state of the history, whatever is written meanwhile.
+        let mut rows = self.place.history.learnable(Split::Training)?;
+        if let Some(saved) = saved {
+            match self.take_up(session, &mut rows, saved)? {
+                Ok(chosen) => return Ok(chosen),
+                Err(reason) => self.drop_checkpoint(reason)?,
+            }
+        }
+        self.way = Way { device: session.device().name.clone(), ..Way::default() };
+        let mut give_way = || session.give_way();
+        let mut selection = Selection::new(&mut rows, self.settings, &mut give_way)?;
+        let Ok(corpus) = selection.read(&mut rows, session.model(), self.settings, &mut give_way)? else {
+            return Err(Error::new(ErrorKind::BadData, "the history lost rows while they were read"));
+        };
+        if let Fitness::Unfit { why, left_out } = corpus.fitness {
+            let report = LearnReport::without_candidate(Verdict::unfit(why, left_out), session.device());
+            let asked = self.records.last()?.map_or(0, |last| last.asked);
+            self.records.write_last(&LastTraining::new(self.run.clone(), &selection, asked, None, report.clone()))?;
+            return Ok(Chosen::Unfit(Box::new(report)));
+        }
+        self.way.bytes_written += self.records.write_selection(&selection)?;
+        Ok(Chosen::Rows { stage: Stage::Beginning, selection, corpus })
+    }
+
+    /// The checkpoint that was found, where this training can go on from it.
+    fn usable(&mut self, found: Found<Progress>) -> Result<Option<Saved<Progress>>> {
+        let useless = match found {
+            Found::Nothing => return Ok(None),
+            Found::Damaged => DropReason::Damaged,
+            Found::Saved(saved) if saved.note.run != self.run => DropReason::SettingsChanged,
+            Found::Saved(saved) => {
+                if saved.fell_back {
+                    (self.on_event)(LearnEvent::CheckpointDamaged);
+                }
+                return Ok(Some(saved));
+            }
+        };
+        self.drop_checkpoint(useless)?;
+        Ok(None)
+    }
+
+    /// Takes a training up from its checkpoint; where that is not possible, why.
+    fn take_up(
+        &mut self,
+        session: &Session,
+        rows: &mut Learnable,
+        saved: Saved<Progress>,
+    ) -> Result<Result<Chosen, DropReason>> {
+        let mut selection = match self.records.selection()? {
+            Ok(selection) => selection,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let read = selection.read(rows, session.model(), self.settings, &mut || session.give_way())?;
+        let corpus = match read {
+            Ok(corpus) => corpus,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let Progress { way, stage, .. } = saved.note;
+        let Some(stage) = self.restored(session.model(), &corpus, stage, saved.arrays)? else {
+            return Ok(Err(DropReason::Damaged));
+        };
+        self.way = way;
+        self.way.bytes_written += saved.bytes;
+        self.way.go_on_on(&session.device().name);
+        self.resumed = true;
+        Ok(Ok(Chosen::Rows { stage, selection, corpus }))
+    }
+
+    /// The stage of a checkpoint; none where the best epoch's parameters are damaged.
+    fn restored(&self, model: &Model, corpus: &Corpus, noted: Noted, arrays: Vec<Vec<f32>>) -> Result<Option<Stage>> {
+        let mut arrays = arrays.into_iter();
+        let mut next = || arrays.next().unwrap_or_default();
+        Ok(Some(match noted {
+            Noted::Beginning => Stage::Beginning,
+            Noted::Training(summary, mut epochs) => {
+                if epochs.best_number > 0 {
+                    let Some(best) = self.checkpoints.best_epoch(epochs.best_number)? else { return Ok(None) };
+                    epochs.best = best;
+                }
+                if !corpus.whole {
+                    // It is of the samples that were there then.
+                    epochs.measured = Default::default();
+                }
+                let steps = summary.steps;
+                let state = TrainerState { steps, params: next(), first_moment: next(), second_moment: next() };
+                Stage::Training(Box::new(UnderWay { state, summary, epochs }))
+            }
+            Noted::Measuring { summary, validation, losses } => {
+                // They are the losses of the samples that were there then.
+                let losses = if corpus.whole { losses } else { Default::default() };
+                let mut adapter = Adapter::new(self.settings.lora.shape(model)?, self.settings.train.seed)?;
+                if corpus.plain {
+                    adapter.set_document_start(true);
+                }
+                let adapter = adapter.with_params(next())?;
+                Stage::Measuring(Box::new(Candidate { adapter, summary, validation, losses }))
+            }
+        }))
+    }
+
+    pub(super) fn drop_checkpoint(&mut self, reason: DropReason) -> Result<()> {
+        self.clear()?;
+        (self.on_event)(LearnEvent::CheckpointDropped(reason));
+        Ok(())
+    }
+
+    /// Puts away what a training under way keeps on the disk.
+    pub(super) fn clear(&self) -> Result<()> {
+        self.checkpoints.clear()?;
+        self.records.clear_selection()
+    }
+
+    /// Whether the next checkpoint is due, as after every piece of work.
+    pub(super) fn is_save_due(&self) -> bool {
+        self.is_save_due_at(Moment::Midway)
+    }
+
+    /// Whether the next checkpoint is due, or asked for.
+    pub(super) fn is_save_due_at(&self, moment: Moment) -> bool {
+        self.unsaved && (self.calls.is_waiting() || self.pace.is_due(moment, Instant::now()))
+    }
+
+    /// After work was ended between two of its pieces: saves, and gives the error back unless to save was all that was
+    /// asked.
+    pub(super) fn interrupted(&mut self, error: Error, save: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        if error.kind() != ErrorKind::Cancelled {
+            return Err(error);
+        }
+        let called = self.calls.is_waiting();
+        save(self)?;
+        if called { Ok(()) } else { Err(error) }
+    }
+
+    /// Writes a checkpoint, and before it the parameters of an epoch that is the best one since the last checkpoint.
+    pub(super) fn save(&mut self, stage: Noted, best: Option<&mut Epochs>, arrays: Arrays<'_>) -> Result<()> {
+        let saved = if self.unsaved { self.write(stage, best, arrays) } else { Ok(()) };
+        self.calls.answer(&saved);
+        saved
+    }
+
+    fn write(&mut self, stage: Noted, best: Option<&mut Epochs>, arrays: Arrays<'_>) -> Result<()> {
+        let mut beside = 0;
+        if let Some(epochs) = best.filter(|epochs| epochs.best_is_new) {
+            beside = self.checkpoints.save_best_epoch(epochs.best_number, &epochs.best)?;
+            epochs.best_is_new = false;
+            self.way.bytes_written += beside;
+        }
+        let progress = Progress { run: self.run.clone(), way: self.way.clone(), stage };
+        let bytes = self.checkpoints.save(&progress, arrays)?;
+        self.way.bytes_written += bytes;
+        self.pace.saved(bytes, beside, Instant::now());
+        self.unsaved = false;
+        Ok(())
+    }
+
+    pub(super) fn save_measuring(&mut self, candidate: &Candidate) -> Result<()> {
+        let stage = Noted::Measuring {
+            summary: candidate.summary.clone(),
+            validation: candidate.validation.clone(),
+            // JSON has no way to write what is no number: that is measured again.
+            losses: candidate.losses.iter().filter(|(_, measured)| measured.is_finite()).map(owned).collect(),
+        };
+        self.save(stage, None, &mut |sink| sink(candidate.adapter.params()))
+    }
+}
+
+fn owned<K: Clone, V: Clone>((key, value): (&K, &V)) -> (K, V) {
+    (key.clone(), value.clone())
 }
 
 /// Removes what a training under way has come to, for after a removal from the history it may know what was removed;
@@ -251,204 +344,23 @@ pub(super) fn forget_progress(folder: &Path, key: &Key) -> Result<bool> {
     Ok(there)
 }
 
-/// One training under way.
-pub(super) struct Course<'a> {
-    checkpoints: Checkpoints,
-    saved_at: Instant,
-    run: RunKey,
-    /// The devices that have taken part, in words.
-    device: String,
-    pub settings: &'a LearnSettings,
-    pub on_event: &'a mut dyn FnMut(LearnEvent),
-}
-
-impl Course<'_> {
-    /// The checkpoint that was found, where this training can go on from it.
-    fn usable(&mut self, found: Found<Progress>, records: &Records) -> Result<Option<Saved<Progress>>> {
-        let useless = match found {
-            Found::Nothing => return Ok(None),
-            Found::Damaged => DropReason::Damaged,
-            Found::Saved(saved) if saved.note.run != self.run => DropReason::SettingsChanged,
-            Found::Saved(saved) => {
-                if saved.fell_back {
-                    (self.on_event)(LearnEvent::CheckpointDamaged);
-                }
-                return Ok(Some(saved));
-            }
-        };
-        self.drop_checkpoint(records, useless)?;
-        Ok(None)
-    }
-
-    fn drop_checkpoint(&mut self, records: &Records, reason: DropReason) -> Result<()> {
-        self.checkpoints.clear()?;
-        records.clear_selection()?;
-        (self.on_event)(LearnEvent::CheckpointDropped(reason));
-        Ok(())
-    }
-
-    /// The trained candidate, from the beginning or from a checkpoint.
-    fn candidate(
-        &mut self,
-        session: &mut Session,
-        corpus: &mut Corpus,
-        saved: Option<Saved<Progress>>,
-    ) -> Result<Candidate> {
-        let shape = self.settings.lora.shape(session.model())?;
-        match saved {
-            Some(Saved {
-                note: Progress { summary, validation, stage: Stage::Measuring(losses), .. }, arrays, ..
-            }) => {
-                // They are the losses of the samples that were there then.
-                let losses = if corpus.whole { losses } else { Losses::new() };
-                let mut adapter = Adapter::new(shape, self.settings.train.seed)?;
-                if corpus.plain {
-                    adapter.set_document_start(true);
-                }
-                let adapter = adapter.with_params(arrays.into_iter().next().unwrap_or_default())?;
-                Ok(Candidate { adapter, summary, validation, losses })
-            }
-            training => self.train(session, corpus, shape, training),
-        }
-    }
-
-    fn train(
-        &mut self,
-        session: &mut Session,
-        corpus: &mut Corpus,
-        shape: AdapterShape,
-        saved: Option<Saved<Progress>>,
-    ) -> Result<Candidate> {
-        let model = session.model().clone();
-        let generic = generic_samples(&model, gate::generic::replay(), self.settings.train.seq_len)?;
-        let replay = Replay::new(generic.samples, self.settings.replay_share);
-        let data = TrainingData::from_samples(std::mem::take(&mut corpus.training), corpus.plain, &model)?;
-        let data = data.with_replay(replay, &model)?;
-        let mut training = Training::new(session, shape, data, &self.settings.train)?;
-        let mut epochs = Epochs::default();
-        if let Some(Saved { note, arrays, .. }) = saved {
-            let mut arrays = arrays.into_iter();
-            let mut next = || arrays.next().unwrap_or_default();
-            let steps = note.summary.steps;
-            let state = TrainerState { steps, params: next(), first_moment: next(), second_moment: next() };
-            epochs = Epochs { best: next(), validation: note.validation, measured: Measured::default() };
-            // It is of the samples that were there then.
-            if let Stage::Training(measured) = note.stage
-                && corpus.whole
-            {
-                epochs.measured = measured;
-            }
-            training.resume(&state, note.summary)?;
-        }
-        (self.on_event)(LearnEvent::Started {
-            steps: training.steps(),
-            resumed_at: training.summary().steps,
-            planned_bytes: training.plan().total_bytes(),
-            exceeded_budget: training.plan().exceeded_budget,
-        });
-        let ended = self.take_steps(&mut training, corpus, &mut epochs);
-        if let Err(error) = ended {
-            // What was cancelled can be read and kept; a lost device leaves the checkpoint before.
-            if error.kind() == ErrorKind::Cancelled {
-                self.save_training(&mut training, &epochs)?;
-            }
-            return Err(error);
-        }
-        let Epochs { validation, best, .. } = epochs;
-        let (adapter, summary) = training.finish()?;
-        let adapter = match best_epoch(&validation) {
-            Some(epoch) if epoch < validation.len() => adapter.with_params(best)?,
-            _ => adapter,
-        };
-        let candidate = Candidate { adapter, summary, validation, losses: Losses::new() };
-        self.save_measuring(&candidate)?;
-        Ok(candidate)
-    }
-
-    /// All steps; after every epoch the validation loss, and the best epoch's parameters.
-    fn take_steps(&mut self, training: &mut Training<'_>, corpus: &Corpus, epochs: &mut Epochs) -> Result<()> {
-        loop {
-            let (steps, per_epoch) = (training.summary().steps, training.steps_an_epoch());
-            let epoch = steps.div_ceil(per_epoch);
-            let ended = steps == training.steps() || steps == epoch * per_epoch;
-            if ended && epochs.validation.len() < epoch && !corpus.validation.is_empty() {
-                while !training.measure(&corpus.validation, &mut epochs.measured, &mut |_| self.is_save_due())? {
-                    self.save_training(training, epochs)?;
-                }
-                let sums = std::mem::take(&mut epochs.measured).sums().to_vec();
-                let nll = Evaluation::of(&corpus.validation, sums).nll;
-                (self.on_event)(LearnEvent::Epoch { epoch, validation_nll: nll });
-                epochs.validation.push(nll);
-                if best_epoch(&epochs.validation) == Some(epoch) {
-                    epochs.best = training.params()?;
-                }
-                self.save_training(training, epochs)?;
-            }
-            match training.step()? {
-                None => return Ok(()),
-                Some(report) => (self.on_event)(LearnEvent::Step(report)),
-            }
-            if self.is_save_due() {
-                self.save_training(training, epochs)?;
-            }
-        }
-    }
-
-    /// Whether so much time has passed since the last checkpoint that the next is due.
-    pub fn is_save_due(&self) -> bool {
-        self.saved_at.elapsed() >= self.settings.checkpoint_every
-    }
-
-    fn save_training(&mut self, training: &mut Training<'_>, epochs: &Epochs) -> Result<()> {
-        let progress = Progress {
-            run: self.run.clone(),
-            device: self.device.clone(),
-            summary: training.summary().clone(),
-            validation: epochs.validation.clone(),
-            stage: Stage::Training(epochs.measured.clone()),
-        };
-        self.checkpoints.save(&progress, &mut |sink| {
-            training.visit_state(sink)?;
-            sink(&epochs.best)
-        })?;
-        self.saved_at = Instant::now();
-        Ok(())
-    }
-
-    pub fn save_measuring(&mut self, candidate: &Candidate) -> Result<()> {
-        let progress = Progress {
-            run: self.run.clone(),
-            device: self.device.clone(),
-            summary: candidate.summary.clone(),
-            validation: candidate.validation.clone(),
-            stage: Stage::Measuring(candidate.losses.clone()),
-        };
-        self.checkpoints.save(&progress, &mut |sink| sink(candidate.adapter.params()))?;
-        self.saved_at = Instant::now();
-        Ok(())
-    }
-}
-
-/// Devices in words, with the one that it goes on on.
-fn in_turn(before: &str, now: &str) -> String {
-    if before.ends_with(now) { before.to_owned() } else { format!("{before}, then {now}") }
-}
-
-/// The epoch of the lowest validation loss, from 1.
-fn best_epoch(validation: &[f64]) -> Option<usize> {
-    let best = validation.iter().enumerate().min_by(|a, b| a.1.total_cmp(b.1))?;
-    Some(best.0 + 1)
-}
-
 /// Pieces of generic text as samples, each piece a text.
+///
+/// # Errors
+/// When the model refuses all of them, why it refuses the first: nothing could be measured.
 pub(super) fn generic_samples(
     model: &Model,
     pieces: impl Iterator<Item = &'static str>,
     seq_len: usize,
 ) -> Result<SampleSet> {
-    let mut set = SampleSet::default();
+    let (mut set, mut refusal) = (SampleSet::default(), None);
     for piece in pieces {
-        set.add(samples_of_text(&TextRow::new(piece, None), model.tokenizer(), longest(model, seq_len))?.samples);
+        let made = samples_for(&TextRow::new(piece, None), model, seq_len);
+        refusal = refusal.or_else(|| made.refusal().cloned());
+        set.add(made.samples);
     }
-    Ok(set)
+    match refusal {
+        Some(refusal) if set.texts() == 0 => Err(refusal),
+        _ => Ok(set),
+    }
 }

@@ -25,6 +25,13 @@ pub enum LearnEvent {
     CheckpointDamaged,
     /// A step was taken.
     Step(StepReport),
+    /// A loss or a gradient was no number: it begins again, with a lower learning rate.
+    SetBack {
+        /// Steps that had been taken.
+        steps: usize,
+        /// The highest rate of the next try.
+        learning_rate: f32,
+    },
     /// A pass over all samples ended.
     Epoch {
         /// Passes so far.

@@ -1,14 +1,20 @@
 //! Measuring a candidate for the gate, with checkpoints in between.
 
+use std::collections::BTreeMap;
+
 use super::corpus::Corpus;
-use super::course::{Candidate, Course, generic_samples};
+use super::course::{Course, generic_samples};
 use super::events::LearnEvent;
+use super::stage::Candidate;
 use crate::adapter::Adapter;
-use crate::error::{ErrorKind, Result};
-use crate::eval::measure_rows;
+use crate::error::Result;
+use crate::eval::{Measured, measure_rows};
 use crate::gate::{self, Evidence, NextStrength, PairedLoss, STRENGTHS, Verdict, next_strength};
 use crate::session::Session;
 use crate::train::SampleSet;
+
+/// What was measured for the gate so far, by its name.
+pub(super) type Losses = BTreeMap<String, Measured>;
 
 impl Course<'_> {
     /// Measures the candidate and asks the gate: the verdict, and the strength that it is given for.
@@ -65,6 +71,7 @@ impl Course<'_> {
         loop {
             let mut measured = candidate.losses.get(what).cloned().unwrap_or_default();
             let total = samples.len();
+            self.unsaved = true;
             let ended = measure_rows(session, adapter, samples, &mut measured, &mut |measured, _| {
                 (self.on_event)(LearnEvent::Measuring { done: measured.samples(), total });
                 self.is_save_due()
@@ -76,12 +83,7 @@ impl Course<'_> {
                     return Ok(set.by_text(measured.sums()));
                 }
                 Ok(false) => self.save_measuring(candidate)?,
-                Err(error) => {
-                    if error.kind() == ErrorKind::Cancelled {
-                        self.save_measuring(candidate)?;
-                    }
-                    return Err(error);
-                }
+                Err(error) => self.interrupted(error, |course| course.save_measuring(candidate))?,
             }
         }
     }

@@ -8,17 +8,23 @@
 mod checkpoint;
 mod corpus;
 mod course;
+mod ending;
 mod events;
 mod judging;
+mod pace;
 mod records;
 mod report;
+mod save_call;
 mod settings;
+mod stage;
 mod status;
+mod training;
 mod upkeep;
 
 pub(crate) use course::{Place, learn};
 pub use events::{DropReason, LearnEvent};
-pub use report::LearnReport;
+pub use report::{LearnReport, Setback};
+pub(crate) use save_call::SaveCall;
 pub use settings::LearnSettings;
 pub use status::{InUse, NextTraining, Status, status};
 pub use upkeep::{clear_history, delete_adapter, is_paused, last_report, remove_from_history};

@@ -10,6 +10,7 @@ use super::corpus::Selection;
 use super::events::DropReason;
 use super::report::LearnReport;
 use super::settings::LearnSettings;
+use crate::disk::staged::remove_if_there;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Model;
 use crate::profile::{LAST_TRAINING as LAST, SELECTION};
@@ -29,8 +30,8 @@ pub(super) struct RunKey {
 }
 
 impl RunKey {
-    pub fn new(model: &Model, settings: &LearnSettings) -> Self {
-        Self { settings: settings.digest(), base_fingerprint: model.fingerprint().to_owned(), making: MAKING }
+    pub fn new(model: &Model, settings: &LearnSettings) -> Result<Self> {
+        Ok(Self { settings: settings.digest()?, base_fingerprint: model.fingerprint().to_owned(), making: MAKING })
     }
 }
 
@@ -83,7 +84,7 @@ impl Records {
     }
 
     pub fn write_last(&self, last: &LastTraining) -> Result<()> {
-        self.write(LAST, last)
+        self.write(LAST, last).map(drop)
     }
 
     /// What the training under way learns from; where that is not known any more, why.
@@ -92,16 +93,13 @@ impl Records {
         Ok(self.read(SELECTION)?.unwrap_or(Err(DropReason::HistoryRemoved)))
     }
 
-    pub fn write_selection(&self, selection: &Selection) -> Result<()> {
+    /// Gives the bytes of the file.
+    pub fn write_selection(&self, selection: &Selection) -> Result<u64> {
         self.write(SELECTION, selection)
     }
 
     pub fn clear_selection(&self) -> Result<()> {
-        let path = self.folder.join(SELECTION);
-        match fs::remove_file(&path) {
-            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(Error::io(&path, &cause)),
-            _ => Ok(()),
-        }
+        remove_if_there(&self.folder.join(SELECTION))
     }
 
     /// `None` where there is none; [`DropReason::Damaged`] where it is damaged or of another version.
@@ -117,10 +115,12 @@ impl Records {
         }
     }
 
-    fn write(&self, name: &str, value: &impl Serialize) -> Result<()> {
+    fn write(&self, name: &str, value: &impl Serialize) -> Result<u64> {
         let bytes = serde_json::to_vec(value)
             .map_err(|_| Error::new(ErrorKind::BadData, "a record that cannot be written as JSON"))?;
-        write_sealed(&self.folder.join(name), &self.key, Purpose::Checkpoint, name, &bytes)
+        let path = self.folder.join(name);
+        write_sealed(&path, &self.key, Purpose::Checkpoint, name, &bytes)?;
+        Ok(fs::metadata(&path).map_err(|cause| Error::io(&path, &cause))?.len())
     }
 }
 
@@ -142,9 +142,12 @@ mod tests {
         let name = String::new();
         let device = DeviceInfo { kind: DeviceKind::Cpu, name: name.clone(), reason: name, threads: 1 };
         let mut written =
-            serde_json::to_value(LearnReport::unfit(Verdict::unfit(Unfit::Repetitive, 0.5), &device)).unwrap();
+            serde_json::to_value(LearnReport::without_candidate(Verdict::unfit(Unfit::Repetitive, 0.5), &device))
+                .unwrap();
         let fields = written.as_object_mut().unwrap();
-        fields.remove("counts").unwrap();
+        for field in ["counts", "setbacks", "bytes_written"] {
+            fields.remove(field).unwrap();
+        }
         let summary = fields["summary"].as_object_mut().unwrap();
         for field in ["planned_bytes", "exceeded_budget"] {
             summary.remove(field).unwrap();

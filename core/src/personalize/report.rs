@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::device::DeviceInfo;
-use crate::gate::Verdict;
+use crate::gate::{Reason, Verdict};
 use crate::registry::Version;
 use crate::train::{SampleCounts, TrainingSummary};
 
@@ -26,6 +26,13 @@ pub struct LearnReport {
     pub counts: SampleCounts,
     /// The training's steps, losses, tokens and seconds.
     pub summary: TrainingSummary,
+    /// The tries that were given up, each for a lower learning rate, because a loss or a gradient was no number.
+    #[serde(default)]
+    pub setbacks: Vec<Setback>,
+    /// Bytes that the training wrote so that it could go on elsewhere, by all its processes: checkpoints, the best epochs'
+    /// parameters, what was chosen. What a killed process had not finished is not among them.
+    #[serde(default)]
+    pub bytes_written: u64,
     /// Mean validation loss after every epoch, nats a token.
     pub validation: Vec<f64>,
     /// The epoch whose parameters the candidate has, from 1; none where nothing was validated.
@@ -40,7 +47,21 @@ pub struct LearnReport {
     pub device: String,
 }
 
+/// A try that was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Setback {
+    /// Steps that had been taken.
+    pub steps: usize,
+    /// The highest learning rate of the try.
+    pub learning_rate: f32,
+}
+
 impl LearnReport {
+    /// Whether the training failed: no learning rate that was tried led to a candidate. The verdict's reason says so.
+    pub fn has_failed(&self) -> bool {
+        matches!(self.verdict.reason, Reason::Diverged { .. })
+    }
+
     /// What the training that made a version reported; nothing for a version from elsewhere.
     pub fn of(version: &Version) -> Option<Self> {
         let report: Self = serde_json::from_value(Value::Object(version.report.clone())).ok()?;
@@ -48,8 +69,8 @@ impl LearnReport {
         Some(Self { version: Some(version.version), ..report })
     }
 
-    /// The report on a history that was not learned from.
-    pub(super) fn unfit(verdict: Verdict, device: &DeviceInfo) -> Self {
+    /// The report of a training that came to no candidate.
+    pub(super) fn without_candidate(verdict: Verdict, device: &DeviceInfo) -> Self {
         Self {
             verdict,
             version: None,
@@ -58,6 +79,8 @@ impl LearnReport {
             samples: [0; 3],
             counts: SampleCounts::default(),
             summary: TrainingSummary::default(),
+            setbacks: Vec::new(),
+            bytes_written: 0,
             validation: Vec::new(),
             best_epoch: None,
             resumed: false,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::adapter::LoraOptions;
@@ -11,7 +12,7 @@ use crate::privacy::Filter;
 use crate::train::TrainOptions;
 
 /// The settings of a training on the history.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LearnSettings {
     /// Steps, batches, rate, seed, budget.
     pub train: TrainOptions,
@@ -27,8 +28,10 @@ pub struct LearnSettings {
     pub most_validation: usize,
     /// Held-out samples at most.
     pub most_held_out: usize,
-    /// Time between two checkpoints. Flash wears with writes, so they come by time, not by step.
-    pub checkpoint_every: Duration,
+    /// Time between two checkpoints. Flash wears with writes: `None` means half a minute, or as much more as it takes that
+    /// checkpoints of their size write a gigabyte an hour at most. Whatever it is, one is written at an epoch's end, where
+    /// that is kept, and when a training pauses.
+    pub checkpoint_every: Option<Duration>,
 }
 
 impl Default for LearnSettings {
@@ -41,7 +44,7 @@ impl Default for LearnSettings {
             replay_share: 0.2,
             most_validation: 200,
             most_held_out: 1000,
-            checkpoint_every: Duration::from_millis(1900),
+            checkpoint_every: None,
         }
     }
 }
@@ -62,11 +65,14 @@ impl LearnSettings {
     }
 
     /// What makes two trainings on the same history come to the same, as hexadecimal digits: all settings but the memory
-    /// budget and the time between checkpoints, which change no bit.
-    pub(super) fn digest(&self) -> String {
+    /// budget and the time between checkpoints, which change no bit. They go by their names, whatever order this library
+    /// has them in.
+    pub(super) fn digest(&self) -> Result<String> {
         let train = TrainOptions { budget_bytes: None, ..self.train.clone() };
-        let text = format!("{:?}", Self { train, checkpoint_every: Duration::ZERO, ..self.clone() });
-        Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        let mut settings = serde_json::to_value(Self { train, checkpoint_every: None, ..self.clone() })
+            .map_err(|_| Error::new(ErrorKind::BadOption, "settings that cannot be written as JSON"))?;
+        settings.sort_all_objects();
+        Ok(Sha256::digest(settings.to_string()).iter().take(16).map(|byte| format!("{byte:02x}")).collect())
     }
 }
 
@@ -99,14 +105,14 @@ mod tests {
             (settings.clone(), true),
             (with_train(TrainOptions { budget_bytes: Some(1), ..TrainOptions::default() }), true),
             (with_train(TrainOptions { seed: 1, ..TrainOptions::default() }), false),
-            (LearnSettings { checkpoint_every: Duration::from_secs(1), ..settings.clone() }, true),
+            (LearnSettings { checkpoint_every: Some(Duration::from_secs(1)), ..settings.clone() }, true),
             (LearnSettings { replay_share: 0.1, ..settings.clone() }, false),
             (
                 LearnSettings { lora: LoraOptions { rank: Some(4), ..LoraOptions::default() }, ..settings.clone() },
                 false,
             ),
         ] {
-            assert_eq!(other.digest() == settings.digest(), same, "{other:?}");
+            assert_eq!(other.digest().unwrap() == settings.digest().unwrap(), same, "{other:?}");
         }
     }
 }

@@ -288,7 +288,7 @@ mod tests {
         let verdict = Verdict { reason, clusters: 30, ..Verdict::unfit(Unfit::NotLanguage, 0.0) };
         let device =
             crate::DeviceInfo { kind: crate::DeviceKind::Cpu, name: String::new(), reason: String::new(), threads: 1 };
-        Some(LearnReport::unfit(verdict, &device))
+        Some(LearnReport::without_candidate(verdict, &device))
     }
 
     #[test]

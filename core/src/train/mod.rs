@@ -23,4 +23,4 @@ pub use run::{Start, Training, TrainingData, TrainingSummary};
 pub use schedule::{Decay, Schedule};
 pub use trainer::{StepReport, Trainer, TrainerState};
 pub use windows::{LeftOut, SampleCounts, TextSamples, samples_of_text};
-pub(crate) use windows::{MAKING, SampleSet, longest};
+pub(crate) use windows::{MAKING, SampleSet, samples_for};

@@ -1,5 +1,7 @@
 //! The settings of a training and their defaults, the same in every language.
 
+use serde::Serialize;
+
 use super::schedule::{Decay, Schedule};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Model;
@@ -8,7 +10,7 @@ use crate::model::Model;
 const MOST_ACCUMULATED: usize = 1 << 20;
 
 /// How to train. What the adapter is (rank, alpha, targets, dropout) belongs to the adapter.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TrainOptions {
     /// Optimizer steps; `None` follows from `epochs`.
     pub steps: Option<usize>,

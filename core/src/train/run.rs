@@ -1,5 +1,7 @@
 //! A whole training, from samples to an adapter: what every surface runs.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -11,7 +13,7 @@ use super::plan::TrainPlan;
 use super::replay::Replay;
 use super::steps::{Step, Steps};
 use super::trainer::{StepReport, Trainer, TrainerState};
-use super::windows::{SampleCounts, longest, samples_of_text};
+use super::windows::{SampleCounts, samples_for};
 use crate::adapter::{Adapter, AdapterShape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::eval::{Evaluation, Measured};
@@ -37,19 +39,26 @@ enum DataKind {
 }
 
 impl TrainingData {
-    /// A person's texts as samples of at most `seq_len` tokens, or as many as the model holds; blank ones are left out.
+    /// A person's texts as samples of at most `seq_len` tokens, or as many as the model holds. Blank ones are left out, and
+    /// those that the model refuses.
     ///
     /// # Errors
-    /// As [`samples_of_text`]; when no text carries loss.
+    /// When no text carries loss; where it is because the model refuses them, why it refuses the first.
     pub fn from_texts(rows: &[TextRow], model: &Model, seq_len: usize) -> Result<Self> {
         let (mut samples, mut counts, mut plain) = (Vec::new(), SampleCounts::default(), false);
+        let mut refusal = None;
         for row in rows {
-            let made = samples_of_text(row, model.tokenizer(), longest(model, seq_len))?;
+            let made = samples_for(row, model, seq_len);
             counts.add(&made);
+            refusal = refusal.or_else(|| made.refusal().cloned());
             plain |= row.context.is_none() && !made.samples.is_empty();
             samples.extend(made.samples);
         }
-        Self::of_texts(samples, plain, counts).checked(model)
+        let data = Self::of_texts(samples, plain, counts);
+        match refusal {
+            Some(refusal) if data.samples.is_empty() => Err(refusal),
+            _ => data.checked(model),
+        }
     }
 
     /// A person's samples; `plain` where at least one began with the document-start token. A sample may stand there
@@ -238,7 +247,7 @@ impl TrainingSummary {
 /// A training under way: call [`Training::step`] until it has no more to report, then take the adapter.
 pub struct Training<'s> {
     trainer: Trainer<'s>,
-    data: TrainingData,
+    data: Arc<TrainingData>,
     steps: Steps,
     plan: TrainPlan,
     summary: TrainingSummary,
@@ -253,11 +262,11 @@ impl<'s> Training<'s> {
     pub fn new(
         session: &'s mut Session,
         start: impl Into<Start>,
-        data: TrainingData,
+        data: impl Into<Arc<TrainingData>>,
         options: &TrainOptions,
     ) -> Result<Self> {
         options.check_for(session.model())?;
-        let start = start.into();
+        let (start, data) = (start.into(), data.into());
         let steps = data.steps(options)?;
         let (row_tokens, budget) = (data.row_tokens(options), options.budget_bytes);
         let plan = session.plan_training_on(start.shape(), row_tokens, data.bytes(), budget)?;

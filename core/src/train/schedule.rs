@@ -2,10 +2,12 @@
 
 use std::str::FromStr;
 
+use serde::Serialize;
+
 use crate::error::{Error, ErrorKind};
 
 /// How the learning rate falls after warm-up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub enum Decay {
     /// It does not.
     Constant,
@@ -30,7 +32,7 @@ impl FromStr for Decay {
 }
 
 /// A learning rate for every step: `peak · min(1, (k + 1)/warm-up) · max(floor, decay(k/n))` at step k of n, from 0.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Schedule {
     /// The highest rate.
     pub peak: f32,

@@ -206,7 +206,7 @@ impl<'s> Trainer<'s> {
         if applied == 0.0 {
             let message =
                 format!("step {}: loss {loss} and gradient norm {grad_norm} are not finite", self.steps_done + 1);
-            return Err(Error::new(ErrorKind::BadData, message).with_hint("lower the learning rate"));
+            return Err(Error::new(ErrorKind::NotFinite, message).with_hint("lower the learning rate"));
         }
         self.steps_done += 1;
         Ok(StepReport {

@@ -30,14 +30,32 @@ pub struct TextSamples {
     pub left_out: Option<LeftOut>,
 }
 
+impl TextSamples {
+    /// Those of a text that is not learned from.
+    fn left_out(why: LeftOut) -> Self {
+        Self { left_out: Some(why), ..Self::default() }
+    }
+
+    /// Why the model refuses the text, if it does.
+    pub fn refusal(&self) -> Option<&Error> {
+        match &self.left_out {
+            Some(LeftOut::Refused(refusal)) => Some(refusal),
+            _ => None,
+        }
+    }
+}
+
 /// Why a text is not learned from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LeftOut {
     /// There is nothing in it but white space.
     Blank,
     /// The model's chat template alone fills the row.
     NoRoom,
+    /// The model's chat template or its vocabulary has no way to write it; where that is so of all texts, the error says
+    /// why.
+    Refused(Error),
 }
 
 /// What became of many texts.
@@ -60,6 +78,8 @@ pub struct SampleCounts {
     pub blank: usize,
     /// Texts left out because the model's chat template alone fills the row.
     pub no_room: usize,
+    /// Texts left out because the model's chat template or its vocabulary refuses them.
+    pub refused: usize,
 }
 
 impl SampleCounts {
@@ -73,9 +93,10 @@ impl SampleCounts {
             self.texts_parted += 1;
             self.parts += made.samples.len();
         }
-        match made.left_out {
+        match &made.left_out {
             Some(LeftOut::Blank) => self.blank += 1,
             Some(LeftOut::NoRoom) => self.no_room += 1,
+            Some(LeftOut::Refused(_)) => self.refused += 1,
             None => {}
         }
     }
@@ -124,9 +145,15 @@ impl SampleSet {
     }
 }
 
-/// Tokens that a sample for `model` may have where `seq_len` are wanted: the last one is only predicted.
-pub(crate) fn longest(model: &Model, seq_len: usize) -> usize {
-    seq_len.min(model.base().context.saturating_add(1))
+/// The samples of a text that `model` can take: of at most `seq_len` tokens, and of no more than it holds.
+pub(crate) fn samples_for(row: &TextRow, model: &Model, seq_len: usize) -> TextSamples {
+    // A sample's last token is only predicted.
+    let longest = seq_len.min(model.base().context.saturating_add(1));
+    let made = samples_of_text(row, model.tokenizer(), longest);
+    match model.check_samples(&made.samples) {
+        Ok(()) => made,
+        Err(refusal) => TextSamples::left_out(LeftOut::Refused(refusal)),
+    }
 }
 
 /// A text as samples of at most `seq_len` tokens. Alone it is the document-start token, its ids and the end-of-turn
@@ -134,14 +161,17 @@ pub(crate) fn longest(model: &Model, seq_len: usize) -> usize {
 /// template, with loss on that turn and its end alone. A context too long is cut at its start. A text too long is
 /// parted at the ends of sentences (of words or characters, where one is longer than a row): each part comes behind
 /// what of the text before it there is room for, which carries no loss there, and only the last part has the
-/// end-of-turn token.
-///
-/// # Errors
-/// When the model has no such tokens, or no chat template for a context.
-pub fn samples_of_text(row: &TextRow, tokenizer: &Tokenizer, seq_len: usize) -> Result<TextSamples> {
+/// end-of-turn token. Where the model has no such tokens, no chat template for a context, or one that refuses this text,
+/// the text is left out: one row must not keep all others from being learned.
+pub fn samples_of_text(row: &TextRow, tokenizer: &Tokenizer, seq_len: usize) -> TextSamples {
     if row.text.trim().is_empty() {
-        return Ok(TextSamples { left_out: Some(LeftOut::Blank), ..TextSamples::default() });
+        return TextSamples::left_out(LeftOut::Blank);
     }
+    whole_or_in_parts(row, tokenizer, seq_len)
+        .unwrap_or_else(|refusal| TextSamples::left_out(LeftOut::Refused(refusal)))
+}
+
+fn whole_or_in_parts(row: &TextRow, tokenizer: &Tokenizer, seq_len: usize) -> Result<TextSamples> {
     let exchange = row.context.as_ref().map(|context| tokenizer.exchange(context, &row.text)).transpose()?;
     let turn = match &exchange {
         Some(exchange) => exchange.turn.clone(),
@@ -181,7 +211,7 @@ fn in_parts(
 ) -> Result<TextSamples> {
     let room = seq_len.saturating_sub(turn.prompt.len());
     if room == 0 {
-        return Ok(TextSamples { left_out: Some(LeftOut::NoRoom), ..TextSamples::default() });
+        return Ok(TextSamples::left_out(LeftOut::NoRoom));
     }
     let places = Places::of(&row.text, &turn.reply);
     let mut made = TextSamples::default();

@@ -1,7 +1,10 @@
 //! The engine as an app uses it, on the embedded model: what is cancelled, closed, unloaded, switched and served meanwhile.
 
 mod answers;
+mod diverging;
 mod ending;
+mod refusals;
+mod saving;
 mod training;
 
 use std::fs;
@@ -44,7 +47,7 @@ fn copy_folder(from: &Path, to: &Path) {
 fn settings(steps: usize) -> LearnSettings {
     LearnSettings {
         train: TrainOptions { steps: Some(steps), ..TrainOptions::default() },
-        checkpoint_every: Duration::from_millis(50),
+        checkpoint_every: Some(Duration::from_millis(50)),
         ..LearnSettings::default()
     }
 }
@@ -52,7 +55,7 @@ fn settings(steps: usize) -> LearnSettings {
 fn finish(engine: &Engine, settings: &LearnSettings) -> LearnReport {
     match engine.train(settings, &CancelToken::new(), &mut |_| {}).unwrap() {
         LearnOutcome::Finished(report) => *report,
-        LearnOutcome::Paused(reason) => panic!("{reason:?}"),
+        other => panic!("{other:?}"),
     }
 }
 

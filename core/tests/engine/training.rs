@@ -126,7 +126,7 @@ fn how_often_it_is_saved_changes_no_bit() {
     for home in &homes[1..] {
         copy_folder(&homes[0].path().join("profile"), &home.path().join("profile"));
     }
-    let every = |time| LearnSettings { checkpoint_every: time, ..settings(30) };
+    let every = |time| LearnSettings { checkpoint_every: Some(time), ..settings(30) };
     let [seldom, always, stopped] = homes.each_ref().map(|home| engine(home.path(), 0));
     let seldom = finish(&seldom, &every(Duration::from_secs(3600)));
     assert!(!seldom.validation.is_empty());
@@ -144,6 +144,7 @@ fn how_often_it_is_saved_changes_no_bit() {
         match outcome.unwrap() {
             LearnOutcome::Finished(report) => break report,
             LearnOutcome::Paused(_) => stops += 1,
+            LearnOutcome::Failed(report) => panic!("{report:?}"),
         }
     };
     assert!(report.resumed && stops > 0, "{stops} stops");

@@ -5,14 +5,14 @@ use std::path::Path;
 
 use idiolect::engine::{CancelToken, EngineOptions, LearnOutcome, PauseReason};
 use idiolect::gate::Decision;
-use idiolect::personalize::{LearnEvent, LearnReport, LearnSettings};
+use idiolect::personalize::{LearnEvent, LearnReport, LearnSettings, Setback};
 use idiolect::profile::{KeySource, Profile};
 use idiolect::train::SampleCounts;
 use idiolect::{DeviceChoice, Engine, Error, ErrorKind, Result};
 use serde::Serialize;
 
 use super::train::report_line;
-use crate::output::{Output, Table};
+use crate::output::{Output, Table, megabytes};
 use crate::preparation::{Cut, planned_memory, worth_telling};
 use crate::progress::Progress;
 
@@ -32,8 +32,10 @@ struct Report<'a> {
     strength: f32,
     version: Option<u32>,
     steps: usize,
+    setbacks: &'a [Setback],
     resumed: bool,
     unchanged: bool,
+    bytes_written: u64,
     samples: SampleCounts,
     planned_bytes: usize,
     exceeded_budget_bytes: Option<usize>,
@@ -57,8 +59,10 @@ impl<'a> From<&'a LearnReport> for Report<'a> {
             strength: report.strength,
             version: report.version,
             steps: report.summary.steps,
+            setbacks: &report.setbacks,
             resumed: report.resumed,
             unchanged: report.unchanged,
+            bytes_written: report.bytes_written,
             samples: report.counts,
             planned_bytes: report.summary.planned_bytes,
             exceeded_budget_bytes: report.summary.exceeded_budget,
@@ -83,6 +87,12 @@ impl Display for Report<'_> {
             // Which one is in use by now is the person's choice.
             let what = if self.unchanged { "made" } else { "in use" };
             rows.push((what, format!("version {version} at strength {}", self.strength)));
+        }
+        rows.extend(self.setbacks.iter().map(|Setback { steps, learning_rate }| {
+            ("set back", format!("after {steps} steps at a learning rate of {learning_rate}: the loss was no number"))
+        }));
+        if self.bytes_written > 0 {
+            rows.push(("written", format!("{} of checkpoints", megabytes(self.bytes_written as usize))));
         }
         rows.extend(worth_telling(self.samples).map(|counts| ("samples", Cut(counts).to_string())));
         if self.unchanged {
@@ -118,6 +128,9 @@ pub fn run(
             output.note(&format!("epoch {epoch}: validation loss {validation_nll:.3} nats a token"));
         }
         LearnEvent::Measuring { done, total } => measuring.reach(done, total, ""),
+        LearnEvent::SetBack { steps, learning_rate } => output.note(&format!(
+            "after {steps} steps the loss is no number; beginning again at a learning rate of {learning_rate}"
+        )),
         LearnEvent::CheckpointDropped(reason) => output.note(&format!("the checkpoint was dropped: {reason}")),
         LearnEvent::CheckpointDamaged => output.note("the newest checkpoint is damaged; the one before it is used"),
         _ => {}
@@ -125,6 +138,11 @@ pub fn run(
     drop((training, measuring));
     match outcome {
         LearnOutcome::Finished(report) => output.result(&Report::from(&*report)),
+        LearnOutcome::Failed(report) => {
+            output.result(&Report::from(&*report))?;
+            let why = format!("the training failed: {}", report.verdict.reason);
+            Err(Error::new(ErrorKind::NotFinite, why).with_hint("give a lower --lr, or another model"))
+        }
         LearnOutcome::Paused(reason) => {
             let why = match reason {
                 PauseReason::DeviceLost => "the device was lost",

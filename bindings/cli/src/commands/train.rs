@@ -41,9 +41,10 @@ pub struct Train {
     #[arg(long, value_name = "ADAPTER")]
     init: Option<PathBuf>,
 
-    /// With --profile: seconds between two checkpoints
-    #[arg(long, value_name = "SECONDS", requires = "profile", default_value_t = 1.9)]
-    checkpoint_seconds: f64,
+    /// With --profile: seconds between two checkpoints [default: 30, or as much more as it takes that they write a gigabyte
+    /// an hour at most]
+    #[arg(long, value_name = "SECONDS", requires = "profile")]
+    checkpoint_seconds: Option<f64>,
 
     #[command(flatten)]
     lora: LoraArgs,
@@ -152,8 +153,9 @@ impl Train {
     pub fn run(&self, output: &Output) -> Result<()> {
         let options = self.options()?;
         if let (Some(profile), Some(base)) = (&self.profile, &self.base) {
-            let checkpoint_every = Duration::try_from_secs_f64(self.checkpoint_seconds)
-                .map_err(|_| Error::new(ErrorKind::BadOption, "checkpoint-seconds must be a time"))?;
+            let checkpoint_every = self.checkpoint_seconds.map(Duration::try_from_secs_f64).transpose();
+            let checkpoint_every =
+                checkpoint_every.map_err(|_| Error::new(ErrorKind::BadOption, "checkpoint-seconds must be a time"))?;
             let lora = self.lora.options();
             let settings = LearnSettings { train: options, lora, checkpoint_every, ..LearnSettings::default() };
             return learn::run(output, profile, base, self.device.device, &settings);

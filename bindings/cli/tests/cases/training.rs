@@ -17,6 +17,7 @@ pub fn trials() -> Vec<Trial> {
         trial("16: answers in a Hindi chat are learned", hindi_chat),
         trial("long texts are learned whole, in parts", long_texts),
         trial("what is left out is said", left_out),
+        trial("what the model refuses costs no other text", refused),
         trial("8: the default plan is the smallest where the usual one is too large", default_plan)
             .with_ignored_flag(published().is_none()),
     ]
@@ -129,6 +130,42 @@ fn left_out() {
     assert_eq!(refused.code, Some(1));
     assert_eq!(listing(home), before);
     assert!(refused.stderr.contains("room for more than the model's chat template"), "{}", refused.stderr);
+}
+
+fn refused() {
+    let home = workspace();
+    let home = home.path();
+    let template = "{% for m in messages %}{% if 'zebra' in m.content %}{{ raise_exception('no such words') }}{% endif %}\
+                    <|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}";
+    fs::write(home.join("base/chat_template.jinja"), template).unwrap();
+    // A token of the vocabulary for which the model, of 8,192 tokens, has no row.
+    let path = home.join("base/tokenizer.json");
+    let mut tokenizer: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    let mut added = tokenizer["added_tokens"][0].clone();
+    (added["id"], added["content"], added["special"]) = (json!(8192), json!("<beyond>"), json!(false));
+    tokenizer["added_tokens"].as_array_mut().unwrap().push(added);
+    fs::write(&path, tokenizer.to_string()).unwrap();
+
+    let good = "{\"text\":\"hello there\"}\n{\"text\":\"yes\",\"context\":\"so?\"}\n";
+    let bad = "{\"text\":\"no\",\"context\":\"a zebra?\"}\n{\"text\":\"it is <beyond> me\"}\n";
+    for (name, rows) in [("good.jsonl", good.to_owned()), ("mixed.jsonl", format!("{bad}{good}"))] {
+        fs::write(home.join(name), rows).unwrap();
+    }
+    let whole = eval(home, "good.jsonl", "64");
+    let report = eval(home, "mixed.jsonl", "64");
+    assert_eq!((&report["nll"], &report["samples"]["refused"]), (&whole["nll"], &json!(2)), "{report}");
+    let (prepared, steps) = train(home, "mixed.jsonl", &[]);
+    assert_eq!((&prepared["samples"]["refused"], steps.len()), (&json!(2), 1), "{prepared}");
+    let people = idiolect(home, &["eval", "base", "--text", "mixed.jsonl", "--device", "cpu"]);
+    assert!(people.stdout.contains("2 texts left out: the model's chat template or vocabulary refuses them"));
+
+    fs::write(home.join("bad.jsonl"), bad).unwrap();
+    for command in [&["train", "base", "--out", "b"][..], &["eval", "base"]] {
+        let before = listing(home);
+        let run = idiolect(home, &[command, &["--text", "bad.jsonl", "--device", "cpu"]].concat());
+        assert_eq!((run.code, listing(home)), (Some(1), before));
+        assert!(run.stderr.contains("the model's chat template refuses the conversation"), "{}", run.stderr);
+    }
 }
 
 fn default_plan() {

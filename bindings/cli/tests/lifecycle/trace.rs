@@ -54,6 +54,17 @@ pub fn synced_renames(home: &Home) -> Vec<String> {
     renamed
 }
 
+/// The bytes that a trace writes so that a training can go on elsewhere.
+pub fn written(home: &Home) -> u64 {
+    let kept = |line: &str| line.contains("/checkpoints/.") && !line.contains("/.last-training");
+    let size = |line: String| {
+        let (_, size) = line.rsplit_once(", ")?;
+        size.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok()
+    };
+    let writes = calls(home).into_iter().filter(|(name, line)| name == "write" && kept(line));
+    writes.map(|(_, line)| size(line).expect("a size")).sum()
+}
+
 /// A call of a traced process.
 pub struct Point {
     pub call: String,

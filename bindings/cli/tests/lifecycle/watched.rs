@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::folders::{base, listing};
 use crate::home::{Home, finish, strings, training};
-use crate::trace::{calls, synced_renames};
+use crate::trace::{calls, synced_renames, written};
 
 pub fn order() {
     let home = Home::new();
@@ -12,10 +12,14 @@ pub fn order() {
     finish(home.traced(&trace, &["history", "add", "new", "some.jsonl"]));
     assert_eq!(synced_renames(&home), ["key"]);
     let profile = home.profile("traced");
-    finish(home.traced(&trace, &strings(&training(&profile))));
+    let report = finish(home.traced(&trace, &strings(&training(&profile))));
     let renames = synced_renames(&home);
     assert_eq!((renames.first(), renames.last()), (Some(&"selection".into()), Some(&"last-training".into())));
     assert!(renames.iter().filter(|name| name.starts_with("training-")).count() > 3, "{renames:?}");
+    // Once an epoch at most, however often there is a checkpoint.
+    let best = renames.iter().filter(|name| name.starts_with("best-epoch-")).count();
+    assert!((1..=3).contains(&best), "{renames:?}");
+    assert_eq!(report["bytes_written"], written(&home), "what it says that it wrote");
 }
 
 pub fn silent() {

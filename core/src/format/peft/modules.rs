@@ -1,12 +1,13 @@
 //! Which modules of a model an adapter names: PEFT's `target_modules` and `exclude_modules`.
 
 use fancy_regex::Regex;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::error::{Error, ErrorKind, Result};
 
 /// A set of modules.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum Modules {
     /// Every linear layer of the decoder blocks: PEFT's `all-linear`.
     AllLinear,

@@ -29,14 +29,14 @@ fn every_token_of_the_persons_carries_loss_once_and_comes_behind_what_precedes_i
             let masks = [Vec::new(), masked];
             for (context, masked) in contexts.iter().flat_map(|context| masks.iter().map(move |mask| (context, mask))) {
                 let row = TextRow { text: text.clone(), context: context.clone(), masked: masked.clone() };
-                let whole = samples_of_text(&row, &tokenizer, usize::MAX).unwrap();
+                let whole = samples_of_text(&row, &tokenizer, usize::MAX);
                 let [sample] = &whole.samples[..] else { panic!("one sample where there is room") };
                 let learned = |sample: &Sample| sample.targets().map(|target| sample.ids[target]).collect::<Vec<u32>>();
                 let expected = learned(sample);
                 assert!(masked.is_empty() || expected.len() < sample.ids.len() - sample.supervised_from);
                 assert_eq!(sample.text_bytes, text.len());
                 for seq_len in [55, 64, 100, sample.ids.len() - 1, sample.ids.len()] {
-                    let made = samples_of_text(&row, &tokenizer, seq_len).unwrap();
+                    let made = samples_of_text(&row, &tokenizer, seq_len);
                     let parts: Vec<_> = made.samples.iter().map(&learned).collect();
                     assert_eq!(parts.concat(), expected, "{seq_len}");
                     let bytes: usize = made.samples.iter().map(|sample| sample.text_bytes).sum();
@@ -62,10 +62,10 @@ fn every_token_of_the_persons_carries_loss_once_and_comes_behind_what_precedes_i
 fn a_context_is_cut_at_its_start_and_the_template_stays() {
     let tokenizer = chat(CHATML);
     let row = TextRow::new("on my way", Some(format!("{}the end of it", "come over, ".repeat(50))));
-    let whole = samples_of_text(&row, &tokenizer, usize::MAX).unwrap();
+    let whole = samples_of_text(&row, &tokenizer, usize::MAX);
     let full = whole.samples[0].ids.len();
     for seq_len in [60, 71, 100, full - 1, full] {
-        let made = samples_of_text(&row, &tokenizer, seq_len).unwrap();
+        let made = samples_of_text(&row, &tokenizer, seq_len);
         let [sample] = &made.samples[..] else { panic!("{} samples", made.samples.len()) };
         assert_eq!(made.context_tokens_cut, full - sample.ids.len());
         // A word is at most so long.
@@ -81,7 +81,7 @@ fn a_context_is_cut_at_its_start_and_the_template_stays() {
     }
     // Where only the template and the reply fit, nothing is left of the context.
     let bare = tokenizer.encode_turn("", "on my way").unwrap().0;
-    let made = samples_of_text(&row, &tokenizer, bare.len()).unwrap();
+    let made = samples_of_text(&row, &tokenizer, bare.len());
     assert_eq!((made.samples[0].ids.clone(), made.samples.len()), (bare, 1));
 }
 
@@ -89,7 +89,7 @@ fn a_context_is_cut_at_its_start_and_the_template_stays() {
 fn parts_end_with_sentences_else_with_words_else_with_characters() {
     let tokenizer = built(&byte_level());
     let ends = |text: &str, seq_len: usize| -> Vec<String> {
-        let made = samples_of_text(&TextRow::new(text, None), &tokenizer, seq_len).unwrap();
+        let made = samples_of_text(&TextRow::new(text, None), &tokenizer, seq_len);
         let learned = made.samples.iter().map(|sample| tokenizer.decode(&sample.ids[sample.supervised_from..]));
         learned.map(Result::unwrap).collect()
     };
@@ -116,9 +116,9 @@ fn what_is_left_out_is_told() {
         (TextRow::new("hello", None), 64, None),
         (TextRow::new("hello ".repeat(70), None), 64, None),
     ] {
-        let made = samples_of_text(&row, &tokenizer, seq_len).unwrap();
-        assert_eq!((made.left_out, made.samples.is_empty()), (left_out, left_out.is_some()));
+        let made = samples_of_text(&row, &tokenizer, seq_len);
         counts.add(&made);
+        assert_eq!((made.samples.is_empty(), made.left_out), (left_out.is_some(), left_out));
     }
     assert_eq!((counts.texts, counts.blank, counts.no_room, counts.contexts_cut), (5, 1, 1, 1));
     assert_eq!((counts.texts_parted, counts.samples), (1, 2 + counts.parts));
@@ -134,4 +134,43 @@ fn the_parts_of_a_text_count_together() {
     assert!(set.add(vec![sample(3)]));
     assert_eq!(set.texts(), 2);
     assert_eq!(set.by_text(&[(1.0, 2), (0.5, 3), (4.0, 1)]), [(1.5, 5), (4.0, 1)]);
+}
+
+#[test]
+fn what_the_model_refuses_is_left_out_and_says_why() {
+    let refusing = CHATML.replacen(
+        "{% for",
+        "{% if 'bad' in messages[0].content %}{{ raise_exception('no such words') }}{% endif %}{% for",
+        1,
+    );
+    // Some templates rewrite what some messages say: what to learn cannot be told from the rest then.
+    let rewriting = "{% for m in messages %}{{ m.role }}: {{ m.content | replace('bad', 'good') }}\n{% endfor %}";
+    let with = |start: Option<&str>| {
+        let vocabulary = byte_level();
+        let tokens = vocabulary.tokens.into_iter().map(|token| match start {
+            None if token == "<|endoftext|>" => "<|unused|>".into(),
+            _ => token,
+        });
+        built(&GgufVocabulary { tokens: tokens.collect(), bos: None, ..vocabulary })
+    };
+    let row = |context: Option<&str>| TextRow::new("hello", context.map(Into::into));
+    for (what, tokenizer, row, refused) in [
+        ("another text", chat(&refusing), row(Some("so?")), None),
+        ("a refused text", chat(&refusing), row(Some("a bad one")), Some("does not suit")),
+        ("no context", chat(&refusing), row(None), None),
+        ("another text, not rewritten", chat(rewriting), row(Some("so?")), None),
+        ("a rewritten text", chat(rewriting), row(Some("a bad one")), Some("rewrites")),
+        ("a template that cannot be used", chat("{% if %}"), row(Some("so?")), Some("cannot be used")),
+        ("no document start", with(None), row(None), Some("document-start")),
+        ("no document start, with a context", with(None), row(Some("so?")), None),
+    ] {
+        let made = samples_of_text(&row, &tokenizer, 64);
+        let said = made.refusal().map(|refusal| refusal.message().to_owned());
+        assert_eq!(said.is_some(), refused.is_some(), "{what}: {said:?}");
+        assert_eq!(made.samples.is_empty(), refused.is_some(), "{what}");
+        assert!(said.unwrap_or_default().contains(refused.unwrap_or_default()), "{what}");
+        let mut counts = SampleCounts::default();
+        counts.add(&made);
+        assert_eq!((counts.texts, counts.refused, counts.all_whole()), (1, refused.iter().count(), refused.is_none()));
+    }
 }

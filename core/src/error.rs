@@ -28,6 +28,8 @@ pub enum ErrorKind {
     Device,
     /// The key or passphrase does not open what it was given for.
     WrongKey,
+    /// A history that is older than it was, or of which records were put back: it opens once that is accepted.
+    PutBack,
     /// Another process, or this one, is already training on the profile.
     TrainingBusy,
     /// The caller cancelled the work.

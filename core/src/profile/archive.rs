@@ -22,6 +22,7 @@ use super::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::staged::{StagedFolder, private_file, refuse_occupied, sync_folder, whole_file};
+use crate::history::anchor_anew;
 use crate::seal::{Key, Purpose, SealedReader, SealedWriter, random_bytes, read_error};
 
 const MAGIC: &[u8; 8] = b"IDIOARCH";
@@ -289,7 +290,8 @@ fn unpack(content: &mut impl Read, archive: &Path, staged: &StagedFolder, source
     if !staged.file(HISTORY).is_file() {
         return Err(bad("content", "it holds no history"));
     }
-    Ok(())
+    // The archive is authenticated: its history is the latest here.
+    anchor_anew(&staged.file(HISTORY), &key)
 }
 
 fn unpack_file(

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! key             the profile's own key: sealed under the app's, or as it is, readable by its owner only
-//! history.db      what the person wrote (with -wal and -shm beside it while it is open)
+//! history.db      what the person wrote (with -wal and -shm beside it while it is open; how far it is, in -anchor)
 //! adapters/       what was learned
 //! checkpoints/    trainings that go on later
 //! cache/          what can be computed again
@@ -35,13 +35,14 @@ pub use key_file::KeySource;
 pub use lock::TrainingLock;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::staged::refuse_occupied;
+use crate::format::staged::{refuse_occupied, remove_if_there};
 use crate::history::History;
 use crate::registry::Registry;
 use crate::seal::Key;
 
 const KEY: &str = "key";
 const HISTORY: &str = "history.db";
+const ANCHOR: &str = "history.db-anchor";
 const ADAPTERS: &str = "adapters";
 const CHECKPOINTS: &str = "checkpoints";
 const CACHE: &str = "cache";
@@ -63,8 +64,22 @@ impl Profile {
     ///
     /// # Errors
     /// `Io` when there is none or it cannot be written; `WrongKey` when the key is not the one it was made with, or it
-    /// was made with a key of the app's and none is given (or the reverse); `BadFile` when its key or history is damaged.
+    /// was made with a key of the app's and none is given (or the reverse); `BadFile` when its key or history is damaged;
+    /// `PutBack` when its history is older than it was.
     pub fn open(folder: &Path, source: &KeySource) -> Result<Self> {
+        Self::open_as(folder, source, History::open)
+    }
+
+    /// Opens a profile whose history was put back from a backup: it is taken as it is from now on. Ask the person before:
+    /// what they removed since then is there again.
+    ///
+    /// # Errors
+    /// As [`Profile::open`], but for `PutBack`.
+    pub fn open_put_back(folder: &Path, source: &KeySource) -> Result<Self> {
+        Self::open_as(folder, source, History::open_put_back)
+    }
+
+    fn open_as(folder: &Path, source: &KeySource, history: fn(&Path, &Key) -> Result<History>) -> Result<Self> {
         if !is_profile(folder) {
             let message = format!("{}: no profile is here", folder.display());
             return Err(Error::new(ErrorKind::Io, message).with_hint("create it, or check the path"));
@@ -72,7 +87,7 @@ impl Profile {
         let key = key_file::read(&folder.join(KEY), source)?.ok_or_else(|| {
             Error::bad_file(&folder.join(KEY), "key", "missing").with_hint("what it sealed cannot be read without it")
         })?;
-        let history = History::open(&folder.join(HISTORY), &key)?;
+        let history = history(&folder.join(HISTORY), &key)?;
         leftovers::clear(folder)?;
         Ok(Self { folder: folder.to_owned(), key, history, door: Door::default() })
     }
@@ -92,6 +107,8 @@ impl Profile {
         leftovers::clear_of_keys(folder)?;
         let key_path = folder.join(KEY);
         if key_file::read(&key_path, source)?.is_none() && !folder.join(HISTORY).exists() {
+            // Of a profile that was not erased to the end: this one begins anew.
+            remove_if_there(&folder.join(ANCHOR))?;
             key_file::write(&key_path, &Key::random()?, source)?;
         }
         drop(making);

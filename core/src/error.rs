@@ -32,6 +32,8 @@ pub enum ErrorKind {
     WrongKey,
     /// The app's key store refused, or does not give back what it was given.
     KeyStore,
+    /// A history that is older than it was, or of which records were put back: it opens once that is accepted.
+    PutBack,
     /// Another process, or this one, is already training on the profile.
     TrainingBusy,
     /// The caller cancelled the work.

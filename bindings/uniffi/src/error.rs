@@ -30,6 +30,8 @@ pub enum ErrorKind {
     Device,
     /// The key does not open the profile.
     WrongKey,
+    /// The history is older than it was, or records of it were put back: `accept_history` takes it as it is.
+    PutBack,
     /// Another process, or this one, is already training on the profile.
     TrainingBusy,
     /// The caller cancelled the work.
@@ -56,6 +58,7 @@ impl From<Kind> for ErrorKind {
             Kind::OverBudget => Self::OverBudget,
             Kind::Device => Self::Device,
             Kind::WrongKey => Self::WrongKey,
+            Kind::PutBack => Self::PutBack,
             Kind::TrainingBusy => Self::TrainingBusy,
             Kind::Cancelled => Self::Cancelled,
             Kind::Closed => Self::Closed,

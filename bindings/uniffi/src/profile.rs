@@ -68,6 +68,17 @@ pub fn erase_profile(folder: String) -> Result<EraseReport> {
     Ok(idiolect::profile::erase(Path::new(&folder))?.into())
 }
 
+/// Takes a profile's history, which was put back from a backup, as it is: from then on the engine opens. Ask the person
+/// before: what they removed since then is there again.
+///
+/// # Errors
+/// As opening an engine on the profile, but for `PutBack`.
+#[uniffi::export(default(key = None))]
+pub fn accept_history(folder: String, key: Option<Vec<u8>>) -> Result<()> {
+    Profile::open_put_back(Path::new(&folder), &key_source(key)?)?;
+    Ok(())
+}
+
 /// What an archive holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
 pub struct ArchivedProfile {

@@ -8,7 +8,7 @@ use super::database::Fault;
 use super::edit::{self, Standing};
 use super::identity::Ids;
 use super::near::{BANDS, SIMILAR};
-use super::records::{Circumstances, Content};
+use super::records::{Circumstances, Content, Table};
 use super::remove::{Reason, Removal};
 use super::sample::{Added, ClusterId, NewSample};
 use super::{History, Secrets, exclusions, origin, records, retention, settings, split};
@@ -64,7 +64,7 @@ impl History {
                 batch.add(sample, ids, now)?;
             }
             let mut added = batch.finish()?;
-            added.expired = retention::expire(transaction, now)?;
+            added.expired = retention::expire(transaction, &self.secrets, now)?;
             Ok(added)
         })?;
         if added.expired + added.replaced > 0 {
@@ -105,7 +105,7 @@ impl<'a> Batch<'a> {
             secrets,
             excluded,
             sources: HashMap::new(),
-            replaced: Removal::new(transaction, Reason::Edit),
+            replaced: Removal::new(transaction, secrets, Reason::Edit),
             added: Added::default(),
         })
     }
@@ -199,17 +199,18 @@ impl<'a> Batch<'a> {
                 }
             };
         let content = Content { text: sample.text.as_str(), context: sample.context.as_deref() };
-        let record = records::append(self.transaction, &self.secrets.cipher, &content)?;
         let origin = origin::enter(self.transaction, self.secrets, &sample.origin)?;
         let [b0, b1, b2, b3, b4, b5] = bands;
         self.transaction
             .prepare_cached(
                 "INSERT INTO samples (record, repeat_hash, cluster, split, origin, count,
                                       band_0, band_1, band_2, band_3, band_4, band_5)
-                 VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?7, ?8, ?9, ?10, ?11)",
+                 VALUES (0, ?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?
-            .execute(params![record, repeat_hash, cluster.0, split, origin, b0, b1, b2, b3, b4, b5])?;
-        Ok(self.transaction.last_insert_rowid())
+            .execute(params![repeat_hash, cluster.0, split, origin, b0, b1, b2, b3, b4, b5])?;
+        let text = self.transaction.last_insert_rowid();
+        records::append_of(self.transaction, self.secrets, Table::Samples, text, &content)?;
+        Ok(text)
     }
 
     /// The cluster and split of the most similar text, if one is a near-duplicate.
@@ -230,8 +231,9 @@ impl<'a> Batch<'a> {
         // Most bands first; among equals the earliest, so that the outcome does not hang on the map's order.
         candidates.sort_unstable_by_key(|&(id, (bands, ..))| (std::cmp::Reverse(bands), id));
         let mut best: Option<(f64, (ClusterId, i64))> = None;
-        for &(_, (_, record, cluster, split)) in candidates.iter().take(COMPARED) {
-            let content: Content<String> = records::open(self.transaction, &self.secrets.cipher, record)?;
+        for &(text, (_, record, cluster, split)) in candidates.iter().take(COMPARED) {
+            let place = Table::Samples.row(text);
+            let content: Content<String> = records::open(self.transaction, &self.secrets.cipher, place, record)?;
             let similarity = similarity(&content.text);
             if similarity >= SIMILAR && best.is_none_or(|(best, _)| similarity > best) {
                 best = Some((similarity, (ClusterId(cluster), split)));
@@ -262,16 +264,17 @@ impl<'a> Batch<'a> {
             conversation: sample.conversation.as_deref(),
         };
         let sealed = sample.id.is_some() || sample.contact.is_some() || sample.conversation.is_some();
-        let record =
-            if sealed { Some(records::append(self.transaction, &self.secrets.cipher, &circumstances)?) } else { None };
         let source = sample.source.as_deref().map(|name| self.source(name)).transpose()?;
         let contact = sample.contact.as_ref().map(|name| self.secrets.contact_hash(name));
         self.transaction
             .prepare_cached(
-                "INSERT INTO occurrences (sample, time, source, contact_hash, app_id_hash, record)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT INTO occurrences (sample, time, source, contact_hash, app_id_hash) VALUES (?1, ?2, ?3, ?4, ?5)",
             )?
-            .execute(params![text, time, source, contact, id, record])?;
+            .execute(params![text, time, source, contact, id])?;
+        if sealed {
+            let occurrence = self.transaction.last_insert_rowid();
+            records::append_of(self.transaction, self.secrets, Table::Occurrences, occurrence, &circumstances)?;
+        }
         Ok(())
     }
 
@@ -284,11 +287,12 @@ impl<'a> Batch<'a> {
         let id = match source_id(self.transaction, &hash)? {
             Some(id) => id,
             None => {
-                let record = records::append(self.transaction, &self.secrets.cipher, &name)?;
                 self.transaction
-                    .prepare_cached("INSERT INTO sources (hash, record) VALUES (?1, ?2)")?
-                    .execute(params![hash, record])?;
-                self.transaction.last_insert_rowid()
+                    .prepare_cached("INSERT INTO sources (hash, record) VALUES (?1, 0)")?
+                    .execute([hash])?;
+                let id = self.transaction.last_insert_rowid();
+                records::append_of(self.transaction, self.secrets, Table::Sources, id, &name)?;
+                id
             }
         };
         self.sources.insert(name, id);

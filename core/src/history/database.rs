@@ -18,6 +18,8 @@ pub(super) enum Fault {
     Sql(rusqlite::Error),
     /// A record that does not open, or is not what it should be.
     Record(i64),
+    /// Records, or the whole database, are not as this library left them.
+    PutBack,
     Other(Error),
 }
 
@@ -39,7 +41,15 @@ impl Fault {
         let name = path.display();
         let cause = match self {
             Self::Other(error) => return error,
-            Self::Record(id) => return Error::bad_file(path, &format!("record {id}"), "damaged"),
+            Self::Record(id) => {
+                return Error::bad_file(path, &format!("record {id}"), "damaged, or put there from another place");
+            }
+            Self::PutBack => {
+                let message = format!("{name}: older than it was, or records were put back or taken away");
+                return Error::new(ErrorKind::PutBack, message).with_hint(
+                    "if you put a backup back, accept it as it is; else something else changes the profile",
+                );
+            }
             Self::Sql(cause) => cause,
         };
         let io = |what: &str| Error::new(ErrorKind::Io, format!("{name}: {what}"));

@@ -18,7 +18,7 @@
 use rusqlite::{OptionalExtension, Transaction};
 
 use super::database::Fault;
-use super::records::{self, Content};
+use super::records::{self, Content, Table};
 use super::sample::NewSample;
 use super::{Secrets, identity};
 
@@ -49,25 +49,25 @@ pub(super) fn standing(
     repeat_hash: &[u8; 16],
 ) -> Result<Standing, Fault> {
     let Some(id) = id else { return Ok(Standing::Unknown) };
-    let found: Option<(Message, [u8; 16], i64)> = transaction
+    let found: Option<(Message, [u8; 16], i64, i64)> = transaction
         .prepare_cached(
-            "SELECT o.id, o.time, s.repeat_hash, s.record FROM occurrences o JOIN samples s ON s.id = o.sample
+            "SELECT o.id, o.time, s.repeat_hash, s.id, s.record FROM occurrences o JOIN samples s ON s.id = o.sample
              WHERE o.app_id_hash = ?1",
         )?
         .query_row([id], |row| {
             let message = Message { occurrence: row.get(0)?, time: row.get(1)? };
-            Ok((message, row.get(2)?, row.get(3)?))
+            Ok((message, row.get(2)?, row.get(3)?, row.get(4)?))
         })
         .optional()?;
     let given = sample.id.is_some();
-    let Some((message, known_hash, record)) = found else {
+    let Some((message, known_hash, text, record)) = found else {
         let adopted = !given && identity::adopt(transaction, secrets, sample, repeat_hash, id)?;
         return Ok(if adopted { Standing::Known } else { Standing::Unknown });
     };
     if !given || known_hash == *repeat_hash || sample.timestamp.is_some_and(|time| time < message.time) {
         return Ok(Standing::Known);
     }
-    let content: Content<String> = records::open(transaction, &secrets.cipher, record)?;
+    let content: Content<String> = records::open(transaction, &secrets.cipher, Table::Samples.row(text), record)?;
     Ok(if content.text == sample.text { Standing::Known } else { Standing::Edited(message) })
 }
 

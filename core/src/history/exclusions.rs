@@ -6,6 +6,7 @@ use std::fmt;
 use rusqlite::{Connection, params};
 
 use super::database::Fault;
+use super::records::Table;
 use super::{History, Secrets, records, remove};
 use crate::error::Result;
 
@@ -71,9 +72,10 @@ impl History {
         let hash = exclusion.hash(&self.secrets);
         self.write(|transaction| {
             if !hashes(transaction)?.contains(&hash) {
-                let record = records::append(transaction, &self.secrets.cipher, &name)?;
-                let values = params![hash, kind, record];
-                transaction.execute("INSERT INTO exclusions (hash, kind, record) VALUES (?1, ?2, ?3)", values)?;
+                let sql = "INSERT INTO exclusions (hash, kind, record) VALUES (?1, ?2, 0)";
+                transaction.execute(sql, params![hash, kind])?;
+                let row = transaction.last_insert_rowid();
+                records::append_of(transaction, &self.secrets, Table::Exclusions, row, &name)?;
             }
             Ok(())
         })
@@ -90,7 +92,7 @@ impl History {
             let removed: Vec<i64> =
                 transaction.prepare(sql)?.query_map([hash], |row| row.get(0))?.collect::<Result<_, _>>()?;
             for &record in &removed {
-                records::overwrite(transaction, record)?;
+                records::overwrite(transaction, &self.secrets, record)?;
                 remove::leaves_traces(transaction)?;
             }
             Ok(!removed.is_empty())
@@ -107,11 +109,11 @@ impl History {
     /// When the database cannot be read.
     pub fn exclusions(&self) -> Result<Vec<Exclusion>> {
         self.read(|connection| {
-            let mut statement = connection.prepare("SELECT kind, record FROM exclusions ORDER BY record")?;
-            let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))?;
+            let mut statement = connection.prepare("SELECT id, kind, record FROM exclusions ORDER BY record")?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get(2)?)))?;
             rows.map(|row| {
-                let (kind, record) = row?;
-                let name = records::open(connection, &self.secrets.cipher, record)?;
+                let (id, kind, record) = row?;
+                let name = records::open(connection, &self.secrets.cipher, Table::Exclusions.row(id), record)?;
                 Ok(if kind == 0 { Exclusion::Source(name) } else { Exclusion::Contact(name) })
             })
             .collect()

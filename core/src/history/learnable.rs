@@ -7,11 +7,10 @@ use std::path::PathBuf;
 use rusqlite::Connection;
 
 use super::database::{self, Fault};
-use super::records::Content;
+use super::records::{Content, Table};
 use super::sample::{ClusterId, LearnableSample, SampleId, Split};
-use super::{History, origin, records, settings};
+use super::{History, Secrets, generation, origin, records, settings};
 use crate::error::Result;
-use crate::seal::RecordCipher;
 
 /// How many rows are unsealed at a time.
 const PAGE: usize = 64;
@@ -23,7 +22,7 @@ pub struct Learnable {
     path: PathBuf,
     /// Its own, with a transaction that pins the history's state.
     connection: Connection,
-    cipher: RecordCipher,
+    secrets: Secrets,
     split: Split,
     revision: u64,
     removals: u64,
@@ -48,12 +47,13 @@ impl History {
             // The first read fixes what the transaction sees.
             let number = |name| settings::number(&connection, name).map(|value| value.unwrap_or(0).cast_unsigned());
             let (revision, removals) = (number(settings::REVISION)?, number(settings::REMOVALS)?);
+            generation::verify(&connection, &self.secrets)?;
             Ok((connection, revision, removals))
         })?;
         Ok(Learnable {
             path: self.path.clone(),
             connection,
-            cipher: self.secrets.cipher.clone(),
+            secrets: self.secrets.clone(),
             split,
             revision,
             removals,
@@ -84,23 +84,25 @@ impl Learnable {
 
     fn next_page(&mut self) -> Result<(), Fault> {
         let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT r.id, r.uuid, r.format, r.sealed, s.id, s.origin, s.count, s.cluster, c.size
-             FROM samples s JOIN records r ON r.id = s.record JOIN clusters c ON c.id = s.cluster
+            "SELECT r.id, g.generation, r.sealed, s.id, s.origin, s.count, s.cluster, c.size
+             FROM samples s JOIN records r ON r.id = s.record JOIN generations g ON g.record = r.id
+             JOIN clusters c ON c.id = s.cluster
              WHERE s.id > ?1 AND s.split = ?2 AND s.origin IN {} ORDER BY s.id LIMIT ?3",
             origin::learned()
         ))?;
         let mut rows = statement.query([self.last, self.split.code(), PAGE as i64])?;
         while let Some(row) = rows.next()? {
-            let content: Content<String> = records::open_at(row, 0, &self.cipher)?;
-            self.last = row.get(4)?;
+            self.last = row.get(3)?;
+            let place = Table::Samples.row(self.last);
+            let content: Content<String> = records::open_at(row, 0, &self.secrets.cipher, place)?;
             self.page.push_back(LearnableSample {
                 id: SampleId(self.last),
                 text: content.text,
                 context: content.context,
-                origin: origin::read(&self.connection, &self.cipher, row.get(5)?)?,
-                count: row.get::<_, i64>(6)?.cast_unsigned(),
-                cluster: ClusterId(row.get(7)?),
-                cluster_size: row.get::<_, i64>(8)?.cast_unsigned(),
+                origin: origin::read(&self.connection, &self.secrets.cipher, row.get(4)?)?,
+                count: row.get::<_, i64>(5)?.cast_unsigned(),
+                cluster: ClusterId(row.get(6)?),
+                cluster_size: row.get::<_, i64>(7)?.cast_unsigned(),
             });
         }
         self.ended = self.page.len() < PAGE;

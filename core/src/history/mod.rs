@@ -15,6 +15,7 @@ mod database;
 mod edit;
 mod exclusions;
 mod file;
+mod generation;
 mod identity;
 mod learnable;
 mod ledger;
@@ -23,6 +24,7 @@ mod origin;
 mod read;
 mod records;
 mod remove;
+mod reseal;
 mod retention;
 mod row;
 mod sample;
@@ -35,13 +37,14 @@ mod tests;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use exclusions::Exclusion;
 pub use file::{Rows, Skipped, SkippedRow, read_every_line, read_jsonl, read_lines};
+pub(crate) use generation::anchor_anew;
 pub use learnable::Learnable;
 pub use ledger::LearnedVersion;
 pub use origin::Origin;
@@ -55,7 +58,9 @@ use crate::disk::staged::private_file;
 use crate::error::{Error, ErrorKind, Result};
 use crate::seal::{Key, KeyedHash, Purpose, RecordCipher};
 use database::{Fault, FileIdentity};
+use generation::Anchor;
 use near::Shingler;
+use records::Place;
 
 /// The history of one person. Any number of threads may share one, and any number of processes may open the same file.
 pub struct History {
@@ -64,6 +69,11 @@ pub struct History {
     /// None once the profile is erased.
     connection: Mutex<Option<Connection>>,
     secrets: Secrets,
+    key: Key,
+    /// The generation that the anchor is at, as far as this process knows.
+    anchored: AtomicI64,
+    /// Whether the records were looked at as a whole.
+    verified: AtomicBool,
     /// Whether this process left the write-ahead log uncut after a removal.
     pending: AtomicBool,
 }
@@ -89,12 +99,32 @@ impl History {
     /// brought up to date, and what the retention cap does not let stay goes.
     ///
     /// # Errors
-    /// `WrongKey` when it was made under another key; `BadFile` when the file is no history or is damaged; `Unsupported`
-    /// when a newer version of this library wrote it; `Io` when it cannot be read or written, or its folder is missing.
+    /// `WrongKey` when it was made under another key; `PutBack` when it is older than it was when it was last opened or
+    /// something was last removed; `BadFile` when the file is no history or is damaged; `Unsupported` when a newer version
+    /// of this library wrote it; `Io` when it cannot be read or written, or its folder is missing.
     pub fn open(path: &Path, key: &Key) -> Result<Self> {
+        Self::open_as(path, key, false)
+    }
+
+    /// Opens a history that was put back from a backup: it is taken as it is, with all that is in it.
+    ///
+    /// # Errors
+    /// As [`History::open`], but for `PutBack`.
+    pub fn open_put_back(path: &Path, key: &Key) -> Result<Self> {
+        Self::open_as(path, key, true)
+    }
+
+    fn open_as(path: &Path, key: &Key, accepted: bool) -> Result<Self> {
         let secrets = Secrets::new(key)?;
+        // Before the database is looked at: another process may take both further meanwhile.
+        let anchor = Anchor::read(path, key)?;
         let mut connection = database::connect(path).map_err(|fault| fault.at(path))?;
-        prepare(&mut connection, path, &secrets).map_err(|fault| fault.at(path))?;
+        prepare(&mut connection, path, &secrets, &anchor, accepted).map_err(|fault| fault.at(path))?;
+        let stands = |anchor: &Anchor| anchor.allows(&connection).map_err(|fault| fault.at(path));
+        // Where there was none a moment ago, another process may have begun with the history meanwhile.
+        if !accepted && !stands(&anchor)? && !stands(&Anchor::read(path, key)?)? {
+            return Err(Fault::PutBack.at(path));
+        }
         let pending = settings::number(&connection, settings::TRUNCATION_PENDING);
         let pending = pending.map_err(|cause| Fault::from(cause).at(path))?.unwrap_or(0) != 0;
         let history = Self {
@@ -102,8 +132,16 @@ impl History {
             file: database::identity(path).map_err(|cause| Error::io(path, &cause))?,
             connection: Mutex::new(Some(connection)),
             secrets,
+            key: key.clone(),
+            anchored: AtomicI64::new(if let (Anchor::At(at), false) = (anchor, accepted) { at } else { -1 }),
+            verified: AtomicBool::new(false),
             pending: AtomicBool::new(pending),
         };
+        match history.raise_anchor() {
+            // The disk refuses: it lags behind until the next opening or removal.
+            Err(error) if error.kind() != ErrorKind::Io => return Err(error),
+            _ => {}
+        }
         history.retry_truncation();
         // What the disk refuses now goes with the next batch or training: a full one keeps nobody from looking.
         let _ = history.apply_retention();
@@ -146,7 +184,7 @@ impl History {
     }
 
     /// Writes a copy without the write-ahead log to a new file, readable by its owner only: what a backup takes. It is
-    /// sealed like the original.
+    /// sealed like the original, and opens by [`History::open_put_back`].
     ///
     /// # Errors
     /// When `path` exists or cannot be written.
@@ -180,10 +218,36 @@ impl History {
         work(connection).map_err(|fault| fault.at(&self.path))
     }
 
+    /// As [`Self::read`], in one transaction, of records that were found to be those that this library wrote.
+    fn read_verified<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T> {
+        self.read(|connection| {
+            let transaction = connection.unchecked_transaction()?;
+            if !self.verified.load(Ordering::Relaxed) {
+                generation::verify(&transaction, &self.secrets)?;
+                self.verified.store(true, Ordering::Relaxed);
+            }
+            work(&transaction)
+        })
+    }
+
+    /// Raises the anchor to where the database is.
+    fn raise_anchor(&self) -> Result<()> {
+        let reached = self.read(|connection| Ok(settings::number(connection, settings::GENERATION)?.unwrap_or(0)))?;
+        if reached > self.anchored.load(Ordering::Relaxed) {
+            let at = self.write(|transaction| {
+                self.check_in_place()?;
+                generation::raise_anchor(transaction, &self.path, &self.key)
+            })?;
+            self.anchored.store(at, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
     /// Runs `work` in a transaction that no other process writes beside; all of it is durable on return, or nothing.
     fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>) -> Result<T> {
         let mut held = self.lock();
-        let done = write(held.as_mut().ok_or_else(erased)?, work).map_err(|fault| fault.at(&self.path))?;
+        let done =
+            write(held.as_mut().ok_or_else(erased)?, &self.secrets, work).map_err(|fault| fault.at(&self.path))?;
         // After the commit: what is acknowledged was in the file while it had its name.
         self.check_in_place()?;
         Ok(done)
@@ -208,9 +272,16 @@ impl fmt::Debug for History {
     }
 }
 
-fn write<T>(connection: &mut Connection, work: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
+/// Runs `work` in a transaction that begins and ends with records that this library wrote.
+fn write<T>(
+    connection: &mut Connection,
+    secrets: &Secrets,
+    work: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
+) -> Result<T, Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    generation::check(&transaction, secrets)?;
     let result = work(&transaction)?;
+    generation::write(&transaction, secrets)?;
     transaction.commit()?;
     Ok(result)
 }
@@ -220,30 +291,61 @@ fn version(connection: &Connection, path: &Path) -> Result<usize, Fault> {
     schema::version(&*connection.unchecked_transaction()?, path)
 }
 
-/// Brings the tables up to date and holds the key against the database's.
-fn prepare(connection: &mut Connection, path: &Path, secrets: &Secrets) -> Result<(), Fault> {
+/// Brings tables and records up to date, and holds the key against the database's.
+fn prepare(
+    connection: &mut Connection,
+    path: &Path,
+    secrets: &Secrets,
+    anchor: &Anchor,
+    accepted: bool,
+) -> Result<(), Fault> {
     // A foreign or newer database is refused before anything in it changes.
     version(connection, path)?;
     database::configure(connection, path)?;
     if version(connection, path)? < schema::VERSION {
-        write(connection, |transaction| {
-            // Another process may have been faster.
-            let version = schema::version(transaction, path)?;
-            schema::migrate(transaction, version, schema::VERSION)?;
-            if settings::number(transaction, settings::KEY_CHECK)?.is_none() {
-                let record = records::append(transaction, &secrets.cipher, &settings::KEY_CHECK)?;
-                settings::set(transaction, settings::KEY_CHECK, record)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // Another process may have been faster.
+        let version = schema::version(&transaction, path)?;
+        if version < schema::VERSION {
+            if version > 0 && !reseal::is_key_of(&transaction, secrets, "records", path)? {
+                return Err(wrong_key(path));
             }
-            Ok(())
-        })?;
-    }
-    let check = settings::number(connection, settings::KEY_CHECK)?
-        .ok_or_else(|| Error::bad_file(path, settings::KEY_CHECK, "missing"))?;
-    match records::open::<String>(connection, &secrets.cipher, check) {
-        Err(Fault::Record(_)) => {
-            let message = format!("{}: this is not the key that the history was made with", path.display());
-            Err(Error::new(ErrorKind::WrongKey, message).with_hint("open it with the key that it was made with").into())
+            if !accepted && !anchor.allows_first() {
+                return Err(Fault::PutBack);
+            }
+            schema::migrate(&transaction, version, schema::VERSION)?;
+            generation::write(&transaction, secrets)?;
         }
-        checked => checked.map(drop),
+        transaction.commit()?;
     }
+    check_key(connection, path, secrets)?;
+    reseal::all(connection, secrets)?;
+    if accepted {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        generation::accept(&transaction, secrets, anchor)?;
+        generation::write(&transaction, secrets)?;
+        transaction.commit()?;
+    }
+    generation::check(&*connection.unchecked_transaction()?, secrets)
+}
+
+fn check_key(connection: &Connection, path: &Path, secrets: &Secrets) -> Result<(), Fault> {
+    let transaction = connection.unchecked_transaction()?;
+    let check = settings::number(&transaction, settings::KEY_CHECK)?;
+    let is_key = if reseal::is_due(&transaction)? {
+        // A new database has none yet.
+        check.is_none() || reseal::is_key_of(&transaction, secrets, "earlier_records", path)?
+    } else {
+        let check = check.ok_or_else(|| Error::bad_file(path, settings::KEY_CHECK, "missing"))?;
+        match records::open::<String>(&transaction, &secrets.cipher, Place::KEY_CHECK, check) {
+            Err(Fault::Record(_)) => false,
+            opened => opened.map(|_| true)?,
+        }
+    };
+    if is_key { Ok(()) } else { Err(wrong_key(path)) }
+}
+
+fn wrong_key(path: &Path) -> Fault {
+    let message = format!("{}: this is not the key that the history was made with", path.display());
+    Error::new(ErrorKind::WrongKey, message).with_hint("open it with the key that it was made with").into()
 }

@@ -9,6 +9,7 @@ use std::fmt;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::database::Fault;
+use super::records::Table;
 use super::{Secrets, records};
 use crate::seal::RecordCipher;
 
@@ -100,10 +101,10 @@ pub(super) fn enter(transaction: &Transaction<'_>, secrets: &Secrets, origin: &O
     if let Some(code) = find.query_row([hash], |row| row.get(0)).optional()? {
         return Ok(code);
     }
-    let record = records::append(transaction, &secrets.cipher, &origin.name())?;
     let code = transaction.query_row("SELECT max(id) + 1 FROM origins", [], |row| row.get::<_, Option<i64>>(0))?;
     let code = code.unwrap_or(FIRST_NAMED);
-    transaction.execute("INSERT INTO origins (id, hash, record) VALUES (?1, ?2, ?3)", params![code, hash, record])?;
+    transaction.execute("INSERT INTO origins (id, hash, record) VALUES (?1, ?2, 0)", params![code, hash])?;
+    records::append_of(transaction, secrets, Table::Origins, code, &origin.name())?;
     Ok(code)
 }
 
@@ -118,17 +119,17 @@ pub(super) fn read(connection: &Connection, cipher: &RecordCipher, code: i64) ->
         .query_row([code], |row| row.get(0))
         .optional()?
         .ok_or(rusqlite::Error::IntegralValueOutOfRange(0, code))?;
-    Ok(Origin::named(records::open::<String>(connection, cipher, record)?))
+    Ok(Origin::named(records::open::<String>(connection, cipher, Table::Origins.row(code), record)?))
 }
 
 /// Removes the names of which no text is left.
-pub(super) fn drop_unused(transaction: &Transaction<'_>) -> Result<(), Fault> {
+pub(super) fn drop_unused(transaction: &Transaction<'_>, secrets: &Secrets) -> Result<(), Fault> {
     let sql = format!(
         "DELETE FROM origins WHERE id NOT IN (SELECT origin FROM samples WHERE origin >= {FIRST_NAMED}) RETURNING record"
     );
     let unused: Vec<i64> =
         transaction.prepare_cached(&sql)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    unused.into_iter().try_for_each(|record| records::overwrite(transaction, record))
+    unused.into_iter().try_for_each(|record| records::overwrite(transaction, secrets, record))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::database::Fault;
 use super::origin::{self, Origin};
-use super::records::{Circumstances, Content};
+use super::records::{Circumstances, Content, Table};
 use super::sample::{ClusterId, SampleId, Split, StoredSample};
 use super::{History, records, settings};
 use crate::error::Result;
@@ -75,7 +75,7 @@ impl History {
     /// When the database cannot be read or is damaged.
     pub fn stats(&self) -> Result<Stats> {
         // One transaction, so that the figures belong together.
-        self.read(|connection| stats(&*connection.unchecked_transaction()?, &self.secrets.cipher))
+        self.read_verified(|connection| stats(connection, &self.secrets.cipher))
     }
 
     /// How many texts that training learns from were added after a sample; all of them without one.
@@ -96,12 +96,13 @@ impl History {
     /// # Errors
     /// When the database cannot be read or is damaged.
     pub fn list(&self, before: Option<SampleId>, limit: usize) -> Result<Vec<StoredSample>> {
-        self.read(|connection| {
+        self.read_verified(|connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT r.id, r.uuid, r.format, r.sealed, s.id, s.origin, s.count, s.split, s.cluster,
-                        o.time, o.record, p.record
+                "SELECT r.id, g.generation, r.sealed, s.id, s.origin, s.count, s.split, s.cluster,
+                        o.time, o.id, o.record, p.id, p.record
                  FROM samples s
                  JOIN records r ON r.id = s.record
+                 JOIN generations g ON g.record = r.id
                  JOIN occurrences o ON o.id =
                       (SELECT id FROM occurrences WHERE sample = s.id ORDER BY time DESC, id DESC LIMIT 1)
                  LEFT JOIN sources p ON p.id = o.source
@@ -119,28 +120,29 @@ impl History {
 }
 
 fn stored(connection: &Connection, row: &Row<'_>, cipher: &RecordCipher) -> Result<StoredSample, Fault> {
-    let content: Content<String> = records::open_at(row, 0, cipher)?;
+    let id = row.get(3)?;
+    let content: Content<String> = records::open_at(row, 0, cipher, Table::Samples.row(id))?;
     let circumstances: Circumstances<String> = match row.get(10)? {
-        Some(record) => records::open(connection, cipher, record)?,
+        Some(record) => records::open(connection, cipher, Table::Occurrences.row(row.get(9)?), record)?,
         None => Circumstances::default(),
     };
-    let source = match row.get(11)? {
-        Some(record) => Some(records::open(connection, cipher, record)?),
+    let source = match row.get(12)? {
+        Some(record) => Some(records::open(connection, cipher, Table::Sources.row(row.get(11)?), record)?),
         None => None,
     };
     Ok(StoredSample {
-        id: SampleId(row.get(4)?),
+        id: SampleId(id),
         text: content.text,
         context: content.context,
-        origin: origin::read(connection, cipher, row.get(5)?)?,
-        count: row.get::<_, i64>(6)?.cast_unsigned(),
-        timestamp: row.get(9)?,
+        origin: origin::read(connection, cipher, row.get(4)?)?,
+        count: row.get::<_, i64>(5)?.cast_unsigned(),
+        timestamp: row.get(8)?,
         app_id: circumstances.app_id,
         source,
         contact: circumstances.contact,
         conversation: circumstances.conversation,
-        split: split(row, 7)?,
-        cluster: ClusterId(row.get(8)?),
+        split: split(row, 6)?,
+        cluster: ClusterId(row.get(7)?),
     })
 }
 
@@ -201,18 +203,19 @@ fn stats(connection: &Connection, cipher: &RecordCipher) -> Result<Stats, Fault>
 
 fn sources(connection: &Connection, cipher: &RecordCipher) -> Result<Vec<SourceTally>, Fault> {
     let mut statement = connection.prepare_cached(
-        "SELECT p.record, o.n, o.first, o.last
+        "SELECT p.id, p.record, o.n, o.first, o.last
          FROM (SELECT source, count(*) n, min(time) first, max(time) last FROM occurrences GROUP BY source) o
          LEFT JOIN sources p ON p.id = o.source",
     )?;
     let mut rows = statement.query([])?;
     let mut sources = Vec::new();
     while let Some(row) = rows.next()? {
-        let record: Option<i64> = row.get(0)?;
+        let source: Option<i64> = row.get(0)?;
+        let open = |id| records::open(connection, cipher, Table::Sources.row(id), row.get(1)?);
         sources.push(SourceTally {
-            source: record.map(|record| records::open(connection, cipher, record)).transpose()?,
-            messages: row.get::<_, i64>(1)?.cast_unsigned(),
-            period: (row.get(2)?, row.get(3)?),
+            source: source.map(open).transpose()?,
+            messages: row.get::<_, i64>(2)?.cast_unsigned(),
+            period: (row.get(3)?, row.get(4)?),
         });
     }
     sources.sort_by(|a, b| b.messages.cmp(&a.messages).then_with(|| a.source.cmp(&b.source)));

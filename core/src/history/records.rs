@@ -1,17 +1,20 @@
 //! The table of sealed records: append, open, overwrite.
+//!
+//! A record is bound to its place: what it belongs to, its number and its generation are authenticated with it. A
+//! generation is given once, so that no record can stand in for another, not even for a later one in the same place; and
+//! which records there are is authenticated as a whole ([`generation`](super::generation)).
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::database::Fault;
-use super::settings;
-use crate::seal::{RecordCipher, random_bytes};
+use super::{Secrets, generation, settings};
+use crate::seal::RecordCipher;
 
-/// The format that records are written in. It is authenticated with each, so that later formats invalidate nothing.
-const FORMAT: u32 = 1;
+/// The format that records are written in; [`reseal`](super::reseal) knows the one before.
+const FORMAT: u32 = 2;
 
 /// Overwritten records are reclaimed when there are this many, and more than there are others.
 const RECLAIM: i64 = 4096;
@@ -42,12 +45,49 @@ impl<S> Default for Circumstances<S> {
     }
 }
 
-/// The bytes that go with a record's seal: its UUID and its format.
-fn associated(uuid: &[u8; 16], format: u32) -> [u8; 20] {
-    let mut bytes = [0; 20];
-    bytes[..16].copy_from_slice(uuid);
-    bytes[16..].copy_from_slice(&format.to_le_bytes());
-    bytes
+/// A table whose rows have records, in their column `record`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Table {
+    Samples,
+    Occurrences,
+    Sources,
+    Exclusions,
+    Origins,
+}
+
+impl Table {
+    pub const ALL: [Self; 5] = [Self::Samples, Self::Occurrences, Self::Sources, Self::Exclusions, Self::Origins];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Samples => "samples",
+            Self::Occurrences => "occurrences",
+            Self::Sources => "sources",
+            Self::Exclusions => "exclusions",
+            Self::Origins => "origins",
+        }
+    }
+
+    /// The record of a row.
+    pub fn row(self, row: i64) -> Place {
+        Place(self.name(), row)
+    }
+}
+
+/// What a record belongs to: a table, and a row in it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place(&'static str, i64);
+
+impl Place {
+    /// The record that opens with the right key only.
+    pub const KEY_CHECK: Self = Self("settings", 0);
+
+    /// The bytes that go with the seal of its record.
+    fn associated(self, record: i64, generation: i64) -> Vec<u8> {
+        let Self(table, row) = self;
+        let numbers = [row, record, generation].map(i64::to_le_bytes).concat();
+        [&FORMAT.to_le_bytes(), &numbers[..], table.as_bytes()].concat()
+    }
 }
 
 /// The bytes that so many take on the disk, so that the length of a record tells little of what it says: 64 at least, by 32
@@ -56,49 +96,89 @@ fn padded(length: usize) -> usize {
     length.next_multiple_of((length.next_power_of_two() / 16).max(32)).max(64)
 }
 
-/// Appends a sealed record; its number.
-pub(super) fn append(connection: &Connection, cipher: &RecordCipher, content: &impl Serialize) -> Result<i64, Fault> {
+/// Appends the sealed record of a place; its number.
+pub(super) fn append(
+    connection: &Connection,
+    secrets: &Secrets,
+    place: Place,
+    content: &impl Serialize,
+) -> Result<i64, Fault> {
     // These types always serialise: strings, and no maps.
-    let mut plain = serde_json::to_vec(content).map(Zeroizing::new).map_err(|_| Fault::Record(0))?;
-    // White space behind a value is none of it: records without are read alike.
-    let length = padded(plain.len());
-    plain.resize(length, b' ');
-    let uuid = *uuid::Builder::from_random_bytes(random_bytes()?).as_uuid().as_bytes();
-    let sealed = cipher.seal(&associated(&uuid, FORMAT), &plain)?;
-    connection
-        .prepare_cached("INSERT INTO records (uuid, format, sealed) VALUES (?1, ?2, ?3)")?
-        .execute(params![uuid, FORMAT, sealed])?;
-    Ok(connection.last_insert_rowid())
+    let plain = serde_json::to_vec(content).map(Zeroizing::new).map_err(|_| Fault::Record(0))?;
+    append_plain(connection, secrets, place, plain)
 }
 
-/// Opens the record whose `id, uuid, format, sealed` begin at a column of `row`.
-pub(super) fn open_at<T: DeserializeOwned>(row: &Row<'_>, column: usize, cipher: &RecordCipher) -> Result<T, Fault> {
-    let id = row.get(column)?;
-    let damaged = || Fault::Record(id);
-    let uuid = row.get_ref(column + 1)?.as_blob().map_err(|_| damaged())?;
-    let uuid = Uuid::from_slice(uuid).map_err(|_| damaged())?;
-    let format: u32 = row.get(column + 2)?;
-    let sealed = row.get_ref(column + 3)?.as_blob().map_err(|_| damaged())?;
-    let plain = cipher.open(&associated(uuid.as_bytes(), format), sealed).ok_or_else(damaged)?;
+/// As [`append`], of what it serialises to.
+pub(super) fn append_plain(
+    connection: &Connection,
+    secrets: &Secrets,
+    place: Place,
+    mut plain: Zeroizing<Vec<u8>>,
+) -> Result<i64, Fault> {
+    // White space behind a value is none of it.
+    let length = padded(plain.len());
+    plain.resize(length, b' ');
+    let last: Option<i64> =
+        connection.prepare_cached("SELECT max(id) FROM records")?.query_row([], |row| row.get(0))?;
+    let earlier = settings::number(connection, settings::EARLIER_RECORDS)?.unwrap_or(0);
+    let record = last.unwrap_or(0).max(earlier) + 1;
+    let generation = generation::enter(connection, secrets, record)?;
+    let sealed = secrets.cipher.seal(&place.associated(record, generation), &plain)?;
+    connection.prepare_cached("INSERT INTO records (id, sealed) VALUES (?1, ?2)")?.execute(params![record, sealed])?;
+    Ok(record)
+}
+
+/// Appends the record of a row that has none yet.
+pub(super) fn append_of(
+    connection: &Connection,
+    secrets: &Secrets,
+    table: Table,
+    row: i64,
+    content: &impl Serialize,
+) -> Result<(), Fault> {
+    let record = append(connection, secrets, table.row(row), content)?;
+    let sql = format!("UPDATE {} SET record = ?2 WHERE id = ?1", table.name());
+    connection.prepare_cached(&sql)?.execute([row, record])?;
+    Ok(())
+}
+
+/// Opens the record whose number, generation and seal begin at a column of `row`.
+pub(super) fn open_at<T: DeserializeOwned>(
+    row: &Row<'_>,
+    column: usize,
+    cipher: &RecordCipher,
+    place: Place,
+) -> Result<T, Fault> {
+    let record = row.get(column)?;
+    let damaged = || Fault::Record(record);
+    let generation = row.get(column + 1)?;
+    let sealed = row.get_ref(column + 2)?.as_blob().map_err(|_| damaged())?;
+    let plain = cipher.open(&place.associated(record, generation), sealed).ok_or_else(damaged)?;
     serde_json::from_slice(&plain).map_err(|_| damaged())
 }
 
-/// Opens a record by its number.
-pub(super) fn open<T: DeserializeOwned>(connection: &Connection, cipher: &RecordCipher, id: i64) -> Result<T, Fault> {
+/// Opens the record of a place by its number.
+pub(super) fn open<T: DeserializeOwned>(
+    connection: &Connection,
+    cipher: &RecordCipher,
+    place: Place,
+    record: i64,
+) -> Result<T, Fault> {
     connection
-        .prepare_cached("SELECT id, uuid, format, sealed FROM records WHERE id = ?1")?
-        .query_row([id], |row| Ok(open_at(row, 0, cipher)))
+        .prepare_cached(
+            "SELECT r.id, g.generation, r.sealed FROM records r JOIN generations g ON g.record = r.id WHERE r.id = ?1",
+        )?
+        .query_row([record], |row| Ok(open_at(row, 0, cipher, place)))
         .optional()?
-        .unwrap_or(Err(Fault::Record(id)))
+        .unwrap_or(Err(Fault::Record(record)))
 }
 
 /// Overwrites a record with zeros, in its place: a row of the same size is written over, nothing is moved or copied.
-pub(super) fn overwrite(connection: &Connection, id: i64) -> Result<(), Fault> {
+pub(super) fn overwrite(connection: &Connection, secrets: &Secrets, record: i64) -> Result<(), Fault> {
+    generation::leave(connection, secrets, record)?;
     connection
-        .prepare_cached(
-            "UPDATE records SET uuid = zeroblob(length(uuid)), sealed = zeroblob(length(sealed)) WHERE id = ?1",
-        )?
-        .execute([id])?;
+        .prepare_cached("UPDATE records SET sealed = zeroblob(length(sealed)) WHERE id = ?1")?
+        .execute([record])?;
     settings::add(connection, settings::OVERWRITTEN, 1)?;
     Ok(())
 }
@@ -110,19 +190,19 @@ pub(super) fn reclaim(connection: &Connection) -> Result<(), Fault> {
         return Ok(());
     }
     let all: i64 = connection.query_row("SELECT count(*) FROM records", [], |row| row.get(0))?;
-    if overwritten > all / 2 { rewrite(connection, "uuid <> zeroblob(16)") } else { Ok(()) }
+    if overwritten > all / 2 { rewrite(connection) } else { Ok(()) }
 }
 
-/// Keeps the records that meet a condition. The old pages are zeroed whole (`secure_delete`); the new ones are filled in
+/// Keeps the records that have a generation. The old pages are zeroed whole (`secure_delete`); the new ones are filled in
 /// order, like the old. (Emptied before it is dropped: SQLite keeps what a `DROP` frees in memory until it is done.)
-pub(super) fn rewrite(connection: &Connection, kept: &str) -> Result<(), Fault> {
-    connection.execute_batch(&format!(
-        "CREATE TABLE kept (id INTEGER PRIMARY KEY, uuid BLOB NOT NULL, format INTEGER NOT NULL, sealed BLOB NOT NULL);
-         INSERT INTO kept SELECT id, uuid, format, sealed FROM records WHERE {kept} ORDER BY id;
+pub(super) fn rewrite(connection: &Connection) -> Result<(), Fault> {
+    connection.execute_batch(
+        "CREATE TABLE kept (id INTEGER PRIMARY KEY, sealed BLOB NOT NULL);
+         INSERT INTO kept SELECT id, sealed FROM records WHERE id IN (SELECT record FROM generations) ORDER BY id;
          DELETE FROM records;
          DROP TABLE records;
-         ALTER TABLE kept RENAME TO records;"
-    ))?;
+         ALTER TABLE kept RENAME TO records;",
+    )?;
     settings::set(connection, settings::OVERWRITTEN, 0)?;
     Ok(())
 }
@@ -131,7 +211,7 @@ pub(super) fn rewrite(connection: &Connection, kept: &str) -> Result<(), Fault> 
 mod tests {
     use super::*;
     use crate::history::schema;
-    use crate::seal::{Key, Purpose};
+    use crate::seal::Key;
 
     #[test]
     fn lengths_come_in_steps() {
@@ -152,23 +232,39 @@ mod tests {
     }
 
     #[test]
-    fn a_record_hides_its_length_and_one_of_an_earlier_release_opens() {
+    fn a_record_opens_in_its_place_and_generation_alone_and_hides_its_length() {
         let mut connection = Connection::open_in_memory().unwrap();
         let transaction = connection.transaction().unwrap();
         schema::migrate(&transaction, 0, schema::VERSION).unwrap();
-        let cipher = RecordCipher::new(&Key::from_bytes(&[7; 32]).unwrap(), Purpose::HistoryRecords);
-        let lengths = ["no", "on my way home"].map(|text| {
-            let record = append(&transaction, &cipher, &Content { text, context: None }).unwrap();
-            let content: Content<String> = open(&transaction, &cipher, record).unwrap();
-            assert_eq!((content.text.as_str(), content.context), (text, None));
+        let secrets = |key| Secrets::new(&Key::from_bytes(&[key; 32]).unwrap()).unwrap();
+        let own = secrets(7);
+        let texts = ["no", "on my way home"];
+        let append = |row: i64| {
+            let content = Content { text: texts[row as usize - 1], context: None };
+            append(&transaction, &own, Table::Samples.row(row), &content).unwrap()
+        };
+        let records = [1, 2].map(append);
+        let lengths = records.map(|record| {
             let sql = "SELECT length(sealed) FROM records WHERE id = ?1";
             transaction.query_row(sql, [record], |row| row.get::<_, i64>(0)).unwrap()
         });
         assert_eq!(lengths[0], lengths[1]);
-        let sealed = cipher.seal(&associated(&[5; 16], FORMAT), br#"{"t":"no"}"#).unwrap();
-        let sql = "INSERT INTO records (uuid, format, sealed) VALUES (?1, ?2, ?3)";
-        transaction.execute(sql, params![[5_u8; 16], FORMAT, sealed]).unwrap();
-        let content: Content<String> = open(&transaction, &cipher, transaction.last_insert_rowid()).unwrap();
-        assert_eq!(content.text, "no");
+        let open = |secrets: &Secrets, place: Place, record: i64| {
+            let content: Result<Content<String>, Fault> = open(&transaction, &secrets.cipher, place, record);
+            content.ok().map(|content| content.text)
+        };
+        let first = Table::Samples.row(1);
+        for (what, secrets, place, record, opens) in [
+            ("its own", &own, first, records[0], true),
+            ("another row", &own, Table::Samples.row(2), records[0], false),
+            ("another table", &own, Table::Occurrences.row(1), records[0], false),
+            ("another record", &own, first, records[1], false),
+            ("none", &own, first, 99, false),
+            ("another key", &secrets(8), first, records[0], false),
+        ] {
+            assert_eq!(open(secrets, place, record), opens.then(|| "no".into()), "{what}");
+        }
+        transaction.execute("UPDATE generations SET generation = generation + 1", []).unwrap();
+        assert_eq!(open(&own, first, records[0]), None, "another generation");
     }
 }

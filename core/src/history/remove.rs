@@ -9,7 +9,7 @@ use rusqlite::{Connection, Params, Transaction};
 
 use super::database::Fault;
 use super::sample::SampleId;
-use super::{History, add, ledger, origin, records, settings};
+use super::{History, Secrets, add, generation, ledger, origin, records, settings};
 use crate::error::Result;
 
 /// What to remove. Of a text that was written several times, only the times that are meant go.
@@ -81,7 +81,7 @@ impl History {
     /// When the database cannot be written; nothing is removed then.
     pub fn remove(&self, selection: &Selection) -> Result<Removed> {
         let removed = self.write(|transaction| {
-            let mut removal = Removal::new(transaction, Reason::Request);
+            let mut removal = Removal::new(transaction, &self.secrets, Reason::Request);
             removal.select(selection, self)?;
             removal.finish()
         })?;
@@ -106,10 +106,12 @@ impl History {
                 "DELETE FROM occurrences; DELETE FROM samples; DELETE FROM clusters; DELETE FROM sources;
                  DELETE FROM origins; DELETE FROM replaced;",
             )?;
-            records::rewrite(
-                transaction,
-                "id IN (SELECT record FROM exclusions UNION SELECT value FROM settings WHERE name = 'key check')",
+            transaction.execute_batch(
+                "DELETE FROM generations WHERE record NOT IN
+                     (SELECT record FROM exclusions UNION SELECT value FROM settings WHERE name = 'key check')",
             )?;
+            generation::recount(transaction, &self.secrets)?;
+            records::rewrite(transaction)?;
             changed(transaction)?;
             settings::add(transaction, settings::REMOVALS, 1)?;
             let (messages, samples) = (messages.cast_unsigned(), samples.cast_unsigned());
@@ -145,6 +147,8 @@ impl History {
     }
 
     fn truncate(&self, patience: Duration) -> Result<bool> {
+        // What the disk refuses now is raised by the next opening.
+        let _ = self.raise_anchor();
         let begun = Instant::now();
         loop {
             let cut = self.read(|connection| {
@@ -192,13 +196,14 @@ pub(super) fn leaves_traces(connection: &Connection) -> rusqlite::Result<()> {
 /// A removal under way.
 pub(super) struct Removal<'a> {
     transaction: &'a Transaction<'a>,
+    secrets: &'a Secrets,
     reason: Reason,
     removed: Removed,
 }
 
 impl<'a> Removal<'a> {
-    pub fn new(transaction: &'a Transaction<'a>, reason: Reason) -> Self {
-        Self { transaction, reason, removed: Removed::default() }
+    pub fn new(transaction: &'a Transaction<'a>, secrets: &'a Secrets, reason: Reason) -> Self {
+        Self { transaction, secrets, reason, removed: Removed::default() }
     }
 
     fn select(&mut self, selection: &Selection, history: &History) -> Result<(), Fault> {
@@ -248,7 +253,7 @@ impl<'a> Removal<'a> {
         let (sample, source, record): (i64, Option<i64>, Option<i64>) =
             self.transaction.prepare_cached(sql)?.query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         if let Some(record) = record {
-            records::overwrite(self.transaction, record)?;
+            records::overwrite(self.transaction, self.secrets, record)?;
         }
         if let Some(source) = source {
             self.drop_unused_source(source)?;
@@ -272,7 +277,7 @@ impl<'a> Removal<'a> {
     fn sample(&mut self, id: i64) -> Result<(), Fault> {
         let sql = "DELETE FROM samples WHERE id = ?1 RETURNING record";
         let record = self.transaction.prepare_cached(sql)?.query_row([id], |row| row.get(0))?;
-        records::overwrite(self.transaction, record)?;
+        records::overwrite(self.transaction, self.secrets, record)?;
         for version in ledger::mark(self.transaction, id, self.reason)? {
             if !self.removed.marked.contains(&version) {
                 self.removed.marked.push(version);
@@ -287,14 +292,14 @@ impl<'a> Removal<'a> {
         if !used.exists([source])? {
             let sql = "DELETE FROM sources WHERE id = ?1 RETURNING record";
             let record = self.transaction.prepare_cached(sql)?.query_row([source], |row| row.get(0))?;
-            records::overwrite(self.transaction, record)?;
+            records::overwrite(self.transaction, self.secrets, record)?;
         }
         Ok(())
     }
 
     pub fn finish(mut self) -> Result<Removed, Fault> {
         if self.removed.messages > 0 {
-            origin::drop_unused(self.transaction)?;
+            origin::drop_unused(self.transaction, self.secrets)?;
             records::reclaim(self.transaction)?;
             changed(self.transaction)?;
             if self.reason == Reason::Request {

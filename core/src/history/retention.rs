@@ -6,7 +6,7 @@ use rusqlite::{Connection, Transaction};
 
 use super::database::Fault;
 use super::remove::{Reason, Removal};
-use super::{History, settings};
+use super::{History, Secrets, settings};
 use crate::error::Result;
 use crate::time::now;
 
@@ -39,7 +39,7 @@ impl History {
             let max_age = retention.max_age.map(|age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
             settings::set(transaction, settings::MAX_MESSAGES, max_messages)?;
             settings::set(transaction, settings::MAX_AGE, max_age)?;
-            expire(transaction, now())
+            expire(transaction, &self.secrets, now())
         })?;
         if expired > 0 {
             self.truncate_log();
@@ -56,7 +56,7 @@ impl History {
         if !self.read(|connection| Ok(is_due(connection, now())?))? {
             return Ok(0);
         }
-        let expired = self.write(|transaction| expire(transaction, now()))?;
+        let expired = self.write(|transaction| expire(transaction, &self.secrets, now()))?;
         self.truncate_log();
         Ok(expired)
     }
@@ -89,9 +89,9 @@ fn is_due(connection: &Connection, now: i64) -> rusqlite::Result<bool> {
 }
 
 /// Removes what exceeds the cap; how many messages.
-pub(super) fn expire(transaction: &Transaction<'_>, now: i64) -> Result<u64, Fault> {
+pub(super) fn expire(transaction: &Transaction<'_>, secrets: &Secrets, now: i64) -> Result<u64, Fault> {
     let Retention { max_messages, max_age } = read(transaction)?;
-    let mut removal = Removal::new(transaction, Reason::Retention);
+    let mut removal = Removal::new(transaction, secrets, Reason::Retention);
     if let Some(age) = max_age {
         removal.occurrences("time < ?1", [oldest(age, now)])?;
     }

@@ -1,7 +1,6 @@
 //! The database's tables, a file a version: a database of any earlier version is brought up to date when it is opened.
 //!
-//! Migrations change tables only. A sealed record names its own format in its associated data, so that none has to be
-//! sealed again.
+//! Migrations change tables only. Where records have to be sealed again, they are set aside for [`reseal`](super::reseal).
 
 use std::path::Path;
 
@@ -14,8 +13,12 @@ use crate::error::Error;
 const APPLICATION: i32 = 0x4964_696f;
 
 /// What leads from each version to the next. Steps that were released never change.
-const STEPS: [&str; 3] =
-    [include_str!("schema/1_samples.sql"), include_str!("schema/2_ledger.sql"), include_str!("schema/3_edits.sql")];
+const STEPS: [&str; 4] = [
+    include_str!("schema/1_samples.sql"),
+    include_str!("schema/2_ledger.sql"),
+    include_str!("schema/3_edits.sql"),
+    include_str!("schema/4_generations.sql"),
+];
 
 /// The version that this library writes.
 pub(super) const VERSION: usize = STEPS.len();

@@ -16,6 +16,16 @@ pub(super) const TRUNCATION_PENDING: &str = "truncation pending";
 pub(super) const MAX_MESSAGES: &str = "max messages";
 /// The greatest age to keep, in seconds.
 pub(super) const MAX_AGE: &str = "max age";
+/// The number of the last change of the records.
+pub(super) const GENERATION: &str = "generation";
+/// The sum of keyed hashes over the records that are there.
+pub(super) const SUM: &str = "sum";
+/// 1 once there is an anchor beside the database.
+pub(super) const ANCHORED: &str = "anchored";
+/// What authenticates the three before, as bytes.
+pub(super) const STANDING: &str = "standing";
+/// The highest number of a record of an earlier release.
+pub(super) const EARLIER_RECORDS: &str = "earlier records";
 /// The record that opens with the right key only.
 pub(super) const KEY_CHECK: &str = "key check";
 

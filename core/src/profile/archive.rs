@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 use super::{ADAPTERS, CHECKPOINTS, HISTORY, KEY, KeySource, MARK, Profile, key_file, make_private_folder};
 use crate::disk::staged::{StagedFolder, private_file, refuse_occupied, sync_folder, whole_file};
 use crate::error::{Error, ErrorKind, Result};
+use crate::history::anchor_anew;
 use crate::seal::{Key, Purpose, SealedReader, SealedWriter, random_bytes, read_error};
 
 const MAGIC: &[u8; 8] = b"IDIOARCH";
@@ -287,7 +288,8 @@ fn unpack(content: &mut impl Read, archive: &Path, staged: &StagedFolder, source
     if !staged.file(HISTORY).is_file() {
         return Err(bad("content", "it holds no history"));
     }
-    Ok(())
+    // The archive is authenticated: its history is the latest here.
+    anchor_anew(&staged.file(HISTORY), &key)
 }
 
 fn unpack_file(

@@ -3,7 +3,8 @@
 //! A process number says little of whether its process is alive: numbers are given again, and other containers have
 //! their own. So each kind of file is made under one lock only, and who keeps others from that lock knows that what is in
 //! the making has no maker any more: copies of the history and what lies among the checkpoints, under the training lock;
-//! the key, under that of the profile's mark; what lies among the adapters, under the registry's (which clears up there).
+//! the key, under that of the profile's mark; what lies among the adapters, under the registry's, and the history's anchor,
+//! under the database's (which clear up there).
 
 use std::fs;
 use std::io;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! key             the profile's own key: sealed under the app's or by its key store, or as it is
-//! history.db      what the person wrote (with -wal and -shm beside it while it is open)
+//! history.db      what the person wrote (with -wal and -shm beside it while it is open; how far it is, in -anchor)
 //! adapters/       what was learned
 //! checkpoints/    trainings that go on later, and what the last one came to
 //! cache/          what can be computed again
@@ -35,7 +35,7 @@ pub use training_lock::TrainingLock;
 
 use crate::disk::door::{Door, Inside};
 use crate::disk::lock;
-use crate::disk::staged::refuse_occupied;
+use crate::disk::staged::{refuse_occupied, remove_if_there};
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::History;
 use crate::registry::Registry;
@@ -43,6 +43,7 @@ use crate::seal::Key;
 
 const KEY: &str = "key";
 const HISTORY: &str = "history.db";
+const ANCHOR: &str = "history.db-anchor";
 const ADAPTERS: &str = "adapters";
 const CHECKPOINTS: &str = "checkpoints";
 const CACHE: &str = "cache";
@@ -70,21 +71,35 @@ impl Profile {
     /// # Errors
     /// `Io` when there is none or it cannot be written; `WrongKey` when the key is not the one it was made with, or it
     /// was made with a key of the app's and none is given (or the reverse); `KeyStore` when the app's key store refuses;
-    /// `BadFile` when its key or history is damaged.
+    /// `BadFile` when its key or history is damaged; `PutBack` when its history is older than
+    /// it was.
     pub fn open(folder: &Path, source: &KeySource) -> Result<Self> {
+        Self::open_as(folder, source, History::open)
+    }
+
+    /// Opens a profile whose history was put back from a backup: it is taken as it is from now on. Ask the person before:
+    /// what they removed since then is there again.
+    ///
+    /// # Errors
+    /// As [`Profile::open`], but for `PutBack`.
+    pub fn open_put_back(folder: &Path, source: &KeySource) -> Result<Self> {
+        Self::open_as(folder, source, History::open_put_back)
+    }
+
+    fn open_as(folder: &Path, source: &KeySource, history: fn(&Path, &Key) -> Result<History>) -> Result<Self> {
         if !is_profile(folder) {
             let message = format!("{}: no profile is here", folder.display());
             return Err(Error::new(ErrorKind::Io, message).with_hint("create it, or check the path"));
         }
         match key_file::read(&folder.join(KEY), source)? {
-            Some(key) => Self::open_by(folder, key),
+            Some(key) => Self::open_by(folder, key, history),
             None => Err(missing_key(folder)),
         }
     }
 
-    fn open_by(folder: &Path, key: Key) -> Result<Self> {
+    fn open_by(folder: &Path, key: Key, history: fn(&Path, &Key) -> Result<History>) -> Result<Self> {
         close_to_others(folder);
-        let history = History::open(&folder.join(HISTORY), &key)?;
+        let history = history(&folder.join(HISTORY), &key)?;
         leftovers::follow_removals(folder, &history)?;
         leftovers::clear(folder)?;
         Ok(Self { folder: folder.to_owned(), key, history, door: Door::default() })
@@ -111,13 +126,15 @@ impl Profile {
             Some(key) => key,
             None if folder.join(HISTORY).exists() => return Err(missing_key(folder)),
             None => {
+                // Of a profile that was not erased to the end: this one begins anew.
+                remove_if_there(&folder.join(ANCHOR))?;
                 let key = Key::random()?;
                 key_file::write(&key_path, &key_file::sealed(&key, source)?)?;
                 key
             }
         };
         drop(making);
-        Self::open_by(folder, key)
+        Self::open_by(folder, key, History::open)
     }
 
     /// The folder that it lies in.

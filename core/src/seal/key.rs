@@ -24,6 +24,8 @@ pub enum Purpose {
     HistoryRecords,
     /// The history's look-ups: repeats, near-duplicates, the split.
     HistoryHashes,
+    /// How far the history is.
+    HistoryAnchor,
     /// An adapter, which memorises what it learned from.
     Adapter,
     /// A training checkpoint.
@@ -42,6 +44,7 @@ impl Purpose {
         match self {
             Self::HistoryRecords => "history records",
             Self::HistoryHashes => "history hashes",
+            Self::HistoryAnchor => "history anchor",
             Self::Adapter => "adapter",
             Self::Checkpoint => "checkpoint",
             Self::Cache => "cache",

@@ -3,7 +3,7 @@
 //!
 //! One [`Key`] opens a profile. A subkey for each [`Purpose`] is derived from it by HKDF-SHA256 (RFC 5869), so that no
 //! two kinds of data share one. Records and files are sealed with XChaCha20-Poly1305 under random 192-bit nonces; what a
-//! thing is (a row's UUID and format, a file's purpose and name) is associated data, so one cannot stand in for
+//! thing is (a record's place and generation, a file's purpose and name) is associated data, so one cannot stand in for
 //! another. Look-ups go by HMAC-SHA256, never by a plain hash, which could be guessed.
 
 mod file;

@@ -26,6 +26,8 @@ enum ProfileCommand {
     Export(Export),
     /// Make a profile of such a file
     Import(Import),
+    /// Take a history that was put back from a backup as it is, with what was removed since
+    AcceptHistory(ProfileArgs),
 }
 
 #[derive(Debug, Args)]
@@ -104,6 +106,19 @@ impl Display for Imported {
     }
 }
 
+/// What was taken as it is.
+#[derive(Serialize)]
+struct Accepted {
+    path: PathBuf,
+    messages: u64,
+}
+
+impl Display for Accepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} messages in {}", self.messages, self.path.display())
+    }
+}
+
 impl Profile {
     pub fn run(&self, output: &Output) -> Result<()> {
         match &self.command {
@@ -117,6 +132,11 @@ impl Profile {
                 let messages = profile.history().stats()?.total.messages;
                 let versions = ProfileArgs { profile: folder.clone() }.adapters()?.state()?.versions.len();
                 output.result(&Imported { path: folder.clone(), messages, versions })
+            }
+            ProfileCommand::AcceptHistory(ProfileArgs { profile: folder }) => {
+                let profile = idiolect::profile::Profile::open_put_back(folder, &KeySource::Beside)?;
+                let messages = profile.history().stats()?.total.messages;
+                output.result(&Accepted { path: folder.clone(), messages })
             }
         }
     }

@@ -94,6 +94,25 @@ fn a_profile_moves_under_a_passphrase() {
 }
 
 #[test]
+fn a_history_that_was_put_back_opens_once_it_is_accepted() {
+    let home = workspace();
+    let home = home.path();
+    std::fs::write(home.join("a.txt"), "kettle is on\nback by six\n").unwrap();
+    idiolect(home, &["history", "add", "me", "a.txt"]);
+    let file = home.join("me/history.db");
+    std::fs::copy(&file, home.join("backup")).unwrap();
+    assert_eq!(idiolect(home, &["history", "remove", "me", "--number", "1", "--json"]).object()["messages"], 1);
+    std::fs::copy(home.join("backup"), &file).unwrap();
+    for command in [&["status", "me"][..], &["history", "list", "me"], &["history", "add", "me", "a.txt"]] {
+        let refused = idiolect(home, command);
+        assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""), "{command:?}");
+        assert!(refused.stderr.contains("put back") && refused.stderr.contains("hint: "), "{}", refused.stderr);
+    }
+    assert_eq!(idiolect(home, &["profile", "accept-history", "me", "--json"]).object()["messages"], 2);
+    assert_eq!(idiolect(home, &["status", "me", "--json"]).object()["messages"], 2);
+}
+
+#[test]
 fn an_adapter_of_another_base_is_stale_until_it_trains_again() {
     let home = workspace();
     let home = home.path();

@@ -6,6 +6,7 @@ mod edits;
 mod faults;
 mod ledger;
 mod processes;
+mod put_back;
 mod removing;
 mod schema;
 

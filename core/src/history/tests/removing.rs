@@ -118,7 +118,7 @@ fn what_another_process_erased_is_refused() {
     let home = Home::new();
     let history = home.open();
     history.add(&distinct(5)).unwrap();
-    for file in ["history.db", "history.db-wal", "history.db-shm"] {
+    for file in ["history.db", "history.db-wal", "history.db-shm", "history.db-anchor"] {
         std::fs::remove_file(home.path().join(file)).unwrap();
     }
     let refused = |history: &History| {

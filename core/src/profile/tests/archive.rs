@@ -19,6 +19,7 @@ fn a_profile_moves_under_a_passphrase_to_another_key() {
             CACHE,
             CHECKPOINTS,
             "history.db",
+            "history.db-anchor",
             "history.db-shm",
             "history.db-wal",
             "idiolect.lock",

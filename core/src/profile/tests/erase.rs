@@ -27,7 +27,7 @@ fn erasure_takes_all_of_a_profile_and_nothing_else() {
             let unfinished = home.path().join(".profile.partial-1-2-3");
             fs::create_dir(&unfinished).unwrap();
             fs::copy(folder.join(KEY), unfinished.join(KEY)).unwrap();
-            for name in [".key.partial-1-2-3", ".history.db.partial-7", ".history.db.partial-7-journal"] {
+            for name in [".key.partial-1-2-3", ".history.db-anchor.partial-7", ".history.db.partial-7-journal"] {
                 fs::write(folder.join(name), b"IDIOKEY1 in the making").unwrap();
             }
             before(&folder);

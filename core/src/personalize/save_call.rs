@@ -91,7 +91,11 @@ mod tests {
             assert!(!call.is_waiting());
             let made = thread::scope(|scope| {
                 let waiting = [(); 2].map(|()| scope.spawn(|| call.make()));
-                while call.lock().made - call.lock().answered < 2 {
+                let unanswered = || {
+                    let calls = call.lock();
+                    calls.made - calls.answered
+                };
+                while unanswered() < 2 {
                     thread::yield_now();
                 }
                 assert!(call.is_waiting() && waiting.iter().all(|call| !call.is_finished()));

@@ -13,7 +13,7 @@ use super::{copy_folder, engine, finish, settings};
 
 /// Settings under which no checkpoint comes by time.
 fn by_call() -> LearnSettings {
-    LearnSettings { checkpoint_every: Some(Duration::from_secs(3600)), ..settings(20) }
+    LearnSettings { checkpoint_every: Some(Duration::from_secs(3600)), ..settings(14) }
 }
 
 /// What lies in a profile's folder of checkpoints.
@@ -35,7 +35,7 @@ fn a_call_saves_what_is_trained_and_the_training_goes_on() {
     ];
     for (what, moment) in moments {
         let homes = [(); 2].map(|()| tempfile::tempdir().unwrap());
-        engine(homes[0].path(), 200).close();
+        engine(homes[0].path(), 120).close();
         let [profile, killed] = homes.each_ref().map(|home| home.path().join("profile"));
         copy_folder(&profile, &killed);
         let engine_of = |home: &Path| engine(home, 0);
@@ -69,7 +69,9 @@ fn a_call_saves_what_is_trained_and_the_training_goes_on() {
             "{what}: {resumed_at:?}"
         );
         assert_eq!((&report.candidate_sha256, &report.verdict), (&whole.candidate_sha256, &whole.verdict), "{what}");
-        assert!(report.bytes_written >= whole.bytes_written && whole.bytes_written > 0, "{what}");
+        // All processes together wrote what one would have, but for the digits of their notes.
+        assert!(whole.bytes_written > 0, "{what}");
+        assert!(report.bytes_written.abs_diff(whole.bytes_written) < 1000, "{what}: {report:?}, {whole:?}");
         engine.close();
         engine.save_progress().unwrap();
     }

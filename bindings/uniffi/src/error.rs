@@ -28,6 +28,8 @@ pub enum ErrorKind {
     Device,
     /// The key does not open the profile.
     WrongKey,
+    /// The app's key store refused, or does not give back what it was given.
+    KeyStore,
     /// Another process, or this one, is already training on the profile.
     TrainingBusy,
     /// The caller cancelled the work.
@@ -53,6 +55,7 @@ impl From<Kind> for ErrorKind {
             Kind::OverBudget => Self::OverBudget,
             Kind::Device => Self::Device,
             Kind::WrongKey => Self::WrongKey,
+            Kind::KeyStore => Self::KeyStore,
             Kind::TrainingBusy => Self::TrainingBusy,
             Kind::Cancelled => Self::Cancelled,
             Kind::Closed => Self::Closed,

@@ -38,6 +38,20 @@ class Stages(private val react: () -> Unit = {}) : MergeListener {
     }
 }
 
+/** A key store whose key the engine never sees; [refuses] makes it throw. */
+class Vault(private val own: Byte) : KeyStore {
+    var refuses = false
+
+    override fun wrap(secret: ByteArray): ByteArray = veiled(secret)
+
+    override fun unwrap(wrapped: ByteArray): ByteArray = veiled(wrapped)
+
+    private fun veiled(bytes: ByteArray): ByteArray {
+        check(!refuses) { "the device is locked" }
+        return ByteArray(bytes.size) { (bytes[it].toInt() xor own.toInt()).toByte() }
+    }
+}
+
 /** Steps that have passed. */
 var passed = 0
     private set

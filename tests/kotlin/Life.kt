@@ -378,6 +378,16 @@ private class Life(private val model: String, private val messages: List<NewSamp
                 same("stats", engine.history().stats().total, moved.history().stats().total)
                 same("adapters", engine.adapters().list(), moved.adapters().list())
                 same("stale", null, moved.staleVersion())
+                moved.changeKey(keyStore = Vault(5))
+                moved.shutDown()
+            }
+            refused(ErrorKind.WRONG_KEY, place) { Engine.open(EngineOptions(place, model, key)) }
+            refused(ErrorKind.WRONG_KEY, place) { Engine.open(EngineOptions(place, model), Vault(6)) }
+            val locked = Vault(5).also { it.refuses = true }
+            refused(ErrorKind.KEY_STORE, "key store") { Engine.open(EngineOptions(place, model), locked) }
+            Engine.open(EngineOptions(place, model), Vault(5)).use { moved ->
+                refused(ErrorKind.KEY_STORE, "key store") { moved.changeKey(keyStore = locked) }
+                moved.changeKey(key)
                 moved.shutDown()
             }
             // On another base, the adapter is of no use until it has learned again.

@@ -99,7 +99,18 @@ extension Life {
             try same("stats", engine.history().stats().total, moved.history().stats().total)
             try same("adapters", engine.adapters().list(), moved.adapters().list())
             try same("stale", nil, moved.staleVersion())
+            try moved.changeKey(keyStore: Vault(5))
             moved.shutDown()
+            func open(key: Data? = nil, _ store: Vault? = nil) throws -> Engine {
+                try Engine.open(options: EngineOptions(profile: place, model: life.model, key: key), keyStore: store)
+            }
+            try refused(.wrongKey, place) { _ = try open(key: key) }
+            try refused(.wrongKey, place) { _ = try open(Vault(6)) }
+            try refused(.keyStore, "key store") { _ = try open(Vault(5, refuses: true)) }
+            let vaulted = try open(Vault(5))
+            try refused(.keyStore, "key store") { try vaulted.changeKey(keyStore: Vault(5, refuses: true)) }
+            try vaulted.changeKey(key: key)
+            vaulted.shutDown()
             // On another base, the adapter is of no use until it has learned again.
             let options = EngineOptions(profile: place, model: life.merged, key: key, device: .cpu)
             let other = try Engine.open(options: options)

@@ -50,6 +50,23 @@ final class Pieces: TextListener {
     var pieces: [String] { heard.withLock { $0 } }
 }
 
+/// A key store whose key the engine never sees; one that refuses throws.
+final class Vault: KeyStore {
+    private let own: UInt8
+    private let refuses: Bool
+
+    init(_ own: UInt8, refuses: Bool = false) {
+        (self.own, self.refuses) = (own, refuses)
+    }
+
+    func wrap(secret: Data) throws -> Data {
+        try check(!refuses, "the device is locked")
+        return Data(secret.map { $0 ^ own })
+    }
+
+    func unwrap(wrapped: Data) throws -> Data { try wrap(secret: wrapped) }
+}
+
 /// Hears a merge; `react` may cancel or throw.
 final class Stages: MergeListener {
     private let heard = Mutex<[MergeStage]>([])

@@ -13,6 +13,7 @@ use crate::cancel::CancelToken;
 use crate::error::Result;
 use crate::events::LearnEvent;
 use crate::history::History;
+use crate::key_store::{KeyStore, key_source};
 use crate::learning::{GateSettings, LearnSettings};
 use crate::listeners::{LearnListener, TextListener};
 use crate::model::ModelInfo;
@@ -59,13 +60,14 @@ impl From<engine::EngineState> for EngineState {
 
 #[uniffi::export]
 impl Engine {
-    /// Opens the profile. The model is opened with the first call that needs it.
+    /// Opens the profile, by the key of the options or by the app's key store. The model is opened with the first call
+    /// that needs it.
     ///
     /// # Errors
-    /// When the profile cannot be opened, or not with this key.
-    #[uniffi::constructor]
-    pub fn open(options: EngineOptions) -> Result<Arc<Self>> {
-        Ok(Arc::new(Self { inner: Arc::new(idiolect::Engine::open(options.try_into()?)?) }))
+    /// When the profile cannot be opened, or not with this key; `KeyStore` when the key store refuses.
+    #[uniffi::constructor(default(key_store = None))]
+    pub fn open(options: EngineOptions, key_store: Option<Arc<dyn KeyStore>>) -> Result<Arc<Self>> {
+        Ok(Arc::new(Self { inner: Arc::new(idiolect::Engine::open(options.with(key_store)?)?) }))
     }
 
     /// Opens the model now, so that the first answer need not wait for it.
@@ -239,6 +241,17 @@ impl Engine {
     /// `erase_profile` takes what is left.
     pub fn erase(&self) -> Result<EraseReport> {
         Ok(self.inner.erase()?.into())
+    }
+
+    /// Keeps the profile's key in another way from now on: under another key of the app's, by its key store, or, with
+    /// neither, in the folder. In place, and whole or not at all; nothing is sealed again, and this engine goes on.
+    ///
+    /// # Errors
+    /// `BadOption` for a key that is none, and for a key and a key store together; `KeyStore` when the store refuses, or
+    /// does not give back what it was given; `Io` when the disk refuses. Nothing has changed then.
+    #[uniffi::method(default(key = None, key_store = None))]
+    pub fn change_key(&self, key: Option<Vec<u8>>, key_store: Option<Arc<dyn KeyStore>>) -> Result<()> {
+        Ok(self.inner.profile().change_key(&key_source(key, key_store)?)?)
     }
 
     /// Writes the whole profile, its key included, to one file sealed under a passphrase, in place of what lies there: for

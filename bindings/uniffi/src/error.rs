@@ -32,6 +32,8 @@ pub enum ErrorKind {
     WrongKey,
     /// The history is older than it was, or records of it were put back: `accept_history` takes it as it is.
     PutBack,
+    /// The app's key store refused, or does not give back what it was given.
+    KeyStore,
     /// Another process, or this one, is already training on the profile.
     TrainingBusy,
     /// The caller cancelled the work.
@@ -59,6 +61,7 @@ impl From<Kind> for ErrorKind {
             Kind::Device => Self::Device,
             Kind::WrongKey => Self::WrongKey,
             Kind::PutBack => Self::PutBack,
+            Kind::KeyStore => Self::KeyStore,
             Kind::TrainingBusy => Self::TrainingBusy,
             Kind::Cancelled => Self::Cancelled,
             Kind::Closed => Self::Closed,

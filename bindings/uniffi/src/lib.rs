@@ -4,6 +4,10 @@
 //! made the call. Work is ended by an explicit [`CancelToken`]. Every error is an [`EngineError`] with a kind, what went
 //! wrong and a hint. What a person wrote is in no `Debug`, and so in no `toString` of Kotlin's and no `debugDescription`
 //! of Swift's.
+//!
+//! Keys and passphrases are wiped on this side, with every copy that they leave on their way (`wiping.rs`). On the other
+//! side an app overwrites the arrays itself once a call is done; a string cannot be overwritten there, so a passphrase is
+//! asked for as late as possible and kept nowhere.
 
 mod adapters;
 mod answers;
@@ -13,6 +17,7 @@ mod engine;
 mod error;
 mod events;
 mod history;
+mod key_store;
 mod learning;
 mod listeners;
 mod merge;
@@ -24,6 +29,7 @@ mod report;
 mod samples;
 mod status;
 mod text_batches;
+mod wiping;
 
 pub use adapters::{AdapterList, AdapterOrigin, AdapterVersion, Adapters};
 pub use answers::{
@@ -38,6 +44,7 @@ pub use history::{
     Exclusion, History, HistoryStats, LearnedVersion, OriginTally, Removed, Retention, Selection, SourceTally,
     SplitTally,
 };
+pub use key_store::KeyStore;
 pub use learning::{Decay, GateSettings, LearnSettings, LoraSettings, PrivacyRule, TrainSettings};
 pub use listeners::{LearnListener, MergeListener, TextListener};
 pub use merge::{Divergence, MergeOptions, MergeReport, MergeStage, MergedMatrix};

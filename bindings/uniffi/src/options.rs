@@ -1,11 +1,10 @@
 //! What an engine is opened with.
 
 use std::fmt;
+use std::sync::Arc;
 
-use idiolect::profile::KeySource;
-use idiolect::seal::Key;
-
-use crate::error::EngineError;
+use crate::error::Result;
+use crate::key_store::{KeyStore, key_source};
 
 /// Where to compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
@@ -39,7 +38,8 @@ pub struct EngineOptions {
     /// Copy a model out of shared storage first.
     pub model: String,
     /// The app's own key, 32 bytes from the Android Keystore or the iOS Keychain: nothing in the folder opens without
-    /// it. None: the profile's key lies in the folder, which does not protect against somebody who holds the folder.
+    /// it. None, and no key store: the profile's key lies in the folder, which does not protect against somebody who holds
+    /// the folder. The app overwrites its array once the engine is open.
     #[uniffi(default = None)]
     pub key: Option<Vec<u8>>,
     /// Where to compute; none means `Auto`.
@@ -66,22 +66,15 @@ impl fmt::Debug for EngineOptions {
     }
 }
 
-/// What opens a profile's key.
-pub(crate) fn key_source(key: Option<Vec<u8>>) -> Result<KeySource, EngineError> {
-    let key = key.map(|bytes| Key::from_bytes(&bytes)).transpose()?;
-    Ok(key.map_or(KeySource::Beside, KeySource::App))
-}
-
-impl TryFrom<EngineOptions> for idiolect::engine::EngineOptions {
-    type Error = EngineError;
-
-    fn try_from(options: EngineOptions) -> Result<Self, EngineError> {
-        let defaults = Self::new(options.profile, options.model);
-        Ok(Self {
-            key: key_source(options.key)?,
-            device: options.device.map_or(defaults.device, Into::into),
-            threads: options.threads as usize,
-            cpu_share: options.cpu_share,
+impl EngineOptions {
+    /// The same for the engine, with the app's key store where it has one.
+    pub(crate) fn with(self, key_store: Option<Arc<dyn KeyStore>>) -> Result<idiolect::engine::EngineOptions> {
+        let defaults = idiolect::engine::EngineOptions::new(self.profile, self.model);
+        Ok(idiolect::engine::EngineOptions {
+            key: key_source(self.key, key_store)?,
+            device: self.device.map_or(defaults.device, Into::into),
+            threads: self.threads as usize,
+            cpu_share: self.cpu_share,
             ..defaults
         })
     }
@@ -89,6 +82,8 @@ impl TryFrom<EngineOptions> for idiolect::engine::EngineOptions {
 
 #[cfg(test)]
 mod tests {
+    use idiolect::profile::KeySource;
+
     use super::*;
 
     #[test]
@@ -102,12 +97,12 @@ mod tests {
             cpu_share: None,
         };
         let defaults = idiolect::engine::EngineOptions::new("profile", "model");
-        let open = idiolect::engine::EngineOptions::try_from(options(None)).unwrap();
+        let open = options(None).with(None).unwrap();
         assert_eq!(format!("{open:?}"), format!("{defaults:?}"));
         assert_eq!(open.cpu_share, defaults.cpu_share);
         assert!(matches!(open.key, KeySource::Beside));
-        let sealed = idiolect::engine::EngineOptions::try_from(options(Some(vec![7; 32]))).unwrap();
+        let sealed = options(Some(vec![7; 32])).with(None).unwrap();
         assert!(matches!(sealed.key, KeySource::App(_)));
-        assert!(idiolect::engine::EngineOptions::try_from(options(Some(vec![7; 31]))).is_err());
+        assert!(options(Some(vec![7; 31])).with(None).is_err());
     }
 }

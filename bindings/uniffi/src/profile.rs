@@ -1,11 +1,12 @@
 //! A profile without an engine: erasing it, and taking one in.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use idiolect::profile::Profile;
 
 use crate::error::Result;
-use crate::options::key_source;
+use crate::key_store::{KeyStore, key_source};
 
 /// Files that went, and their bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
@@ -94,14 +95,21 @@ impl From<idiolect::profile::Archived> for ArchivedProfile {
     }
 }
 
-/// Makes a profile in a folder that is not there yet of an archive, under a key of this device's (as in
-/// `EngineOptions`). It appears whole or not at all.
+/// Makes a profile in a folder that is not there yet of an archive, under a key or a key store of this device's (as
+/// `Engine.open` takes them). It appears whole or not at all.
 ///
 /// # Errors
 /// `WrongKey` for a wrong passphrase; `BadFile` when the archive is damaged or names a place outside a profile;
-/// `Unsupported` when a newer version wrote it; `Io` when the folder holds something or cannot be written.
-#[uniffi::export(default(key = None))]
-pub fn import_profile(archive: String, passphrase: String, folder: String, key: Option<Vec<u8>>) -> Result<()> {
-    Profile::import(Path::new(&archive), &passphrase, Path::new(&folder), &key_source(key)?)?;
+/// `KeyStore` when the key store refuses; `Unsupported` when a newer version wrote it; `Io` when the folder holds
+/// something or cannot be written.
+#[uniffi::export(default(key = None, key_store = None))]
+pub fn import_profile(
+    archive: String,
+    passphrase: String,
+    folder: String,
+    key: Option<Vec<u8>>,
+    key_store: Option<Arc<dyn KeyStore>>,
+) -> Result<()> {
+    Profile::import(Path::new(&archive), &passphrase, Path::new(&folder), &key_source(key, key_store)?)?;
     Ok(())
 }

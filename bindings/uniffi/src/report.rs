@@ -93,7 +93,7 @@ pub struct LearnReport {
     pub resumed: bool,
     /// Whether nothing had changed since the last training, so that this is its report.
     pub unchanged: bool,
-    /// How often the gate was asked since it last promoted, this time included.
+    /// How often the gate was asked in the life of the profile, this time included.
     pub asked: u32,
     /// The device, in words.
     pub device: String,
@@ -265,7 +265,7 @@ pub struct Verdict {
     /// Held-out texts that were compared.
     pub samples: u64,
     /// The same, near-duplicates counted once.
-    pub clusters: u64,
+    pub units: u64,
 }
 
 impl From<gate::Verdict> for Verdict {
@@ -279,7 +279,7 @@ impl From<gate::Verdict> for Verdict {
             gain: verdict.gain.map(Into::into),
             forgetting: verdict.forgetting.map(Into::into),
             samples: verdict.samples as u64,
-            clusters: verdict.clusters as u64,
+            units: verdict.units as u64,
         }
     }
 }

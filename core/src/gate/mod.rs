@@ -7,6 +7,7 @@
 mod evidence;
 pub mod generic;
 mod interval;
+mod needed;
 mod screen;
 mod settings;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod verdict;
 
 pub use evidence::{Evidence, PairedLoss};
 pub use interval::Estimate;
+pub use needed::units_needed;
 pub use screen::{Fitness, Learnability, Screen, Sieve, Tally, Unfit, Written};
 pub use settings::GateSettings;
 pub use strength::{NextStrength, STRENGTHS, next_strength};

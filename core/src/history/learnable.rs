@@ -1,6 +1,6 @@
 //! What training reads.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -9,9 +9,8 @@ use rusqlite::Connection;
 use super::database::{self, Fault};
 use super::records::Content;
 use super::sample::{ClusterId, LearnableSample, Origin, SampleId, Split};
-use super::{History, read, records, settings};
+use super::{History, Secrets, read, records, settings, unit};
 use crate::error::Result;
-use crate::seal::RecordCipher;
 
 /// How many rows are unsealed at a time.
 const PAGE: usize = 64;
@@ -23,7 +22,7 @@ pub struct Learnable {
     path: PathBuf,
     /// Its own, with a transaction that pins the history's state.
     connection: Connection,
-    cipher: RecordCipher,
+    secrets: Secrets,
     split: Split,
     revision: u64,
     removals: u64,
@@ -52,7 +51,7 @@ impl History {
         Ok(Learnable {
             path: self.path.clone(),
             connection,
-            cipher: self.secrets.cipher.clone(),
+            secrets: self.secrets.clone(),
             split,
             revision,
             removals,
@@ -81,6 +80,15 @@ impl Learnable {
         (self.last, self.ended) = (0, false);
     }
 
+    /// The independent unit of every held-out cluster of near-duplicates, in the same state of the history: the number of
+    /// the unit's first cluster. The texts of one conversation on one day are one unit.
+    ///
+    /// # Errors
+    /// When the database cannot be read or is damaged.
+    pub fn units(&self) -> Result<BTreeMap<ClusterId, ClusterId>> {
+        unit::of_held_out(&self.connection, &self.secrets).map_err(|fault| fault.at(&self.path))
+    }
+
     fn next_page(&mut self) -> Result<(), Fault> {
         let mut statement = self.connection.prepare_cached(
             "SELECT r.id, r.uuid, r.format, r.sealed, s.id, s.origin, s.count, s.cluster, c.size
@@ -90,7 +98,7 @@ impl Learnable {
         let typed = Origin::Typed.code();
         let mut rows = statement.query([self.last, self.split.code(), typed, PAGE as i64])?;
         while let Some(row) = rows.next()? {
-            let content: Content<String> = records::open_at(row, 0, &self.cipher)?;
+            let content: Content<String> = records::open_at(row, 0, &self.secrets.cipher)?;
             self.last = row.get(4)?;
             self.page.push_back(LearnableSample {
                 id: SampleId(self.last),

@@ -1,5 +1,6 @@
 //! Looking at the history: figures, and pages of it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -8,7 +9,7 @@ use serde::Serialize;
 use super::database::Fault;
 use super::records::{Circumstances, Content};
 use super::sample::{ClusterId, Origin, SampleId, Split, StoredSample};
-use super::{History, records, settings};
+use super::{History, Secrets, records, settings, unit};
 use crate::error::Result;
 use crate::seal::RecordCipher;
 
@@ -51,8 +52,9 @@ pub struct Stats {
     pub splits: Vec<(Split, Tally)>,
     /// By how the texts came to be.
     pub origins: Vec<(Origin, Tally)>,
-    /// Held-out texts that training may use, near-duplicates counted once, as the gate counts them.
-    pub held_out_clusters: u64,
+    /// Independent units of held-out text that training may use, as the gate counts them: a conversation's texts of one
+    /// day are one, near-duplicates are one.
+    pub held_out_units: u64,
     /// By app or field, most messages first.
     pub sources: Vec<SourceTally>,
     /// Clusters of near-duplicates, single texts included.
@@ -74,7 +76,7 @@ impl History {
     /// When the database cannot be read or is damaged.
     pub fn stats(&self) -> Result<Stats> {
         // One transaction, so that the figures belong together.
-        self.read(|connection| stats(&*connection.unchecked_transaction()?, &self.secrets.cipher))
+        self.read(|connection| stats(&*connection.unchecked_transaction()?, &self.secrets))
     }
 
     /// How many texts that training learns from were added after a sample; all of them without one.
@@ -159,7 +161,7 @@ fn out_of_range(column: usize, value: i64) -> Fault {
     rusqlite::Error::IntegralValueOutOfRange(column, value).into()
 }
 
-fn stats(connection: &Connection, cipher: &RecordCipher) -> Result<Stats, Fault> {
+fn stats(connection: &Connection, secrets: &Secrets) -> Result<Stats, Fault> {
     let mut total = Tally::default();
     let mut splits = Split::ALL.map(|split| (split, Tally::default())).to_vec();
     let mut origins = Origin::ALL.map(|origin| (origin, Tally::default())).to_vec();
@@ -186,14 +188,16 @@ fn stats(connection: &Connection, cipher: &RecordCipher) -> Result<Stats, Fault>
         })
         .optional()?
         .unwrap_or_default();
-    let held_out_clusters = connection.query_row(
-        "SELECT count(DISTINCT cluster) FROM samples WHERE split = ?1 AND origin = ?2",
-        [Split::HeldOut.code(), Origin::Typed.code()],
-        |row| row.get::<_, i64>(0),
-    )?;
+    let units = unit::of_held_out(connection, secrets)?;
+    let sql = "SELECT DISTINCT cluster FROM samples WHERE split = ?1 AND origin = ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let learned = statement
+        .query_map([Split::HeldOut.code(), Origin::Typed.code()], |row| row.get(0).map(ClusterId))?
+        .collect::<Result<Vec<_>, _>>()?;
+    let held_out_units = learned.iter().filter_map(|cluster| units.get(cluster)).collect::<BTreeSet<_>>().len() as u64;
     Ok(Stats {
-        held_out_clusters: held_out_clusters.cast_unsigned(),
-        sources: sources(connection, cipher)?,
+        held_out_units,
+        sources: sources(connection, &secrets.cipher)?,
         total,
         splits,
         origins,

@@ -13,9 +13,7 @@ const DAY: i64 = 24 * 60 * 60;
 /// The split of a text without near-duplicates; `timestamp` in seconds.
 pub(super) fn draw(hash: &KeyedHash, text: &str, conversation: Option<&str>, timestamp: Option<i64>) -> Split {
     let drawn = match (conversation, timestamp) {
-        (Some(conversation), Some(timestamp)) => {
-            hash.number("split of a conversation", &[conversation.as_bytes(), &timestamp.div_euclid(DAY).to_le_bytes()])
-        }
+        (Some(conversation), Some(timestamp)) => of_day(hash, conversation, timestamp),
         _ => {
             let text: String = normalised(text).into_iter().collect();
             hash.number("split of a text", &[text.as_bytes()])
@@ -26,6 +24,11 @@ pub(super) fn draw(hash: &KeyedHash, text: &str, conversation: Option<&str>, tim
         8 => Split::Validation,
         _ => Split::HeldOut,
     }
+}
+
+/// What a conversation draws by on the day of `timestamp`, in seconds.
+pub(super) fn of_day(hash: &KeyedHash, conversation: &str, timestamp: i64) -> u64 {
+    hash.number("split of a conversation", &[conversation.as_bytes(), &timestamp.div_euclid(DAY).to_le_bytes()])
 }
 
 #[cfg(test)]

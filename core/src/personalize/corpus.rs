@@ -32,8 +32,16 @@ pub(crate) struct Selection {
     #[serde(default)]
     parts: BTreeMap<i64, u32>,
     validation: BTreeMap<i64, u32>,
-    /// Sample and its cluster of near-duplicates.
-    held_out: BTreeMap<i64, i64>,
+    held_out: BTreeMap<i64, HeldOut>,
+}
+
+/// Where a held-out sample belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HeldOut {
+    /// Its independent unit, as [`Learnable::units`] has it.
+    pub unit: i64,
+    /// Its cluster of near-duplicates.
+    pub cluster: i64,
 }
 
 /// The samples of a training.
@@ -43,8 +51,8 @@ pub(crate) struct Corpus {
     pub plain: bool,
     pub validation: Vec<Sample>,
     pub held_out: SampleSet,
-    /// The cluster of each held-out text.
-    pub clusters: Vec<u64>,
+    /// Where each held-out text belongs.
+    pub places: Vec<HeldOut>,
     /// Texts learned from, repeats counted; validation texts; held-out texts.
     pub texts: [usize; Split::ALL.len()],
     /// What became of the texts, repeats not counted.
@@ -78,6 +86,7 @@ impl Selection {
             validation: BTreeMap::new(),
             held_out: BTreeMap::new(),
         };
+        let units = rows.units()?;
         let mut tally = Tally::default();
         // What each cluster still has a claim to: of many that count for little, some are taken.
         let mut claims: HashMap<i64, f64> = HashMap::new();
@@ -105,7 +114,8 @@ impl Selection {
                     }
                 }
                 Split::HeldOut => {
-                    selection.held_out.insert(id, row.cluster.0);
+                    let unit = units.get(&row.cluster).copied().unwrap_or(row.cluster);
+                    selection.held_out.insert(id, HeldOut { unit: unit.0, cluster: row.cluster.0 });
                     if selection.held_out.len() > settings.most_held_out {
                         selection.held_out.pop_first();
                     }
@@ -166,7 +176,7 @@ impl Selection {
             plain: false,
             validation: Vec::new(),
             held_out: SampleSet::default(),
-            clusters: Vec::new(),
+            places: Vec::new(),
             texts: [0; Split::ALL.len()],
             counts: SampleCounts::default(),
             fitness: self.fitness,
@@ -199,7 +209,7 @@ impl Selection {
                 Split::Validation => corpus.validation.extend(made.samples),
                 Split::HeldOut => {
                     if corpus.held_out.add(made.samples) {
-                        corpus.clusters.push(self.held_out[&row.id.0].cast_unsigned());
+                        corpus.places.push(self.held_out[&row.id.0]);
                     }
                 }
             }

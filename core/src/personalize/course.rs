@@ -92,6 +92,7 @@ pub(crate) fn learn(
 ) -> Result<LearnReport> {
     settings.check()?;
     let records = Records::open(place.folder, place.key)?;
+    let asked = askings(place, &records)?;
     let run = RunKey::new(session.model(), settings);
     let mut checkpoints = Checkpoints::open(place.folder, place.key)?;
     let mut found = checkpoints.latest::<Progress>()?;
@@ -154,7 +155,6 @@ pub(crate) fn learn(
             };
             if let Fitness::Unfit { why, left_out } = corpus.fitness {
                 let report = LearnReport::unfit(Verdict::unfit(why, left_out), session.device());
-                let asked = records.last()?.map_or(0, |last| last.asked);
                 records.write_last(&LastTraining::new(course.run, &selection, asked, None, report.clone()))?;
                 return Ok(report);
             }
@@ -172,7 +172,7 @@ pub(crate) fn learn(
     }
     let resumed = saved.is_some();
     let mut candidate = course.candidate(session, &mut corpus, saved)?;
-    let asked = records.last()?.map_or(0, |last| last.asked) + 1;
+    let asked = asked.saturating_add(1);
     // What a new version has to beat: the one in use, where it is one of this base.
     let before = place.registry.active(session.model())?;
     let (verdict, strength) = course.judge(session, before.as_ref(), &corpus, &mut candidate, asked)?;
@@ -202,7 +202,7 @@ pub(crate) fn learn(
     let promoted = report.verdict.decision == Decision::Promoted;
     if promoted {
         let (training, written) = (&selection.id, as_json(&report)?);
-        let version = place.registry.promote(&adapter, session.model(), training, written, |version| {
+        let version = place.registry.promote(&adapter, session.model(), training, asked, written, |version| {
             let learned = place.history.record_learning(version, selection.learned_from(), selection.removals)?;
             // Removed after the look above.
             Ok(learned.removed > 0)
@@ -211,11 +211,17 @@ pub(crate) fn learn(
     }
     let before = before.map(|(version, _)| version);
     // From here on, as from the promotion on, a killed training has ended: see `ended`.
-    let asked = if promoted { 0 } else { asked };
     records.write_last(&LastTraining::new(course.run.clone(), &selection, asked, before, report.clone()))?;
+    askings(place, &records)?;
     course.checkpoints.clear()?;
     records.clear_selection()?;
     Ok(report)
+}
+
+/// How often the gate was asked in the life of the profile. The record of the last training and the registry's index both
+/// tell it, and the larger counts: a damaged record loses nothing, and a kill between the two is made good here.
+fn askings(place: &Place<'_>, records: &Records) -> Result<u32> {
+    place.registry.asked(records.last()?.map_or(0, |last| last.asked))
 }
 
 /// How the training under way ended, if a process was killed after its verdict had taken effect and before it had put
@@ -227,7 +233,7 @@ fn ended(place: &Place<'_>, records: &Records, run: &RunKey) -> Result<Option<La
     }
     let state = place.registry.state()?;
     let Some(report) = state.made_by(&selection.id).and_then(LearnReport::of) else { return Ok(None) };
-    let last = LastTraining::new(run.clone(), &selection, 0, None, report);
+    let last = LastTraining::new(run.clone(), &selection, report.asked, None, report);
     records.write_last(&last)?;
     Ok(Some(last))
 }

@@ -22,13 +22,13 @@ impl Course<'_> {
     ) -> Result<(Verdict, f32)> {
         let model = session.model().clone();
         let generic = generic_samples(&model, gate::generic::measuring(), self.settings.train.seq_len)?;
-        let pieces: Vec<u64> = (0..generic.texts() as u64).collect();
         let generic_before = self.measure(session, "generic before", None, &generic, candidate)?;
         let (what, before) = match before {
             Some((version, adapter)) => (format!("held-out of version {version}"), Some(adapter)),
             None => ("held-out of the base".to_owned(), None),
         };
         let held_out_before = self.measure(session, &what, before, &corpus.held_out, candidate)?;
+        let places = || corpus.places.iter().map(|place| (place.unit.cast_unsigned(), place.cluster.cast_unsigned()));
         let mut verdicts = Vec::new();
         loop {
             let strength = match next_strength(&verdicts, &self.settings.gate) {
@@ -40,8 +40,8 @@ impl Course<'_> {
             let generic_after = self.measure(session, &of("generic"), Some(&adapter), &generic, candidate)?;
             let held_out_after = self.measure(session, &of("held-out"), Some(&adapter), &corpus.held_out, candidate)?;
             let evidence = Evidence {
-                held_out: &PairedLoss::pair(&corpus.clusters, &held_out_before, &held_out_after),
-                generic: &PairedLoss::pair(&pieces, &generic_before, &generic_after),
+                held_out: &PairedLoss::pair(places(), &held_out_before, &held_out_after),
+                generic: &PairedLoss::pair((0..).map(|piece| (piece, piece)), &generic_before, &generic_after),
                 asked,
                 history: corpus.fitness,
             };

@@ -34,7 +34,7 @@ pub struct LearnReport {
     pub resumed: bool,
     /// Whether nothing had changed since the last training, so that this is its report.
     pub unchanged: bool,
-    /// How often the gate was asked since it last promoted, this time included.
+    /// How often the gate was asked in the life of the profile, this time included.
     pub asked: u32,
     /// The device, in words; one after the other where it went on on another.
     pub device: String,

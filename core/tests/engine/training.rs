@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use idiolect::engine::{CancelToken, Engine, EngineState, LearnOutcome, PauseReason};
 use idiolect::history::{NewSample, Retention, Selection};
 use idiolect::personalize::{DropReason, LearnEvent, LearnReport, LearnSettings, is_paused};
+use idiolect::profile::{KeySource, Profile};
 use idiolect::train::TrainOptions;
 
 use super::{copy_folder, engine, finish, settings};
@@ -174,6 +175,40 @@ fn a_verdict_stands_while_the_version_that_it_is_about_is_there() {
 }
 
 #[test]
+fn askings_are_counted_for_life() {
+    let home = tempfile::tempdir().unwrap();
+    let engine = engine(home.path(), 300);
+    let ask = |steps| {
+        let text = format!("another message, so that {steps} steps are worth taking");
+        engine.history().add(&[NewSample::new(text)]).unwrap();
+        let report = finish(&engine, &settings(steps));
+        (report.version, report.asked)
+    };
+    let lost = |name: &str| {
+        let path = engine.profile().checkpoints().unwrap().join(name);
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+    };
+    assert_eq!(ask(40), (Some(1), 1));
+    assert_eq!(ask(1), (None, 2), "a promotion begins no new count");
+    assert_eq!(ask(2), (None, 3));
+    lost("last-training");
+    assert_eq!(ask(1), (None, 4), "a damaged record loses nothing");
+    engine.delete_adapter(1).unwrap();
+    assert_eq!(ask(40), (Some(2), 5));
+    lost("last-training");
+
+    let archive = home.path().join("archive");
+    engine.profile().export(&archive, "passphrase").unwrap();
+    let elsewhere = home.path().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    Profile::import(&archive, "passphrase", &elsewhere.join("profile"), &KeySource::Beside).unwrap();
+    let engine = self::engine(&elsewhere, 0);
+    engine.history().add(&[NewSample::new("and one in another place")]).unwrap();
+    assert_eq!(finish(&engine, &settings(1)).asked, 6);
+}
+
+#[test]
 fn what_was_removed_while_it_trained_is_trained_without() {
     let home = tempfile::tempdir().unwrap();
     let engine = engine(home.path(), 120);
@@ -267,7 +302,7 @@ fn texts_in_parts_count_once_and_keep_their_places() {
     assert_eq!((counts.texts, whole.samples.iter().sum::<usize>()), (120, 120));
     assert_eq!(counts.samples, 120 - counts.texts_parted + counts.parts);
     // The gate counts texts, not parts.
-    assert!(whole.verdict.samples == whole.samples[2] && whole.verdict.clusters <= whole.samples[2]);
+    assert!(whole.verdict.samples == whole.samples[2] && whole.verdict.units <= whole.samples[2]);
 
     let engine = engine(other.path(), 0);
     let steps = paused_steps(&engine);

@@ -7,6 +7,7 @@ mod ledger;
 mod processes;
 mod removing;
 mod schema;
+mod units;
 
 use std::path::{Path, PathBuf};
 

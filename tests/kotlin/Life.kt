@@ -201,6 +201,7 @@ private class Life(private val model: String, private val messages: List<NewSamp
             check(report.resumed && report.lastLoss!! < report.firstLoss!!) { "it did not learn" }
             same("decision: ${report.verdict.explanation}", Decision.PROMOTED, report.verdict.decision)
             same("version", 1u, report.version)
+            same("measured", listOf("eng"), report.verdict.forgettingIn.map { it.language })
             same("last report", report, engine.lastReport())
             check(!engine.hasPausedTraining())
             val status = engine.status(GateSettings(), true)

@@ -71,6 +71,8 @@ pub struct LearnReport {
     pub held_out_samples: u64,
     /// What became of those texts, repeats not counted: what was cut, parted or left out.
     pub counts: SampleCounts,
+    /// Languages of the person's, by ISO 639-3, in which forgetting was not measured: there is no generic text in them.
+    pub unmeasured_languages: Vec<String>,
     /// Optimizer steps.
     pub steps: u64,
     /// Loss of the first step, nats a token.
@@ -111,6 +113,7 @@ impl From<personalize::LearnReport> for LearnReport {
             validation_samples: validation as u64,
             held_out_samples: held_out as u64,
             counts: report.counts.into(),
+            unmeasured_languages: report.unmeasured_languages,
             steps: report.summary.steps as u64,
             first_loss: report.summary.first_loss,
             last_loss: report.summary.last_loss,
@@ -245,6 +248,21 @@ impl From<gate::Estimate> for Estimate {
     }
 }
 
+/// How much of a language was forgotten.
+#[derive(Debug, Clone, PartialEq, uniffi::Record)]
+pub struct Forgetting {
+    /// ISO 639-3.
+    pub language: String,
+    /// Relative rise of the loss on generic text, 0.05 for 5 %.
+    pub rise: Estimate,
+}
+
+impl From<gate::Forgetting> for Forgetting {
+    fn from(forgetting: gate::Forgetting) -> Self {
+        Self { language: forgetting.language, rise: forgetting.rise.into() }
+    }
+}
+
 /// The gate's answer. Numbers are none where too little was measured to compute them.
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
 pub struct Verdict {
@@ -260,11 +278,13 @@ pub struct Verdict {
     pub held_out_after: Option<f64>,
     /// Before less after, nats a token.
     pub gain: Option<Estimate>,
-    /// Relative rise of the loss on generic text, 0.05 for 5 %.
+    /// Relative rise of the loss on generic text, 0.05 for 5 %, in the language in which it may have risen most.
     pub forgetting: Option<Estimate>,
+    /// The same in each language that it was measured in.
+    pub forgetting_in: Vec<Forgetting>,
     /// Held-out texts that were compared.
     pub samples: u64,
-    /// The same, near-duplicates counted once.
+    /// Independent units among them: a conversation's texts of one day are one, near-duplicates are one.
     pub units: u64,
 }
 
@@ -278,6 +298,7 @@ impl From<gate::Verdict> for Verdict {
             held_out_after: verdict.held_out_after,
             gain: verdict.gain.map(Into::into),
             forgetting: verdict.forgetting.map(Into::into),
+            forgetting_in: verdict.forgetting_in.into_iter().map(Into::into).collect(),
             samples: verdict.samples as u64,
             units: verdict.units as u64,
         }

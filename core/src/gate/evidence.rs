@@ -37,13 +37,22 @@ impl PairedLoss {
     }
 }
 
+/// The losses on generic text in one language.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GenericLosses {
+    /// ISO 639-3.
+    pub language: String,
+    /// Text that training never sees, each piece a unit of its own.
+    pub losses: Vec<PairedLoss>,
+}
+
 /// Everything that a verdict rests on.
 #[derive(Debug, Clone, Copy)]
 pub struct Evidence<'a> {
     /// Held-out texts of the person, which neither the candidate nor what it is compared with has seen.
     pub held_out: &'a [PairedLoss],
-    /// Generic text that training never sees, each piece a unit of its own.
-    pub generic: &'a [PairedLoss],
+    /// Generic text in the languages of the person.
+    pub generic: &'a [GenericLosses],
     /// How often the gate has been asked in the life of the profile, this time included: 1, 2, …
     pub asked: u32,
     /// What the screen says of the history that the candidate learned from.

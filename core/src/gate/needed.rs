@@ -33,7 +33,7 @@ pub fn units_needed(verdict: &Verdict, asked: u32, settings: &GateSettings) -> O
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Evidence, Fitness, PairedLoss, judge};
+    use super::super::{Evidence, Fitness, GenericLosses, PairedLoss, judge};
     use super::*;
 
     /// The verdict on `units` units that differ and gain 0.1 nats a token on average.
@@ -46,7 +46,8 @@ mod tests {
             after: 39.0 + [-3.0, 2.0, 0.0, 3.0, -2.0][unit % 5],
         };
         let held_out: Vec<PairedLoss> = (0..units).map(pair).collect();
-        let generic: Vec<PairedLoss> = (0..20).map(|unit| PairedLoss { after: 40.0, ..pair(unit) }).collect();
+        let losses = (0..20).map(|unit| PairedLoss { after: 40.0, ..pair(unit) }).collect();
+        let generic = [GenericLosses { language: "eng".into(), losses }];
         let evidence = Evidence { held_out: &held_out, generic: &generic, asked, history: Fitness::Fit };
         judge(&evidence, &GateSettings::default())
     }

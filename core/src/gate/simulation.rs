@@ -10,7 +10,7 @@
 //! | a day a unit, nothing unseen | 3 | 2 | 14 | 18 | 24 |
 //! | … and three unseen days | 0.0 | 0.0 | 0.0 | 1.3 | 1.5 |
 
-use super::{Decision, Evidence, Fitness, GateSettings, PairedLoss, judge};
+use super::{Decision, Evidence, Fitness, GateSettings, GenericLosses, PairedLoss, judge};
 use crate::random::Random;
 
 /// Distributions of mean 0 and variance about 1.
@@ -94,7 +94,8 @@ impl HeldOut {
     fn grow(&mut self, texts: usize, random: &mut Random) {
         let target = self.texts.len() + texts;
         while self.texts.len() < target {
-            let of_day = if self.habit.day > 1.0 { (-self.habit.day * uniform(random).ln()).ceil() as usize } else { 1 };
+            let of_day =
+                if self.habit.day > 1.0 { (-self.habit.day * uniform(random).ln()).ceil() as usize } else { 1 };
             self.days.push(self.noise.draw(random));
             for _ in 0..of_day.min(target - self.texts.len()) {
                 let tokens = (2.3 + 0.8 * normal(random)).exp().ceil() as usize + 1;
@@ -127,7 +128,7 @@ impl HeldOut {
 
 fn promotes(held_out: &[PairedLoss], asked: u32) -> bool {
     let generic = |unit| PairedLoss { unit, cluster: unit, tokens: 40, before: 120.0, after: 120.0 };
-    let generic: Vec<PairedLoss> = (0..20).map(generic).collect();
+    let generic = [GenericLosses { language: "eng".into(), losses: (0..20).map(generic).collect() }];
     let evidence = Evidence { held_out, generic: &generic, asked, history: Fitness::Fit };
     judge(&evidence, &GateSettings::default()).decision == Decision::Promoted
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::evidence::{Evidence, PairedLoss};
+use super::evidence::{Evidence, GenericLosses, PairedLoss};
 use super::interval::{Estimate, ratio, students_ratio};
 use super::screen::{Fitness, Unfit};
 use super::settings::GateSettings;
@@ -166,6 +166,15 @@ impl fmt::Display for Reason {
     }
 }
 
+/// How much of a language was forgotten.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Forgetting {
+    /// ISO 639-3.
+    pub language: String,
+    /// Relative rise of the loss on generic text, 0.05 for 5 %.
+    pub rise: Estimate,
+}
+
 /// The gate's answer. Numbers are `None` where too little was measured to compute them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
@@ -179,8 +188,12 @@ pub struct Verdict {
     pub held_out_after: Option<f64>,
     /// Before less after, nats a token; bounds at the level of this asking.
     pub gain: Option<Estimate>,
-    /// Relative rise of the loss on generic text, 0.05 for 5 %; bounds at [`GateSettings::alpha`].
+    /// Relative rise of the loss on generic text, 0.05 for 5 %, in the language in which it may have risen most; bounds at
+    /// [`GateSettings::alpha`].
     pub forgetting: Option<Estimate>,
+    /// The same in each language that it was measured in; none in a verdict of an earlier release, which measured English.
+    #[serde(default)]
+    pub forgetting_in: Vec<Forgetting>,
     /// Held-out texts that were compared.
     pub samples: usize,
     /// Independent units among them: a conversation's texts of one day are one, near-duplicates are one.
@@ -198,6 +211,7 @@ impl Verdict {
             held_out_after: None,
             gain: None,
             forgetting: None,
+            forgetting_in: Vec::new(),
             samples: 0,
             units: 0,
         }
@@ -209,14 +223,16 @@ impl Verdict {
 /// The gain is Σ (before − after) / Σ tokens over clusters of near-duplicates, each entering with the mean of its texts;
 /// its interval is that of sums over independent units, each of one cluster or of those of a conversation's day. It has
 /// to reach [`GateSettings::min_gain`], and its lower bound at [`GateSettings::level`] has to lie above 0.
-/// Forgetting is Σ (after − before) / Σ before over pieces of generic text; its upper bound counts. A history that is
-/// unfit is rejected without any losses.
+/// Forgetting is Σ (after − before) / Σ before over pieces of generic text, in each language by itself; the highest of
+/// the upper bounds counts. A history that is unfit is rejected without any losses.
 pub fn judge(evidence: &Evidence<'_>, settings: &GateSettings) -> Verdict {
     let units = by_unit(evidence.held_out);
-    let generic = by_unit(evidence.generic);
     let gain = gain(&units, settings.level(evidence.asked));
-    let rises: Vec<(f64, f64)> = generic.iter().map(|sums| (sums.after - sums.before, sums.before)).collect();
-    let forgetting = ratio(&rises, settings.alpha);
+    let forgetting_in =
+        evidence.generic.iter().map(|generic| forgetting(generic, settings.alpha)).collect::<Option<_>>();
+    let forgetting_in: Vec<Forgetting> = forgetting_in.unwrap_or_default();
+    let rises = forgetting_in.iter().map(|language| language.rise);
+    let forgetting = rises.max_by(|a, b| a.high.total_cmp(&b.high));
     let tokens: f64 = units.iter().map(|sums| sums.tokens).sum();
     let mean_loss = |loss: fn(&Sums) -> f64| {
         let mean = units.iter().map(loss).sum::<f64>() / tokens;
@@ -233,6 +249,7 @@ pub fn judge(evidence: &Evidence<'_>, settings: &GateSettings) -> Verdict {
         held_out_after: mean_loss(|sums| sums.after),
         gain,
         forgetting,
+        forgetting_in,
         samples: evidence.held_out.len(),
         units: units.len(),
     }
@@ -260,6 +277,13 @@ fn reason(units: usize, gain: Option<Estimate>, forgetting: Option<Estimate>, se
         },
         Some(gain) => Reason::RealGain { gain_low: gain.low },
     }
+}
+
+/// The rise of the loss in a language; none where it cannot be computed.
+fn forgetting(generic: &GenericLosses, alpha: f64) -> Option<Forgetting> {
+    let units = by_unit(&generic.losses);
+    let rises: Vec<(f64, f64)> = units.iter().map(|sums| (sums.after - sums.before, sums.before)).collect();
+    Some(Forgetting { language: generic.language.clone(), rise: ratio(&rises, alpha)? })
 }
 
 /// The gain a token; its lower bound counts the units that no sample shows.
@@ -320,8 +344,43 @@ mod tests {
         [-0.3, 0.2, 0.0, 0.3, -0.2][i % 5]
     }
 
+    /// The same losses in one language.
+    fn english(losses: &[PairedLoss]) -> GenericLosses {
+        GenericLosses { language: "eng".into(), losses: losses.to_vec() }
+    }
+
     fn verdict(held_out: &[PairedLoss], generic: &[PairedLoss], asked: u32) -> Verdict {
-        judge(&Evidence { held_out, generic, asked, history: Fitness::Fit }, &GateSettings::default())
+        let evidence = Evidence { held_out, generic: &[english(generic)], asked, history: Fitness::Fit };
+        judge(&evidence, &GateSettings::default())
+    }
+
+    #[test]
+    fn the_language_that_is_forgotten_most_decides() {
+        let held_out = texts(100, |_| 0.5);
+        let losses = |language: &str, rise: f64| {
+            let losses = texts(40, |i| -3.0 * rise + 0.01 * wobble(i));
+            GenericLosses { language: language.into(), losses }
+        };
+        let judged = |generic: &[GenericLosses]| {
+            let evidence = Evidence { held_out: &held_out, generic, asked: 1, history: Fitness::Fit };
+            judge(&evidence, &GateSettings::default())
+        };
+        for (rises, code, worst) in [
+            (&[("eng", 0.01), ("deu", 0.02)][..], "real_gain", 1),
+            (&[("eng", 0.01), ("deu", 0.1)], "real_gain_despite_forgetting", 1),
+            (&[("hin", 0.5), ("eng", -0.1), ("deu", 0.1)], "forgets", 0),
+        ] {
+            let generic: Vec<GenericLosses> = rises.iter().map(|&(language, rise)| losses(language, rise)).collect();
+            let verdict = judged(&generic);
+            assert_eq!(serde_json::to_value(verdict.reason).unwrap()["code"], code, "{rises:?}");
+            let languages: Vec<&str> = verdict.forgetting_in.iter().map(|of| of.language.as_str()).collect();
+            assert_eq!(languages, rises.iter().map(|(language, _)| *language).collect::<Vec<_>>());
+            assert_eq!(verdict.forgetting, Some(verdict.forgetting_in[worst].rise), "{rises:?}");
+        }
+        // One that cannot be measured is not left out.
+        let unmeasured = GenericLosses { language: "fra".into(), losses: Vec::new() };
+        assert_eq!(judged(&[losses("eng", 0.0), unmeasured]).reason, Reason::NotMeasurable);
+        assert_eq!(judged(&[]).reason, Reason::NotMeasurable);
     }
 
     #[test]
@@ -375,7 +434,7 @@ mod tests {
     fn a_history_that_is_no_language_is_rejected_whatever_the_numbers() {
         let history = Fitness::Unfit { why: Unfit::NotLanguage, left_out: 0.9 };
         for held_out in [texts(100, |_| 0.5), Vec::new()] {
-            let evidence = Evidence { held_out: &held_out, generic: &held_out, asked: 1, history };
+            let evidence = Evidence { held_out: &held_out, generic: &[english(&held_out)], asked: 1, history };
             let verdict = judge(&evidence, &GateSettings::default());
             assert_eq!(verdict.reason, Reason::UnfitHistory { why: Unfit::NotLanguage, left_out: 0.9 });
             assert_eq!(verdict.decision, Decision::Rejected);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::events::DropReason;
 use super::settings::LearnSettings;
 use crate::error::Result;
-use crate::gate::{Fitness, Learnability, Screen, Tally, Written};
+use crate::gate::{Fitness, Languages, Learnability, Screen, Survey, Tally, Written};
 use crate::history::{History, Learnable, LearnableSample, SampleId, Split};
 use crate::model::Model;
 use crate::privacy::Filter;
@@ -26,6 +26,9 @@ pub(crate) struct Selection {
     pub removals: u64,
     /// What the screen says of the whole history.
     fitness: Fitness,
+    /// The languages that it is written in.
+    #[serde(default)]
+    languages: Languages,
     /// Sample and how often it stands in an epoch.
     training: BTreeMap<i64, u32>,
     /// Of those that did not become one sample each, how many: known once they have been read.
@@ -59,6 +62,8 @@ pub(crate) struct Corpus {
     pub counts: SampleCounts,
     /// What the screen says of the history that they come from.
     pub fitness: Fitness,
+    /// The languages that it is written in.
+    pub languages: Languages,
     /// Whether all that was chosen is there.
     pub whole: bool,
 }
@@ -81,6 +86,7 @@ impl Selection {
             revision: rows.revision(),
             removals: rows.removals(),
             fitness: Fitness::Fit,
+            languages: Languages::default(),
             training: BTreeMap::new(),
             parts: BTreeMap::new(),
             validation: BTreeMap::new(),
@@ -88,6 +94,7 @@ impl Selection {
         };
         let units = rows.units()?;
         let mut tally = Tally::default();
+        let mut survey = Survey::default();
         // What each cluster still has a claim to: of many that count for little, some are taken.
         let mut claims: HashMap<i64, f64> = HashMap::new();
         each_row(rows, give_way, |split, row| {
@@ -104,6 +111,7 @@ impl Selection {
                     let times = (*claim + 1e-9).floor();
                     *claim -= times;
                     if times > 0.0 {
+                        survey.see(&row.text);
                         selection.training.insert(id, times as u32);
                     }
                 }
@@ -124,6 +132,7 @@ impl Selection {
             Ok(())
         })?;
         selection.fitness = tally.fitness();
+        selection.languages = survey.finish();
         Ok(selection)
     }
 
@@ -180,6 +189,7 @@ impl Selection {
             texts: [0; Split::ALL.len()],
             counts: SampleCounts::default(),
             fitness: self.fitness,
+            languages: self.languages.clone(),
             whole: true,
         };
         let mut found = [0; Split::ALL.len()];

@@ -190,6 +190,7 @@ pub(crate) fn learn(
         strength,
         samples: corpus.texts,
         counts: corpus.counts,
+        unmeasured_languages: corpus.languages.unmeasured,
         best_epoch: best_epoch(&candidate.validation),
         validation: candidate.validation,
         summary: candidate.summary,
@@ -325,7 +326,8 @@ impl Course<'_> {
         saved: Option<Saved<Progress>>,
     ) -> Result<Candidate> {
         let model = session.model().clone();
-        let generic = generic_samples(&model, gate::generic::replay(), self.settings.train.seq_len)?;
+        let pieces = corpus.languages.measured.iter().flat_map(|language| gate::generic::replay(language));
+        let generic = generic_samples(&model, pieces, self.settings.train.seq_len)?;
         let replay = Replay::new(generic.samples, self.settings.replay_share);
         let data = TrainingData::from_samples(std::mem::take(&mut corpus.training), corpus.plain, &model)?;
         let data = data.with_replay(replay, &model)?;

@@ -24,6 +24,10 @@ pub struct LearnReport {
     /// What became of those texts, repeats not counted: what was cut, parted or left out.
     #[serde(default)]
     pub counts: SampleCounts,
+    /// Languages of the person's, by ISO 639-3, in which forgetting was not measured: there is no generic text in them.
+    /// [`Verdict::forgetting_in`] has the others.
+    #[serde(default)]
+    pub unmeasured_languages: Vec<String>,
     /// The training's steps, losses, tokens and seconds.
     pub summary: TrainingSummary,
     /// Mean validation loss after every epoch, nats a token.
@@ -57,6 +61,7 @@ impl LearnReport {
             strength: 1.0,
             samples: [0; 3],
             counts: SampleCounts::default(),
+            unmeasured_languages: Vec::new(),
             summary: TrainingSummary::default(),
             validation: Vec::new(),
             best_epoch: None,

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use idiolect::engine::{CancelToken, Engine, EngineState, LearnOutcome, PauseReason};
+use idiolect::gate::generic;
 use idiolect::history::{NewSample, Retention, Selection};
 use idiolect::personalize::{DropReason, LearnEvent, LearnReport, LearnSettings, is_paused};
 use idiolect::profile::{KeySource, Profile};
@@ -206,6 +207,40 @@ fn askings_are_counted_for_life() {
     let engine = self::engine(&elsewhere, 0);
     engine.history().add(&[NewSample::new("and one in another place")]).unwrap();
     assert_eq!(finish(&engine, &settings(1)).asked, 6);
+}
+
+#[test]
+fn forgetting_is_measured_in_the_persons_languages() {
+    let of = |language: &str| {
+        let text = [generic::replay(language), generic::measuring(language)].concat().join(" ");
+        let characters: Vec<char> = text.chars().collect();
+        characters.chunks(50).map(|message| NewSample::new(String::from_iter(message))).collect::<Vec<_>>()
+    };
+    // From the Universal Declaration: there is no file of it here.
+    let georgian = [
+        "ყოველ ადამიანს აქვს სიცოცხლის, თავისუფლებისა და პირადი ხელშეუხებლობის უფლება.",
+        "არავინ შეიძლება დაექვემდებაროს თვითნებურ დაკავებას, დაპატიმრებას ან გაძევებას.",
+        "ყოველ ადამიანს აქვს მოქალაქეობის უფლება.",
+        "ყველა ადამიანს აქვს უფლება ფლობდეს ქონებას, როგორც ერთპიროვნულად, ასევე სხვებთან ერთად.",
+        "არავის უნდა ჩამოერთვას მისი ქონება თვითნებურად.",
+        "არავინ შეიძლება აიძულონ შევიდეს რაიმე გაერთიანებაში.",
+        "მშობლებს აქვთ უპირატესი უფლება აირჩიონ, თუ რა სახის განათლება სურთ თავიანთი შვილებისათვის.",
+    ];
+    for (history, measured, unmeasured) in [
+        (of("deu"), vec!["deu"], vec![]),
+        (of("hin").into_iter().chain(of("eng").into_iter().take(80)).collect(), vec!["hin", "eng"], vec![]),
+        (of("eng").into_iter().take(30).chain(georgian.map(NewSample::new)).collect(), vec!["eng"], vec!["kat"]),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let engine = engine(home.path(), 0);
+        engine.history().add(&history).unwrap();
+        let report = finish(&engine, &settings(1));
+        let languages: Vec<&str> = report.verdict.forgetting_in.iter().map(|of| of.language.as_str()).collect();
+        assert_eq!(
+            (languages, report.unmeasured_languages),
+            (measured, unmeasured.into_iter().map(String::from).collect())
+        );
+    }
 }
 
 #[test]

@@ -226,6 +226,7 @@ private class Life(private val model: String, private val messages: List<NewSamp
             check(report.bytesWritten > 0uL && report.setbacks.isEmpty() && report.counts.refused == 0uL) { "$report" }
             same("decision: ${report.verdict.explanation}", Decision.PROMOTED, report.verdict.decision)
             same("version", 1u, report.version)
+            same("measured", listOf("eng"), report.verdict.forgettingIn.map { it.language })
             same("last report", report, engine.lastReport())
             check(!engine.hasPausedTraining())
             val status = engine.status(GateSettings(), true)

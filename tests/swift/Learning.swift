@@ -138,6 +138,7 @@ extension Life {
             try check(report.bytesWritten > 0 && report.setbacks.isEmpty && report.counts.refused == 0, "\(report)")
             try same("decision: \(report.verdict.explanation)", .promoted, report.verdict.decision)
             try same("version", 1, report.version)
+            try same("measured", ["eng"], report.verdict.forgettingIn.map(\.language))
             try same("last report", report, engine.lastReport())
             try check(!engine.hasPausedTraining())
             let status = try engine.status(gate: GateSettings(), openModel: true)

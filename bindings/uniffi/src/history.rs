@@ -372,8 +372,9 @@ pub struct HistoryStats {
     pub splits: Vec<SplitTally>,
     /// By how the texts came to be: those that this library knows, then those that it has a name of alone.
     pub origins: Vec<OriginTally>,
-    /// Held-out texts that training may use, near-duplicates counted once, as the gate counts them.
-    pub held_out_clusters: u64,
+    /// Independent units of held-out text that training may use, as the gate counts them: a conversation's texts of one
+    /// day are one, near-duplicates are one.
+    pub held_out_units: u64,
     /// By app or field, most messages first.
     pub sources: Vec<SourceTally>,
     /// Clusters of near-duplicates, single texts included.
@@ -401,7 +402,7 @@ impl From<history::Stats> for HistoryStats {
             origins: origins
                 .map(|(origin, tally)| OriginTally { origin: origin.into(), tally: tally.into() })
                 .collect(),
-            held_out_clusters: stats.held_out_clusters,
+            held_out_units: stats.held_out_units,
             sources: sources.map(Into::into).collect(),
             clusters: stats.clusters,
             largest_cluster: stats.largest_cluster,

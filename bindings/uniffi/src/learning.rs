@@ -133,13 +133,14 @@ impl From<LoraSettings> for LoraOptions {
 /// What a candidate has to show.
 #[derive(Debug, Clone, Default, PartialEq, uniffi::Record)]
 pub struct GateSettings {
-    /// Held-out texts, near-duplicates counted once, below which nothing is promoted.
+    /// Independent units of held-out text (a conversation's day, a text that differs) below which nothing is promoted.
     #[uniffi(default = None)]
-    pub min_clusters: Option<u32>,
+    pub min_units: Option<u32>,
     /// Smallest gain worth a change, nats a token.
     #[uniffi(default = None)]
     pub min_gain: Option<f64>,
-    /// Probability that noise is ever promoted, however often the gate is asked.
+    /// Probability that noise is ever promoted, however often the gate is asked in the life of the
+    /// profile.
     #[uniffi(default = None)]
     pub alpha: Option<f64>,
     /// Relative rise of the loss on generic text that training should hold.
@@ -154,7 +155,7 @@ impl From<GateSettings> for gate::GateSettings {
     fn from(settings: GateSettings) -> Self {
         let defaults = Self::default();
         Self {
-            min_clusters: settings.min_clusters.map_or(defaults.min_clusters, |clusters| clusters as usize),
+            min_units: settings.min_units.map_or(defaults.min_units, |units| units as usize),
             min_gain: settings.min_gain.unwrap_or(defaults.min_gain),
             alpha: settings.alpha.unwrap_or(defaults.alpha),
             held_forgetting: settings.held_forgetting.unwrap_or(defaults.held_forgetting),

@@ -74,9 +74,9 @@ pub fn erase_profile(folder: String) -> Result<EraseReport> {
 ///
 /// # Errors
 /// As opening an engine on the profile, but for `PutBack`.
-#[uniffi::export(default(key = None))]
-pub fn accept_history(folder: String, key: Option<Vec<u8>>) -> Result<()> {
-    Profile::open_put_back(Path::new(&folder), &key_source(key)?)?;
+#[uniffi::export(default(key = None, key_store = None))]
+pub fn accept_history(folder: String, key: Option<Vec<u8>>, key_store: Option<Arc<dyn KeyStore>>) -> Result<()> {
+    Profile::open_put_back(Path::new(&folder), &key_source(key, key_store)?)?;
     Ok(())
 }
 

@@ -78,6 +78,8 @@ pub struct LearnReport {
     pub held_out_samples: u64,
     /// What became of those texts, repeats not counted: what was cut, parted or left out.
     pub counts: SampleCounts,
+    /// Languages of the person's, by ISO 639-3, in which forgetting was not measured: there is no generic text in them.
+    pub unmeasured_languages: Vec<String>,
     /// Optimizer steps.
     pub steps: u64,
     /// Loss of the first step, nats a token.
@@ -104,7 +106,7 @@ pub struct LearnReport {
     pub resumed: bool,
     /// Whether nothing had changed since the last training, so that this is its report.
     pub unchanged: bool,
-    /// How often the gate was asked since it last promoted, this time included.
+    /// How often the gate was asked in the life of the profile, this time included.
     pub asked: u32,
     /// The device, in words.
     pub device: String,
@@ -122,6 +124,7 @@ impl From<personalize::LearnReport> for LearnReport {
             validation_samples: validation as u64,
             held_out_samples: held_out as u64,
             counts: report.counts.into(),
+            unmeasured_languages: report.unmeasured_languages,
             steps: report.summary.steps as u64,
             first_loss: report.summary.first_loss,
             last_loss: report.summary.last_loss,
@@ -279,6 +282,21 @@ impl From<gate::Estimate> for Estimate {
     }
 }
 
+/// How much of a language was forgotten.
+#[derive(Debug, Clone, PartialEq, uniffi::Record)]
+pub struct Forgetting {
+    /// ISO 639-3.
+    pub language: String,
+    /// Relative rise of the loss on generic text, 0.05 for 5 %.
+    pub rise: Estimate,
+}
+
+impl From<gate::Forgetting> for Forgetting {
+    fn from(forgetting: gate::Forgetting) -> Self {
+        Self { language: forgetting.language, rise: forgetting.rise.into() }
+    }
+}
+
 /// The gate's answer. Numbers are none where too little was measured to compute them.
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
 pub struct Verdict {
@@ -294,12 +312,14 @@ pub struct Verdict {
     pub held_out_after: Option<f64>,
     /// Before less after, nats a token.
     pub gain: Option<Estimate>,
-    /// Relative rise of the loss on generic text, 0.05 for 5 %.
+    /// Relative rise of the loss on generic text, 0.05 for 5 %, in the language in which it may have risen most.
     pub forgetting: Option<Estimate>,
+    /// The same in each language that it was measured in.
+    pub forgetting_in: Vec<Forgetting>,
     /// Held-out texts that were compared.
     pub samples: u64,
-    /// The same, near-duplicates counted once.
-    pub clusters: u64,
+    /// Independent units among them: a conversation's texts of one day are one, near-duplicates are one.
+    pub units: u64,
 }
 
 impl From<gate::Verdict> for Verdict {
@@ -312,8 +332,9 @@ impl From<gate::Verdict> for Verdict {
             held_out_after: verdict.held_out_after,
             gain: verdict.gain.map(Into::into),
             forgetting: verdict.forgetting.map(Into::into),
+            forgetting_in: verdict.forgetting_in.into_iter().map(Into::into).collect(),
             samples: verdict.samples as u64,
-            clusters: verdict.clusters as u64,
+            units: verdict.units as u64,
         }
     }
 }

@@ -27,8 +27,9 @@ pub struct ProfileStatus {
     pub validates: Tally,
     /// What the gate alone sees.
     pub held_out: Tally,
-    /// Held-out texts, near-duplicates counted once, as the gate counts them.
-    pub held_out_clusters: u64,
+    /// Independent units of held-out text, as the gate counts them: a conversation's texts of one day are one,
+    /// near-duplicates are one.
+    pub held_out_units: u64,
     /// How many adapter versions there are.
     pub versions: u32,
     /// The number of the one in use; none is the base alone.
@@ -60,7 +61,7 @@ impl From<personalize::Status> for ProfileStatus {
             trains: status.trains.into(),
             validates: status.validates.into(),
             held_out: status.held_out.into(),
-            held_out_clusters: status.held_out_clusters,
+            held_out_units: status.held_out_units,
             versions: u32::try_from(status.versions).unwrap_or(u32::MAX),
             active: status.active,
             in_use: status.in_use.map(Into::into),
@@ -126,8 +127,8 @@ pub enum NextTrainingReason {
     NothingToLearn,
     /// The gate would not promote anything for want of held-out text.
     TooFewHeldOut {
-        /// Texts there are, near-duplicates counted once.
-        clusters: u64,
+        /// Independent units there are.
+        units: u64,
         /// Texts there must be.
         needed: u64,
     },
@@ -139,8 +140,8 @@ pub enum NextTrainingReason {
     Unchanged,
     /// Chance explained the last gain, and would explain one of the same size again.
     GainUnproven {
-        /// Held-out texts there are, near-duplicates counted once.
-        clusters: u64,
+        /// Independent units there are.
+        units: u64,
         /// About how many it takes.
         needed: u64,
     },
@@ -166,11 +167,11 @@ impl From<personalize::NextTraining> for NextTrainingReason {
             Next::UnderWay => Self::UnderWay,
             Next::Paused => Self::Paused,
             Next::NothingToLearn => Self::NothingToLearn,
-            Next::TooFewHeldOut { clusters, needed } => Self::TooFewHeldOut { clusters, needed },
+            Next::TooFewHeldOut { units, needed } => Self::TooFewHeldOut { units, needed },
             Next::OtherBase => Self::OtherBase,
             Next::LearnedFromRemoved => Self::LearnedFromRemoved,
             Next::Unchanged => Self::Unchanged,
-            Next::GainUnproven { clusters, needed } => Self::GainUnproven { clusters, needed },
+            Next::GainUnproven { units, needed } => Self::GainUnproven { units, needed },
             Next::NewTexts { texts } => Self::NewTexts { texts },
             _ => Self::Other,
         }

@@ -17,25 +17,59 @@
 //! | 20 % | 1 | 1.62 | −2.1 % | +2.4 % |
 //!
 //! A fifth costs 2 % of the gain, so that is the default; with 800 messages the other writer's loss rose by 3.9 %.
+//!
+//! All that is English. In other languages there is one text that is free everywhere, the Universal Declaration of Human
+//! Rights: some of its articles are replayed, others measured (`generic/udhr/README.md`). There the parts do share a
+//! register, so that the measure shows rather too little.
 
-/// Encyclopedic and technical text, dialogue, instructions, letters and notes; an empty line between two pieces.
+/// The language whose text has registers of its own for either part.
+pub const ENGLISH: &str = "eng";
+
+/// English: encyclopedic and technical text, dialogue, instructions, letters and notes; an empty line between two pieces.
 const REPLAY: &str = include_str!("generic/replay.txt");
 
-/// Stories, news, opinions and a mixture.
+/// English: stories, news, opinions and a mixture.
 const MEASURING: &str = include_str!("generic/measuring.txt");
 
-/// Pieces to mix into a training.
-pub fn replay() -> impl Iterator<Item = &'static str> {
-    pieces(REPLAY)
+macro_rules! declarations {
+    ($($code:literal)*) => {
+        [$(($code, include_str!(concat!("generic/udhr/", $code, ".txt")))),*]
+    };
 }
 
-/// Pieces to measure forgetting on, never trained on.
-pub fn measuring() -> impl Iterator<Item = &'static str> {
-    pieces(MEASURING)
+/// The declarations, by ISO 639-3, their articles apart by an empty line and a paragraph a line.
+const DECLARATIONS: [(&str, &str); 32] = declarations!(
+    "ara" "ben" "bul" "ces" "cmn" "dan" "deu" "ell" "fin" "fra" "heb" "hin" "hun" "ind" "ita" "jpn" "kor"
+    "nld" "nob" "pes" "pol" "por" "ron" "rus" "spa" "swe" "tam" "tha" "tur" "ukr" "urd" "vie"
+);
+
+/// Of so many articles of a declaration one is measured on.
+const MEASURED_OF: usize = 3;
+
+/// The languages that there is text in, by ISO 639-3.
+pub fn languages() -> impl Iterator<Item = &'static str> {
+    std::iter::once(ENGLISH).chain(DECLARATIONS.iter().map(|(code, _)| *code))
 }
 
-fn pieces(text: &'static str) -> impl Iterator<Item = &'static str> {
-    text.split("\n\n").map(str::trim).filter(|piece| !piece.is_empty())
+/// Pieces to mix into a training, in one of the [`languages`]; none in any other.
+pub fn replay(language: &str) -> Vec<&'static str> {
+    if language == ENGLISH { pieces(REPLAY, "\n\n").collect() } else { paragraphs(language, false) }
+}
+
+/// Pieces to measure forgetting on, never trained on, in one of the [`languages`]; none in any other.
+pub fn measuring(language: &str) -> Vec<&'static str> {
+    if language == ENGLISH { pieces(MEASURING, "\n\n").collect() } else { paragraphs(language, true) }
+}
+
+fn paragraphs(language: &str, measured: bool) -> Vec<&'static str> {
+    let declaration = DECLARATIONS.iter().find(|(code, _)| *code == language).map_or("", |(_, text)| text);
+    let articles = pieces(declaration, "\n\n").enumerate();
+    let chosen = articles.filter(|(number, _)| (number % MEASURED_OF == MEASURED_OF - 1) == measured);
+    chosen.flat_map(|(_, article)| pieces(article, "\n")).collect()
+}
+
+fn pieces(text: &'static str, between: &'static str) -> impl Iterator<Item = &'static str> {
+    text.split(between).map(str::trim).filter(|piece| !piece.is_empty())
 }
 
 #[cfg(test)]
@@ -45,12 +79,22 @@ mod tests {
 
     #[test]
     fn the_parts_are_disjoint_and_large_enough() {
-        let (replayed, measured): (BTreeSet<_>, BTreeSet<_>) = (replay().collect(), measuring().collect());
-        assert!(replayed.is_disjoint(&measured));
-        assert_eq!(replayed.len() + measured.len(), replay().chain(measuring()).count(), "every piece stands once");
-        assert!(measured.len() >= 100 && replayed.len() >= 150, "{} and {}", measured.len(), replayed.len());
-        for piece in replayed.iter().chain(&measured) {
-            assert!(!piece.contains('\n') && (30..400).contains(&piece.len()), "{} bytes", piece.len());
+        assert!(languages().count() > 30);
+        for language in languages() {
+            let (replayed, measured) = (replay(language), measuring(language));
+            let distinct: BTreeSet<_> = replayed.iter().chain(&measured).collect();
+            assert_eq!(replayed.len() + measured.len(), distinct.len(), "{language}: every piece stands once");
+            let (least, longest) = if language == ENGLISH { ([150, 100], 400) } else { ([28, 14], 1000) };
+            let there = [replayed.len(), measured.len()];
+            assert!(there[0] >= least[0] && there[1] >= least[1], "{language}: {there:?}");
+            for piece in distinct {
+                assert!(
+                    !piece.contains('\n') && (30..=longest).contains(&piece.len()),
+                    "{language}: {} bytes",
+                    piece.len()
+                );
+            }
         }
+        assert!(replay("tlh").is_empty() && measuring("tlh").is_empty());
     }
 }

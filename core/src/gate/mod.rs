@@ -7,6 +7,8 @@
 mod evidence;
 pub mod generic;
 mod interval;
+mod languages;
+mod needed;
 mod screen;
 mod settings;
 #[cfg(test)]
@@ -15,9 +17,11 @@ mod strength;
 mod student;
 mod verdict;
 
-pub use evidence::{Evidence, PairedLoss};
+pub use evidence::{Evidence, GenericLosses, PairedLoss};
 pub use interval::Estimate;
+pub use languages::{Languages, Survey};
+pub use needed::units_needed;
 pub use screen::{Fitness, Learnability, Screen, Sieve, Tally, Unfit, Written};
 pub use settings::GateSettings;
 pub use strength::{NextStrength, STRENGTHS, next_strength};
-pub use verdict::{Decision, Reason, Verdict, judge};
+pub use verdict::{Decision, Forgetting, Reason, Verdict, judge};

@@ -45,15 +45,16 @@ fn holds(verdict: &Verdict, settings: &GateSettings) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Evidence, Fitness, PairedLoss, judge};
+    use super::super::{Evidence, Fitness, GenericLosses, PairedLoss, judge};
     use super::*;
 
     /// The verdict on a candidate that gains `gain` nats a token and makes generic text worse by `forgetting`.
     fn verdict(gain: f64, forgetting: f64) -> Verdict {
         let pairs = |before: f64, after: f64| -> Vec<PairedLoss> {
-            (0..60).map(|cluster| PairedLoss { cluster, tokens: 10, before, after }).collect()
+            (0..60).map(|unit| PairedLoss { unit, cluster: unit, tokens: 10, before, after }).collect()
         };
         let (held_out, generic) = (pairs(40.0, 40.0 - 10.0 * gain), pairs(30.0, 30.0 * (1.0 + forgetting)));
+        let generic = [GenericLosses { language: "eng".into(), losses: generic }];
         let evidence = Evidence { held_out: &held_out, generic: &generic, asked: 1, history: Fitness::Fit };
         judge(&evidence, &GateSettings::default())
     }

@@ -1,6 +1,6 @@
 //! What training reads.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use super::database::{self, Fault};
 use super::records::{Content, Table};
 use super::sample::{ClusterId, LearnableSample, SampleId, Split};
-use super::{History, Secrets, generation, origin, records, settings};
+use super::{History, Secrets, generation, origin, records, settings, unit};
 use crate::error::Result;
 
 /// How many rows are unsealed at a time.
@@ -80,6 +80,15 @@ impl Learnable {
         self.split = split;
         self.page.clear();
         (self.last, self.ended) = (0, false);
+    }
+
+    /// The independent unit of every held-out cluster of near-duplicates, in the same state of the history: the number of
+    /// the unit's first cluster. The texts of one conversation on one day are one unit.
+    ///
+    /// # Errors
+    /// When the database cannot be read or is damaged.
+    pub fn units(&self) -> Result<BTreeMap<ClusterId, ClusterId>> {
+        unit::of_held_out(&self.connection, &self.secrets).map_err(|fault| fault.at(&self.path))
     }
 
     fn next_page(&mut self) -> Result<(), Fault> {

@@ -33,6 +33,7 @@ mod settings;
 mod split;
 #[cfg(test)]
 mod tests;
+mod unit;
 
 use std::fmt;
 use std::fs;

@@ -1,5 +1,6 @@
 //! Looking at the history: figures, and pages of it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -9,7 +10,7 @@ use super::database::Fault;
 use super::origin::{self, Origin};
 use super::records::{Circumstances, Content, Table};
 use super::sample::{ClusterId, SampleId, Split, StoredSample};
-use super::{History, records, settings};
+use super::{History, Secrets, records, settings, unit};
 use crate::error::Result;
 use crate::seal::RecordCipher;
 
@@ -52,8 +53,9 @@ pub struct Stats {
     pub splits: Vec<(Split, Tally)>,
     /// By how the texts came to be: those that this library knows, then those that it has a name of alone.
     pub origins: Vec<(Origin, Tally)>,
-    /// Held-out texts that training may use, near-duplicates counted once, as the gate counts them.
-    pub held_out_clusters: u64,
+    /// Independent units of held-out text that training may use, as the gate counts them: a conversation's texts of one
+    /// day are one, near-duplicates are one.
+    pub held_out_units: u64,
     /// By app or field, most messages first.
     pub sources: Vec<SourceTally>,
     /// Clusters of near-duplicates, single texts included.
@@ -75,7 +77,7 @@ impl History {
     /// When the database cannot be read or is damaged.
     pub fn stats(&self) -> Result<Stats> {
         // One transaction, so that the figures belong together.
-        self.read_verified(|connection| stats(connection, &self.secrets.cipher))
+        self.read_verified(|connection| stats(connection, &self.secrets))
     }
 
     /// How many texts that training learns from were added after a sample; all of them without one.
@@ -152,7 +154,7 @@ fn split(row: &Row<'_>, column: usize) -> Result<Split, Fault> {
     Split::of_code(code).ok_or_else(|| rusqlite::Error::IntegralValueOutOfRange(column, code).into())
 }
 
-fn stats(connection: &Connection, cipher: &RecordCipher) -> Result<Stats, Fault> {
+fn stats(connection: &Connection, secrets: &Secrets) -> Result<Stats, Fault> {
     let mut total = Tally::default();
     let mut splits = Split::ALL.map(|split| (split, Tally::default())).to_vec();
     let mut origins = Origin::KNOWN.map(|origin| (origin, Tally::default())).to_vec();
@@ -160,7 +162,7 @@ fn stats(connection: &Connection, cipher: &RecordCipher) -> Result<Stats, Fault>
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let (split, origin) = (split(row, 0)?, origin::read(connection, cipher, row.get(1)?)?);
+        let (split, origin) = (split(row, 0)?, origin::read(connection, &secrets.cipher, row.get(1)?)?);
         if origins.iter().all(|(of, _)| *of != origin) {
             origins.push((origin.clone(), Tally::default()));
         }
@@ -182,14 +184,16 @@ fn stats(connection: &Connection, cipher: &RecordCipher) -> Result<Stats, Fault>
         })
         .optional()?
         .unwrap_or_default();
-    let held_out_clusters = connection.query_row(
-        &format!("SELECT count(DISTINCT cluster) FROM samples WHERE split = ?1 AND origin IN {}", origin::learned()),
-        [Split::HeldOut.code()],
-        |row| row.get::<_, i64>(0),
-    )?;
+    let units = unit::of_held_out(connection, secrets)?;
+    let sql = format!("SELECT DISTINCT cluster FROM samples WHERE split = ?1 AND origin IN {}", origin::learned());
+    let mut statement = connection.prepare_cached(&sql)?;
+    let learned = statement
+        .query_map([Split::HeldOut.code()], |row| row.get(0).map(ClusterId))?
+        .collect::<Result<Vec<_>, _>>()?;
+    let held_out_units = learned.iter().filter_map(|cluster| units.get(cluster)).collect::<BTreeSet<_>>().len() as u64;
     Ok(Stats {
-        held_out_clusters: held_out_clusters.cast_unsigned(),
-        sources: sources(connection, cipher)?,
+        held_out_units,
+        sources: sources(connection, &secrets.cipher)?,
         total,
         splits,
         origins,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::events::DropReason;
 use super::settings::LearnSettings;
 use crate::error::{Error, Result};
-use crate::gate::{Fitness, Learnability, Screen, Tally, Written};
+use crate::gate::{Fitness, Languages, Learnability, Screen, Survey, Tally, Written};
 use crate::history::{History, Learnable, LearnableSample, SampleId, Split};
 use crate::model::Model;
 use crate::privacy::Filter;
@@ -26,14 +26,25 @@ pub(crate) struct Selection {
     pub removals: u64,
     /// What the screen says of the whole history.
     fitness: Fitness,
+    /// The languages that it is written in.
+    #[serde(default)]
+    languages: Languages,
     /// Sample and how often it stands in an epoch.
     training: BTreeMap<i64, u32>,
     /// Of those that did not become one sample each, how many: known once they have been read.
     #[serde(default)]
     parts: BTreeMap<i64, u32>,
     validation: BTreeMap<i64, u32>,
-    /// Sample and its cluster of near-duplicates.
-    held_out: BTreeMap<i64, i64>,
+    held_out: BTreeMap<i64, HeldOut>,
+}
+
+/// Where a held-out sample belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HeldOut {
+    /// Its independent unit, as [`Learnable::units`] has it.
+    pub unit: i64,
+    /// Its cluster of near-duplicates.
+    pub cluster: i64,
 }
 
 /// The samples of a training.
@@ -43,8 +54,8 @@ pub(crate) struct Corpus {
     pub plain: bool,
     pub validation: Vec<Sample>,
     pub held_out: SampleSet,
-    /// The cluster of each held-out text.
-    pub clusters: Vec<u64>,
+    /// Where each held-out text belongs.
+    pub places: Vec<HeldOut>,
     /// Texts learned from, repeats counted; validation texts; held-out texts.
     pub texts: [usize; Split::ALL.len()],
     /// What became of the texts, repeats not counted.
@@ -53,6 +64,8 @@ pub(crate) struct Corpus {
     pub refusal: Option<Error>,
     /// What the screen says of the history that they come from.
     pub fitness: Fitness,
+    /// The languages that it is written in.
+    pub languages: Languages,
     /// Whether all that was chosen is there.
     pub whole: bool,
 }
@@ -75,12 +88,15 @@ impl Selection {
             revision: rows.revision(),
             removals: rows.removals(),
             fitness: Fitness::Fit,
+            languages: Languages::default(),
             training: BTreeMap::new(),
             parts: BTreeMap::new(),
             validation: BTreeMap::new(),
             held_out: BTreeMap::new(),
         };
+        let units = rows.units()?;
         let mut tally = Tally::default();
+        let mut survey = Survey::default();
         // What each cluster still has a claim to: of many that count for little, some are taken.
         let mut claims: HashMap<i64, f64> = HashMap::new();
         each_row(rows, give_way, |split, row| {
@@ -97,6 +113,7 @@ impl Selection {
                     let times = (*claim + 1e-9).floor();
                     *claim -= times;
                     if times > 0.0 {
+                        survey.see(&row.text);
                         selection.training.insert(id, times as u32);
                     }
                 }
@@ -107,7 +124,8 @@ impl Selection {
                     }
                 }
                 Split::HeldOut => {
-                    selection.held_out.insert(id, row.cluster.0);
+                    let unit = units.get(&row.cluster).copied().unwrap_or(row.cluster);
+                    selection.held_out.insert(id, HeldOut { unit: unit.0, cluster: row.cluster.0 });
                     if selection.held_out.len() > settings.most_held_out {
                         selection.held_out.pop_first();
                     }
@@ -116,6 +134,7 @@ impl Selection {
             Ok(())
         })?;
         selection.fitness = tally.fitness();
+        selection.languages = survey.finish();
         Ok(selection)
     }
 
@@ -169,11 +188,12 @@ impl Selection {
             plain: false,
             validation: Vec::new(),
             held_out: SampleSet::default(),
-            clusters: Vec::new(),
+            places: Vec::new(),
             texts: [0; Split::ALL.len()],
             counts: SampleCounts::default(),
             refusal: None,
             fitness: self.fitness,
+            languages: self.languages.clone(),
             whole: true,
         };
         let mut found = [0; Split::ALL.len()];
@@ -206,7 +226,7 @@ impl Selection {
                 Split::Validation => corpus.validation.extend(made.samples),
                 Split::HeldOut => {
                     if corpus.held_out.add(made.samples) {
-                        corpus.clusters.push(self.held_out[&row.id.0].cast_unsigned());
+                        corpus.places.push(self.held_out[&row.id.0]);
                     }
                 }
             }

@@ -180,7 +180,7 @@ impl<'a> Course<'a> {
         };
         if let Fitness::Unfit { why, left_out } = corpus.fitness {
             let report = LearnReport::without_candidate(Verdict::unfit(why, left_out), session.device());
-            let asked = self.records.last()?.map_or(0, |last| last.asked);
+            let asked = self.asked()?;
             self.records.write_last(&LastTraining::new(self.run.clone(), &selection, asked, None, report.clone()))?;
             return Ok(Chosen::Unfit(Box::new(report)));
         }
@@ -360,7 +360,7 @@ pub(super) fn generic_samples(
         set.add(made.samples);
     }
     match refusal {
-        Some(refusal) if set.texts() == 0 => Err(refusal),
+        Some(refusal) if set.samples.is_empty() => Err(refusal),
         _ => Ok(set),
     }
 }

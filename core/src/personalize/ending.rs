@@ -23,7 +23,7 @@ impl Course<'_> {
         selection: &Selection,
     ) -> Result<Option<LearnReport>> {
         let (place, model) = (self.place, session.model().clone());
-        let asked = self.records.last()?.map_or(0, |last| last.asked) + 1;
+        let asked = self.asked()?.saturating_add(1);
         // What a new version has to beat: the one in use, where it is one of this base.
         let before = place.registry.active(&model)?;
         let (verdict, strength) = self.judge(session, before.as_ref(), corpus, &mut candidate, asked)?;
@@ -40,6 +40,7 @@ impl Course<'_> {
             strength,
             samples: corpus.texts,
             counts: corpus.counts,
+            unmeasured_languages: corpus.languages.unmeasured.clone(),
             best_epoch: best_epoch(&candidate.validation),
             validation: candidate.validation,
             summary: candidate.summary,
@@ -53,7 +54,7 @@ impl Course<'_> {
         let promoted = report.verdict.decision == Decision::Promoted;
         if promoted {
             let (training, written) = (&selection.id, as_json(&report)?);
-            let version = place.registry.promote(&adapter, &model, training, written, |version| {
+            let version = place.registry.promote(&adapter, &model, training, asked, written, |version| {
                 let learned = place.history.record_learning(version, selection.learned_from(), selection.removals)?;
                 // Removed after the look above.
                 Ok(learned.removed > 0)
@@ -62,7 +63,6 @@ impl Course<'_> {
         }
         let before = before.map(|(version, _)| version);
         // From here on, as from the promotion on, a killed training has ended: see `ended`.
-        let asked = if promoted { 0 } else { asked };
         self.put_away(LastTraining::new(self.run.clone(), selection, asked, before, report)).map(Some)
     }
 
@@ -80,13 +80,20 @@ impl Course<'_> {
             device: self.way.device.clone(),
             ..LearnReport::without_candidate(Verdict::diverged(steps, tries), session.device())
         };
-        let asked = self.records.last()?.map_or(0, |last| last.asked);
+        let asked = self.asked()?;
         self.put_away(LastTraining::new(self.run.clone(), selection, asked, None, report))
+    }
+
+    /// How often the gate was asked in the life of the profile. The record of the last training and the registry's index
+    /// both tell it, and the larger counts: a damaged record loses nothing, and a kill between the two is made good here.
+    pub(super) fn asked(&self) -> Result<u32> {
+        self.place.registry.asked(self.records.last()?.map_or(0, |last| last.asked))
     }
 
     /// Writes the end down, and puts away what the training kept on the disk.
     fn put_away(&self, last: LastTraining) -> Result<LearnReport> {
         self.records.write_last(&last)?;
+        self.asked()?;
         self.clear()?;
         Ok(last.report)
     }
@@ -101,7 +108,7 @@ pub(super) fn ended(place: &Place<'_>, records: &Records, run: &RunKey) -> Resul
     }
     let state = place.registry.state()?;
     let Some(report) = state.made_by(&selection.id).and_then(LearnReport::of) else { return Ok(None) };
-    let last = LastTraining::new(run.clone(), &selection, 0, None, report);
+    let last = LastTraining::new(run.clone(), &selection, report.asked, None, report);
     records.write_last(&last)?;
     Ok(Some(last))
 }

@@ -9,7 +9,7 @@ use super::stage::Candidate;
 use crate::adapter::Adapter;
 use crate::error::Result;
 use crate::eval::{Measured, measure_rows};
-use crate::gate::{self, Evidence, NextStrength, PairedLoss, STRENGTHS, Verdict, next_strength};
+use crate::gate::{self, Evidence, GenericLosses, NextStrength, PairedLoss, STRENGTHS, Verdict, next_strength};
 use crate::session::Session;
 use crate::train::SampleSet;
 
@@ -27,14 +27,19 @@ impl Course<'_> {
         asked: u32,
     ) -> Result<(Verdict, f32)> {
         let model = session.model().clone();
-        let generic = generic_samples(&model, gate::generic::measuring(), self.settings.train.seq_len)?;
-        let pieces: Vec<u64> = (0..generic.texts() as u64).collect();
-        let generic_before = self.measure(session, "generic before", None, &generic, candidate)?;
+        let mut generic = Vec::new();
+        for language in &corpus.languages.measured {
+            let pieces = gate::generic::measuring(language).into_iter();
+            let set = generic_samples(&model, pieces, self.settings.train.seq_len)?;
+            let before = self.measure(session, &format!("generic {language} before"), None, &set, candidate)?;
+            generic.push((language, set, before));
+        }
         let (what, before) = match before {
             Some((version, adapter)) => (format!("held-out of version {version}"), Some(adapter)),
             None => ("held-out of the base".to_owned(), None),
         };
         let held_out_before = self.measure(session, &what, before, &corpus.held_out, candidate)?;
+        let places = || corpus.places.iter().map(|place| (place.unit.cast_unsigned(), place.cluster.cast_unsigned()));
         let mut verdicts = Vec::new();
         loop {
             let strength = match next_strength(&verdicts, &self.settings.gate) {
@@ -43,11 +48,17 @@ impl Course<'_> {
             };
             let adapter = candidate.adapter.clone().with_strength(strength)?;
             let of = |what: &str| format!("{what} at {strength}");
-            let generic_after = self.measure(session, &of("generic"), Some(&adapter), &generic, candidate)?;
+            let mut forgotten = Vec::new();
+            for (language, set, before) in &generic {
+                let after =
+                    self.measure(session, &of(&format!("generic {language}")), Some(&adapter), set, candidate)?;
+                let losses = PairedLoss::pair((0..).map(|piece| (piece, piece)), before, &after);
+                forgotten.push(GenericLosses { language: language.to_string(), losses });
+            }
             let held_out_after = self.measure(session, &of("held-out"), Some(&adapter), &corpus.held_out, candidate)?;
             let evidence = Evidence {
-                held_out: &PairedLoss::pair(&corpus.clusters, &held_out_before, &held_out_after),
-                generic: &PairedLoss::pair(&pieces, &generic_before, &generic_after),
+                held_out: &PairedLoss::pair(places(), &held_out_before, &held_out_after),
+                generic: &forgotten,
                 asked,
                 history: corpus.fitness,
             };

@@ -42,7 +42,8 @@ pub(super) struct LastTraining {
     pub run: RunKey,
     /// The history's revision that it learned from.
     pub revision: u64,
-    /// How often the gate was asked since it last promoted.
+    /// How often the gate was asked so far in the life of the profile. The registry's index has it too, for this may be
+    /// lost; earlier releases counted from the last promotion on.
     pub asked: u32,
     /// The number of the newest sample that it chose; none where it chose none, or an earlier release wrote this.
     pub newest: Option<i64>,

@@ -24,6 +24,10 @@ pub struct LearnReport {
     /// What became of those texts, repeats not counted: what was cut, parted or left out.
     #[serde(default)]
     pub counts: SampleCounts,
+    /// Languages of the person's, by ISO 639-3, in which forgetting was not measured: there is no generic text in them.
+    /// [`Verdict::forgetting_in`] has the others.
+    #[serde(default)]
+    pub unmeasured_languages: Vec<String>,
     /// The training's steps, losses, tokens and seconds.
     pub summary: TrainingSummary,
     /// The tries that were given up, each for a lower learning rate, because a loss or a gradient was no number.
@@ -41,7 +45,7 @@ pub struct LearnReport {
     pub resumed: bool,
     /// Whether nothing had changed since the last training, so that this is its report.
     pub unchanged: bool,
-    /// How often the gate was asked since it last promoted, this time included.
+    /// How often the gate was asked in the life of the profile, this time included.
     pub asked: u32,
     /// The device, in words; one after the other where it went on on another.
     pub device: String,
@@ -78,6 +82,7 @@ impl LearnReport {
             strength: 1.0,
             samples: [0; 3],
             counts: SampleCounts::default(),
+            unmeasured_languages: Vec::new(),
             summary: TrainingSummary::default(),
             setbacks: Vec::new(),
             bytes_written: 0,

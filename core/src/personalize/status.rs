@@ -8,7 +8,7 @@ use super::checkpoint::Checkpoints;
 use super::records::{LastTraining, Records};
 use super::report::LearnReport;
 use crate::error::Result;
-use crate::gate::{GateSettings, Reason, Verdict};
+use crate::gate::{GateSettings, units_needed};
 use crate::history::{SampleId, SourceTally, Split, Stats, Tally};
 use crate::profile::Profile;
 use crate::registry::{Origin, RegistryState, Version};
@@ -30,8 +30,9 @@ pub struct Status {
     pub validates: Tally,
     /// What the gate alone sees.
     pub held_out: Tally,
-    /// Held-out texts, near-duplicates counted once, as the gate counts them.
-    pub held_out_clusters: u64,
+    /// Independent units of held-out text, as the gate counts them: a conversation's texts of one day are one,
+    /// near-duplicates are one.
+    pub held_out_units: u64,
     /// How many adapter versions there are.
     pub versions: usize,
     /// The number of the one in use; none is the base alone.
@@ -96,9 +97,9 @@ pub enum NextTraining {
     NothingToLearn,
     /// More held-out text: the gate would not promote anything.
     TooFewHeldOut {
-        /// Texts there are, near-duplicates counted once.
-        clusters: u64,
-        /// Texts there must be.
+        /// Independent units there are.
+        units: u64,
+        /// Units there must be.
         needed: u64,
     },
     /// It is: the version in use was made for another model.
@@ -109,8 +110,8 @@ pub enum NextTraining {
     Unchanged,
     /// More held-out text: chance explained the last gain, and would explain one of the same size again.
     GainUnproven {
-        /// Texts there are, near-duplicates counted once.
-        clusters: u64,
+        /// Independent units there are.
+        units: u64,
         /// About how many it takes.
         needed: u64,
     },
@@ -135,7 +136,7 @@ impl NextTraining {
     }
 }
 
-/// Of so many new texts, one is held out.
+/// Of so many new units, one is held out.
 const HELD_OUT_OF: u64 = 10;
 
 impl fmt::Display for NextTraining {
@@ -144,21 +145,21 @@ impl fmt::Display for NextTraining {
             Self::UnderWay => f.write_str("one is under way"),
             Self::Paused => f.write_str("worthwhile: it goes on with the one that was paused"),
             Self::NothingToLearn => f.write_str("not yet: there is nothing to learn from"),
-            Self::TooFewHeldOut { clusters, needed } => write!(
+            Self::TooFewHeldOut { units, needed } => write!(
                 f,
-                "not yet: {clusters} different texts are held out and the gate needs {needed}; about {} more different \
-                 texts would do, for one in {HELD_OUT_OF} is held out",
-                needed.saturating_sub(clusters).saturating_mul(HELD_OUT_OF)
+                "not yet: {units} independent texts are held out and the gate needs {needed} (a conversation's of one \
+                 day count as one); about {} more would do, for one in {HELD_OUT_OF} is held out",
+                needed.saturating_sub(units).saturating_mul(HELD_OUT_OF)
             ),
             Self::OtherBase => f.write_str("worthwhile: the version in use was made for another model"),
             Self::LearnedFromRemoved => {
                 f.write_str("worthwhile: the version in use learned from texts that were removed since")
             }
             Self::Unchanged => f.write_str("not yet: no text to learn from was added since the last one"),
-            Self::GainUnproven { clusters, needed } => write!(
+            Self::GainUnproven { units, needed } => write!(
                 f,
-                "not yet: chance explained the last gain; it takes about {needed} different held-out texts to tell one of \
-                 that size from chance, and there are {clusters}"
+                "not yet: chance explained the last gain; it takes about {needed} independent held-out texts to tell one \
+                 of that size from chance (a conversation's of one day count as one), and there are {units}"
             ),
             Self::NewTexts { texts } => write!(f, "worthwhile: {texts} texts to learn from are new"),
         }
@@ -185,7 +186,7 @@ pub fn status(profile: &Profile, gate: &GateSettings, base_fingerprint: Option<&
         trains: tally(Split::Training),
         validates: tally(Split::Validation),
         held_out: tally(Split::HeldOut),
-        held_out_clusters: stats.held_out_clusters,
+        held_out_units: stats.held_out_units,
         versions: registry.versions.len(),
         active: registry.active,
         in_use: in_use.map(InUse::from),
@@ -219,39 +220,34 @@ fn new_texts(profile: &Profile, stats: &Stats, registry: &RegistryState, last: O
 
 /// The first thing that stands against a training, or for one.
 fn next_training(status: &Status, gate: &GateSettings) -> NextTraining {
-    let (clusters, needed) = (status.held_out_clusters, gate.min_clusters.max(2) as u64);
-    let last = status.last_training.as_ref().map(|report| &report.verdict);
+    let (units, needed) = (status.held_out_units, gate.min_units.max(2) as u64);
+    let last = status.last_training.as_ref();
+    let proving = last.and_then(|report| units_needed(&report.verdict, report.asked, gate));
     if status.training {
         NextTraining::UnderWay
     } else if status.paused_training {
         NextTraining::Paused
     } else if status.trains.samples == 0 {
         NextTraining::NothingToLearn
-    } else if clusters < needed {
-        NextTraining::TooFewHeldOut { clusters, needed }
+    } else if units < needed {
+        NextTraining::TooFewHeldOut { units, needed }
     } else if status.stale == Some(true) {
         NextTraining::OtherBase
     } else if status.in_use.as_ref().is_some_and(|version| version.learned_from_removed) {
         NextTraining::LearnedFromRemoved
     } else if status.new_texts == 0 {
         NextTraining::Unchanged
-    } else if let Some(needed) = last.and_then(proving).filter(|&needed| clusters < needed) {
-        NextTraining::GainUnproven { clusters, needed }
+    } else if let Some(needed) = proving.filter(|&needed| units < needed) {
+        NextTraining::GainUnproven { units, needed }
     } else {
         NextTraining::NewTexts { texts: status.new_texts }
     }
 }
 
-/// About how many held-out texts prove a gain that chance explained: an interval narrows with the root of their number.
-fn proving(verdict: &Verdict) -> Option<u64> {
-    let Reason::GainUnproven { gain, gain_low } = verdict.reason else { return None };
-    (gain > 0.0).then(|| (verdict.clusters as f64 * ((gain - gain_low) / gain).powi(2)).ceil() as u64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gate::Unfit;
+    use crate::gate::{Reason, Unfit, Verdict};
 
     /// A profile with 100 texts to learn from, 30 held out, and a version in use.
     fn standing() -> Status {
@@ -264,7 +260,7 @@ mod tests {
             trains: tally(100),
             validates: tally(10),
             held_out: tally(30),
-            held_out_clusters: 30,
+            held_out_units: 30,
             versions: 1,
             active: Some(1),
             in_use: Some(InUse {
@@ -285,7 +281,7 @@ mod tests {
     }
 
     fn ended(reason: Reason) -> Option<LearnReport> {
-        let verdict = Verdict { reason, clusters: 30, ..Verdict::unfit(Unfit::NotLanguage, 0.0) };
+        let verdict = Verdict { reason, units: 30, ..Verdict::unfit(Unfit::NotLanguage, 0.0) };
         let device =
             crate::DeviceInfo { kind: crate::DeviceKind::Cpu, name: String::new(), reason: String::new(), threads: 1 };
         Some(LearnReport::without_candidate(verdict, &device))
@@ -300,17 +296,17 @@ mod tests {
             status
         };
         let marked = |status: &mut Status| status.in_use.as_mut().unwrap().learned_from_removed = true;
-        // With the same spread, four times as many texts halve the interval.
+        // With the same spread, four times as many texts halve the interval; the quantile of more of them is smaller.
         let unproven = Reason::GainUnproven { gain: 0.1, gain_low: -0.1 };
         let cases = [
             ("new texts", standing(), NewTexts { texts: 7 }),
             ("training", change(|s| (s.training, s.paused_training) = (true, true)), UnderWay),
-            ("paused", change(|s| (s.paused_training, s.held_out_clusters) = (true, 0)), Paused),
-            ("empty", change(|s| (s.trains, s.held_out_clusters) = (Tally::default(), 0)), NothingToLearn),
+            ("paused", change(|s| (s.paused_training, s.held_out_units) = (true, 0)), Paused),
+            ("empty", change(|s| (s.trains, s.held_out_units) = (Tally::default(), 0)), NothingToLearn),
             (
                 "few held out",
-                change(|s| (s.held_out_clusters, s.stale) = (13, Some(true))),
-                TooFewHeldOut { clusters: 13, needed: 20 },
+                change(|s| (s.held_out_units, s.stale) = (7, Some(true))),
+                TooFewHeldOut { units: 7, needed: 12 },
             ),
             ("another model", change(|s| (s.stale, s.new_texts) = (Some(true), 0)), OtherBase),
             ("its own model", change(|s| s.stale = Some(false)), NewTexts { texts: 7 }),
@@ -319,11 +315,11 @@ mod tests {
             (
                 "unproven",
                 Status { last_training: ended(unproven), ..standing() },
-                GainUnproven { clusters: 30, needed: 120 },
+                GainUnproven { units: 30, needed: 109 },
             ),
             (
                 "unproven, with many more by now",
-                Status { last_training: ended(unproven), held_out_clusters: 120, ..standing() },
+                Status { last_training: ended(unproven), held_out_units: 109, ..standing() },
                 NewTexts { texts: 7 },
             ),
             (
@@ -339,7 +335,7 @@ mod tests {
             let json = serde_json::to_value(next).unwrap();
             assert!(json["code"].is_string(), "{json}");
         }
-        let strict = GateSettings { min_clusters: 31, ..GateSettings::default() };
-        assert_eq!(next_training(&standing(), &strict), TooFewHeldOut { clusters: 30, needed: 31 });
+        let strict = GateSettings { min_units: 31, ..GateSettings::default() };
+        assert_eq!(next_training(&standing(), &strict), TooFewHeldOut { units: 30, needed: 31 });
     }
 }

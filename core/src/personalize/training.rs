@@ -33,7 +33,8 @@ impl Course<'_> {
             };
             return Err(Error::new(ErrorKind::BadData, "the history holds nothing to learn from yet").with_hint(hint));
         }
-        let generic = generic_samples(model, gate::generic::replay(), self.settings.train.seq_len)?;
+        let pieces = corpus.languages.measured.iter().flat_map(|language| gate::generic::replay(language));
+        let generic = generic_samples(model, pieces, self.settings.train.seq_len)?;
         let replay = Replay::new(generic.samples, self.settings.replay_share);
         let data = TrainingData::from_samples(std::mem::take(&mut corpus.training), corpus.plain, model)?;
         data.with_replay(replay, model)

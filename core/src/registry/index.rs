@@ -71,6 +71,10 @@ pub struct RegistryState {
     earlier: Vec<Option<u32>>,
     /// The highest number given so far.
     last_version: u32,
+    /// How often the gate was asked in the life of the profile, as far as it was noted here; none in an index of an
+    /// earlier release, or before the first time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    asked: Option<u32>,
 }
 
 /// Steps that can be rolled back.
@@ -95,6 +99,31 @@ impl RegistryState {
     /// What a training made, if it was promoted and not deleted since.
     pub(crate) fn made_by(&self, training: &TrainingId) -> Option<&Version> {
         self.versions.iter().find(|version| version.training.as_ref() == Some(training))
+    }
+
+    /// How often the gate was asked so far, where the profile's last training tells `last`.
+    ///
+    /// Earlier releases counted anew after each promotion. Of such an index it is at least the sum of what its versions'
+    /// reports tell and of `last`, and one more for every number whose version is gone: rather too many than too few.
+    pub(crate) fn asked(&self, last: u32) -> u32 {
+        if let Some(asked) = self.asked {
+            return asked.max(last);
+        }
+        let told = |version: &Version| version.report.get("asked").and_then(Value::as_u64).unwrap_or(1).max(1);
+        let trained = self.versions.iter().filter(|version| version.origin == Origin::Trained);
+        let gone = u64::from(self.last_version).saturating_sub(self.versions.len() as u64);
+        let asked = trained.map(told).fold(gone + u64::from(last), u64::saturating_add);
+        u32::try_from(asked).unwrap_or(u32::MAX)
+    }
+
+    /// Whether so many askings are noted here: none are before the first.
+    pub(super) fn is_noted(&self, asked: u32) -> bool {
+        self.asked.unwrap_or(0) == asked
+    }
+
+    /// Notes how often the gate was asked, and returns what is noted then: it never falls.
+    pub(super) fn note_asked(&mut self, asked: u32) -> u32 {
+        *self.asked.insert(asked.max(self.asked.unwrap_or(0)))
     }
 
     pub(super) fn version_mut(&mut self, number: u32) -> Result<&mut Version> {
@@ -137,4 +166,39 @@ impl RegistryState {
 fn missing(number: u32) -> Error {
     Error::new(ErrorKind::BadOption, format!("there is no adapter version {number}"))
         .with_hint("list the adapters to see which there are")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn askings_are_counted_for_life() {
+        let version = |number: u32, origin: &str, report: Value| {
+            json!({
+                "version": number, "created": 0, "base_fingerprint": "b", "sha256": "s", "parent": null,
+                "origin": origin, "strength": 1.0, "learned_from_removed": false, "training": null, "report": report
+            })
+        };
+        // Version 3 was deleted, version 4 came from elsewhere.
+        let before = json!({
+            "versions": [
+                version(1, "trained", json!({"asked": 2})),
+                version(2, "trained", json!({})),
+                version(4, "imported", json!({})),
+            ],
+            "active": 2, "earlier": [], "last_version": 4
+        });
+        let mut state: RegistryState = serde_json::from_value(before).unwrap();
+        assert_eq!(state.asked(7), 2 + 1 + 1 + 7);
+        state.note_asked(11);
+        assert_eq!([0, 7, 12].map(|last| state.asked(last)), [11, 11, 12], "the larger of the two");
+        state.note_asked(5);
+        assert_eq!(state.asked(0), 11, "it never falls");
+        let again: RegistryState = serde_json::from_value(serde_json::to_value(&state).unwrap()).unwrap();
+        assert_eq!(again, state);
+        assert_eq!([0, 3].map(|last| RegistryState::default().asked(last)), [0, 3]);
+    }
 }

@@ -114,8 +114,8 @@ impl Registry {
         self.update(|state| self.enter(state, adapter, model, origin, report).map(|version| version.version))
     }
 
-    /// Adds the version that a training made and puts it to use: both or neither, wherever the process ends. Before it can
-    /// be seen, `record` notes under its number what it learned from, and says whether some of that was removed since.
+    /// Adds the version that a training made and puts it to use, and notes that the gate was asked for the `asked`-th time:
+    /// all of it or nothing, wherever the process ends. Before it can be seen, `record` notes under its number what it learned from, and says whether some of that was removed since.
     ///
     /// # Errors
     /// When the disk refuses, and what `record` returns; the registry is then as it was.
@@ -124,6 +124,7 @@ impl Registry {
         adapter: &Adapter,
         model: &Model,
         training: &TrainingId,
+        asked: u32,
         report: Map<String, Value>,
         record: impl FnOnce(u32) -> Result<bool>,
     ) -> Result<u32> {
@@ -132,9 +133,23 @@ impl Registry {
             version.training = Some(training.clone());
             let number = version.version;
             version.learned_from_removed = record(number)?;
+            state.note_asked(asked);
             state.activate(Some(number))?;
             Ok(number)
         })
+    }
+
+    /// How often the gate was asked in the life of the profile, where its last training tells `last`; it is noted here, so
+    /// that either place may be lost.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(crate) fn asked(&self, last: u32) -> Result<u32> {
+        let state = self.state()?;
+        match state.asked(last) {
+            asked if state.is_noted(asked) => Ok(asked),
+            _ => self.update(|state| Ok(state.note_asked(state.asked(last)))),
+        }
     }
 
     /// Writes a version's file and enters it into `state`.

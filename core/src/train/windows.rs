@@ -129,11 +129,6 @@ impl SampleSet {
         true
     }
 
-    /// Texts that have samples.
-    pub fn texts(&self) -> usize {
-        self.len
-    }
-
     /// What the samples' summed losses and tokens come to for each text.
     pub fn by_text(&self, sums: &[(f64, usize)]) -> Vec<(f64, usize)> {
         let mut texts = vec![(0.0, 0); self.len];

@@ -6,8 +6,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use idiolect::engine::{CancelToken, Engine, EngineState, LearnOutcome, PauseReason};
+use idiolect::gate::generic;
 use idiolect::history::{NewSample, Retention, Selection};
 use idiolect::personalize::{DropReason, LearnEvent, LearnReport, LearnSettings, is_paused};
+use idiolect::profile::{KeySource, Profile};
 use idiolect::train::TrainOptions;
 
 use super::{copy_folder, engine, finish, settings};
@@ -188,6 +190,74 @@ fn a_verdict_stands_while_the_version_that_it_is_about_is_there() {
 }
 
 #[test]
+fn askings_are_counted_for_life() {
+    let home = tempfile::tempdir().unwrap();
+    let engine = engine(home.path(), 300);
+    let ask = |steps| {
+        let text = format!("another message, so that {steps} steps are worth taking");
+        engine.history().add(&[NewSample::new(text)]).unwrap();
+        let report = finish(&engine, &settings(steps));
+        (report.version, report.asked)
+    };
+    let lost = |name: &str| {
+        let path = engine.profile().checkpoints().unwrap().join(name);
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+    };
+    assert_eq!(ask(40), (Some(1), 1));
+    assert_eq!(ask(1), (None, 2), "a promotion begins no new count");
+    assert_eq!(ask(2), (None, 3));
+    lost("last-training");
+    assert_eq!(ask(1), (None, 4), "a damaged record loses nothing");
+    engine.delete_adapter(1).unwrap();
+    assert_eq!(ask(40), (Some(2), 5));
+    lost("last-training");
+
+    let archive = home.path().join("archive");
+    engine.profile().export(&archive, "passphrase").unwrap();
+    let elsewhere = home.path().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    Profile::import(&archive, "passphrase", &elsewhere.join("profile"), &KeySource::Beside).unwrap();
+    let engine = self::engine(&elsewhere, 0);
+    engine.history().add(&[NewSample::new("and one in another place")]).unwrap();
+    assert_eq!(finish(&engine, &settings(1)).asked, 6);
+}
+
+#[test]
+fn forgetting_is_measured_in_the_persons_languages() {
+    let of = |language: &str| {
+        let text = [generic::replay(language), generic::measuring(language)].concat().join(" ");
+        let characters: Vec<char> = text.chars().collect();
+        characters.chunks(50).map(|message| NewSample::new(String::from_iter(message))).collect::<Vec<_>>()
+    };
+    // From the Universal Declaration: there is no file of it here.
+    let georgian = [
+        "ყოველ ადამიანს აქვს სიცოცხლის, თავისუფლებისა და პირადი ხელშეუხებლობის უფლება.",
+        "არავინ შეიძლება დაექვემდებაროს თვითნებურ დაკავებას, დაპატიმრებას ან გაძევებას.",
+        "ყოველ ადამიანს აქვს მოქალაქეობის უფლება.",
+        "ყველა ადამიანს აქვს უფლება ფლობდეს ქონებას, როგორც ერთპიროვნულად, ასევე სხვებთან ერთად.",
+        "არავის უნდა ჩამოერთვას მისი ქონება თვითნებურად.",
+        "არავინ შეიძლება აიძულონ შევიდეს რაიმე გაერთიანებაში.",
+        "მშობლებს აქვთ უპირატესი უფლება აირჩიონ, თუ რა სახის განათლება სურთ თავიანთი შვილებისათვის.",
+    ];
+    for (history, measured, unmeasured) in [
+        (of("deu"), vec!["deu"], vec![]),
+        (of("hin").into_iter().chain(of("eng").into_iter().take(80)).collect(), vec!["hin", "eng"], vec![]),
+        (of("eng").into_iter().take(30).chain(georgian.map(NewSample::new)).collect(), vec!["eng"], vec!["kat"]),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let engine = engine(home.path(), 0);
+        engine.history().add(&history).unwrap();
+        let report = finish(&engine, &settings(1));
+        let languages: Vec<&str> = report.verdict.forgetting_in.iter().map(|of| of.language.as_str()).collect();
+        assert_eq!(
+            (languages, report.unmeasured_languages),
+            (measured, unmeasured.into_iter().map(String::from).collect())
+        );
+    }
+}
+
+#[test]
 fn what_was_removed_while_it_trained_is_trained_without() {
     let home = tempfile::tempdir().unwrap();
     let engine = engine(home.path(), 120);
@@ -281,7 +351,7 @@ fn texts_in_parts_count_once_and_keep_their_places() {
     assert_eq!((counts.texts, whole.samples.iter().sum::<usize>()), (120, 120));
     assert_eq!(counts.samples, 120 - counts.texts_parted + counts.parts);
     // The gate counts texts, not parts.
-    assert!(whole.verdict.samples == whole.samples[2] && whole.verdict.clusters <= whole.samples[2]);
+    assert!(whole.verdict.samples == whole.samples[2] && whole.verdict.units <= whole.samples[2]);
 
     let engine = engine(other.path(), 0);
     let steps = paused_steps(&engine);

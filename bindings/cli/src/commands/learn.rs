@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 use std::path::Path;
 
 use idiolect::engine::{CancelToken, EngineOptions, LearnOutcome, PauseReason};
-use idiolect::gate::Decision;
+use idiolect::gate::{Decision, Forgetting};
 use idiolect::personalize::{LearnEvent, LearnReport, LearnSettings, Setback};
 use idiolect::profile::{KeySource, Profile};
 use idiolect::train::SampleCounts;
@@ -29,6 +29,8 @@ struct Report<'a> {
     gain_high: Option<f64>,
     forgetting: Option<f64>,
     forgetting_high: Option<f64>,
+    forgetting_in: &'a [Forgetting],
+    unmeasured_languages: &'a [String],
     strength: f32,
     version: Option<u32>,
     steps: usize,
@@ -56,6 +58,8 @@ impl<'a> From<&'a LearnReport> for Report<'a> {
             gain_high: verdict.gain.map(|gain| gain.high),
             forgetting: verdict.forgetting.map(|forgetting| forgetting.value),
             forgetting_high: verdict.forgetting.map(|forgetting| forgetting.high),
+            forgetting_in: &verdict.forgetting_in,
+            unmeasured_languages: &report.unmeasured_languages,
             strength: report.strength,
             version: report.version,
             steps: report.summary.steps,
@@ -81,7 +85,13 @@ impl Display for Report<'_> {
             rows.push(("gain", format!("between {low:.3} and {high:.3}")));
         }
         if let Some(high) = self.forgetting_high {
-            rows.push(("forgetting", format!("at most {:.1} % on generic text", 100.0 * high)));
+            let languages: Vec<&str> = self.forgetting_in.iter().map(|measured| measured.language.as_str()).collect();
+            let language = languages.join(", ");
+            rows.push(("forgetting", format!("at most {:.1} % on generic text ({language})", 100.0 * high)));
+        }
+        if !self.unmeasured_languages.is_empty() {
+            let languages = self.unmeasured_languages.join(", ");
+            rows.push(("not measured", format!("what is forgotten in {languages}: there is no generic text in it")));
         }
         if let Some(version) = self.version {
             // Which one is in use by now is the person's choice.

@@ -89,8 +89,8 @@ impl Report {
     fn parts(&self) -> String {
         let status = &self.status;
         format!(
-            "{} train, {} validate, {} are held out ({} different)",
-            status.trains.samples, status.validates.samples, status.held_out.samples, status.held_out_clusters
+            "{} train, {} validate, {} are held out ({} independent)",
+            status.trains.samples, status.validates.samples, status.held_out.samples, status.held_out_units
         )
     }
 

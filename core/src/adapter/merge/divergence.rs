@@ -81,7 +81,7 @@ pub(super) fn measure(
 fn texts(model: &Model) -> Result<Vec<Vec<u32>>> {
     let tokenizer = model.tokenizer();
     let mut texts = Vec::new();
-    for piece in generic::measuring().step_by(EVERY) {
+    for piece in generic::measuring(generic::ENGLISH).into_iter().step_by(EVERY) {
         let mut ids: Vec<u32> = tokenizer.document_start().into_iter().collect();
         ids.extend(tokenizer.encode(piece)?);
         ids.truncate(model.base().context);

@@ -195,12 +195,12 @@ fn figures_tell_sources_with_their_times_and_what_is_held_out() {
     history.add(&distinct(300)).unwrap();
     let mut copies: Vec<_> = all(&history).into_iter().filter(|sample| sample.split == Split::HeldOut).collect();
     let held_out = copies.len() as u64;
-    assert_eq!(history.stats().unwrap().held_out_clusters, held_out);
+    assert_eq!(history.stats().unwrap().held_out_units, held_out);
     // Another of a cluster adds none, and a suggestion is no text of the person's.
     let copy = copies.remove(0).text;
     let suggested = NewSample { origin: Origin::SuggestionAccepted, ..text(&copy) };
     history.add(&[NewSample { context: Some("so?".into()), ..text(&copy) }, suggested]).unwrap();
-    assert_eq!(history.stats().unwrap().held_out_clusters, held_out);
+    assert_eq!(history.stats().unwrap().held_out_units, held_out);
     let training = all(&history).into_iter().filter(|sample| sample.split == Split::Training).map(|sample| sample.id);
     let training: Vec<SampleId> = training.collect();
     for (after, expected) in [(None, training.len()), (Some(training[0]), 0), (Some(training[7]), 7)] {

@@ -9,6 +9,7 @@ mod processes;
 mod put_back;
 mod removing;
 mod schema;
+mod units;
 
 use std::path::{Path, PathBuf};
 

@@ -5,7 +5,6 @@ use idiolect::{gate, personalize, train};
 
 /// How a training ended.
 #[derive(Debug, Clone, PartialEq, uniffi::Enum)]
-#[expect(clippy::large_enum_variant, reason = "uniffi knows no boxes, and there is one of it")]
 pub enum LearnOutcome {
     /// It went through the gate.
     Finished {

@@ -49,11 +49,11 @@ pub(crate) fn learn(
     place.history.apply_retention()?;
     let mut course = Course::open(session, place, settings, save_call, on_event)?;
     let found = match course.find()? {
-        Before::Ended(report) => return Ok(*report),
+        Before::Ended(report) => return Ok(report),
         Before::Open(found) => found,
     };
     let (mut stage, selection, mut corpus) = match course.choose(session, found)? {
-        Chosen::Unfit(report) => return Ok(*report),
+        Chosen::Unfit(report) => return Ok(report),
         Chosen::Rows { stage, selection, corpus } => (stage, selection, corpus),
     };
     let data = Arc::new(course.data(session.model(), &mut corpus)?);
@@ -78,7 +78,7 @@ pub(crate) fn learn(
 /// Whether there is anything to do.
 enum Before {
     /// Nothing: this is the report of what was done.
-    Ended(Box<LearnReport>),
+    Ended(LearnReport),
     /// There is, from what was found.
     Open(Found<Progress>),
 }
@@ -86,7 +86,7 @@ enum Before {
 /// What a training learns from.
 enum Chosen {
     /// Nothing: the history is none to learn from, as its report says.
-    Unfit(Box<LearnReport>),
+    Unfit(LearnReport),
     Rows {
         stage: Stage,
         selection: Selection,
@@ -147,7 +147,7 @@ impl<'a> Course<'a> {
         {
             self.clear()?;
             if last.run == self.run && last.stands(&state) {
-                return Ok(Before::Ended(Box::new(LearnReport { resumed: true, ..last.report })));
+                return Ok(Before::Ended(LearnReport { resumed: true, ..last.report }));
             }
             found = Found::Nothing;
         }
@@ -156,7 +156,7 @@ impl<'a> Course<'a> {
             && last.revision == self.place.history.revision()?
             && last.stands(&state)
         {
-            return Ok(Before::Ended(Box::new(LearnReport { unchanged: true, ..last.report })));
+            return Ok(Before::Ended(LearnReport { unchanged: true, ..last.report }));
         }
         Ok(Before::Open(found))
     }
@@ -182,7 +182,7 @@ impl<'a> Course<'a> {
             let report = LearnReport::without_candidate(Verdict::unfit(why, left_out), session.device());
             let asked = self.asked()?;
             self.records.write_last(&LastTraining::new(self.run.clone(), &selection, asked, None, report.clone()))?;
-            return Ok(Chosen::Unfit(Box::new(report)));
+            return Ok(Chosen::Unfit(report));
         }
         self.way.bytes_written += self.records.write_selection(&selection)?;
         Ok(Chosen::Rows { stage: Stage::Beginning, selection, corpus })

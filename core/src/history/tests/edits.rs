@@ -183,7 +183,7 @@ fn an_edit_is_counted_apart_in_the_ledger_and_ends_no_training() {
     // Of a text that was written twice one is left: it is still there.
     history.add(&[message("a", "good morning"), message("b", "good night")]).unwrap();
     let learned = LearnedVersion { version: 1, samples: 2, removed: 0, expired: 0, replaced: 1 };
-    assert_eq!(history.versions().unwrap(), [learned.clone()]);
+    assert_eq!(history.versions().unwrap(), std::slice::from_ref(&learned));
     assert_eq!(history.versions_touched_by_removed().unwrap(), []);
     assert_eq!(history.removals().unwrap(), 0);
     assert_eq!(history.learned_from(1).unwrap(), ids[1..]);

@@ -263,8 +263,9 @@ fn what_was_removed_while_it_trained_is_trained_without() {
     let engine = engine(home.path(), 120);
     let cancel = CancelToken::new();
     let mut dropped = 0;
-    // Removed in the midst of a training, which then goes on, saves itself and is cancelled.
-    let paused = engine.train(&settings(20), &cancel, &mut |event| {
+    // Removed in the midst of a training, which then goes on, is cancelled and saves itself for the first time.
+    let unhurried = LearnSettings { checkpoint_every: Some(Duration::from_secs(3600)), ..settings(20) };
+    let paused = engine.train(&unhurried, &cancel, &mut |event| {
         if matches!(event, LearnEvent::Step(ref report) if report.step == 2) {
             let latest = engine.history().list(None, 1).unwrap()[0].id;
             engine.remove_from_history(&Selection::Samples(vec![latest])).unwrap();

@@ -10,10 +10,12 @@ pub fn order() {
     let home = Home::new();
     let trace = ["-e", "trace=write,fsync,rename,renameat,renameat2"];
     finish(home.traced(&trace, &["history", "add", "new", "some.jsonl"]));
-    assert_eq!(synced_renames(&home), ["key"]);
+    assert_eq!(synced_renames(&home), ["key", "history.db-anchor"]);
     let profile = home.profile("traced");
     let report = finish(home.traced(&trace, &strings(&training(&profile))));
-    let renames = synced_renames(&home);
+    let mut renames = synced_renames(&home);
+    // The anchor is raised by an opening; the registry notes that the gate was asked, and what it promoted.
+    renames.retain(|name| !["history.db-anchor", "index"].contains(&name.as_str()) && !name.starts_with('v'));
     assert_eq!((renames.first(), renames.last()), (Some(&"selection".into()), Some(&"last-training".into())));
     assert!(renames.iter().filter(|name| name.starts_with("training-")).count() > 3, "{renames:?}");
     // Once an epoch at most, however often there is a checkpoint.

@@ -147,12 +147,9 @@ fn an_adapter_of_another_base_is_stale_until_it_trains_again() {
     for shown in ["653, ", "2023-09-02 to ", "are held out", "made 2", "on CPU", "nats a token", "not yet: no text"] {
         assert!(people.contains(shown), "{shown}: {people}");
     }
-    // Of a few new texts, some are to be learned from.
-    std::fs::write(
-        home.join("few.txt"),
-        (0..40).map(|i| format!("{i} {}\n", "quite a new text ".repeat(i + 1))).collect::<String>(),
-    )
-    .unwrap();
+    // Of a few new texts that are nothing alike, some are to be learned from.
+    let few: Vec<&str> = include_str!("../../../../core/src/gate/generic/replay.txt").split("\n\n").take(40).collect();
+    std::fs::write(home.join("few.txt"), few.join("\n")).unwrap();
     idiolect(home, &["history", "add", "me", "few.txt"]);
     let more = status(&[]);
     let texts = more["trains"]["samples"].as_u64().unwrap() - parts[0];

@@ -1,7 +1,7 @@
 //! Where on earth something is: degrees as decimals or with minutes, `geo:` addresses, links to maps, plus codes (Open
 //! Location Code) and three words (what3words).
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
@@ -71,8 +71,13 @@ static ZOOMED: LazyLock<Regex> = LazyLock::new(|| {
 
 static PLUS_CODE: LazyLock<Regex> = LazyLock::new(|| pattern("(?:[2-9CFGHJMPQRVWX]{2}){2,4}\\+[2-9CFGHJMPQRVWX]{2,7}"));
 
+/// Three words of any script. How long they are is looked at afterwards: so many copies of a class with all letters would
+/// take ten megabytes.
 static THREE_WORDS: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"///(?P<words>[\p{L}\p{M}]{3,24}[.。][\p{L}\p{M}]{3,24}[.。][\p{L}\p{M}]{3,24})"));
+    LazyLock::new(|| pattern(r"///(?P<words>[\p{L}\p{M}]+[.。][\p{L}\p{M}]+[.。][\p{L}\p{M}]+)"));
+
+/// The characters of such a word.
+const WORD: RangeInclusive<usize> = 3..=24;
 
 static CUES: LazyLock<Keywords> = LazyLock::new(|| Keywords::new(COORDINATES, &["cue"]));
 
@@ -121,7 +126,11 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
             .get(0)
             .is_some_and(|all| !char_before(text, all.start()).is_some_and(|c| matches!(c, ':' | '/') || joins(c)));
         found.extend(
-            words.name("words").filter(|words| free && ends_word(text, words.end())).map(|words| words.range()),
+            words
+                .name("words")
+                .filter(|words| free && ends_word(text, words.end()))
+                .filter(|words| words.as_str().split(['.', '。']).all(|word| WORD.contains(&word.chars().count())))
+                .map(|words| words.range()),
         );
     }
     found

@@ -58,7 +58,8 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
         for way in entries(written).filter(|way| *way != "-") {
             table.written.entry(way).or_default().push(table.numbers.len());
         }
-        let form = Regex::new(&format!("^(?:{form})$")).expect("a pattern of the table");
+        // Digits are brought to ASCII before; those of all scripts would make every pattern a hundred times as large.
+        let form = Regex::new(&format!("^(?:{})$", form.replace(r"\d", "[0-9]"))).expect("a pattern of the table");
         table.numbers.push(Number { name, form, checks: Check::parse(check) });
     }
     table

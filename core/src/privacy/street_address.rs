@@ -69,11 +69,14 @@ static ROADS: LazyLock<Regex> = LazyLock::new(|| {
         .expect("a constant pattern")
 });
 
+/// A word of any script. It has no upper bound: each copy of a class with all letters takes memory.
+const LETTERS: &str = r"[\p{L}\p{M}]{2,}";
+
 /// A street and its number in a script without capitals, the street first.
 static CASELESS: LazyLock<Regex> = LazyLock::new(|| {
     let words = |kind| any_of(STREET, &[kind]);
     let (street, article, number) = (words("caseless_before"), words("caseless_article"), words("caseless_number"));
-    let word = r"[\p{L}\p{M}]{2,16}";
+    let word = LETTERS;
     Regex::new(&format!(
         r"(?:^|[^\p{{L}}\p{{M}}])(?P<street>{street}(?:\s{article}{word}(?:\s{word}){{0,2}}|(?:\s{word}){{1,3}}[،,]?\s{number})\s\p{{Nd}}{{1,4}})(?:\P{{Nd}}|$)"
     ))
@@ -83,7 +86,7 @@ static CASELESS: LazyLock<Regex> = LazyLock::new(|| {
 /// The same with the number first.
 static CASELESS_AFTER: LazyLock<Regex> = LazyLock::new(|| {
     let street = any_of(STREET, &["caseless_after"]);
-    let word = r"[\p{L}\p{M}]{2,16}";
+    let word = LETTERS;
     Regex::new(&format!(
         r"(?:^|[^\p{{Nd}}/:.-])(?P<street>\p{{Nd}}{{1,4}}(?:[/-]\p{{Nd}}{{1,4}})?,?\s(?P<first>{word})(?:\s{word}){{0,2}}\s{street})(?:[^\p{{L}}\p{{M}}]|$)"
     ))

@@ -81,8 +81,9 @@ const WORD: RangeInclusive<usize> = 3..=24;
 
 static CUES: LazyLock<Keywords> = LazyLock::new(|| Keywords::new(COORDINATES, &["cue"]));
 
+/// A digit is one of ASCII's: others are no part of a number that can be read, and make a pattern many times as large.
 fn pattern(pattern: &str) -> Regex {
-    Regex::new(pattern).expect("a constant pattern")
+    Regex::new(&pattern.replace(r"[^\d]", "[^0-9]").replace(r"\d", "[0-9]")).expect("a constant pattern")
 }
 
 pub(super) fn find(text: &str) -> Vec<Range<usize>> {

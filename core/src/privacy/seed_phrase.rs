@@ -20,16 +20,20 @@ const LONGEST: usize = 48;
 /// How many bits a word stands for.
 const BITS: usize = 11;
 
-/// The places of a word in the lists that have it.
-static WORDS: LazyLock<HashMap<&'static str, Vec<(Language, u16)>>> = LazyLock::new(|| {
-    let mut words: HashMap<&str, Vec<(Language, u16)>> = HashMap::new();
-    for language in Language::ALL {
-        for (place, word) in (0..).zip(language.word_list()) {
-            words.entry(word).or_default().push((*language, place));
-        }
-    }
+/// The words of all lists in order, each with its list and its place there.
+static WORDS: LazyLock<Vec<(&'static str, Language, u16)>> = LazyLock::new(|| {
+    let of = |language: Language| (0..).zip(language.word_list()).map(move |(place, word)| (*word, language, place));
+    let mut words: Vec<_> = Language::ALL.iter().flat_map(|language| of(*language)).collect();
+    words.sort_unstable_by_key(|(word, _, place)| (*word, *place));
     words
 });
+
+/// The lists that have a word, and its places there.
+fn listed(word: &str) -> &'static [(&'static str, Language, u16)] {
+    let from = WORDS.partition_point(|(known, ..)| *known < word);
+    let found = WORDS[from..].partition_point(|(known, ..)| *known == word);
+    &WORDS[from..from + found]
+}
 
 /// Words of one language's list, one behind another.
 #[derive(Default)]
@@ -46,17 +50,17 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
             ..=LONGEST => text[word.clone()].nfkd().flat_map(char::to_lowercase).collect(),
             _ => String::new(),
         };
-        let listed = WORDS.get(plain.as_str()).map_or(&[][..], Vec::as_slice);
+        let listed = listed(&plain);
         runs.retain(|language, run| {
             let last = run.ranges.last().map_or(0, |last| last.end);
-            let goes_on = listed.iter().any(|(own, _)| own == language)
+            let goes_on = listed.iter().any(|(_, own, _)| own == language)
                 && text[last..word.start].chars().take(BETWEEN + 1).count() <= BETWEEN;
             if !goes_on {
                 found.extend(phrases(run));
             }
             goes_on
         });
-        for (language, place) in listed {
+        for (_, language, place) in listed {
             let run = runs.entry(*language).or_default();
             run.places.push(*place);
             run.ranges.push(word.clone());

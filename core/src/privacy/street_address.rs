@@ -65,7 +65,7 @@ static BLOCKS: LazyLock<Regex> = LazyLock::new(|| {
 
 /// `강남구 테헤란로 152`: a Korean street with its number, after a town, county or district.
 static ROADS: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?:\p{Hangul}{1,6}[시군구읍면]\s){1,3}\p{Hangul}[\p{Hangul}0-9]{0,11}[\p{Hangul}0-9--으][로길]\s?[0-9]{1,4}(?:-[0-9]{1,4})?(?-u:\b)")
+    Regex::new(r"(?:\p{Hangul}+[시군구읍면]\s)+\p{Hangul}[\p{Hangul}0-9]*[\p{Hangul}0-9--으][로길]\s?[0-9]{1,4}(?:-[0-9]{1,4})?(?-u:\b)")
         .expect("a constant pattern")
 });
 

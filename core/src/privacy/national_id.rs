@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use regex::Regex;
 
@@ -27,13 +27,21 @@ const AFTER: usize = 24;
 
 struct Number {
     name: &'static str,
-    form: Regex,
+    /// Its form as in the table; most are never asked for, and hundreds of patterns take megabytes.
+    form: &'static str,
+    pattern: OnceLock<Regex>,
     checks: Vec<Check>,
 }
 
 impl Number {
+    /// Digits are brought to ASCII before; those of all scripts would make every pattern a hundred times as large.
+    fn pattern(&self) -> &Regex {
+        let form = || format!("^(?:{})$", self.form.replace(r"\d", "[0-9]"));
+        self.pattern.get_or_init(|| Regex::new(&form()).expect("a pattern of the table"))
+    }
+
     fn is(&self, compact: &str) -> bool {
-        self.form.is_match(compact) && Check::all(&self.checks, compact)
+        self.pattern().is_match(compact) && Check::all(&self.checks, compact)
     }
 
     /// The same of what stands beside its name: where nothing is checked, a day is no number.
@@ -58,9 +66,7 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
         for way in entries(written).filter(|way| *way != "-") {
             table.written.entry(way).or_default().push(table.numbers.len());
         }
-        // Digits are brought to ASCII before; those of all scripts would make every pattern a hundred times as large.
-        let form = Regex::new(&format!("^(?:{})$", form.replace(r"\d", "[0-9]"))).expect("a pattern of the table");
-        table.numbers.push(Number { name, form, checks: Check::parse(check) });
+        table.numbers.push(Number { name, form, pattern: OnceLock::new(), checks: Check::parse(check) });
     }
     table
 });

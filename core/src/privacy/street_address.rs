@@ -104,9 +104,17 @@ fn caseless(text: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-pub(super) fn find(text: &str, groups: &[Group]) -> Vec<Range<usize>> {
+/// The streets in scripts that have no capitals.
+fn without_capitals(text: &str) -> Vec<Range<usize>> {
+    if text.is_ascii() {
+        return Vec::new();
+    }
     let without_spaces = [&*HAN, &*BLOCKS, &*ROADS].into_iter().flat_map(|pattern| pattern.find_iter(text));
-    let mut found: Vec<Range<usize>> = without_spaces.map(|street| street.range()).chain(caseless(text)).collect();
+    without_spaces.map(|street| street.range()).chain(caseless(text)).collect()
+}
+
+pub(super) fn find(text: &str, groups: &[Group]) -> Vec<Range<usize>> {
+    let mut found = without_capitals(text);
     let mut passed = 0;
     for group in groups.iter().filter(|group| group.count <= 5) {
         if group.range.start < passed {

@@ -38,6 +38,8 @@ pub enum ErrorKind {
     TrainingBusy,
     /// The caller cancelled the work.
     Cancelled,
+    /// The engine or the profile is suspended, until it is resumed.
+    Suspended,
     /// The engine was closed or erased.
     Closed,
 }

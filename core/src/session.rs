@@ -49,6 +49,12 @@ impl Session {
         Ok(Self { model, executor, device, between: None })
     }
 
+    /// The same session, whose device was chosen for another reason than that it was asked for.
+    pub(crate) fn chosen_because(mut self, reason: &str) -> Self {
+        reason.clone_into(&mut self.device.reason);
+        self
+    }
+
     /// Has `between` called every few tens of milliseconds while a job runs. `Break` ends the job's call with
     /// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled).
     pub fn set_between(&mut self, between: Option<Between>) {

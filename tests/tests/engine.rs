@@ -15,7 +15,7 @@ use idiolect::history::read_jsonl;
 use idiolect::personalize::{LearnEvent, LearnReport, LearnSettings};
 use idiolect::registry::Origin;
 use idiolect::train::TrainOptions;
-use idiolect::{DeviceChoice, ErrorKind};
+use idiolect::{DeviceChoice, DeviceKind, ErrorKind};
 use idiolect_tests::golden::{Result, published, repository};
 use libtest_mimic::{Arguments, Failed, Trial};
 use tempfile::TempDir;
@@ -33,7 +33,9 @@ fn main() -> ExitCode {
     };
     let trials = vec![
         trial("a lost device is opened anew, to the same bits/gpu", gpu, lost, DeviceChoice::Gpu),
-        trial("an answer that loses the device is the only one/gpu", gpu, answer_lost, DeviceChoice::Gpu),
+        trial("a device lost twice: the CPU goes on, within rounding/gpu", gpu, given_up, DeviceChoice::Gpu),
+        trial("another device in the midst of a training/gpu", gpu, changed, DeviceChoice::Gpu),
+        trial("an answer that loses the device is given by another/gpu", gpu, answer_lost, DeviceChoice::Gpu),
         trial("cancelled and taken up again, to the same bits/gpu", gpu, resumed, DeviceChoice::Gpu),
         trial("cancel and answers on the published model/cpu", published().is_some(), latencies, DeviceChoice::Cpu),
         trial(
@@ -118,7 +120,7 @@ fn lost(device: DeviceChoice) -> Result<()> {
     pause_after_step_2(&Engine::open(options(home[1].path(), device))?, 8)?;
     let engine = Engine::open_with_faults(
         options(home[1].path(), device),
-        Faults { long_work_after: Some(5), ..Faults::default() },
+        Faults { long_work_after: [5].into(), ..Faults::default() },
     )?;
     let mut starts = 0;
     let outcome = engine.train(&settings(8), &CancelToken::new(), &mut |event| {
@@ -130,6 +132,79 @@ fn lost(device: DeviceChoice) -> Result<()> {
     same(&finished(outcome)?, &whole)
 }
 
+/// The steps at which the devices of a training began, and whether it came to what `whole` did but for rounding.
+fn stretches(report: &LearnReport, whole: &LearnReport) -> Result<Vec<usize>> {
+    let losses = |report: &LearnReport| {
+        let verdict = &report.verdict;
+        [report.summary.last_loss.map(f64::from), verdict.held_out_before, verdict.held_out_after]
+    };
+    let (found, expected) = (losses(report), losses(whole));
+    let near = found.iter().zip(&expected).all(|pair| matches!(pair, (Some(a), Some(b)) if (a - b).abs() < 2e-3));
+    if !near || report.summary.steps != whole.summary.steps {
+        return Err(format!("{found:?} after {} steps, not {expected:?}", report.summary.steps).into());
+    }
+    if !report.devices.windows(2).all(|pair| pair[0].device != pair[1].device) {
+        return Err(format!("{:?}", report.devices).into());
+    }
+    Ok(report.devices.iter().map(|stretch| stretch.from_step).collect())
+}
+
+fn kind(engine: &Engine) -> Result<DeviceKind> {
+    Ok(engine.device()?.kind)
+}
+
+fn given_up(device: DeviceChoice) -> Result<()> {
+    let home = twins(device)?;
+    let whole = train(&Engine::open(options(home[0].path(), device))?, 8)?;
+    pause_after_step_2(&Engine::open(options(home[1].path(), device))?, 8)?;
+    let losing = || Faults { long_work_after: [5, 0].into(), ..Faults::default() };
+    let options = options(home[1].path(), device);
+
+    let strict = EngineOptions { cpu_fallback: false, ..options.clone() };
+    let paused = Engine::open_with_faults(strict, losing())?.train(&settings(8), &CancelToken::new(), &mut |_| {})?;
+    if paused != LearnOutcome::Paused(PauseReason::DeviceLost) {
+        return Err(format!("without the CPU: {paused:?}").into());
+    }
+
+    let engine = Engine::open_with_faults(options, losing())?;
+    let report = train(&engine, 8)?;
+    let info = engine.device()?;
+    if info.kind != DeviceKind::Cpu || !info.reason.contains("lost") {
+        return Err(format!("{info:?}").into());
+    }
+    match stretches(&report, &whole)?[..] {
+        [0, step] if step >= 2 && report.resumed && report.device.contains("from step") => {}
+        ref other => return Err(format!("{other:?}: {}", report.device).into()),
+    }
+    // The next training, and an app's word, try the GPU again.
+    engine.set_device(device)?;
+    match kind(&engine)? {
+        DeviceKind::Gpu => Ok(()),
+        DeviceKind::Cpu => Err("it stayed on the CPU".into()),
+    }
+}
+
+fn changed(device: DeviceChoice) -> Result<()> {
+    let home = twins(device)?;
+    let whole = train(&Engine::open(options(home[0].path(), device))?, 8)?;
+    let engine = Engine::open(options(home[1].path(), device))?;
+    let (mut starts, mut change) = (Vec::new(), Ok(()));
+    let outcome = engine.train(&settings(8), &CancelToken::new(), &mut |event| match event {
+        LearnEvent::Started { resumed_at, device, .. } => starts.push((resumed_at, device)),
+        LearnEvent::Step(report) if report.step == 3 => change = engine.set_device(DeviceChoice::Cpu),
+        _ => {}
+    })?;
+    change?;
+    let report = finished(outcome)?;
+    let stretches = stretches(&report, &whole)?;
+    let started: Vec<_> = starts.iter().map(|(step, device)| (*step, device)).collect();
+    let expected: Vec<_> = report.devices.iter().map(|stretch| (stretch.from_step, &stretch.device)).collect();
+    if started != expected || !matches!(stretches[..], [0, step] if step >= 3) || kind(&engine)? != DeviceKind::Cpu {
+        return Err(format!("{starts:?} {:?}", report.devices).into());
+    }
+    Ok(())
+}
+
 fn answer_lost(device: DeviceChoice) -> Result<()> {
     let home = tempfile::tempdir()?;
     let answer = |engine: &Engine| {
@@ -139,14 +214,25 @@ fn answer_lost(device: DeviceChoice) -> Result<()> {
         engine.generate(&prompt, &options, &CancelToken::new(), &mut |_| ControlFlow::Continue(()))
     };
     let whole = answer(&open(options(home.path(), device))?)?;
-    for after in [0, 2] {
+    // Submissions after which it is lost, once or again and again; whether the CPU may answer; whether there is an answer,
+    // and on which device.
+    let cases: [(&[u32], bool, Option<DeviceKind>); 5] = [
+        (&[0], true, Some(DeviceKind::Gpu)),
+        (&[0, 0], true, Some(DeviceKind::Cpu)),
+        (&[0], false, None),
+        // In the midst of it, where a part may have been told.
+        (&[2], false, None),
+        (&[1, 0, 0], true, Some(DeviceKind::Cpu)),
+    ];
+    for (losses, cpu_fallback, expected) in cases {
         let engine = Engine::open_with_faults(
-            options(home.path(), device),
-            Faults { answers_after: Some(after), ..Faults::default() },
+            EngineOptions { cpu_fallback, ..options(home.path(), device) },
+            Faults { answers_after: losses.iter().copied().collect(), ..Faults::default() },
         )?;
-        match answer(&engine) {
-            Err(error) if error.kind() == ErrorKind::Device => {}
-            other => return Err(format!("after {after} submissions: {other:?}").into()),
+        match (answer(&engine), expected) {
+            (Err(error), None) if error.kind() == ErrorKind::Device => {}
+            (Ok(answer), Some(expected)) if answer.ids == whole.ids && kind(&engine)? == expected => {}
+            (other, _) => return Err(format!("lost after {losses:?}, {cpu_fallback}: {other:?}").into()),
         }
         if answer(&engine)?.ids != whole.ids {
             return Err("the answer after it is another".into());

@@ -16,8 +16,8 @@ use crate::history::History;
 use crate::key_store::{KeyStore, key_source};
 use crate::learning::{GateSettings, LearnSettings};
 use crate::listeners::{LearnListener, TextListener};
-use crate::model::ModelInfo;
-use crate::options::EngineOptions;
+use crate::model::{DeviceInfo, ModelInfo};
+use crate::options::{DeviceChoice, EngineOptions};
 use crate::profile::{ArchivedProfile, EraseReport};
 use crate::report::{LearnOutcome, LearnReport};
 use crate::status::ProfileStatus;
@@ -225,6 +225,45 @@ impl Engine {
     /// When the engine is shut down.
     pub fn unload(&self) -> Result<()> {
         Ok(self.inner.unload()?)
+    }
+
+    /// The device in use, and why it was chosen; the model is opened where it is not.
+    ///
+    /// # Errors
+    /// When the model cannot be opened, or the device cannot hold it.
+    pub fn device(&self) -> Result<DeviceInfo> {
+        Ok(self.inner.device()?.into())
+    }
+
+    /// Computes on another device from the next piece of work on, or tries the same one again: an app that comes to the
+    /// foreground has its GPU back so. A training under way goes on there from where it is; an answer under way is given by
+    /// the device that it began on.
+    ///
+    /// # Errors
+    /// When the engine is shut down.
+    pub fn set_device(&self, device: DeviceChoice) -> Result<()> {
+        Ok(self.inner.set_device(device.into())?)
+    }
+
+    /// Has the engine hold no lock and no database of the profile's, as iOS demands of an app that it suspends: it ends
+    /// those that hold one in a container that is shared. A training under way writes a checkpoint and rests, so that its
+    /// call waits; an answer, a measurement or a merge under way ends; a change of the history that is under way is undone.
+    /// Until `resume` calls fail with `Suspended`, those of history and adapters too. It returns as soon as all is
+    /// released, within two seconds unless a profile is being exported or another process blocks the disk.
+    ///
+    /// # Errors
+    /// When the engine is shut down.
+    pub fn suspend(&self) -> Result<()> {
+        Ok(self.inner.suspend()?)
+    }
+
+    /// Goes on after `suspend`: the training that rests, too, unless another process trains on the profile meanwhile; it is
+    /// paused then. Without a suspension there is nothing to do.
+    ///
+    /// # Errors
+    /// When the engine is shut down; when the history cannot be opened any more: it stays suspended then.
+    pub fn resume(&self) -> Result<()> {
+        Ok(self.inner.resume()?)
     }
 
     /// Ends all work, waits for it and frees the model. A training under way leaves a checkpoint. Later calls that need

@@ -38,6 +38,8 @@ pub enum ErrorKind {
     TrainingBusy,
     /// The caller cancelled the work.
     Cancelled,
+    /// The engine is suspended, until it is resumed.
+    Suspended,
     /// The engine was shut down or erased.
     Closed,
     /// A callback of the app's failed; the work was ended.
@@ -64,6 +66,7 @@ impl From<Kind> for ErrorKind {
             Kind::KeyStore => Self::KeyStore,
             Kind::TrainingBusy => Self::TrainingBusy,
             Kind::Cancelled => Self::Cancelled,
+            Kind::Suspended => Self::Suspended,
             Kind::Closed => Self::Closed,
             _ => Self::Other,
         }

@@ -39,6 +39,8 @@ pub enum LearnEvent {
         planned_bytes: u64,
         /// The budget that trainings usually keep to, where none was given and this one cannot.
         exceeded_budget: Option<u64>,
+        /// The device, in words.
+        device: String,
     },
     /// There was a checkpoint, and it is of no use any more.
     CheckpointDropped {
@@ -86,11 +88,12 @@ impl LearnEvent {
     pub(crate) fn of(event: personalize::LearnEvent) -> Option<Self> {
         use personalize::LearnEvent as Event;
         Some(match event {
-            Event::Started { steps, resumed_at, planned_bytes, exceeded_budget } => Self::Started {
+            Event::Started { steps, resumed_at, planned_bytes, exceeded_budget, device } => Self::Started {
                 steps: steps as u64,
                 resumed_at: resumed_at as u64,
                 planned_bytes: planned_bytes as u64,
                 exceeded_budget: exceeded_budget.map(|bytes| bytes as u64),
+                device,
             },
             Event::CheckpointDropped(reason) => Self::CheckpointDropped { reason: reason.into() },
             Event::CheckpointDamaged => Self::CheckpointDamaged,

@@ -1,4 +1,4 @@
-//! The base model, as an app sees it.
+//! The base model and the device that has it, as an app sees them.
 
 use idiolect::Model;
 
@@ -30,5 +30,35 @@ impl ModelInfo {
             vocab_size: base.config.vocab_size as u64,
             context: base.context as u64,
         }
+    }
+}
+
+/// What a device is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+pub enum DeviceKind {
+    /// A GPU.
+    Gpu,
+    /// The CPU.
+    Cpu,
+}
+
+/// The device in use.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct DeviceInfo {
+    /// GPU or CPU.
+    pub kind: DeviceKind,
+    /// Its name, backend and driver, or its threads.
+    pub name: String,
+    /// Why it was chosen: that it was asked for, that no GPU is there, that the GPU was lost.
+    pub reason: String,
+}
+
+impl From<idiolect::DeviceInfo> for DeviceInfo {
+    fn from(device: idiolect::DeviceInfo) -> Self {
+        let kind = match device.kind {
+            idiolect::DeviceKind::Gpu => DeviceKind::Gpu,
+            idiolect::DeviceKind::Cpu => DeviceKind::Cpu,
+        };
+        Self { kind, name: device.name, reason: device.reason }
     }
 }

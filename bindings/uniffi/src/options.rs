@@ -52,6 +52,10 @@ pub struct EngineOptions {
     /// None for all there is.
     #[uniffi(default = None)]
     pub cpu_share: Option<f32>,
+    /// Whether the CPU goes on with work whose GPU was lost twice or refused, as systems do in the background. Else a
+    /// training pauses, and an answer fails.
+    #[uniffi(default = true)]
+    pub cpu_fallback: bool,
 }
 
 impl fmt::Debug for EngineOptions {
@@ -62,6 +66,7 @@ impl fmt::Debug for EngineOptions {
             .field("device", &self.device)
             .field("threads", &self.threads)
             .field("cpu_share", &self.cpu_share)
+            .field("cpu_fallback", &self.cpu_fallback)
             .finish_non_exhaustive()
     }
 }
@@ -75,6 +80,7 @@ impl EngineOptions {
             device: self.device.map_or(defaults.device, Into::into),
             threads: self.threads as usize,
             cpu_share: self.cpu_share,
+            cpu_fallback: self.cpu_fallback,
             ..defaults
         })
     }
@@ -95,11 +101,12 @@ mod tests {
             device: None,
             threads: 0,
             cpu_share: None,
+            cpu_fallback: true,
         };
         let defaults = idiolect::engine::EngineOptions::new("profile", "model");
         let open = options(None).with(None).unwrap();
         assert_eq!(format!("{open:?}"), format!("{defaults:?}"));
-        assert_eq!(open.cpu_share, defaults.cpu_share);
+        assert_eq!((open.cpu_share, open.cpu_fallback), (defaults.cpu_share, defaults.cpu_fallback));
         assert!(matches!(open.key, KeySource::Beside));
         let sealed = options(Some(vec![7; 32])).with(None).unwrap();
         assert!(matches!(sealed.key, KeySource::App(_)));

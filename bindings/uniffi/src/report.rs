@@ -43,8 +43,10 @@ pub enum PauseReason {
     MemoryPressure,
     /// The engine is shutting down.
     Closing,
-    /// The device was lost, and again when it was opened anew.
+    /// The device was lost, and again when it was opened anew; the CPU was not allowed to go on, or failed as well.
     DeviceLost,
+    /// The engine was suspended, and another process trains on the profile since.
+    Suspended,
 }
 
 impl From<engine::PauseReason> for PauseReason {
@@ -54,6 +56,7 @@ impl From<engine::PauseReason> for PauseReason {
             engine::PauseReason::MemoryPressure => Self::MemoryPressure,
             engine::PauseReason::Closing => Self::Closing,
             engine::PauseReason::DeviceLost => Self::DeviceLost,
+            engine::PauseReason::Suspended => Self::Suspended,
         }
     }
 }
@@ -107,8 +110,25 @@ pub struct LearnReport {
     pub unchanged: bool,
     /// How often the gate was asked in the life of the profile, this time included.
     pub asked: u32,
-    /// The device, in words.
+    /// The device, in words; where it went on on another, from which step.
     pub device: String,
+    /// The same for programs.
+    pub devices: Vec<DeviceStretch>,
+}
+
+/// A device of a training.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct DeviceStretch {
+    /// Its name.
+    pub device: String,
+    /// Steps that had been taken when it began.
+    pub from_step: u64,
+}
+
+impl From<personalize::DeviceStretch> for DeviceStretch {
+    fn from(stretch: personalize::DeviceStretch) -> Self {
+        Self { device: stretch.device, from_step: stretch.from_step as u64 }
+    }
 }
 
 impl From<personalize::LearnReport> for LearnReport {
@@ -139,6 +159,7 @@ impl From<personalize::LearnReport> for LearnReport {
             unchanged: report.unchanged,
             asked: report.asked,
             device: report.device,
+            devices: report.devices.into_iter().map(Into::into).collect(),
         }
     }
 }

@@ -5,11 +5,13 @@
 //! directly: they are safe to share.
 
 mod cancel;
+mod device_use;
 mod faults;
 mod learning;
 mod serving;
 mod worker;
 
+use std::cell::Cell;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -27,20 +29,21 @@ pub use serving::Prompt;
 
 use crate::adapter::Adapter;
 use crate::adapter::merge::{MergeOptions, MergeReport, MergeStage, merge};
-use crate::device::DeviceChoice;
+use crate::device::{DeviceChoice, DeviceInfo};
 use crate::error::{Error, ErrorKind, Result};
 use crate::eval::{Evaluation, evaluate};
 use crate::gate::GateSettings;
 use crate::generate::{GenerateOptions, Generation, SuggestOptions, Suggestion};
 use crate::history::{History, Removed, Selection};
 use crate::model::Model;
-use crate::personalize::{self, LearnEvent, LearnSettings, Place, SaveCall, Status};
+use crate::personalize::{self, LearnEvent, LearnSettings, SaveCall, Status};
 use crate::policy::DutyCycle;
 use crate::profile::{EraseReport, KeySource, Profile};
 use crate::registry::Registry;
 use crate::train::{TextRow, TrainingData};
 
-use learning::learn;
+use device_use::MOST_LOSSES;
+use learning::Learning;
 use serving::{Serving, cancelled_early};
 use worker::{Queue, Ticket, Worker};
 
@@ -60,6 +63,9 @@ pub struct EngineOptions {
     /// The share of one core that long work takes at most, over any minute: systems end background work that takes more.
     /// `None` for all there is.
     pub cpu_share: Option<f32>,
+    /// Whether the CPU goes on with work whose GPU was lost twice or refused, as systems do in the background. Else a
+    /// training pauses, and an answer fails.
+    pub cpu_fallback: bool,
 }
 
 impl EngineOptions {
@@ -72,6 +78,7 @@ impl EngineOptions {
             device: DeviceChoice::default(),
             threads: 0,
             cpu_share: None,
+            cpu_fallback: true,
         }
     }
 }
@@ -107,9 +114,12 @@ pub enum EngineState {
 pub struct Engine {
     profile: Arc<Profile>,
     registry: Registry,
+    cpu_fallback: bool,
     queue: Arc<Queue>,
     state: Arc<Mutex<EngineState>>,
     save_call: SaveCall,
+    /// Held by who suspends or resumes.
+    suspension: Mutex<()>,
     worker: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -135,13 +145,21 @@ impl Engine {
         let profile = Arc::new(Profile::create(&options.profile, &options.key)?);
         let registry = profile.registry()?;
         let duty = options.cpu_share.map(DutyCycle::new).transpose()?;
-        let queue = Arc::new(Queue::default());
+        let (cpu_fallback, queue) = (options.cpu_fallback, Arc::new(Queue::default()));
         let worker = Worker::new(options, faults, duty, registry.clone(), Arc::clone(&queue));
         let thread = thread::Builder::new().name("idiolect".into()).spawn(move || worker.run());
         let thread = thread.map_err(|cause| Error::new(ErrorKind::Io, format!("no thread for the engine: {cause}")))?;
         let state = Arc::new(Mutex::new(EngineState::Idle));
-        let save_call = SaveCall::default();
-        Ok(Self { profile, registry, queue, state, save_call, worker: Mutex::new(Some(thread)) })
+        Ok(Self {
+            profile,
+            registry,
+            cpu_fallback,
+            queue,
+            state,
+            save_call: SaveCall::default(),
+            suspension: Mutex::default(),
+            worker: Mutex::new(Some(thread)),
+        })
     }
 
     /// Opens the model now, so that the first answer need not wait for it.
@@ -242,19 +260,21 @@ impl Engine {
         cancel: &CancelToken,
         on_event: &mut dyn FnMut(LearnEvent),
     ) -> Result<LearnOutcome> {
-        let lock = self.profile.lock_training()?;
-        // Opened anew, the registry is in line with the history whatever became of other processes.
-        let (profile, registry, folder) =
-            (Arc::clone(&self.profile), self.profile.registry()?, self.profile.checkpoints()?);
-        let (settings, token, state) = (settings.clone(), cancel.clone(), Arc::clone(&self.state));
-        let save_call = self.save_call.clone();
         let (events, heard) = channel();
+        let mut learning = Learning {
+            profile: Arc::clone(&self.profile),
+            settings: settings.clone(),
+            cancel: cancel.clone(),
+            save_call: self.save_call.clone(),
+            events,
+            state: Arc::clone(&self.state),
+            lock: Some(self.profile.lock_training()?),
+        };
         let (reply, answer) = channel();
         let ticket = self.queue.add_task(Box::new(move |worker| {
-            let place = Place { history: profile.history(), registry: &registry, folder: &folder, key: profile.key() };
-            let outcome = learn(worker, &place, &settings, &token, &save_call, &events, &state);
+            let outcome = learning.run(worker);
             // Before the caller hears of the end: what they do then may train again, or erase.
-            drop((lock, events));
+            drop(learning);
             drop(reply.send(outcome));
         }))?;
         if self.queue.wait_for(ticket, cancel).is_err() {
@@ -285,25 +305,30 @@ impl Engine {
         cancel: &CancelToken,
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Generation> {
-        let (prompt, options, stop) = (prompt.clone(), options.clone(), cancel.clone());
-        let (pieces, shown) = channel::<String>();
-        let (ticket, generation) = self.begin_answer(move |serving| {
-            let mut show = |text: &str| match pieces.send(text.to_owned()) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(_) => ControlFlow::Break(()),
-            };
-            cancelled_early(serving.generate(&prompt, &options, &stop, &mut show))
-        })?;
-        if let Err(cancelled) = self.queue.wait_for(ticket, cancel) {
-            return cancelled_early(Err(cancelled));
-        }
-        for piece in shown {
-            if on_text(&piece).is_break() {
-                cancel.cancel();
-                break;
+        let began = Cell::new(false);
+        let ask = || {
+            let (prompt, options, stop) = (prompt.clone(), options.clone(), cancel.clone());
+            let (pieces, shown) = channel::<String>();
+            let (ticket, generation) = self.begin_answer(move |serving| {
+                let mut show = |text: &str| match pieces.send(text.to_owned()) {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(_) => ControlFlow::Break(()),
+                };
+                cancelled_early(serving.generate(&prompt, &options, &stop, &mut show))
+            })?;
+            if let Err(cancelled) = self.queue.wait_for(ticket, cancel) {
+                return cancelled_early(Err(cancelled));
             }
-        }
-        received(&generation)
+            for piece in shown {
+                began.set(true);
+                if on_text(&piece).is_break() {
+                    cancel.cancel();
+                    break;
+                }
+            }
+            received(&generation)
+        };
+        self.whatever_is_lost(ask, || !began.get())
     }
 
     /// The likeliest words that complete the one begun at the text's end, or the likeliest next ones; likeliest first. A
@@ -312,10 +337,13 @@ impl Engine {
     /// # Errors
     /// When an option is out of range, or the model cannot be opened; [`ErrorKind::Cancelled`].
     pub fn suggest(&self, prompt: &str, options: &SuggestOptions, cancel: &CancelToken) -> Result<Vec<Suggestion>> {
-        let (prompt, options, token) = (prompt.to_owned(), options.clone(), cancel.clone());
-        let (ticket, suggestions) = self.begin_answer(move |serving| serving.suggest(&prompt, &options, &token))?;
-        self.queue.wait_for(ticket, cancel)?;
-        received(&suggestions)
+        let ask = || {
+            let (prompt, options, token) = (prompt.to_owned(), options.clone(), cancel.clone());
+            let (ticket, suggestions) = self.begin_answer(move |serving| serving.suggest(&prompt, &options, &token))?;
+            self.queue.wait_for(ticket, cancel)?;
+            received(&suggestions)
+        };
+        self.whatever_is_lost(ask, || true)
     }
 
     /// The loss of texts under the model, with the adapter in use or without any.
@@ -323,25 +351,28 @@ impl Engine {
     /// # Errors
     /// When no text carries loss, or it was cancelled.
     pub fn evaluate(&self, rows: &[TextRow], with_adapter: bool, cancel: &CancelToken) -> Result<Evaluation> {
-        let (rows, token, registry) = (rows.to_vec(), cancel.clone(), self.registry.clone());
-        let (reply, answer) = channel();
-        let ticket = self.queue.add_task(Box::new(move |worker| {
-            let measured = worker.model().and_then(|model| {
-                let data = TrainingData::from_texts(&rows, &model, model.base().context.min(LONGEST_EVALUATED))?;
-                let active = if with_adapter { registry.active(&model)? } else { None };
-                let adapter: Option<Adapter> = active.map(|(_, adapter)| adapter);
-                worker.long_work(
-                    move || token.is_cancelled(),
-                    |session| {
-                        let evaluation = evaluate(session, adapter.as_ref(), data.samples())?.finite()?;
-                        Ok(Evaluation { counts: data.counts(), ..evaluation })
-                    },
-                )
-            });
-            drop(reply.send(measured));
-        }))?;
-        self.queue.wait_for(ticket, cancel)?;
-        received(&answer)
+        let ask = || {
+            let (rows, token, registry) = (rows.to_vec(), cancel.clone(), self.registry.clone());
+            let (reply, answer) = channel();
+            let ticket = self.queue.add_task(Box::new(move |worker| {
+                let measured = worker.model().and_then(|model| {
+                    let data = TrainingData::from_texts(&rows, &model, model.base().context.min(LONGEST_EVALUATED))?;
+                    let active = if with_adapter { registry.active(&model)? } else { None };
+                    let adapter: Option<Adapter> = active.map(|(_, adapter)| adapter);
+                    worker.long_work(
+                        move || token.is_cancelled(),
+                        |session| {
+                            let evaluation = evaluate(session, adapter.as_ref(), data.samples())?.finite()?;
+                            Ok(Evaluation { counts: data.counts(), ..evaluation })
+                        },
+                    )
+                });
+                drop(reply.send(measured));
+            }))?;
+            self.queue.wait_for(ticket, cancel)?;
+            received(&answer)
+        };
+        self.whatever_is_lost(ask, || true)
     }
 
     /// Writes the base with a version at its strength merged in as a model folder, unsealed, which appears whole or not at
@@ -359,32 +390,35 @@ impl Engine {
         cancel: &CancelToken,
         on_progress: &mut dyn FnMut(MergeStage, u64, u64),
     ) -> Result<MergeReport> {
-        let (destination, token, registry) = (destination.to_owned(), cancel.clone(), self.registry.clone());
-        let (progress, heard) = channel();
-        let (reply, answer) = channel();
-        let ticket = self.queue.add_task(Box::new(move |worker| {
-            let merged = worker.model().and_then(|model| {
-                let adapter = registry.load(version, &model)?;
-                let (cancel, queue) = (token.clone(), Arc::clone(&worker.queue));
-                // Most of it is no pass of the session, which would be ended between two pieces.
-                let mut tell = move |stage, done, all| {
-                    // A caller that has gone does not want to know.
-                    let _ = progress.send((stage, done, all));
-                    match cancel.is_cancelled() || queue.ends_work() {
-                        true => ControlFlow::Break(()),
-                        false => ControlFlow::Continue(()),
-                    }
-                };
-                worker.long_work(
-                    move || token.is_cancelled(),
-                    |session| merge(session, &adapter, &destination, options, &mut tell),
-                )
-            });
-            drop(reply.send(merged));
-        }))?;
-        self.queue.wait_for(ticket, cancel)?;
-        heard.into_iter().for_each(|(stage, done, all)| on_progress(stage, done, all));
-        received(&answer)
+        let ask = || {
+            let (destination, token, registry) = (destination.to_owned(), cancel.clone(), self.registry.clone());
+            let (progress, heard) = channel();
+            let (reply, answer) = channel();
+            let ticket = self.queue.add_task(Box::new(move |worker| {
+                let merged = worker.model().and_then(|model| {
+                    let adapter = registry.load(version, &model)?;
+                    let (cancel, queue) = (token.clone(), Arc::clone(&worker.queue));
+                    // Most of it is no pass of the session, which would be ended between two pieces.
+                    let mut tell = move |stage, done, all| {
+                        // A caller that has gone does not want to know.
+                        let _ = progress.send((stage, done, all));
+                        match cancel.is_cancelled() || queue.ends_work() {
+                            true => ControlFlow::Break(()),
+                            false => ControlFlow::Continue(()),
+                        }
+                    };
+                    worker.long_work(
+                        move || token.is_cancelled(),
+                        |session| merge(session, &adapter, &destination, options, &mut tell),
+                    )
+                });
+                drop(reply.send(merged));
+            }))?;
+            self.queue.wait_for(ticket, cancel)?;
+            heard.into_iter().for_each(|(stage, done, all)| on_progress(stage, done, all));
+            received(&answer)
+        };
+        self.whatever_is_lost(ask, || true)
     }
 
     /// Gives the model's memory back; a training under way pauses, an answer ends. The next call opens the model again.
@@ -393,6 +427,51 @@ impl Engine {
     /// When the engine is closed.
     pub fn unload(&self) -> Result<()> {
         self.queue.unload()
+    }
+
+    /// Computes on another device from the next piece of work on, or tries the same one again: an app that comes to the
+    /// foreground has its GPU back so. A training under way goes on there from where it is; an answer under way is given by
+    /// the device that it began on.
+    ///
+    /// # Errors
+    /// When the engine is closed.
+    pub fn set_device(&self, choice: DeviceChoice) -> Result<()> {
+        self.queue.set_device(choice)
+    }
+
+    /// The device in use, and why it was chosen.
+    ///
+    /// # Errors
+    /// When the model cannot be opened, or the device cannot hold it.
+    pub fn device(&self) -> Result<DeviceInfo> {
+        let (_, device) = self.begin_answer(|serving| serving.device())?;
+        received(&device)
+    }
+
+    /// Has the engine hold no lock and no database of the profile's, as iOS demands of an app that it suspends: it ends
+    /// those that hold one in a container that is shared. A training under way writes a checkpoint and rests; an answer,
+    /// a measurement or a merge under way ends; a change of the history that is under way is undone. Until
+    /// [`Engine::resume`] calls are refused with [`ErrorKind::Suspended`], those of history and adapters too; the model
+    /// stays open. It returns as soon as all is released, within two seconds unless a profile is being exported or
+    /// imported or another process blocks the disk. What else of this process has the profile open is not its to close.
+    ///
+    /// # Errors
+    /// When the engine is closed.
+    pub fn suspend(&self) -> Result<()> {
+        let _one_at_a_time = self.suspension.lock().unwrap_or_else(PoisonError::into_inner);
+        self.queue.suspend()?;
+        self.profile.suspend()
+    }
+
+    /// Goes on after [`Engine::suspend`]: the training that rests, too, unless another process trains on the profile
+    /// meanwhile; it is paused then. Without a suspension there is nothing to do.
+    ///
+    /// # Errors
+    /// When the engine is closed; when the history cannot be opened any more: it stays suspended then.
+    pub fn resume(&self) -> Result<()> {
+        let _one_at_a_time = self.suspension.lock().unwrap_or_else(PoisonError::into_inner);
+        self.profile.resume()?;
+        self.queue.resume()
     }
 
     /// Ends all work, waits for it and frees the model. A training under way leaves a checkpoint. Later calls that need
@@ -416,6 +495,18 @@ impl Engine {
     pub fn erase(&self) -> Result<EraseReport> {
         self.close();
         self.profile.erase()
+    }
+
+    /// Asks again where the device was lost and `may_repeat` says that nothing was told yet: the worker opens it anew, and
+    /// then the CPU.
+    fn whatever_is_lost<T>(&self, mut ask: impl FnMut() -> Result<T>, may_repeat: impl Fn() -> bool) -> Result<T> {
+        for _ in 0..MOST_LOSSES {
+            match ask() {
+                Err(error) if error.kind() == ErrorKind::Device && self.cpu_fallback && may_repeat() => {}
+                done => return done,
+            }
+        }
+        ask()
     }
 
     /// Has an answer made as soon as may be.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::cancel::CancelToken;
 use super::worker::Queue;
 use crate::adapter::Adapter;
+use crate::device::DeviceInfo;
 use crate::error::{Error, ErrorKind, Result};
 use crate::generate::{
     FinishReason, GenerateOptions, Generation, Generator, SuggestOptions, SuggestPrompt, Suggestion, WordTable,
@@ -115,8 +116,17 @@ impl Serving {
 
     /// The model.
     pub fn model(&self) -> Result<Arc<Model>> {
+        self.session().map(|session| Arc::clone(session.model()))
+    }
+
+    /// The device that answers.
+    pub fn device(&self) -> Result<DeviceInfo> {
+        self.session().map(|session| session.device().clone())
+    }
+
+    fn session(&self) -> Result<&Session> {
         let session = self.session.as_deref().or(self.generator.as_ref().map(|(_, generator)| generator.session()));
-        session.map(|session| Arc::clone(session.model())).ok_or_else(lost)
+        session.ok_or_else(lost)
     }
 
     fn ids(&self, prompt: &Prompt, adapter: Option<&Adapter>) -> Result<Vec<u32>> {

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::mem;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,8 +15,10 @@ use cpu_time::ProcessTime;
 
 use super::EngineOptions;
 use super::cancel::CancelToken;
+use super::device_use::DeviceUse;
 use super::faults::Faults;
 use super::serving::Serving;
+use crate::device::{DeviceChoice, DeviceKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Model;
 use crate::policy::DutyCycle;
@@ -50,6 +53,22 @@ struct Waiting {
     closing: bool,
     /// The model shall be dropped as soon as may be.
     unload: bool,
+    /// The device that shall be used from the next work on.
+    device: Option<DeviceChoice>,
+    /// All work rests.
+    suspended: bool,
+    /// The worker has taken work up, and does not rest.
+    at_work: bool,
+}
+
+impl Waiting {
+    /// What to do next, unless all work rests.
+    fn next(&mut self) -> Option<Next> {
+        if self.suspended {
+            return None;
+        }
+        self.answers.pop().map(Next::Answer).or_else(|| self.tasks.pop().map(Next::Task))
+    }
 }
 
 impl Queue {
@@ -62,6 +81,9 @@ impl Queue {
         let mut waiting = self.lock();
         if waiting.closing {
             return Err(closed());
+        }
+        if waiting.suspended {
+            return Err(suspended());
         }
         let ticket = Ticket(waiting.last.0 + 1);
         waiting.last = ticket;
@@ -99,7 +121,54 @@ impl Queue {
 
     /// Has the model dropped: long work under way pauses, an answer under way ends.
     pub fn unload(&self) -> Result<()> {
-        self.add(|waiting, _| waiting.unload = true).map(drop)
+        self.order(|waiting| waiting.unload = true)
+    }
+
+    /// Has another device used: a training under way goes on there, other work under way ends where it is.
+    pub fn set_device(&self, choice: DeviceChoice) -> Result<()> {
+        self.order(|waiting| waiting.device = Some(choice))
+    }
+
+    /// Has all work rest, and waits until it does: a training pauses, other work under way ends, what waits stays waiting,
+    /// and what comes is refused.
+    pub fn suspend(&self) -> Result<()> {
+        self.order(|waiting| waiting.suspended = true)?;
+        let mut waiting = self.lock();
+        while waiting.at_work && !waiting.closing {
+            waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+        Ok(())
+    }
+
+    /// Lets work go on.
+    pub fn resume(&self) -> Result<()> {
+        self.order(|waiting| waiting.suspended = false)
+    }
+
+    pub fn is_suspended(&self) -> bool {
+        self.lock().suspended
+    }
+
+    /// For work that was suspended: rests until it may go on, or must end, for `ends` says so, the engine closes or memory
+    /// is asked back.
+    pub fn rest(&self, ends: impl Fn() -> bool) {
+        let mut waiting = self.lock();
+        waiting.at_work = false;
+        self.changed.notify_all();
+        while waiting.suspended && !waiting.closing && !waiting.unload && !ends() {
+            (waiting, _) = self.changed.wait_timeout(waiting, NAP).unwrap_or_else(PoisonError::into_inner);
+        }
+        waiting.at_work = true;
+    }
+
+    fn order(&self, order: impl FnOnce(&mut Waiting)) -> Result<()> {
+        let mut waiting = self.lock();
+        if waiting.closing {
+            return Err(closed());
+        }
+        order(&mut waiting);
+        self.changed.notify_all();
+        Ok(())
     }
 
     /// Ends all work; what still waits is refused.
@@ -117,10 +186,15 @@ impl Queue {
         self.lock().closing
     }
 
-    /// Whether all work under way has to end: the engine closes, or memory is asked back.
+    /// Whether all work under way has to end: the engine closes or is suspended, or memory is asked back.
     pub fn ends_work(&self) -> bool {
         let waiting = self.lock();
-        waiting.closing || waiting.unload
+        waiting.closing || waiting.unload || waiting.suspended
+    }
+
+    /// Whether another device shall be used.
+    pub fn changes_device(&self) -> bool {
+        self.lock().device.is_some()
     }
 
     fn next_answer(&self) -> Option<Answer> {
@@ -162,16 +236,22 @@ fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the engine is closed")
 }
 
+fn suspended() -> Error {
+    Error::new(ErrorKind::Suspended, "the engine is suspended").with_hint("resume it first")
+}
+
 enum Next {
     Answer(Answer),
     Task(Task),
     Unload,
+    Device(DeviceChoice),
     Close,
 }
 
 /// Runs on its own thread until it is closed.
 pub(super) struct Worker {
-    options: EngineOptions,
+    model: PathBuf,
+    pub device: DeviceUse,
     faults: Faults,
     duty: Option<Arc<Mutex<DutyCycle>>>,
     registry: Registry,
@@ -193,7 +273,9 @@ impl Worker {
         registry: Registry,
         queue: Arc<Queue>,
     ) -> Self {
-        Self { options, faults, duty: duty.map(|duty| Arc::new(Mutex::new(duty))), registry, queue, loaded: None }
+        let device = DeviceUse::new(options.device, options.threads, options.cpu_fallback);
+        let duty = duty.map(|duty| Arc::new(Mutex::new(duty)));
+        Self { model: options.model, device, faults, duty, registry, queue, loaded: None }
     }
 
     /// Works until the queue is closed.
@@ -203,8 +285,10 @@ impl Worker {
                 Next::Close => return,
                 Next::Unload => {
                     self.loaded = None;
+                    self.device.forget_losses();
                     self.queue.lock().unload = false;
                 }
+                Next::Device(choice) => self.use_device(choice),
                 // A panic is a defect of ours; the caller gets an error, and the next call a new model.
                 Next::Answer(answer) => {
                     if catch_unwind(AssertUnwindSafe(|| self.answer(answer))).is_err() {
@@ -222,6 +306,8 @@ impl Worker {
 
     fn next(&self) -> Next {
         let mut waiting = self.queue.lock();
+        waiting.at_work = false;
+        self.queue.changed.notify_all();
         loop {
             if waiting.closing {
                 return Next::Close;
@@ -229,13 +315,13 @@ impl Worker {
             if waiting.unload {
                 return Next::Unload;
             }
-            if let Some(answer) = waiting.answers.pop() {
-                self.queue.changed.notify_all();
-                return Next::Answer(answer);
+            if let Some(choice) = waiting.device.take() {
+                return Next::Device(choice);
             }
-            if let Some(task) = waiting.tasks.pop() {
+            if let Some(next) = waiting.next() {
+                waiting.at_work = true;
                 self.queue.changed.notify_all();
-                return Next::Task(task);
+                return next;
             }
             waiting = self.queue.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
@@ -245,9 +331,12 @@ impl Worker {
         match self.load() {
             Ok(loaded) => {
                 let serving = Arc::clone(&loaded.serving);
+                let kind = loaded.session.device().kind;
                 serve(&serving, answer);
                 if lock(&serving).has_failed() {
-                    self.loaded = None;
+                    self.device_lost();
+                } else {
+                    self.device.worked(kind);
                 }
             }
             Err(error) => answer(Err(error)),
@@ -256,11 +345,16 @@ impl Worker {
 
     fn load(&mut self) -> Result<&mut Loaded> {
         if self.loaded.is_none() {
-            let model = Arc::new(Model::open(&self.options.model)?);
-            let session = Session::with_threads(model, self.options.device, self.options.threads)?;
+            let mut session = self.device.open(Arc::new(Model::open(&self.model)?))?;
             let mut answering = session.sibling()?;
-            if let Some(submissions) = self.faults.answers_after.take() {
-                answering.lose_device_after(submissions);
+            if session.device().kind == DeviceKind::Gpu {
+                for (session, losses) in
+                    [(&mut session, &mut self.faults.long_work_after), (&mut answering, &mut self.faults.answers_after)]
+                {
+                    if let Some(submissions) = losses.pop_front() {
+                        session.lose_device_after(submissions);
+                    }
+                }
             }
             let serving = Serving::new(answering, self.registry.clone(), Arc::clone(&self.queue));
             self.loaded = Some(Loaded { session, serving: Arc::new(Mutex::new(serving)) });
@@ -273,9 +367,32 @@ impl Worker {
         Ok(Arc::clone(self.load()?.session.model()))
     }
 
-    /// Drops the model: what its device holds is not known any more.
-    pub fn drop_model(&mut self) {
+    /// Uses another device from now on, or tries the same one again.
+    fn use_device(&mut self, choice: DeviceChoice) {
+        self.device.ask(choice);
         self.loaded = None;
+    }
+
+    /// Does what was ordered of devices while long work was under way.
+    pub fn change_device(&mut self) {
+        let ordered = self.queue.lock().device.take();
+        if let Some(choice) = ordered {
+            self.use_device(choice);
+        }
+    }
+
+    /// Begins with the device that was asked for, whatever was lost in earlier work.
+    pub fn retry_device(&mut self) {
+        if self.device.is_given_up() {
+            self.loaded = None;
+        }
+        self.device.forget_losses();
+    }
+
+    /// Drops the model: what its device holds is not known any more.
+    fn device_lost(&mut self) {
+        self.loaded = None;
+        self.device.lost();
     }
 
     /// Does long work on the session. Answers are served meanwhile; `ends` says when it has to end.
@@ -285,8 +402,8 @@ impl Worker {
         work: impl FnOnce(&mut Session) -> Result<T>,
     ) -> Result<T> {
         let (queue, duty) = (Arc::clone(&self.queue), self.duty.clone());
-        let losing = self.faults.long_work_after.take();
         let loaded = self.load()?;
+        let kind = loaded.session.device().kind;
         let serving = Arc::clone(&loaded.serving);
         let between = move || {
             loop {
@@ -306,13 +423,12 @@ impl Worker {
             }
         };
         loaded.session.set_between(Some(Arc::new(between)));
-        if let Some(submissions) = losing {
-            loaded.session.lose_device_after(submissions);
-        }
         let done = work(&mut loaded.session);
         loaded.session.set_between(None);
-        if done.as_ref().is_err_and(|error| error.kind() == ErrorKind::Device) {
-            self.loaded = None;
+        match &done {
+            Ok(_) => self.device.worked(kind),
+            Err(error) if error.kind() == ErrorKind::Device => self.device_lost(),
+            Err(_) => {}
         }
         done
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use crate::disk::door::suspended;
 use crate::disk::staged::private_file;
 use crate::error::{Error, ErrorKind};
 
@@ -65,6 +66,7 @@ impl Fault {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                 io("another process has been writing to it for too long").with_hint("try again")
             }
+            Some(ErrorCode::OperationInterrupted) => suspended(),
             Some(ErrorCode::SystemIoFailure) => io(&format!("reading or writing failed ({cause})")),
             Some(ErrorCode::NotADatabase) => Error::bad_file(path, "header", "not a database"),
             Some(ErrorCode::DatabaseCorrupt) => Error::bad_file(path, "content", "damaged"),

@@ -39,9 +39,10 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, InterruptHandle, Transaction, TransactionBehavior};
 
 pub use exclusions::Exclusion;
 pub use file::{Rows, Skipped, SkippedRow, read_every_line, read_jsonl, read_lines};
@@ -54,7 +55,7 @@ pub use remove::{Removed, Selection};
 pub use retention::Retention;
 pub use sample::{Added, ClusterId, LearnableSample, NewSample, SampleId, Split, StoredSample};
 
-use crate::disk::door::erased;
+use crate::disk::door::{erased, suspended};
 use crate::disk::staged::private_file;
 use crate::error::{Error, ErrorKind, Result};
 use crate::seal::{Key, KeyedHash, Purpose, RecordCipher};
@@ -67,8 +68,9 @@ use records::Place;
 pub struct History {
     path: PathBuf,
     file: FileIdentity,
-    /// None once the profile is erased.
-    connection: Mutex<Option<Connection>>,
+    link: Mutex<Link>,
+    /// Ends what the connection is doing.
+    interrupt: Mutex<InterruptHandle>,
     secrets: Secrets,
     key: Key,
     /// The generation that the anchor is at, as far as this process knows.
@@ -77,6 +79,25 @@ pub struct History {
     verified: AtomicBool,
     /// Whether this process left the write-ahead log uncut after a removal.
     pending: AtomicBool,
+}
+
+/// The way to the database.
+enum Link {
+    Open(Connection),
+    /// Closed until [`History::resume`].
+    Suspended,
+    /// The profile is erased.
+    Closed,
+}
+
+impl Link {
+    fn connection(&mut self) -> Result<&mut Connection> {
+        match self {
+            Self::Open(connection) => Ok(connection),
+            Self::Suspended => Err(suspended()),
+            Self::Closed => Err(erased()),
+        }
+    }
 }
 
 /// What the key is turned into.
@@ -117,21 +138,14 @@ impl History {
 
     fn open_as(path: &Path, key: &Key, accepted: bool) -> Result<Self> {
         let secrets = Secrets::new(key)?;
-        // Before the database is looked at: another process may take both further meanwhile.
-        let anchor = Anchor::read(path, key)?;
-        let mut connection = database::connect(path).map_err(|fault| fault.at(path))?;
-        prepare(&mut connection, path, &secrets, &anchor, accepted).map_err(|fault| fault.at(path))?;
-        let stands = |anchor: &Anchor| anchor.allows(&connection).map_err(|fault| fault.at(path));
-        // Where there was none a moment ago, another process may have begun with the history meanwhile.
-        if !accepted && !stands(&anchor)? && !stands(&Anchor::read(path, key)?)? {
-            return Err(Fault::PutBack.at(path));
-        }
+        let (connection, anchor) = connected(path, key, &secrets, accepted)?;
         let pending = settings::number(&connection, settings::TRUNCATION_PENDING);
         let pending = pending.map_err(|cause| Fault::from(cause).at(path))?.unwrap_or(0) != 0;
         let history = Self {
             path: path.to_owned(),
             file: database::identity(path).map_err(|cause| Error::io(path, &cause))?,
-            connection: Mutex::new(Some(connection)),
+            interrupt: Mutex::new(connection.get_interrupt_handle()),
+            link: Mutex::new(Link::Open(connection)),
             secrets,
             key: key.clone(),
             anchored: AtomicI64::new(if let (Anchor::At(at), false) = (anchor, accepted) { at } else { -1 }),
@@ -204,17 +218,57 @@ impl History {
 
     /// Closes the database, once a call under way on another thread has ended; later ones are refused.
     pub(crate) fn close(&self) {
-        drop(self.lock().take());
+        *self.lock() = Link::Closed;
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Connection>> {
+    /// Ends what a call under way on another thread asks of the database: the call fails, and has changed nothing.
+    pub(crate) fn hurry(&self) {
+        self.interrupt.lock().unwrap_or_else(PoisonError::into_inner).interrupt();
+    }
+
+    /// Closes the database until [`History::resume`], so that no lock is held; a call under way is ended first. Later ones
+    /// are refused.
+    pub(crate) fn suspend(&self) {
+        loop {
+            match self.link.try_lock() {
+                Err(TryLockError::WouldBlock) => {
+                    // A statement that begins after it is not ended by it.
+                    self.hurry();
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                Err(TryLockError::Poisoned(_)) | Ok(_) => break,
+            }
+        }
+        let mut link = self.lock();
+        if matches!(*link, Link::Open(_)) {
+            *link = Link::Suspended;
+        }
+    }
+
+    /// Opens the database again after [`History::suspend`].
+    ///
+    /// # Errors
+    /// As [`History::open`]: another process may have changed it meanwhile. `Closed` where it was erased.
+    pub(crate) fn resume(&self) -> Result<()> {
+        let mut link = self.lock();
+        if matches!(*link, Link::Suspended) {
+            self.check_in_place()?;
+            let (connection, _) = connected(&self.path, &self.key, &self.secrets, false)?;
+            *self.interrupt.lock().unwrap_or_else(PoisonError::into_inner) = connection.get_interrupt_handle();
+            *link = Link::Open(connection);
+            self.verified.store(false, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Link> {
         // A panic elsewhere leaves no transaction behind: they roll back when dropped.
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T> {
-        let held = self.lock();
-        let connection = held.as_ref().ok_or_else(erased)?;
+        let mut held = self.lock();
+        let connection = held.connection()?;
         self.check_in_place()?;
         work(connection).map_err(|fault| fault.at(&self.path))
     }
@@ -247,8 +301,7 @@ impl History {
     /// Runs `work` in a transaction that no other process writes beside; all of it is durable on return, or nothing.
     fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>) -> Result<T> {
         let mut held = self.lock();
-        let done =
-            write(held.as_mut().ok_or_else(erased)?, &self.secrets, work).map_err(|fault| fault.at(&self.path))?;
+        let done = write(held.connection()?, &self.secrets, work).map_err(|fault| fault.at(&self.path))?;
         // After the commit: what is acknowledged was in the file while it had its name.
         self.check_in_place()?;
         Ok(done)
@@ -271,6 +324,20 @@ impl fmt::Debug for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("History").field("path", &self.path).finish_non_exhaustive()
     }
+}
+
+/// A connection to the database, made and brought up to date where it is not, and where the anchor was before.
+fn connected(path: &Path, key: &Key, secrets: &Secrets, accepted: bool) -> Result<(Connection, Anchor)> {
+    // Before the database is looked at: another process may take both further meanwhile.
+    let anchor = Anchor::read(path, key)?;
+    let mut connection = database::connect(path).map_err(|fault| fault.at(path))?;
+    prepare(&mut connection, path, secrets, &anchor, accepted).map_err(|fault| fault.at(path))?;
+    let stands = |anchor: &Anchor| anchor.allows(&connection).map_err(|fault| fault.at(path));
+    // Where there was none a moment ago, another process may have begun with the history meanwhile.
+    if !accepted && !stands(&anchor)? && !stands(&Anchor::read(path, key)?)? {
+        return Err(Fault::PutBack.at(path));
+    }
+    Ok((connection, anchor))
 }
 
 /// Runs `work` in a transaction that begins and ends with records that this library wrote.

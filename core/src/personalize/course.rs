@@ -172,7 +172,8 @@ impl<'a> Course<'a> {
                 Err(reason) => self.drop_checkpoint(reason)?,
             }
         }
-        self.way = Way { device: session.device().name.clone(), ..Way::default() };
+        self.way = Way::default();
+        self.way.go_on_on(&session.device().name, 0);
         let mut give_way = || session.give_way();
         let mut selection = Selection::new(&mut rows, self.settings, &mut give_way)?;
         let Ok(corpus) = selection.read(&mut rows, session.model(), self.settings, &mut give_way)? else {
@@ -227,7 +228,7 @@ impl<'a> Course<'a> {
         };
         self.way = way;
         self.way.bytes_written += saved.bytes;
-        self.way.go_on_on(&session.device().name);
+        self.way.go_on_on(&session.device().name, stage.steps());
         self.resumed = true;
         Ok(Ok(Chosen::Rows { stage, selection, corpus }))
     }

@@ -49,7 +49,8 @@ impl Course<'_> {
             resumed: self.resumed,
             unchanged: false,
             asked,
-            device: self.way.device.clone(),
+            device: self.way.device(),
+            devices: self.way.devices.clone(),
         };
         let promoted = report.verdict.decision == Decision::Promoted;
         if promoted {
@@ -77,7 +78,8 @@ impl Course<'_> {
             setbacks,
             bytes_written: self.way.bytes_written,
             resumed: self.resumed,
-            device: self.way.device.clone(),
+            device: self.way.device(),
+            devices: self.way.devices.clone(),
             ..LearnReport::without_candidate(Verdict::diverged(steps, tries), session.device())
         };
         let asked = self.asked()?;

@@ -18,6 +18,8 @@ pub enum LearnEvent {
         planned_bytes: usize,
         /// As [`TrainPlan::exceeded_budget`](crate::train::TrainPlan::exceeded_budget).
         exceeded_budget: Option<usize>,
+        /// The device, in words.
+        device: String,
     },
     /// There was a checkpoint, and it is of no use any more.
     CheckpointDropped(DropReason),

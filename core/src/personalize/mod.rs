@@ -23,7 +23,7 @@ mod upkeep;
 
 pub(crate) use course::{Place, learn};
 pub use events::{DropReason, LearnEvent};
-pub use report::{LearnReport, Setback};
+pub use report::{DeviceStretch, LearnReport, Setback};
 pub(crate) use save_call::SaveCall;
 pub use settings::LearnSettings;
 pub use status::{InUse, NextTraining, Status, status};

@@ -47,8 +47,20 @@ pub struct LearnReport {
     pub unchanged: bool,
     /// How often the gate was asked in the life of the profile, this time included.
     pub asked: u32,
-    /// The device, in words; one after the other where it went on on another.
+    /// The device, in words; where it went on on another, from which step.
     pub device: String,
+    /// The same for programs; nothing in the report of an earlier release.
+    #[serde(default)]
+    pub devices: Vec<DeviceStretch>,
+}
+
+/// A device of a training.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceStretch {
+    /// Its name.
+    pub device: String,
+    /// Steps that had been taken when it began.
+    pub from_step: usize,
 }
 
 /// A try that was given up.
@@ -92,6 +104,7 @@ impl LearnReport {
             unchanged: false,
             asked: 0,
             device: device.name.clone(),
+            devices: vec![DeviceStretch { device: device.name.clone(), from_step: 0 }],
         }
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::judging::Losses;
 use super::records::RunKey;
-use super::report::Setback;
+use super::report::{DeviceStretch, Setback};
 use crate::adapter::Adapter;
 use crate::eval::Measured;
 use crate::train::{TrainOptions, TrainerState, TrainingSummary};
@@ -19,6 +19,17 @@ pub(super) enum Stage {
     Measuring(Box<Candidate>),
     /// No learning rate that was tried led to a candidate. It is no checkpoint's: it is written down as the end.
     Failed,
+}
+
+impl Stage {
+    /// Steps taken.
+    pub fn steps(&self) -> usize {
+        match self {
+            Self::Beginning | Self::Failed => 0,
+            Self::Training(under_way) => under_way.summary.steps,
+            Self::Measuring(candidate) => candidate.summary.steps,
+        }
+    }
 }
 
 /// Between two steps.
@@ -112,8 +123,9 @@ pub(super) enum Noted {
 /// What was met on the way, by whichever processes went it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Way {
-    /// The devices that have taken part, in words.
-    pub device: String,
+    /// The devices of the present try, one after the other.
+    #[serde(default)]
+    pub devices: Vec<DeviceStretch>,
     /// The tries that were given up.
     pub setbacks: Vec<Setback>,
     /// Bytes written, the checkpoint that says so left out.
@@ -138,17 +150,33 @@ impl Way {
     pub fn set_back(&mut self, steps: usize, asked: &TrainOptions) -> bool {
         let learning_rate = self.options(asked).schedule.peak;
         self.setbacks.push(Setback { steps, learning_rate });
+        // The next try is all the last one's.
+        if let Some(last) = self.devices.pop() {
+            self.devices = vec![DeviceStretch { from_step: 0, ..last }];
+        }
         // The first loss is the base's own: no learning rate changes it.
         steps > 0 && self.setbacks.len() < MOST_SETBACKS
     }
 
-    /// The training goes on on `device`.
-    pub fn go_on_on(&mut self, device: &str) {
-        match self.device.ends_with(device) {
-            true => {}
-            false if self.device.is_empty() => self.device = device.to_owned(),
-            false => self.device = format!("{}, then {device}", self.device),
+    /// The training goes on on `device`, with `steps` steps taken.
+    pub fn go_on_on(&mut self, device: &str, steps: usize) {
+        // Of one that had not taken a step, or had taken them beyond the checkpoint, nothing is left.
+        self.devices.retain(|before| before.from_step < steps);
+        if self.devices.last().is_none_or(|last| last.device != device) {
+            self.devices.push(DeviceStretch { device: device.to_owned(), from_step: steps });
         }
+    }
+
+    /// The devices in words.
+    pub fn device(&self) -> String {
+        let mut words = String::new();
+        for (number, DeviceStretch { device, from_step }) in self.devices.iter().enumerate() {
+            match number {
+                0 => words.push_str(device),
+                _ => words.push_str(&format!(", from step {from_step} on {device}")),
+            }
+        }
+        words
     }
 }
 
@@ -185,5 +213,27 @@ mod tests {
         let met: Vec<_> = way.setbacks.iter().map(|setback| (setback.steps, setback.learning_rate)).collect();
         assert_eq!(met, rates.into_iter().map(|rate| (7, rate)).collect::<Vec<_>>());
         assert!(!Way::default().set_back(0, &asked), "before the first step there is nothing to lower");
+    }
+
+    #[test]
+    fn the_devices_are_told_with_the_steps_that_they_began_at() {
+        let mut way = Way::default();
+        // The device, the steps taken when it begins, what is said of all so far.
+        for (device, steps, words) in [
+            ("a GPU", 0, "a GPU"),
+            ("a GPU", 10, "a GPU"),
+            ("the CPU", 40, "a GPU, from step 40 on the CPU"),
+            ("a GPU", 40, "a GPU"),
+            ("the CPU", 50, "a GPU, from step 50 on the CPU"),
+            ("a GPU", 55, "a GPU, from step 50 on the CPU, from step 55 on a GPU"),
+            ("the CPU", 58, "a GPU, from step 50 on the CPU, from step 55 on a GPU, from step 58 on the CPU"),
+        ] {
+            way.go_on_on(device, steps);
+            assert_eq!(way.device(), words, "{device} at {steps}");
+        }
+        way.set_back(60, &TrainOptions::default());
+        assert_eq!(way.device(), "the CPU");
+        way.go_on_on("a GPU", 0);
+        assert_eq!(way.device(), "a GPU");
     }
 }

@@ -51,6 +51,7 @@ impl Course<'_> {
         let shape = self.settings.lora.shape(session.model())?;
         self.pace.expect(shape.layout().len() as u64 * BYTES_A_PARAMETER);
         let options = self.way.options(&self.settings.train);
+        let device = session.device().name.clone();
         let mut training = Training::new(session, shape, Arc::clone(data), &options)?;
         let mut epochs = Epochs::default();
         if let Some(UnderWay { state, summary, epochs: before }) = from {
@@ -62,6 +63,7 @@ impl Course<'_> {
             resumed_at: training.summary().steps,
             planned_bytes: training.plan().total_bytes(),
             exceeded_budget: training.plan().exceeded_budget,
+            device,
         });
         match self.take_steps(&mut training, corpus, &mut epochs) {
             Err(error) if error.kind() == ErrorKind::NotFinite => self.set_back(training.summary().steps),

@@ -1,7 +1,9 @@
 //! What the rules know of languages and issuers: the data files of `words/`, a language (or an issuer) a row.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use regex::Regex;
 
@@ -48,7 +50,10 @@ fn suffixes(file: &'static str, language: &str) -> Vec<&'static str> {
 /// A pattern for any of the words, the longest first, and with the endings of their languages; a space in one may be a
 /// hyphen, an underscore, or nothing.
 pub(super) fn any_of(file: &'static str, kinds: &[&str]) -> String {
-    let mut words = words(file, kinds);
+    any_word(file, words(file, kinds))
+}
+
+fn any_word(file: &'static str, mut words: Vec<(&'static str, &'static str)>) -> String {
     words.sort_by(|(_, a), (_, b)| b.len().cmp(&a.len()).then(a.cmp(b)));
     let mut endings: HashMap<&str, String> = HashMap::new();
     let mut patterns: Vec<String> = Vec::with_capacity(words.len());
@@ -56,7 +61,7 @@ pub(super) fn any_of(file: &'static str, kinds: &[&str]) -> String {
         let ending = endings.entry(language).or_insert_with(|| match suffixes(file, language) {
             suffixes if suffixes.is_empty() => String::new(),
             mut suffixes => {
-                suffixes.sort_by_key(|suffix| std::cmp::Reverse(suffix.len()));
+                suffixes.sort_by_key(|suffix| Reverse(suffix.len()));
                 format!("(?:{})?", suffixes.join("|"))
             }
         });
@@ -104,29 +109,44 @@ pub(super) struct Keyword<'a> {
 
 /// Words to be found in texts.
 pub(super) struct Keywords {
-    pattern: Regex,
+    /// Those of ASCII alone; none where there are none.
+    ascii: Option<Regex>,
+    /// The others. Only texts that are not of ASCII alone need their pattern: it takes most of the memory.
+    others: LazyLock<Option<Regex>, Box<dyn FnOnce() -> Option<Regex> + Send>>,
     languages: HashMap<String, Vec<&'static str>>,
 }
 
 impl Keywords {
     pub fn new(file: &'static str, kinds: &[&str]) -> Self {
-        Self::with_pattern(file, kinds, &any_of(file, kinds))
+        let (ascii, others): (Vec<_>, Vec<_>) = words(file, kinds).into_iter().partition(|(_, word)| word.is_ascii());
+        let pattern = move |words: Vec<_>| (!words.is_empty()).then(|| compile(&any_word(file, words)));
+        let others = LazyLock::new(Box::new(move || pattern(others)) as Box<dyn FnOnce() -> _ + Send>);
+        Self { ascii: pattern(ascii), others, languages: languages(file, kinds) }
     }
 
     /// With a pattern that is more than those words.
     pub fn with_pattern(file: &'static str, kinds: &[&str], pattern: &str) -> Self {
-        let mut languages: HashMap<String, Vec<&'static str>> = HashMap::new();
-        for (language, word) in words(file, kinds) {
-            languages.entry(plain(word)).or_default().push(language);
-        }
-        Self { pattern: Regex::new(&format!("(?i){pattern}")).expect("a constant pattern"), languages }
+        let others = LazyLock::new(Box::new(|| None) as Box<dyn FnOnce() -> _ + Send>);
+        Self { ascii: Some(compile(pattern)), others, languages: languages(file, kinds) }
     }
 
     /// All words and parts of words.
     pub fn parts<'a>(&'a self, text: &'a str) -> impl Iterator<Item = Keyword<'a>> {
-        self.pattern
-            .find_iter(text)
-            .map(|word| Keyword { range: word.range(), languages: self.languages_of(word.as_str()) })
+        let others = if text.is_ascii() { None } else { self.others.as_ref() };
+        // Each pattern with its next word, which is looked for anew only where another one's has covered its beginning.
+        let mut patterns: Vec<_> =
+            self.ascii.iter().chain(others).map(|pattern| (pattern, pattern.find(text))).collect();
+        std::iter::from_fn(move || {
+            let words = patterns.iter().filter_map(|(_, word)| *word);
+            // The first one; of two that begin at one place, the longer.
+            let word = words.min_by_key(|word| (word.start(), Reverse(word.end())))?;
+            for (pattern, next) in &mut patterns {
+                if next.is_some_and(|next| next.start() < word.end()) {
+                    *next = pattern.find_at(text, word.end());
+                }
+            }
+            Some(Keyword { range: word.range(), languages: self.languages_of(word.as_str()) })
+        })
     }
 
     /// The languages of a word, whose ending may be of no list.
@@ -149,6 +169,19 @@ impl Keywords {
         let ends = |end: usize| ends_word(text, end) || char_before(text, end).is_some_and(unspaced);
         self.parts(text).filter(move |word| ends(word.range.end))
     }
+}
+
+fn compile(pattern: &str) -> Regex {
+    Regex::new(&format!("(?i){pattern}")).expect("a constant pattern")
+}
+
+/// The languages that have a word, by the word in small letters.
+fn languages(file: &'static str, kinds: &[&str]) -> HashMap<String, Vec<&'static str>> {
+    let mut languages: HashMap<String, Vec<&'static str>> = HashMap::new();
+    for (language, word) in words(file, kinds) {
+        languages.entry(plain(word)).or_default().push(language);
+    }
+    languages
 }
 
 /// A word in small letters, as one.

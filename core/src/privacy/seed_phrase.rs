@@ -44,6 +44,10 @@ struct Run {
 
 pub(super) fn find(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
+    // Most texts are shorter than any phrase, and need no list.
+    if words(text).count() < LENGTHS[LENGTHS.len() - 1] {
+        return found;
+    }
     let mut runs: HashMap<Language, Run> = HashMap::new();
     for word in words(text) {
         let plain: String = match word.len() {

@@ -212,6 +212,28 @@ impl Profile {
         self.subfolder(CACHE)
     }
 
+    /// Closes what is open in the folder and lets nobody in until [`Profile::resume`]: calls under way are ended or waited
+    /// for, later ones on the profile, its history and its registry refused with [`ErrorKind::Suspended`]. No lock is held
+    /// then but those that were given out: a [`TrainingLock`], a [`Learnable`](crate::history::Learnable).
+    ///
+    /// # Errors
+    /// `Closed` where it was erased.
+    pub fn suspend(&self) -> Result<()> {
+        self.door.close(|| self.history.hurry())?;
+        self.history.suspend();
+        Ok(())
+    }
+
+    /// Opens all again after [`Profile::suspend`]; what another process left undone meanwhile is done first.
+    ///
+    /// # Errors
+    /// As [`Profile::open`], but for the key's: it stays suspended then.
+    pub fn resume(&self) -> Result<()> {
+        self.history.resume()?;
+        leftovers::follow_removals(&self.folder, &self.history).inspect_err(|_| self.history.suspend())?;
+        self.door.open()
+    }
+
     /// Whether this or another process trains on this profile, or exports it, just now.
     ///
     /// # Errors

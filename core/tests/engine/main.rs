@@ -5,6 +5,7 @@ mod diverging;
 mod ending;
 mod refusals;
 mod saving;
+mod suspension;
 mod training;
 
 use std::fs;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use idiolect::engine::{CancelToken, EngineOptions, LearnOutcome, PauseReason};
 use idiolect::gate::{Decision, Forgetting};
-use idiolect::personalize::{LearnEvent, LearnReport, LearnSettings, Setback};
+use idiolect::personalize::{DeviceStretch, LearnEvent, LearnReport, LearnSettings, Setback};
 use idiolect::profile::{KeySource, Profile};
 use idiolect::train::SampleCounts;
 use idiolect::{DeviceChoice, Engine, Error, ErrorKind, Result};
@@ -42,6 +42,7 @@ struct Report<'a> {
     planned_bytes: usize,
     exceeded_budget_bytes: Option<usize>,
     device: &'a str,
+    devices: &'a [DeviceStretch],
 }
 
 impl<'a> From<&'a LearnReport> for Report<'a> {
@@ -71,6 +72,7 @@ impl<'a> From<&'a LearnReport> for Report<'a> {
             planned_bytes: report.summary.planned_bytes,
             exceeded_budget_bytes: report.summary.exceeded_budget,
             device: &report.device,
+            devices: &report.devices,
         }
     }
 }
@@ -101,6 +103,9 @@ impl Display for Report<'_> {
         rows.extend(self.setbacks.iter().map(|Setback { steps, learning_rate }| {
             ("set back", format!("after {steps} steps at a learning rate of {learning_rate}: the loss was no number"))
         }));
+        if self.devices.len() > 1 {
+            rows.push(("devices", self.device.to_owned()));
+        }
         if self.bytes_written > 0 {
             rows.push(("written", format!("{} of checkpoints", megabytes(self.bytes_written as usize))));
         }
@@ -126,11 +131,11 @@ pub fn run(
     let mut measuring = Progress::new(output, "measuring");
     let mut total = 0;
     let outcome = engine.train(settings, &CancelToken::new(), &mut |event| match event {
-        LearnEvent::Started { steps, resumed_at, planned_bytes, exceeded_budget } => {
+        LearnEvent::Started { steps, resumed_at, planned_bytes, exceeded_budget, device } => {
             output.note(&planned_memory(planned_bytes, exceeded_budget));
             total = steps;
             if resumed_at > 0 {
-                output.note(&format!("going on at step {resumed_at} of {steps}"));
+                output.note(&format!("going on at step {resumed_at} of {steps} on {device}"));
             }
         }
         LearnEvent::Step(report) => training.reach(report.step, total, report_line(&report)),

@@ -32,8 +32,8 @@ fn a_full_database_refuses_and_keeps_what_it_has() {
     let home = Home::new();
     let history = home.open();
     history.add(&distinct(100)).unwrap();
-    let held = history.lock();
-    let connection = held.as_ref().unwrap();
+    let mut held = history.lock();
+    let connection = held.connection().unwrap();
     let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
     connection.pragma_update(None, "max_page_count", pages + 20).unwrap();
     drop(held);

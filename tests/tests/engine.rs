@@ -4,7 +4,7 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -59,9 +59,9 @@ fn open(options: EngineOptions) -> Result<Engine> {
     Ok(engine)
 }
 
-fn settings(steps: usize) -> LearnSettings {
+fn settings() -> LearnSettings {
     LearnSettings {
-        train: TrainOptions { steps: Some(steps), batch_samples: 4, ..TrainOptions::default() },
+        train: TrainOptions { steps: Some(8), batch_samples: 4, ..TrainOptions::default() },
         // After every step, so that there is one wherever the device is lost.
         checkpoint_every: Some(Duration::ZERO),
         ..LearnSettings::default()
@@ -75,8 +75,8 @@ fn finished(outcome: LearnOutcome) -> Result<LearnReport> {
     }
 }
 
-fn train(engine: &Engine, steps: usize) -> Result<LearnReport> {
-    finished(engine.train(&settings(steps), &CancelToken::new(), &mut |_| {})?)
+fn train(engine: &Engine) -> Result<LearnReport> {
+    finished(engine.train(&settings(), &CancelToken::new(), &mut |_| {})?)
 }
 
 fn same(report: &LearnReport, whole: &LearnReport) -> Result<()> {
@@ -86,23 +86,48 @@ fn same(report: &LearnReport, whole: &LearnReport) -> Result<()> {
     }
 }
 
-/// The same untrained profile in two homes: another key would split the history otherwise.
-fn twins(device: DeviceChoice) -> Result<[TempDir; 2]> {
-    let homes = [tempfile::tempdir()?, tempfile::tempdir()?];
-    let [one, other] = homes.each_ref().map(|home| home.path().join("profile"));
-    open(options(homes[0].path(), device))?.close();
-    fs::create_dir(&other)?;
-    for entry in fs::read_dir(&one)?.collect::<std::io::Result<Vec<_>>>()? {
-        if entry.file_type()?.is_file() {
-            fs::copy(entry.path(), other.join(entry.file_name()))?;
-        }
-    }
-    Ok(homes)
+/// A profile that nothing was trained on, and what the steps on one like it come to where nothing happens to the GPU.
+struct Undisturbed {
+    untrained: TempDir,
+    report: LearnReport,
 }
 
-fn pause_after_step_2(engine: &Engine, steps: usize) -> Result<()> {
+impl Undisturbed {
+    /// Made once: trainings through a software GPU take their time.
+    fn on_gpu() -> Result<&'static Self> {
+        static ONCE: OnceLock<std::result::Result<Undisturbed, String>> = OnceLock::new();
+        Ok(ONCE.get_or_init(|| Self::make().map_err(|error| error.to_string())).as_ref()?)
+    }
+
+    fn make() -> Result<Self> {
+        let untrained = tempfile::tempdir()?;
+        open(options(untrained.path(), DeviceChoice::Cpu))?.close();
+        let home = copied(&untrained)?;
+        let report = train(&Engine::open(options(home.path(), DeviceChoice::Gpu))?)?;
+        Ok(Self { untrained, report })
+    }
+
+    /// The same profile in another home: another key would split the history otherwise.
+    fn twin(&self) -> Result<TempDir> {
+        copied(&self.untrained)
+    }
+}
+
+fn copied(home: &TempDir) -> Result<TempDir> {
+    let copy = tempfile::tempdir()?;
+    let [from, to] = [home, &copy].map(|home| home.path().join("profile"));
+    fs::create_dir(&to)?;
+    for entry in fs::read_dir(from)?.collect::<std::io::Result<Vec<_>>>()? {
+        if entry.file_type()?.is_file() {
+            fs::copy(entry.path(), to.join(entry.file_name()))?;
+        }
+    }
+    Ok(copy)
+}
+
+fn pause_after_step_2(engine: &Engine) -> Result<()> {
     let cancel = CancelToken::new();
-    let outcome = engine.train(&settings(steps), &cancel, &mut |event| {
+    let outcome = engine.train(&settings(), &cancel, &mut |event| {
         if matches!(event, LearnEvent::Step(ref report) if report.step == 2) {
             cancel.cancel();
         }
@@ -114,22 +139,22 @@ fn pause_after_step_2(engine: &Engine, steps: usize) -> Result<()> {
 }
 
 fn lost(device: DeviceChoice) -> Result<()> {
-    let home = twins(device)?;
-    let whole = train(&Engine::open(options(home[0].path(), device))?, 8)?;
+    let undisturbed = Undisturbed::on_gpu()?;
+    let home = undisturbed.twin()?;
     // A checkpoint first: how many submissions a step takes depends on the machine's speed.
-    pause_after_step_2(&Engine::open(options(home[1].path(), device))?, 8)?;
+    pause_after_step_2(&Engine::open(options(home.path(), device))?)?;
     let engine = Engine::open_with_faults(
-        options(home[1].path(), device),
+        options(home.path(), device),
         Faults { long_work_after: [5].into(), ..Faults::default() },
     )?;
     let mut starts = 0;
-    let outcome = engine.train(&settings(8), &CancelToken::new(), &mut |event| {
+    let outcome = engine.train(&settings(), &CancelToken::new(), &mut |event| {
         starts += usize::from(matches!(event, LearnEvent::Started { .. }));
     })?;
     if starts != 2 {
         return Err(format!("it started {starts} times").into());
     }
-    same(&finished(outcome)?, &whole)
+    same(&finished(outcome)?, &undisturbed.report)
 }
 
 /// The steps at which the devices of a training began, and whether it came to what `whole` did but for rounding.
@@ -154,25 +179,25 @@ fn kind(engine: &Engine) -> Result<DeviceKind> {
 }
 
 fn given_up(device: DeviceChoice) -> Result<()> {
-    let home = twins(device)?;
-    let whole = train(&Engine::open(options(home[0].path(), device))?, 8)?;
-    pause_after_step_2(&Engine::open(options(home[1].path(), device))?, 8)?;
+    let undisturbed = Undisturbed::on_gpu()?;
+    let home = undisturbed.twin()?;
+    pause_after_step_2(&Engine::open(options(home.path(), device))?)?;
     let losing = || Faults { long_work_after: [5, 0].into(), ..Faults::default() };
-    let options = options(home[1].path(), device);
+    let options = options(home.path(), device);
 
     let strict = EngineOptions { cpu_fallback: false, ..options.clone() };
-    let paused = Engine::open_with_faults(strict, losing())?.train(&settings(8), &CancelToken::new(), &mut |_| {})?;
+    let paused = Engine::open_with_faults(strict, losing())?.train(&settings(), &CancelToken::new(), &mut |_| {})?;
     if paused != LearnOutcome::Paused(PauseReason::DeviceLost) {
         return Err(format!("without the CPU: {paused:?}").into());
     }
 
     let engine = Engine::open_with_faults(options, losing())?;
-    let report = train(&engine, 8)?;
+    let report = train(&engine)?;
     let info = engine.device()?;
     if info.kind != DeviceKind::Cpu || !info.reason.contains("lost") {
         return Err(format!("{info:?}").into());
     }
-    match stretches(&report, &whole)?[..] {
+    match stretches(&report, &undisturbed.report)?[..] {
         [0, step] if step >= 2 && report.resumed && report.device.contains("from step") => {}
         ref other => return Err(format!("{other:?}: {}", report.device).into()),
     }
@@ -185,18 +210,18 @@ fn given_up(device: DeviceChoice) -> Result<()> {
 }
 
 fn changed(device: DeviceChoice) -> Result<()> {
-    let home = twins(device)?;
-    let whole = train(&Engine::open(options(home[0].path(), device))?, 8)?;
-    let engine = Engine::open(options(home[1].path(), device))?;
+    let undisturbed = Undisturbed::on_gpu()?;
+    let home = undisturbed.twin()?;
+    let engine = Engine::open(options(home.path(), device))?;
     let (mut starts, mut change) = (Vec::new(), Ok(()));
-    let outcome = engine.train(&settings(8), &CancelToken::new(), &mut |event| match event {
+    let outcome = engine.train(&settings(), &CancelToken::new(), &mut |event| match event {
         LearnEvent::Started { resumed_at, device, .. } => starts.push((resumed_at, device)),
         LearnEvent::Step(report) if report.step == 3 => change = engine.set_device(DeviceChoice::Cpu),
         _ => {}
     })?;
     change?;
     let report = finished(outcome)?;
-    let stretches = stretches(&report, &whole)?;
+    let stretches = stretches(&report, &undisturbed.report)?;
     let started: Vec<_> = starts.iter().map(|(step, device)| (*step, device)).collect();
     let expected: Vec<_> = report.devices.iter().map(|stretch| (stretch.from_step, &stretch.device)).collect();
     if started != expected || !matches!(stretches[..], [0, step] if step >= 3) || kind(&engine)? != DeviceKind::Cpu {
@@ -242,11 +267,11 @@ fn answer_lost(device: DeviceChoice) -> Result<()> {
 }
 
 fn resumed(device: DeviceChoice) -> Result<()> {
-    let home = twins(device)?;
-    let whole = train(&Engine::open(options(home[0].path(), device))?, 5)?;
-    let engine = Engine::open(options(home[1].path(), device))?;
-    pause_after_step_2(&engine, 5)?;
-    same(&train(&engine, 5)?, &whole)
+    let undisturbed = Undisturbed::on_gpu()?;
+    let home = undisturbed.twin()?;
+    let engine = Engine::open(options(home.path(), device))?;
+    pause_after_step_2(&engine)?;
+    same(&train(&engine)?, &undisturbed.report)
 }
 
 /// The longest wait for a first word right after another adapter was put to use; both have been used before.
@@ -297,7 +322,11 @@ fn latencies(device: DeviceChoice) -> Result<()> {
         stop.cancel();
         Ok((longest, Instant::now()))
     });
-    let outcome = engine.train(&settings(400), &cancel, &mut |_| {})?;
+    let outcome = engine.train(
+        &LearnSettings { train: TrainOptions { steps: Some(400), ..settings().train }, ..settings() },
+        &cancel,
+        &mut |_| {},
+    )?;
     let ended = Instant::now();
     let (beside, cancelled) = asked.join().map_err(|_| "the asking thread panicked")??;
     let cancel_took = ended - cancelled;

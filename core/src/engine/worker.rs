@@ -19,6 +19,7 @@ use super::serving::Serving;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Model;
 use crate::policy::DutyCycle;
+use crate::profile::Profile;
 use crate::registry::Registry;
 use crate::session::Session;
 
@@ -174,6 +175,7 @@ pub(super) struct Worker {
     options: EngineOptions,
     faults: Faults,
     duty: Option<Arc<Mutex<DutyCycle>>>,
+    profile: Arc<Profile>,
     registry: Registry,
     pub queue: Arc<Queue>,
     loaded: Option<Loaded>,
@@ -190,10 +192,12 @@ impl Worker {
         options: EngineOptions,
         faults: Faults,
         duty: Option<DutyCycle>,
+        profile: Arc<Profile>,
         registry: Registry,
         queue: Arc<Queue>,
     ) -> Self {
-        Self { options, faults, duty: duty.map(|duty| Arc::new(Mutex::new(duty))), registry, queue, loaded: None }
+        let duty = duty.map(|duty| Arc::new(Mutex::new(duty)));
+        Self { options, faults, duty, profile, registry, queue, loaded: None }
     }
 
     /// Works until the queue is closed.
@@ -256,7 +260,7 @@ impl Worker {
 
     fn load(&mut self) -> Result<&mut Loaded> {
         if self.loaded.is_none() {
-            let model = Arc::new(Model::open(&self.options.model)?);
+            let model = Arc::new(self.profile.open_model(&self.options.model)?);
             let session = Session::with_threads(model, self.options.device, self.options.threads)?;
             let mut answering = session.sibling()?;
             if let Some(submissions) = self.faults.answers_after.take() {

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::known_weights::KnownWeights;
 use super::model_files::{ModelFiles, ModelSource};
 use super::tensor::Tensor;
 use crate::disk::json::JsonFields;
@@ -25,13 +26,19 @@ const SAMPLE: usize = 64;
 impl ModelFiles {
     /// What makes it this model and no other, in hexadecimal: a hash over shape, weights with their quantization, and
     /// `tokenizer`, the hash of tokenizer and chat template. The same however the weights are spread over files. Reads
-    /// all weights, but for a folder that `import` wrote.
-    pub(crate) fn fingerprint(&self, tokenizer: &[u8; 32]) -> String {
-        let weights = match self.source() {
+    /// all weights, but for a folder that `import` wrote and for files that are `known`.
+    pub(crate) fn fingerprint(&self, tokenizer: &[u8; 32], known: Option<&KnownWeights>) -> String {
+        let noted = match self.source() {
             ModelSource::Folder(folder) => noted(folder, self.config(), self.stored()),
             ModelSource::Gguf(_) => None,
         };
-        let weights = weights.unwrap_or_else(|| of_weights(self.config(), self.stored()));
+        let weights = noted.unwrap_or_else(|| {
+            let hash = || of_weights(self.config(), self.stored());
+            match known {
+                Some(known) => known.hash_of(self.mapped(), &of_sample(self.config(), self.stored()), hash),
+                None => hash(),
+            }
+        });
         hex(&Sha256::new().chain_update(weights).chain_update(tokenizer).finalize())
     }
 

@@ -18,6 +18,7 @@ pub use summary::{MatrixForm, MatrixKind};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::ModelFiles;
+use crate::format::known_weights::KnownWeights;
 use crate::text::Tokenizer;
 use crate::train::Sample;
 
@@ -35,6 +36,7 @@ pub struct Model {
     tokenizer: Tokenizer,
     document_start: bool,
     fingerprint: OnceLock<String>,
+    known: Option<KnownWeights>,
 }
 
 impl Model {
@@ -55,7 +57,13 @@ impl Model {
         let base = BaseModel::new(&files, DEFAULT_CONTEXT)?;
         let tokenizer = files.tokenizer()?;
         let document_start = files.document_start();
-        Ok(Self { path: path.to_owned(), files, base, tokenizer, document_start, fingerprint: OnceLock::new() })
+        let (fingerprint, known) = (OnceLock::new(), None);
+        Ok(Self { path: path.to_owned(), files, base, tokenizer, document_start, fingerprint, known })
+    }
+
+    /// The same model, whose weights are not hashed where they are `known`.
+    pub(crate) fn with_known(self, known: KnownWeights) -> Self {
+        Self { known: Some(known), ..self }
     }
 
     /// The same model for contexts of at least `context` tokens, or of as many as it was made for where that is fewer; of
@@ -94,9 +102,12 @@ impl Model {
         self.document_start
     }
 
-    /// What distinguishes it from every other base: a hash over weights, tokenizer, template and quantization.
+    /// What distinguishes it from every other base: a hash over weights, tokenizer, template and quantization. The first
+    /// call reads all weights, but for a folder that [`import`](crate::format::import) wrote and for a model that a
+    /// profile knows ([`Profile::open_model`](crate::profile::Profile::open_model)).
     pub fn fingerprint(&self) -> &str {
-        self.fingerprint.get_or_init(|| self.files.fingerprint(&self.tokenizer.fingerprint()))
+        let hash = || self.files.fingerprint(&self.tokenizer.fingerprint(), self.known.as_ref());
+        self.fingerprint.get_or_init(hash)
     }
 
     /// Checks that every id is in the vocabulary.

@@ -1,6 +1,7 @@
 //! What makes a model the same model: an adapter belongs to the base that it was trained on.
 
 use std::path::Path;
+use std::time::Instant;
 
 use rayon::prelude::*;
 use serde_json::{Value, json};
@@ -11,6 +12,7 @@ use super::model_files::{ModelFiles, ModelSource};
 use super::tensor::Tensor;
 use crate::disk::json::JsonFields;
 use crate::model::config::{ModelConfig, RopeScaling};
+use crate::trace::{self, Event};
 
 /// Our own file in a model folder that `import` wrote.
 pub(crate) const MANIFEST: &str = "idiolect.json";
@@ -33,7 +35,13 @@ impl ModelFiles {
             ModelSource::Gguf(_) => None,
         };
         let weights = noted.unwrap_or_else(|| {
-            let hash = || of_weights(self.config(), self.stored());
+            let hash = || {
+                let began = Instant::now();
+                let hash = of_weights(self.config(), self.stored());
+                let (bytes, milliseconds) = (self.weight_bytes(), trace::milliseconds_since(began));
+                trace::tell(Event::WeightsHashed { bytes, milliseconds });
+                hash
+            };
             match known {
                 Some(known) => known.hash_of(self.mapped(), &of_sample(self.config(), self.stored()), hash),
                 None => hash(),

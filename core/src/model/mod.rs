@@ -10,6 +10,7 @@ pub(crate) mod training;
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Instant;
 
 pub use base::BaseModel;
 pub use config::{Family, Linear, ModelConfig, RopeParameters, RopeScaling};
@@ -20,6 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::ModelFiles;
 use crate::format::known_weights::KnownWeights;
 use crate::text::Tokenizer;
+use crate::trace::{self, Event};
 use crate::train::Sample;
 
 /// Positions that a model is opened for, unless [`Model::with_context`] asks for more.
@@ -53,11 +55,18 @@ impl Model {
     /// # Errors
     /// When a file is missing or damaged, or the architecture or a tensor type is not supported.
     pub fn open(path: &Path) -> Result<Self> {
+        let began = Instant::now();
         let files = ModelFiles::open(path)?;
         let base = BaseModel::new(&files, DEFAULT_CONTEXT)?;
         let tokenizer = files.tokenizer()?;
         let document_start = files.document_start();
         let (fingerprint, known) = (OnceLock::new(), None);
+        trace::tell(Event::ModelOpened {
+            path,
+            layers: base.config.layers,
+            bytes: files.weight_bytes(),
+            milliseconds: trace::milliseconds_since(began),
+        });
         Ok(Self { path: path.to_owned(), files, base, tokenizer, document_start, fingerprint, known })
     }
 

@@ -22,6 +22,7 @@ use crate::model::Model;
 use crate::registry::Registry;
 use crate::seal::Key;
 use crate::session::Session;
+use crate::trace::{self, Event, Work};
 use crate::train::{SampleSet, TextRow, TrainerState, samples_for};
 
 /// Where a training reads from and writes to.
@@ -46,6 +47,30 @@ pub(crate) fn learn(
     on_event: &mut dyn FnMut(LearnEvent),
 ) -> Result<LearnReport> {
     settings.check()?;
+    let _span = trace::begin(Work::Training);
+    let learned = go_on(session, place, settings, save_call, on_event);
+    match &learned {
+        Ok(report) if report.unchanged => {}
+        Ok(report) => trace::tell(Event::TrainingEnded {
+            verdict: report.verdict.decision.name(),
+            steps: report.summary.steps,
+            bytes_written: report.bytes_written,
+        }),
+        Err(error) if error.kind() == ErrorKind::Cancelled => trace::tell(Event::TrainingPaused),
+        Err(error) if error.kind() == ErrorKind::Device => trace::tell(Event::DeviceLost),
+        Err(_) => {}
+    }
+    learned
+}
+
+/// [`learn`], from whatever there is to go on from.
+fn go_on(
+    session: &mut Session,
+    place: &Place<'_>,
+    settings: &LearnSettings,
+    save_call: &SaveCall,
+    on_event: &mut dyn FnMut(LearnEvent),
+) -> Result<LearnReport> {
     place.history.apply_retention()?;
     let mut course = Course::open(session, place, settings, save_call, on_event)?;
     let found = match course.find()? {
@@ -67,7 +92,7 @@ pub(crate) fn learn(
                 drop(data);
                 return match course.conclude(session, *candidate, &corpus, &selection)? {
                     Some(report) => Ok(report),
-                    None => learn(session, place, settings, save_call, on_event),
+                    None => go_on(session, place, settings, save_call, on_event),
                 };
             }
             Stage::Failed => return course.fail(session, &corpus, &selection),
@@ -266,6 +291,7 @@ impl<'a> Course<'a> {
 
     pub(super) fn drop_checkpoint(&mut self, reason: DropReason) -> Result<()> {
         self.clear()?;
+        trace::tell(Event::CheckpointDropped { reason: reason.words() });
         (self.on_event)(LearnEvent::CheckpointDropped(reason));
         Ok(())
     }
@@ -305,7 +331,7 @@ impl<'a> Course<'a> {
     }
 
     fn write(&mut self, stage: Noted, best: Option<&mut Epochs>, arrays: Arrays<'_>) -> Result<()> {
-        let mut beside = 0;
+        let (mut beside, began) = (0, Instant::now());
         if let Some(epochs) = best.filter(|epochs| epochs.best_is_new) {
             beside = self.checkpoints.save_best_epoch(epochs.best_number, &epochs.best)?;
             epochs.best_is_new = false;
@@ -314,6 +340,8 @@ impl<'a> Course<'a> {
         let progress = Progress { run: self.run.clone(), way: self.way.clone(), stage };
         let bytes = self.checkpoints.save(&progress, arrays)?;
         self.way.bytes_written += bytes;
+        let milliseconds = trace::milliseconds_since(began);
+        trace::tell(Event::CheckpointWritten { bytes: bytes + beside, milliseconds });
         self.pace.saved(bytes, beside, Instant::now());
         self.unsaved = false;
         Ok(())

@@ -11,6 +11,7 @@ use crate::disk::lock::{self, FileLock};
 use crate::disk::staged::{in_the_making_of, parent_of, sync_folder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::known_weights::KNOWN_WEIGHTS;
+use crate::trace::{self, Event};
 
 /// A folder that earlier releases made for what can be computed again.
 const OLD_CACHE: &str = "cache";
@@ -135,6 +136,8 @@ impl Locks {
         } else {
             sync_folder(folder)?;
         }
+        let Erased { files, bytes } = report.total();
+        trace::tell(Event::ProfileErased { files, bytes });
         Ok(report)
     }
 }

@@ -16,6 +16,7 @@ use crate::disk::staged::{in_the_making_of, remove_if_there, unfinished};
 use crate::error::{Error, Result};
 use crate::format::known_weights::KNOWN_WEIGHTS;
 use crate::history::History;
+use crate::trace::{self, Event};
 
 /// Drops what a training under way has come to where somebody asked for a removal and was killed before it was dropped:
 /// as the removal would have done, whoever trains.
@@ -63,6 +64,9 @@ pub(super) fn clear_under_mark(folder: &Path) -> Result<()> {
 
 fn remove(found: &[PathBuf]) -> Result<()> {
     found.iter().try_for_each(|path| remove_if_there(path))?;
+    if !found.is_empty() {
+        trace::tell(Event::LeftoversCleared { files: found.len() });
+    }
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use super::checkpoint::{Arrays, Checkpoints, Found, Saved};
 use super::corpus::{Corpus, Selection};
 use super::ending::ended;
 use super::events::{DropReason, LearnEvent};
+use super::own_samples::OwnSamples;
 use super::pace::{Moment, Pace};
 use super::records::{LastTraining, Records, RunKey};
 use super::report::LearnReport;
@@ -187,7 +188,7 @@ impl<'a> Course<'a> {
     }
 
     /// The rows to learn from, and how far that has come: those of the checkpoint, where it is of use, or new ones.
-    fn choose(&mut self, session: &Session, found: Found<Progress>) -> Result<Chosen> {
+    fn choose(&mut self, session: &mut Session, found: Found<Progress>) -> Result<Chosen> {
         let saved = self.usable(found)?;
         // One state of the history, whatever is written meanwhile.
         let mut rows = self.place.history.learnable(Split::Training)?;
@@ -200,7 +201,7 @@ impl<'a> Course<'a> {
         self.way = Way { device: session.device().name.clone(), ..Way::default() };
         let mut give_way = || session.give_way();
         let mut selection = Selection::new(&mut rows, self.settings, &mut give_way)?;
-        let Ok(corpus) = selection.read(&mut rows, session.model(), self.settings, &mut give_way)? else {
+        let Ok(mut corpus) = selection.read(&mut rows, session.model(), self.settings, &mut give_way)? else {
             return Err(Error::new(ErrorKind::BadData, "the history lost rows while they were read"));
         };
         if let Fitness::Unfit { why, left_out } = corpus.fitness {
@@ -209,6 +210,9 @@ impl<'a> Course<'a> {
             self.records.write_last(&LastTraining::new(self.run.clone(), &selection, asked, None, report.clone()))?;
             return Ok(Chosen::Unfit(report));
         }
+        let unmeasured = &selection.languages.unmeasured;
+        corpus.own_samples = OwnSamples::draw(session, &mut rows, &selection, unmeasured, self.settings)?;
+        selection.own_samples = corpus.own_samples.clone();
         self.way.bytes_written += self.records.write_selection(&selection)?;
         Ok(Chosen::Rows { stage: Stage::Beginning, selection, corpus })
     }

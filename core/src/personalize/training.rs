@@ -36,7 +36,8 @@ impl Course<'_> {
         }
         let pieces = corpus.languages.measured.iter().flat_map(|language| gate::generic::replay(language));
         let generic = generic_samples(model, pieces, self.settings.train.seq_len)?;
-        let replay = Replay::new(generic.samples, self.settings.replay_share);
+        let replayed = generic.samples.into_iter().chain(corpus.own_samples.replay()).collect();
+        let replay = Replay::new(replayed, self.settings.replay_share);
         let data = TrainingData::from_samples(std::mem::take(&mut corpus.training), corpus.plain, model)?;
         data.with_replay(replay, model)
     }

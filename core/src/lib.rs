@@ -24,6 +24,7 @@ pub mod seal;
 mod session;
 pub mod text;
 pub mod time;
+mod trace;
 pub mod train;
 
 pub use adapter::Adapter;

@@ -11,6 +11,7 @@ use crate::available_memory::available_memory;
 use crate::device::{self, DeviceChoice, DeviceInfo};
 use crate::error::Result;
 use crate::model::{LoraBinding, Model};
+use crate::trace::{self, Event};
 use crate::train::{Planned, TrainPlan};
 
 /// A model whose weights are on a device.
@@ -37,6 +38,8 @@ impl Session {
     pub fn with_threads(model: Arc<Model>, choice: DeviceChoice, threads: usize) -> Result<Self> {
         model.files().check_whole()?;
         let (executor, device) = device::open(choice, &model.base().weights, threads)?;
+        let DeviceInfo { kind, name, reason, threads } = &device;
+        trace::tell(Event::DeviceOpened { kind: kind.name(), name, reason, threads: *threads });
         Ok(Self { model, executor, device, between: None })
     }
 

@@ -4,6 +4,7 @@
 mod args;
 mod commands;
 mod embedded;
+mod log;
 mod memory;
 mod output;
 mod preparation;
@@ -27,6 +28,10 @@ struct Cli {
     #[arg(long, global = true)]
     json: bool,
 
+    /// Tell on standard error how the work goes on, in counts, sizes and times: never what the person wrote
+    #[arg(long, global = true, env = "IDIOLECT_LOG", value_name = "error|warn|info|debug|trace")]
+    log: Option<log::Level>,
+
     #[command(subcommand)]
     command: Command,
 }
@@ -34,6 +39,9 @@ struct Cli {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let output = Output::new(cli.json);
+    if let Some(level) = cli.log {
+        log::to_standard_error(level);
+    }
     match cli.command.run(&output) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

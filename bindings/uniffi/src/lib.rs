@@ -20,6 +20,7 @@ mod history;
 mod key_store;
 mod learning;
 mod listeners;
+mod log;
 mod merge;
 mod model;
 mod options;
@@ -47,6 +48,7 @@ pub use history::{
 pub use key_store::KeyStore;
 pub use learning::{Decay, GateSettings, LearnSettings, LoraSettings, PrivacyRule, TrainSettings};
 pub use listeners::{LearnListener, MergeListener, TextListener};
+pub use log::{LogLevel, LogListener, set_log_listener};
 pub use merge::{Divergence, MergeOptions, MergeReport, MergeStage, MergedMatrix};
 pub use model::ModelInfo;
 pub use options::{DeviceChoice, EngineOptions};

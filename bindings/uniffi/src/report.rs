@@ -80,7 +80,11 @@ pub struct LearnReport {
     pub held_out_samples: u64,
     /// What became of those texts, repeats not counted: what was cut, parted or left out.
     pub counts: SampleCounts,
-    /// Languages of the person's, by ISO 639-3, in which forgetting was not measured: there is no generic text in them.
+    /// Languages of the person's, by ISO 639-3, that there is no generic text in, and in which forgetting was measured on
+    /// what the base itself writes.
+    pub own_sampled_languages: Vec<String>,
+    /// Languages of the person's in which forgetting was not measured: there is no generic text in them, and too little of
+    /// the person's for the base to go on with.
     pub unmeasured_languages: Vec<String>,
     /// Optimizer steps.
     pub steps: u64,
@@ -143,6 +147,7 @@ impl From<personalize::LearnReport> for LearnReport {
             validation_samples: validation as u64,
             held_out_samples: held_out as u64,
             counts: report.counts.into(),
+            own_sampled_languages: report.own_sampled_languages,
             unmeasured_languages: report.unmeasured_languages,
             steps: report.summary.steps as u64,
             first_loss: report.summary.first_loss,

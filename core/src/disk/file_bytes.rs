@@ -16,6 +16,7 @@ use idiolect_kernels::matrix::Bytes;
 use memmap2::Mmap;
 
 use crate::available_memory::available_memory;
+use crate::disk::file_stamp::FileStamp;
 #[cfg(unix)]
 use crate::disk::staged::nameless_file;
 use crate::error::{Error, ErrorKind, Result};
@@ -102,6 +103,15 @@ impl FileBytes {
     /// The bytes `range` of the file, which stay there as long as they are used.
     pub fn bytes(self: &Arc<Self>, range: Range<usize>) -> Option<Bytes> {
         Bytes::slice_of(self.clone(), range)
+    }
+
+    /// The stamp of a mapped file as it is now, where the system has stamps. Of the file that is mapped, whatever has its
+    /// name by now.
+    pub fn stamp(&self) -> Option<FileStamp> {
+        match &self.content {
+            Content::Mapped(_, file) => FileStamp::of(&file.metadata().ok()?),
+            Content::Read(_) => None,
+        }
     }
 
     /// Checks that a mapped file is still as long as it was: asked before every piece of work on it, this finds most of

@@ -3,6 +3,7 @@
 
 pub(crate) mod door;
 pub(crate) mod file_bytes;
+pub(crate) mod file_stamp;
 pub(crate) mod json;
 pub(crate) mod lock;
 pub(crate) mod staged;

@@ -146,7 +146,7 @@ impl Engine {
         let registry = profile.registry()?;
         let duty = options.cpu_share.map(DutyCycle::new).transpose()?;
         let (cpu_fallback, queue) = (options.cpu_fallback, Arc::new(Queue::default()));
-        let worker = Worker::new(options, faults, duty, registry.clone(), Arc::clone(&queue));
+        let worker = Worker::new(options, faults, duty, Arc::clone(&profile), registry.clone(), Arc::clone(&queue));
         let thread = thread::Builder::new().name("idiolect".into()).spawn(move || worker.run());
         let thread = thread.map_err(|cause| Error::new(ErrorKind::Io, format!("no thread for the engine: {cause}")))?;
         let state = Arc::new(Mutex::new(EngineState::Idle));

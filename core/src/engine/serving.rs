@@ -15,6 +15,7 @@ use crate::generate::{
 use crate::model::Model;
 use crate::registry::Registry;
 use crate::session::Session;
+use crate::trace::{self, Event, Work};
 
 /// Tokens that the cache grows by.
 const CAPACITY_STEP: usize = 256;
@@ -72,12 +73,14 @@ impl Serving {
         cancel: &CancelToken,
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Generation> {
+        let _span = trace::begin(Work::Generation);
         let generated = self.try_generate(prompt, options, cancel, on_text);
         self.heed(generated)
     }
 
     /// The likeliest words that complete the one begun, or come next.
     pub fn suggest(&mut self, prompt: &str, options: &SuggestOptions, cancel: &CancelToken) -> Result<Vec<Suggestion>> {
+        let _span = trace::begin(Work::Suggestion);
         let suggested = self.try_suggest(prompt, options, cancel);
         self.heed(suggested)
     }
@@ -85,6 +88,9 @@ impl Serving {
     /// Remembers whether the device failed.
     fn heed<T>(&mut self, answer: Result<T>) -> Result<T> {
         self.failed = answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Device);
+        if self.failed {
+            trace::tell(Event::DeviceLost);
+        }
         answer
     }
 
@@ -180,7 +186,10 @@ impl Serving {
             let capacity = tokens.next_multiple_of(CAPACITY_STEP).min(context);
             let session = self.session.take().or(self.generator.take().map(|(_, generator)| generator.into_session()));
             match Generator::on(session.ok_or_else(lost)?, adapter, capacity) {
-                Ok(generator) => self.generator = Some((using, generator)),
+                Ok(generator) => {
+                    trace::tell(Event::CacheGrown { tokens: capacity });
+                    self.generator = Some((using, generator));
+                }
                 Err((session, error)) => {
                     self.session = Some(session);
                     return Err(error);

@@ -22,6 +22,7 @@ use crate::device::{DeviceChoice, DeviceKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Model;
 use crate::policy::DutyCycle;
+use crate::profile::Profile;
 use crate::registry::Registry;
 use crate::session::Session;
 
@@ -254,6 +255,7 @@ pub(super) struct Worker {
     pub device: DeviceUse,
     faults: Faults,
     duty: Option<Arc<Mutex<DutyCycle>>>,
+    profile: Arc<Profile>,
     registry: Registry,
     pub queue: Arc<Queue>,
     loaded: Option<Loaded>,
@@ -270,12 +272,13 @@ impl Worker {
         options: EngineOptions,
         faults: Faults,
         duty: Option<DutyCycle>,
+        profile: Arc<Profile>,
         registry: Registry,
         queue: Arc<Queue>,
     ) -> Self {
         let device = DeviceUse::new(options.device, options.threads, options.cpu_fallback);
         let duty = duty.map(|duty| Arc::new(Mutex::new(duty)));
-        Self { model: options.model, device, faults, duty, registry, queue, loaded: None }
+        Self { model: options.model, device, faults, duty, profile, registry, queue, loaded: None }
     }
 
     /// Works until the queue is closed.
@@ -345,7 +348,7 @@ impl Worker {
 
     fn load(&mut self) -> Result<&mut Loaded> {
         if self.loaded.is_none() {
-            let mut session = self.device.open(Arc::new(Model::open(&self.model)?))?;
+            let mut session = self.device.open(Arc::new(self.profile.open_model(&self.model)?))?;
             let mut answering = session.sibling()?;
             if session.device().kind == DeviceKind::Gpu {
                 for (session, losses) in

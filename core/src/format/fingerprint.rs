@@ -1,15 +1,18 @@
 //! What makes a model the same model: an adapter belongs to the base that it was trained on.
 
 use std::path::Path;
+use std::time::Instant;
 
 use rayon::prelude::*;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::known_weights::KnownWeights;
 use super::model_files::{ModelFiles, ModelSource};
 use super::tensor::Tensor;
 use crate::disk::json::JsonFields;
 use crate::model::config::{ModelConfig, RopeScaling};
+use crate::trace::{self, Event};
 
 /// Our own file in a model folder that `import` wrote.
 pub(crate) const MANIFEST: &str = "idiolect.json";
@@ -25,13 +28,25 @@ const SAMPLE: usize = 64;
 impl ModelFiles {
     /// What makes it this model and no other, in hexadecimal: a hash over shape, weights with their quantization, and
     /// `tokenizer`, the hash of tokenizer and chat template. The same however the weights are spread over files. Reads
-    /// all weights, but for a folder that `import` wrote.
-    pub(crate) fn fingerprint(&self, tokenizer: &[u8; 32]) -> String {
-        let weights = match self.source() {
+    /// all weights, but for a folder that `import` wrote and for files that are `known`.
+    pub(crate) fn fingerprint(&self, tokenizer: &[u8; 32], known: Option<&KnownWeights>) -> String {
+        let noted = match self.source() {
             ModelSource::Folder(folder) => noted(folder, self.config(), self.stored()),
             ModelSource::Gguf(_) => None,
         };
-        let weights = weights.unwrap_or_else(|| of_weights(self.config(), self.stored()));
+        let weights = noted.unwrap_or_else(|| {
+            let hash = || {
+                let began = Instant::now();
+                let hash = of_weights(self.config(), self.stored());
+                let (bytes, milliseconds) = (self.weight_bytes(), trace::milliseconds_since(began));
+                trace::tell(Event::WeightsHashed { bytes, milliseconds });
+                hash
+            };
+            match known {
+                Some(known) => known.hash_of(self.mapped(), &of_sample(self.config(), self.stored()), hash),
+                None => hash(),
+            }
+        });
         hex(&Sha256::new().chain_update(weights).chain_update(tokenizer).finalize())
     }
 

@@ -8,6 +8,7 @@ pub(crate) mod destination;
 mod fingerprint;
 mod gguf;
 pub(crate) mod import;
+pub(crate) mod known_weights;
 mod mlx_adapter;
 mod model_files;
 pub mod peft;

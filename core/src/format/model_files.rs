@@ -225,6 +225,11 @@ impl ModelFiles {
         self.mapped.iter().try_for_each(|file| file.check_whole())
     }
 
+    /// The files that hold its weights.
+    pub(super) fn mapped(&self) -> &[Arc<FileBytes>] {
+        &self.mapped
+    }
+
     /// Every tensor as stored, by name.
     pub(crate) fn stored(&self) -> &[Tensor] {
         &self.parts.stored

@@ -26,7 +26,7 @@ const MOST: usize = 3;
 pub struct Languages {
     /// Those that there is generic text in; English where there is none.
     pub measured: Vec<String>,
-    /// Those that there is none in: what is forgotten in them is not measured.
+    /// Those that there is none in.
     pub unmeasured: Vec<String>,
 }
 
@@ -104,6 +104,11 @@ impl Survey {
         }
         Languages { measured, unmeasured }
     }
+}
+
+/// The language that one text looks like most, by ISO 639-3; in a short one it may be a near one.
+pub fn language_of(text: &str) -> Option<&'static str> {
+    detect(text).map(|info| info.lang().code())
 }
 
 /// Scripts that are written in one text stand together: Japanese is not Chinese where it has few kana.

@@ -19,7 +19,7 @@ mod verdict;
 
 pub use evidence::{Evidence, GenericLosses, PairedLoss};
 pub use interval::Estimate;
-pub use languages::{Languages, Survey};
+pub use languages::{Languages, Survey, language_of};
 pub use needed::units_needed;
 pub use screen::{Fitness, Learnability, Screen, Sieve, Tally, Unfit, Written};
 pub use settings::GateSettings;

@@ -34,13 +34,20 @@ pub enum Decision {
     Rejected,
 }
 
-impl fmt::Display for Decision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Decision {
+    /// `promoted`, `kept` or `rejected`.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Promoted => "promoted",
             Self::Kept => "kept",
             Self::Rejected => "rejected",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

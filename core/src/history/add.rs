@@ -14,6 +14,7 @@ use super::sample::{Added, ClusterId, NewSample};
 use super::{History, Secrets, exclusions, origin, records, retention, settings, split};
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::now;
+use crate::trace::{self, Event};
 
 /// Messages of a file or a chat that are added in one durable batch: so long another process that writes waits.
 const BATCH: usize = 1000;
@@ -72,6 +73,14 @@ impl History {
         } else {
             self.retry_truncation();
         }
+        trace::tell(Event::HistoryAdded {
+            new: added.new,
+            repeated: added.repeated,
+            known: added.known,
+            replaced: added.replaced,
+            refused: added.excluded + added.incognito + added.blank,
+            expired: added.expired,
+        });
         Ok(added)
     }
 }

@@ -11,6 +11,7 @@ use super::database::Fault;
 use super::sample::SampleId;
 use super::{History, Secrets, add, generation, ledger, origin, records, settings};
 use crate::error::Result;
+use crate::trace::{self, Event};
 
 /// What to remove. Of a text that was written several times, only the times that are meant go.
 #[derive(Clone, PartialEq, Eq)]
@@ -136,6 +137,7 @@ impl History {
     fn finish(&self, mut removed: Removed) -> Removed {
         if removed.messages > 0 {
             removed.pending = !self.truncate(PATIENCE).unwrap_or(false);
+            trace::tell(Event::HistoryRemoved { messages: removed.messages, texts: removed.samples });
         }
         removed
     }

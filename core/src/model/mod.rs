@@ -10,6 +10,7 @@ pub(crate) mod training;
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Instant;
 
 pub use base::BaseModel;
 pub use config::{Family, Linear, ModelConfig, RopeParameters, RopeScaling};
@@ -18,7 +19,9 @@ pub use summary::{MatrixForm, MatrixKind};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::ModelFiles;
+use crate::format::known_weights::KnownWeights;
 use crate::text::Tokenizer;
+use crate::trace::{self, Event};
 use crate::train::Sample;
 
 /// Positions that a model is opened for, unless [`Model::with_context`] asks for more.
@@ -35,6 +38,7 @@ pub struct Model {
     tokenizer: Tokenizer,
     document_start: bool,
     fingerprint: OnceLock<String>,
+    known: Option<KnownWeights>,
 }
 
 impl Model {
@@ -51,11 +55,24 @@ impl Model {
     /// # Errors
     /// When a file is missing or damaged, or the architecture or a tensor type is not supported.
     pub fn open(path: &Path) -> Result<Self> {
+        let began = Instant::now();
         let files = ModelFiles::open(path)?;
         let base = BaseModel::new(&files, DEFAULT_CONTEXT)?;
         let tokenizer = files.tokenizer()?;
         let document_start = files.document_start();
-        Ok(Self { path: path.to_owned(), files, base, tokenizer, document_start, fingerprint: OnceLock::new() })
+        let (fingerprint, known) = (OnceLock::new(), None);
+        trace::tell(Event::ModelOpened {
+            path,
+            layers: base.config.layers,
+            bytes: files.weight_bytes(),
+            milliseconds: trace::milliseconds_since(began),
+        });
+        Ok(Self { path: path.to_owned(), files, base, tokenizer, document_start, fingerprint, known })
+    }
+
+    /// The same model, whose weights are not hashed where they are `known`.
+    pub(crate) fn with_known(self, known: KnownWeights) -> Self {
+        Self { known: Some(known), ..self }
     }
 
     /// The same model for contexts of at least `context` tokens, or of as many as it was made for where that is fewer; of
@@ -94,9 +111,12 @@ impl Model {
         self.document_start
     }
 
-    /// What distinguishes it from every other base: a hash over weights, tokenizer, template and quantization.
+    /// What distinguishes it from every other base: a hash over weights, tokenizer, template and quantization. The first
+    /// call reads all weights, but for a folder that [`import`](crate::format::import) wrote and for a model that a
+    /// profile knows ([`Profile::open_model`](crate::profile::Profile::open_model)).
     pub fn fingerprint(&self) -> &str {
-        self.fingerprint.get_or_init(|| self.files.fingerprint(&self.tokenizer.fingerprint()))
+        let hash = || self.files.fingerprint(&self.tokenizer.fingerprint(), self.known.as_ref());
+        self.fingerprint.get_or_init(hash)
     }
 
     /// Checks that every id is in the vocabulary.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 
 use super::events::DropReason;
+use super::own_samples::OwnSamples;
 use super::settings::LearnSettings;
 use crate::error::{Error, Result};
 use crate::gate::{Fitness, Languages, Learnability, Screen, Survey, Tally, Written};
@@ -14,7 +15,7 @@ use crate::privacy::Filter;
 use crate::registry::TrainingId;
 use crate::train::{Sample, SampleCounts, SampleSet, TextRow, samples_for};
 
-/// Which rows of the history a training uses, by number alone: what a resumed training reads again, so that rows that
+/// Which rows of the history a training uses, by number alone, and what the base wrote for it: what a resumed training reads again, so that rows that
 /// were added or repeated meanwhile do not change it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Selection {
@@ -28,7 +29,10 @@ pub(crate) struct Selection {
     fitness: Fitness,
     /// The languages that it is written in.
     #[serde(default)]
-    languages: Languages,
+    pub languages: Languages,
+    /// What the base wrote in those without generic text; nothing where an earlier release chose.
+    #[serde(default)]
+    pub own_samples: OwnSamples,
     /// Sample and how often it stands in an epoch.
     training: BTreeMap<i64, u32>,
     /// Of those that did not become one sample each, how many: known once they have been read.
@@ -66,6 +70,8 @@ pub(crate) struct Corpus {
     pub fitness: Fitness,
     /// The languages that it is written in.
     pub languages: Languages,
+    /// What the base wrote in those without generic text.
+    pub own_samples: OwnSamples,
     /// Whether all that was chosen is there.
     pub whole: bool,
 }
@@ -89,6 +95,7 @@ impl Selection {
             removals: rows.removals(),
             fitness: Fitness::Fit,
             languages: Languages::default(),
+            own_samples: OwnSamples::default(),
             training: BTreeMap::new(),
             parts: BTreeMap::new(),
             validation: BTreeMap::new(),
@@ -165,7 +172,7 @@ impl Selection {
     }
 
     /// How often a row stands in an epoch, or among what is measured; `None` where it was not chosen.
-    fn times(&self, split: Split, id: SampleId) -> Option<u32> {
+    pub fn times(&self, split: Split, id: SampleId) -> Option<u32> {
         match split {
             Split::Training => self.training.get(&id.0).copied(),
             Split::Validation => self.validation.get(&id.0).copied(),
@@ -194,6 +201,7 @@ impl Selection {
             refusal: None,
             fitness: self.fitness,
             languages: self.languages.clone(),
+            own_samples: self.own_samples.clone(),
             whole: true,
         };
         let mut found = [0; Split::ALL.len()];
@@ -272,7 +280,7 @@ impl Gone {
 const ROWS_AT_A_TIME: usize = 64;
 
 /// Shows every row that training may use.
-fn each_row(
+pub(super) fn each_row(
     rows: &mut Learnable,
     give_way: &mut dyn FnMut() -> Result<()>,
     mut see: impl FnMut(Split, LearnableSample) -> Result<()>,
@@ -300,7 +308,7 @@ fn written(row: &LearnableSample) -> Written<'_> {
 }
 
 /// A row as training sees it: private places masked, and without its context where the model has no chat template.
-fn masked_row(row: &LearnableSample, filter: &Filter, model: &Model) -> TextRow {
+pub(super) fn masked_row(row: &LearnableSample, filter: &Filter, model: &Model) -> TextRow {
     let masked = filter.mask(row.text.trim());
     let context = row.context.as_deref().filter(|_| model.tokenizer().chat_template().is_some());
     let context = context.map(|context| filter.mask(context).text);

@@ -8,6 +8,7 @@ use super::checkpoint::{Arrays, Checkpoints, Found, Saved};
 use super::corpus::{Corpus, Selection};
 use super::ending::ended;
 use super::events::{DropReason, LearnEvent};
+use super::own_samples::OwnSamples;
 use super::pace::{Moment, Pace};
 use super::records::{LastTraining, Records, RunKey};
 use super::report::LearnReport;
@@ -22,6 +23,7 @@ use crate::model::Model;
 use crate::registry::Registry;
 use crate::seal::Key;
 use crate::session::Session;
+use crate::trace::{self, Event, Work};
 use crate::train::{SampleSet, TextRow, TrainerState, samples_for};
 
 /// Where a training reads from and writes to.
@@ -46,6 +48,30 @@ pub(crate) fn learn(
     on_event: &mut dyn FnMut(LearnEvent),
 ) -> Result<LearnReport> {
     settings.check()?;
+    let _span = trace::begin(Work::Training);
+    let learned = go_on(session, place, settings, save_call, on_event);
+    match &learned {
+        Ok(report) if report.unchanged => {}
+        Ok(report) => trace::tell(Event::TrainingEnded {
+            verdict: report.verdict.decision.name(),
+            steps: report.summary.steps,
+            bytes_written: report.bytes_written,
+        }),
+        Err(error) if error.kind() == ErrorKind::Cancelled => trace::tell(Event::TrainingPaused),
+        Err(error) if error.kind() == ErrorKind::Device => trace::tell(Event::DeviceLost),
+        Err(_) => {}
+    }
+    learned
+}
+
+/// [`learn`], from whatever there is to go on from.
+fn go_on(
+    session: &mut Session,
+    place: &Place<'_>,
+    settings: &LearnSettings,
+    save_call: &SaveCall,
+    on_event: &mut dyn FnMut(LearnEvent),
+) -> Result<LearnReport> {
     place.history.apply_retention()?;
     let mut course = Course::open(session, place, settings, save_call, on_event)?;
     let found = match course.find()? {
@@ -67,7 +93,7 @@ pub(crate) fn learn(
                 drop(data);
                 return match course.conclude(session, *candidate, &corpus, &selection)? {
                     Some(report) => Ok(report),
-                    None => learn(session, place, settings, save_call, on_event),
+                    None => go_on(session, place, settings, save_call, on_event),
                 };
             }
             Stage::Failed => return course.fail(session, &corpus, &selection),
@@ -162,7 +188,7 @@ impl<'a> Course<'a> {
     }
 
     /// The rows to learn from, and how far that has come: those of the checkpoint, where it is of use, or new ones.
-    fn choose(&mut self, session: &Session, found: Found<Progress>) -> Result<Chosen> {
+    fn choose(&mut self, session: &mut Session, found: Found<Progress>) -> Result<Chosen> {
         let saved = self.usable(found)?;
         // One state of the history, whatever is written meanwhile.
         let mut rows = self.place.history.learnable(Split::Training)?;
@@ -176,7 +202,7 @@ impl<'a> Course<'a> {
         self.way.go_on_on(&session.device().name, 0);
         let mut give_way = || session.give_way();
         let mut selection = Selection::new(&mut rows, self.settings, &mut give_way)?;
-        let Ok(corpus) = selection.read(&mut rows, session.model(), self.settings, &mut give_way)? else {
+        let Ok(mut corpus) = selection.read(&mut rows, session.model(), self.settings, &mut give_way)? else {
             return Err(Error::new(ErrorKind::BadData, "the history lost rows while they were read"));
         };
         if let Fitness::Unfit { why, left_out } = corpus.fitness {
@@ -185,6 +211,9 @@ impl<'a> Course<'a> {
             self.records.write_last(&LastTraining::new(self.run.clone(), &selection, asked, None, report.clone()))?;
             return Ok(Chosen::Unfit(report));
         }
+        let unmeasured = &selection.languages.unmeasured;
+        corpus.own_samples = OwnSamples::draw(session, &mut rows, &selection, unmeasured, self.settings)?;
+        selection.own_samples = corpus.own_samples.clone();
         self.way.bytes_written += self.records.write_selection(&selection)?;
         Ok(Chosen::Rows { stage: Stage::Beginning, selection, corpus })
     }
@@ -267,6 +296,7 @@ impl<'a> Course<'a> {
 
     pub(super) fn drop_checkpoint(&mut self, reason: DropReason) -> Result<()> {
         self.clear()?;
+        trace::tell(Event::CheckpointDropped { reason: reason.words() });
         (self.on_event)(LearnEvent::CheckpointDropped(reason));
         Ok(())
     }
@@ -306,7 +336,7 @@ impl<'a> Course<'a> {
     }
 
     fn write(&mut self, stage: Noted, best: Option<&mut Epochs>, arrays: Arrays<'_>) -> Result<()> {
-        let mut beside = 0;
+        let (mut beside, began) = (0, Instant::now());
         if let Some(epochs) = best.filter(|epochs| epochs.best_is_new) {
             beside = self.checkpoints.save_best_epoch(epochs.best_number, &epochs.best)?;
             epochs.best_is_new = false;
@@ -315,6 +345,8 @@ impl<'a> Course<'a> {
         let progress = Progress { run: self.run.clone(), way: self.way.clone(), stage };
         let bytes = self.checkpoints.save(&progress, arrays)?;
         self.way.bytes_written += bytes;
+        let milliseconds = trace::milliseconds_since(began);
+        trace::tell(Event::CheckpointWritten { bytes: bytes + beside, milliseconds });
         self.pace.saved(bytes, beside, Instant::now());
         self.unsaved = false;
         Ok(())

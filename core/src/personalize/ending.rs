@@ -33,6 +33,9 @@ impl Course<'_> {
         }
 
         let adapter = candidate.adapter.with_strength(strength)?;
+        let own_sampled: Vec<String> = corpus.own_samples.languages().map(str::to_owned).collect();
+        let mut unmeasured = corpus.languages.unmeasured.clone();
+        unmeasured.retain(|language| !own_sampled.contains(language));
         let mut report = LearnReport {
             verdict,
             version: None,
@@ -40,7 +43,8 @@ impl Course<'_> {
             strength,
             samples: corpus.texts,
             counts: corpus.counts,
-            unmeasured_languages: corpus.languages.unmeasured.clone(),
+            own_sampled_languages: own_sampled,
+            unmeasured_languages: unmeasured,
             best_epoch: best_epoch(&candidate.validation),
             validation: candidate.validation,
             summary: candidate.summary,

@@ -64,13 +64,20 @@ pub enum DropReason {
     Damaged,
 }
 
-impl std::fmt::Display for DropReason {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
+impl DropReason {
+    /// The same in words.
+    pub(super) fn words(self) -> &'static str {
+        match self {
             Self::HistoryRemoved => "samples that it learned from were removed from the history",
             Self::HistoryExpired => "most of the samples that it learned from have expired or were edited",
             Self::SettingsChanged => "settings, base model or device are others now",
             Self::Damaged => "it, or the list of what it learned from, is damaged or of another version",
-        })
+        }
+    }
+}
+
+impl std::fmt::Display for DropReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.words())
     }
 }

@@ -31,8 +31,14 @@ impl Course<'_> {
         for language in &corpus.languages.measured {
             let pieces = gate::generic::measuring(language).into_iter();
             let set = generic_samples(&model, pieces, self.settings.train.seq_len)?;
-            let before = self.measure(session, &format!("generic {language} before"), None, &set, candidate)?;
-            generic.push((language, set, before));
+            let name = format!("generic {language}");
+            let before = self.measure(session, &format!("{name} before"), None, &set, candidate)?;
+            generic.push((language.as_str(), name, set, before));
+        }
+        for language in corpus.own_samples.languages() {
+            let (name, set) = (format!("own {language}"), corpus.own_samples.measuring(language));
+            let before = self.measure(session, &format!("{name} before"), None, &set, candidate)?;
+            generic.push((language, name, set, before));
         }
         let (what, before) = match before {
             Some((version, adapter)) => (format!("held-out of version {version}"), Some(adapter)),
@@ -49,9 +55,8 @@ impl Course<'_> {
             let adapter = candidate.adapter.clone().with_strength(strength)?;
             let of = |what: &str| format!("{what} at {strength}");
             let mut forgotten = Vec::new();
-            for (language, set, before) in &generic {
-                let after =
-                    self.measure(session, &of(&format!("generic {language}")), Some(&adapter), set, candidate)?;
+            for (language, name, set, before) in &generic {
+                let after = self.measure(session, &of(name), Some(&adapter), set, candidate)?;
                 let losses = PairedLoss::pair((0..).map(|piece| (piece, piece)), before, &after);
                 forgotten.push(GenericLosses { language: language.to_string(), losses });
             }

@@ -11,6 +11,7 @@ mod course;
 mod ending;
 mod events;
 mod judging;
+mod own_samples;
 mod pace;
 mod records;
 mod report;

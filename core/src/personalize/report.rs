@@ -24,8 +24,12 @@ pub struct LearnReport {
     /// What became of those texts, repeats not counted: what was cut, parted or left out.
     #[serde(default)]
     pub counts: SampleCounts,
-    /// Languages of the person's, by ISO 639-3, in which forgetting was not measured: there is no generic text in them.
-    /// [`Verdict::forgetting_in`] has the others.
+    /// Languages of the person's, by ISO 639-3, that there is no generic text in, and in which forgetting was measured on
+    /// what the base itself writes. [`Verdict::forgetting_in`] has them among the others.
+    #[serde(default)]
+    pub own_sampled_languages: Vec<String>,
+    /// Languages of the person's in which forgetting was not measured: there is no generic text in them, and too little of
+    /// the person's for the base to go on with.
     #[serde(default)]
     pub unmeasured_languages: Vec<String>,
     /// The training's steps, losses, tokens and seconds.
@@ -94,6 +98,7 @@ impl LearnReport {
             strength: 1.0,
             samples: [0; 3],
             counts: SampleCounts::default(),
+            own_sampled_languages: Vec::new(),
             unmeasured_languages: Vec::new(),
             summary: TrainingSummary::default(),
             setbacks: Vec::new(),

@@ -12,6 +12,7 @@ use crate::eval::{Evaluation, Measured};
 use crate::gate;
 use crate::model::Model;
 use crate::session::Session;
+use crate::trace::{self, Event};
 use crate::train::{Replay, Training, TrainingData};
 
 /// Bytes of a checkpoint for each parameter: its value and two moments.
@@ -35,7 +36,8 @@ impl Course<'_> {
         }
         let pieces = corpus.languages.measured.iter().flat_map(|language| gate::generic::replay(language));
         let generic = generic_samples(model, pieces, self.settings.train.seq_len)?;
-        let replay = Replay::new(generic.samples, self.settings.replay_share);
+        let replayed = generic.samples.into_iter().chain(corpus.own_samples.replay()).collect();
+        let replay = Replay::new(replayed, self.settings.replay_share);
         let data = TrainingData::from_samples(std::mem::take(&mut corpus.training), corpus.plain, model)?;
         data.with_replay(replay, model)
     }
@@ -58,13 +60,13 @@ impl Course<'_> {
             training.resume(&state, summary)?;
             epochs = before;
         }
-        (self.on_event)(LearnEvent::Started {
-            steps: training.steps(),
-            resumed_at: training.summary().steps,
-            planned_bytes: training.plan().total_bytes(),
-            exceeded_budget: training.plan().exceeded_budget,
-            device,
+        let (step, steps, planned_bytes) = (training.summary().steps, training.steps(), training.plan().total_bytes());
+        trace::tell(match step {
+            0 => Event::TrainingStarted { steps, planned_bytes },
+            _ => Event::TrainingResumed { step, steps, planned_bytes },
         });
+        let exceeded_budget = training.plan().exceeded_budget;
+        (self.on_event)(LearnEvent::Started { steps, resumed_at: step, planned_bytes, exceeded_budget, device });
         match self.take_steps(&mut training, corpus, &mut epochs) {
             Err(error) if error.kind() == ErrorKind::NotFinite => self.set_back(training.summary().steps),
             Err(error) => Err(error),
@@ -86,6 +88,7 @@ impl Course<'_> {
     /// Gives up what was trained: from the beginning again, for how far back the last checkpoint lies is the clock's doing,
     /// and may be too far on.
     fn set_back(&mut self, steps: usize) -> Result<Stage> {
+        trace::tell(Event::TrainingSetBack { steps });
         if !self.way.set_back(steps, &self.settings.train) {
             return Ok(Stage::Failed);
         }

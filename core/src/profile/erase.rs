@@ -6,10 +6,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::key_file::overwrite;
-use super::{ADAPTERS, ANCHOR, CACHE, CHECKPOINTS, HISTORY, KEY, MARK, Profile, TRAINING_LOCK, is_profile};
+use super::{ADAPTERS, ANCHOR, CHECKPOINTS, HISTORY, KEY, MARK, Profile, TRAINING_LOCK, is_profile};
 use crate::disk::lock::{self, FileLock};
 use crate::disk::staged::{in_the_making_of, parent_of, sync_folder};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::known_weights::KNOWN_WEIGHTS;
+use crate::trace::{self, Event};
+
+/// A folder that earlier releases made for what can be computed again.
+const OLD_CACHE: &str = "cache";
 
 /// Files that went, and their bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -131,6 +136,8 @@ impl Locks {
         } else {
             sync_folder(folder)?;
         }
+        let Erased { files, bytes } = report.total();
+        trace::tell(Event::ProfileErased { files, bytes });
         Ok(report)
     }
 }
@@ -168,7 +175,7 @@ impl Erasure {
                 MARK | TRAINING_LOCK => {}
                 ADAPTERS => self.remove(&path, |report| &mut report.adapters),
                 CHECKPOINTS => self.remove(&path, |report| &mut report.checkpoints),
-                CACHE => self.remove(&path, |report| &mut report.caches),
+                OLD_CACHE | KNOWN_WEIGHTS => self.remove(&path, |report| &mut report.caches),
                 // With its write-ahead log, shared memory, journal and anchor.
                 name if name.strip_prefix(HISTORY).is_some_and(|rest| rest.is_empty() || rest.starts_with('-')) => {
                     self.remove(&path, |report| &mut report.history);
@@ -212,7 +219,7 @@ impl Erasure {
 
 /// A file in the making of this profile, left by a process that was killed.
 fn is_temporary(name: &str) -> bool {
-    in_the_making_of(name).is_some_and(|of| [KEY, HISTORY, ANCHOR, ADAPTERS, CHECKPOINTS, CACHE].contains(&of))
+    in_the_making_of(name).is_some_and(|of| [KEY, HISTORY, ANCHOR, ADAPTERS, CHECKPOINTS, KNOWN_WEIGHTS].contains(&of))
 }
 
 /// What imports into this folder left beside it when they were killed.

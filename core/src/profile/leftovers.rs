@@ -3,7 +3,7 @@
 //! A process number says little of whether its process is alive: numbers are given again, and other containers have
 //! their own. So each kind of file is made under one lock only, and who keeps others from that lock knows that what is in
 //! the making has no maker any more: copies of the history and what lies among the checkpoints, under the training lock;
-//! the key, under that of the profile's mark; what lies among the adapters, under the registry's, and the history's anchor,
+//! the key and what is known of models, under that of the profile's mark; what lies among the adapters, under the registry's, and the history's anchor,
 //! under the database's (which clear up there).
 
 use std::fs;
@@ -12,16 +12,18 @@ use std::path::{Path, PathBuf};
 
 use super::{CHECKPOINTS, HISTORY, KEY, LAST_TRAINING, MARK, SELECTION, TRAINING_LOCK, key_file};
 use crate::disk::lock;
-use crate::disk::staged::{in_the_making_of, remove_if_there, remove_unfinished, unfinished};
+use crate::disk::staged::{in_the_making_of, remove_if_there, unfinished};
 use crate::error::{Error, Result};
+use crate::format::known_weights::KNOWN_WEIGHTS;
 use crate::history::History;
+use crate::trace::{self, Event};
 
 /// Drops what a training under way has come to where somebody asked for a removal and was killed before it was dropped:
 /// as the removal would have done, whoever trains.
 pub(super) fn follow_removals(folder: &Path, history: &History) -> Result<()> {
     let removals = history.removals()?;
     if history.followed_removals()? != removals {
-        progress(folder)?.iter().try_for_each(|path| remove_if_there(path))?;
+        remove(&progress(folder)?)?;
         history.note_followed(removals)?;
     }
     Ok(())
@@ -29,39 +31,47 @@ pub(super) fn follow_removals(folder: &Path, history: &History) -> Result<()> {
 
 /// Removes what trainings, exports and changes of the key left, unless there is one that may still be at it.
 pub(super) fn clear(folder: &Path) -> Result<()> {
-    if !unfinished(folder, is_key)?.is_empty()
+    if !unfinished(folder, is_under_mark)?.is_empty()
         && let Some(_nobody_makes_one) = lock::look(&folder.join(MARK))?
     {
-        clear_of_keys(folder)?;
+        clear_under_mark(folder)?;
     }
     let there = !unfinished(folder, is_copy)?.is_empty()
         || !unfinished(&folder.join(CHECKPOINTS), |_| true)?.is_empty()
         || !useless(folder)?.is_empty();
     if there && let Some(_nobody_trains) = lock::look(&folder.join(TRAINING_LOCK))? {
         clear_of_trainings(folder)?;
-        useless(folder)?.iter().try_for_each(|path| remove_if_there(path))?;
+        remove(&useless(folder)?)?;
     }
     Ok(())
 }
 
 /// The same for one who keeps others from the training lock.
 pub(super) fn clear_of_trainings(folder: &Path) -> Result<()> {
-    remove_unfinished(folder, is_copy)?;
-    remove_unfinished(&folder.join(CHECKPOINTS), |_| true)
+    remove(&unfinished(folder, is_copy)?)?;
+    remove(&unfinished(&folder.join(CHECKPOINTS), |_| true)?)
 }
 
-/// Removes keys in the making, for one who keeps others from the mark.
-pub(super) fn clear_of_keys(folder: &Path) -> Result<()> {
-    for path in unfinished(folder, is_key)? {
+/// Removes what is in the making under the mark, for one who keeps others from it.
+pub(super) fn clear_under_mark(folder: &Path) -> Result<()> {
+    let found = unfinished(folder, is_under_mark)?;
+    for path in &found {
         // It may be a key in plain; that it cannot be overwritten keeps nobody from removing it.
-        let _ = key_file::overwrite(&path);
-        remove_if_there(&path)?;
+        let _ = key_file::overwrite(path);
+    }
+    remove(&found)
+}
+
+fn remove(found: &[PathBuf]) -> Result<()> {
+    found.iter().try_for_each(|path| remove_if_there(path))?;
+    if !found.is_empty() {
+        trace::tell(Event::LeftoversCleared { files: found.len() });
     }
     Ok(())
 }
 
-fn is_key(name: &str) -> bool {
-    name == KEY
+fn is_under_mark(name: &str) -> bool {
+    [KEY, KNOWN_WEIGHTS].contains(&name)
 }
 
 /// Checkpoints without a selection: of a training that was killed after a removal had taken both, and it had gone on.

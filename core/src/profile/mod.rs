@@ -5,8 +5,8 @@
 //! history.db      what the person wrote (with -wal and -shm beside it while it is open; how far it is, in -anchor)
 //! adapters/       what was learned
 //! checkpoints/    trainings that go on later, and what the last one came to
-//! cache/          what can be computed again
-//! idiolect.lock   marks the folder as a profile; held while the key is made
+//! known-weights   hashes of models, so that each is read whole once
+//! idiolect.lock   marks the folder as a profile; held while the key is made, or what is known of models
 //! training.lock   held while one process trains
 //! ```
 //!
@@ -37,7 +37,9 @@ use crate::disk::door::{Door, Inside};
 use crate::disk::lock;
 use crate::disk::staged::{refuse_occupied, remove_if_there};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::known_weights::KnownWeights;
 use crate::history::History;
+use crate::model::Model;
 use crate::registry::Registry;
 use crate::seal::Key;
 
@@ -46,7 +48,6 @@ const HISTORY: &str = "history.db";
 const ANCHOR: &str = "history.db-anchor";
 const ADAPTERS: &str = "adapters";
 const CHECKPOINTS: &str = "checkpoints";
-const CACHE: &str = "cache";
 /// Among the checkpoints: the rows that the training under way reads. Without it, its checkpoints are of no use.
 pub(crate) const SELECTION: &str = "selection";
 /// Among the checkpoints: what the training that ended last came to. It outlives every checkpoint.
@@ -121,7 +122,7 @@ impl Profile {
             make_private_folder(folder)?;
         }
         let making = lock::wait(&folder.join(MARK))?;
-        leftovers::clear_of_keys(folder)?;
+        leftovers::clear_under_mark(folder)?;
         let key = match key_file::read(&key_path, source)? {
             Some(key) => key,
             None if folder.join(HISTORY).exists() => return Err(missing_key(folder)),
@@ -167,7 +168,7 @@ impl Profile {
         if !key_file::is_key_file(&path) {
             return Err(missing_key(&self.folder));
         }
-        leftovers::clear_of_keys(&self.folder)?;
+        leftovers::clear_under_mark(&self.folder)?;
         key_file::replace(&path, &sealed)
     }
 
@@ -204,12 +205,13 @@ impl Profile {
         self.subfolder(CHECKPOINTS)
     }
 
-    /// The folder for what can be computed again, made if it is missing.
+    /// Opens a model as [`Model::open`] does, for work on this profile: what is hashed for [`Model::fingerprint`] is
+    /// remembered here, and not read again for as long as the system says that the files are the same.
     ///
     /// # Errors
-    /// When it cannot be made.
-    pub fn cache(&self) -> Result<PathBuf> {
-        self.subfolder(CACHE)
+    /// As [`Model::open`]. That something cannot be remembered is none.
+    pub fn open_model(&self, path: &Path) -> Result<Model> {
+        Ok(Model::open(path)?.with_known(KnownWeights::new(&self.folder, MARK, &self.key, &self.door)))
     }
 
     /// Closes what is open in the folder and lets nobody in until [`Profile::resume`]: calls under way are ended or waited

@@ -103,6 +103,13 @@ pub(crate) fn first_word(text: &str) -> usize {
     first.len() + rest.map(str::len).sum::<usize>()
 }
 
+/// The bytes of `text` up to the end of its `count`-th word, where it has more words than that.
+pub(crate) fn first_words(text: &str, count: usize) -> Option<usize> {
+    let mut words = text.split_word_bound_indices().filter(|(_, piece)| is_word(piece));
+    let (at, last) = words.nth(count.checked_sub(1)?)?;
+    words.next().map(|_| at + last.len())
+}
+
 /// Where the word that is begun at the end of `text` starts: at its end where none is. What is written without spaces is
 /// never begun: each letter may be whole.
 pub(crate) fn begun_word(text: &str) -> usize {

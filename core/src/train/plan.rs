@@ -11,6 +11,7 @@ use crate::device::DeviceKind;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::training::{AdamSettings, Keep, TrainShape, TrainState, accumulate, update};
 use crate::model::{LoraBinding, Model, inference};
+use crate::trace::{self, Event};
 
 /// Rows of logits at a time, fastest first.
 const LOGIT_ROWS: [usize; 2] = [64, 32];
@@ -96,6 +97,7 @@ impl TrainPlan {
             }
             (None, _) => return Ok(Self { exceeded_budget: Some(usual), ..smallest }),
         };
+        trace::tell(Event::BudgetRefused { needed: least, limit });
         let hint = match budget_bytes {
             Some(_) => format!("give at least {} MB, a lower rank or shorter samples", least.div_ceil(1_000_000)),
             None => "close other programs, or give a lower rank or shorter samples".to_owned(),

@@ -3,6 +3,7 @@
 mod answers;
 mod diverging;
 mod ending;
+mod own_samples;
 mod refusals;
 mod saving;
 mod suspension;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 use idiolect::personalize::delete_adapter;
 use idiolect::registry::{Origin, Version};
-use idiolect::{Error, ErrorKind, Model, Result};
+use idiolect::{Error, ErrorKind, Result};
 use serde::Serialize;
 
 use super::merge::Merge;
@@ -183,12 +183,12 @@ impl Adapters {
             }
             AdaptersCommand::Export(export) => {
                 let version = version(&export.profile, export.version)?;
-                let model = Arc::new(Model::open(&export.model)?);
+                let model = Arc::new(export.profile.open()?.open_model(&export.model)?);
                 export.profile.adapters()?.export(version, &model, &export.destination)?;
                 output.result(&Done { version })
             }
             AdaptersCommand::Import(import) => {
-                let model = Model::open(&import.model)?;
+                let model = import.profile.open()?.open_model(&import.model)?;
                 output.result(&Done { version: import.profile.adapters()?.import(&import.source, &model)? })
             }
             AdaptersCommand::Merge(merge) => merge.run(output),

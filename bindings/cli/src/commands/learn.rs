@@ -30,6 +30,7 @@ struct Report<'a> {
     forgetting: Option<f64>,
     forgetting_high: Option<f64>,
     forgetting_in: &'a [Forgetting],
+    own_sampled_languages: &'a [String],
     unmeasured_languages: &'a [String],
     strength: f32,
     version: Option<u32>,
@@ -60,6 +61,7 @@ impl<'a> From<&'a LearnReport> for Report<'a> {
             forgetting: verdict.forgetting.map(|forgetting| forgetting.value),
             forgetting_high: verdict.forgetting.map(|forgetting| forgetting.high),
             forgetting_in: &verdict.forgetting_in,
+            own_sampled_languages: &report.own_sampled_languages,
             unmeasured_languages: &report.unmeasured_languages,
             strength: report.strength,
             version: report.version,
@@ -87,13 +89,19 @@ impl Display for Report<'_> {
             rows.push(("gain", format!("between {low:.3} and {high:.3}")));
         }
         if let Some(high) = self.forgetting_high {
-            let languages: Vec<&str> = self.forgetting_in.iter().map(|measured| measured.language.as_str()).collect();
-            let language = languages.join(", ");
-            rows.push(("forgetting", format!("at most {:.1} % on generic text ({language})", 100.0 * high)));
+            let (own, generic): (Vec<&str>, Vec<&str>) = self
+                .forgetting_in
+                .iter()
+                .map(|measured| measured.language.as_str())
+                .partition(|language| self.own_sampled_languages.iter().any(|own| own == language));
+            let own = if own.is_empty() { String::new() } else { format!(", on its own text ({})", own.join(", ")) };
+            let generic = generic.join(", ");
+            rows.push(("forgetting", format!("at most {:.1} % on generic text ({generic}){own}", 100.0 * high)));
         }
         if !self.unmeasured_languages.is_empty() {
             let languages = self.unmeasured_languages.join(", ");
-            rows.push(("not measured", format!("what is forgotten in {languages}: there is no generic text in it")));
+            let why = "there is no generic text in it, and too little of the person's to have the model write some";
+            rows.push(("not measured", format!("what is forgotten in {languages}: {why}")));
         }
         if let Some(version) = self.version {
             // Which one is in use by now is the person's choice.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
+use idiolect::Result;
 use idiolect::adapter::merge::{Divergence, MergeOptions, MergeReport, MergeStage, merge};
-use idiolect::{Model, Result};
 use serde::Serialize;
 
 use super::adapters::version;
@@ -169,7 +169,7 @@ impl Merge {
     pub fn run(&self, output: &Output) -> Result<()> {
         let started = Instant::now();
         let version = version(&self.profile, self.version)?;
-        let model = Arc::new(Model::open(&self.model)?);
+        let model = Arc::new(self.profile.open()?.open_model(&self.model)?);
         let adapter = self.profile.adapters()?.load(version, &model)?;
         let mut session = self.device.open(output, model)?;
         let options = MergeOptions { max_divergence: self.max_divergence, max_bits: self.max_bits };

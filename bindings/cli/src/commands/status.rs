@@ -132,7 +132,7 @@ fn span(first: i64, last: i64) -> String {
 impl Status {
     pub fn run(&self, output: &Output) -> Result<()> {
         let profile = self.profile.open()?;
-        let model = self.model.as_deref().map(Model::open).transpose()?;
+        let model = self.model.as_deref().map(|path| profile.open_model(path)).transpose()?;
         let fingerprint = model.as_ref().map(Model::fingerprint);
         let status = personalize::status(&profile, &GateSettings::default(), fingerprint)?;
         let last = status.last_training.as_ref().map(|report| &report.verdict);

@@ -4,6 +4,7 @@ mod bad_input;
 mod device;
 #[path = "../common/folders.rs"]
 mod folders;
+mod log;
 mod merge;
 mod profile;
 mod results;

@@ -80,7 +80,7 @@ impl NewFolder<'_> {
 
         // What was written has to open again, and its fingerprint is that of the new folder.
         let written = ModelFiles::open(staged.path())?;
-        let fingerprint = written.fingerprint(&Tokenizer::from_folder(staged.path())?.fingerprint());
+        let fingerprint = written.fingerprint(&Tokenizer::from_folder(staged.path())?.fingerprint(), None);
         let mut manifest = json!({
             "kind": "model",
             "fingerprint": fingerprint,

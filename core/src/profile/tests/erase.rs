@@ -23,11 +23,20 @@ fn erasure_takes_all_of_a_profile_and_nothing_else() {
             let folder = home.path().join("profile");
             fs::write(home.path().join("beside"), b"not ours").unwrap();
             drop(filled(&folder, &source));
+            // What earlier releases made.
+            fs::create_dir(folder.join("cache")).unwrap();
+            fs::write(folder.join("cache/bases"), b"cached").unwrap();
+            drop(Profile::open(&folder, &source).unwrap());
             // What killed processes leave behind.
             let unfinished = home.path().join(".profile.partial-1-2-3");
             fs::create_dir(&unfinished).unwrap();
             fs::copy(folder.join(KEY), unfinished.join(KEY)).unwrap();
-            for name in [".key.partial-1-2-3", ".history.db-anchor.partial-7", ".history.db.partial-7-journal"] {
+            for name in [
+                ".key.partial-1-2-3",
+                ".history.db-anchor.partial-7",
+                ".history.db.partial-7-journal",
+                ".known-weights.partial-7",
+            ] {
                 fs::write(folder.join(name), b"IDIOKEY1 in the making").unwrap();
             }
             before(&folder);
@@ -56,8 +65,7 @@ fn erasure_follows_no_link_and_leaves_what_is_not_the_profiles() {
     fs::create_dir(&elsewhere).unwrap();
     fs::write(elsewhere.join("precious"), b"x").unwrap();
     std::os::unix::fs::symlink(&elsewhere, folder.join("adapters/link")).unwrap();
-    fs::remove_dir_all(folder.join(CACHE)).unwrap();
-    std::os::unix::fs::symlink(&elsewhere, folder.join(CACHE)).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, folder.join("cache")).unwrap();
     fs::write(folder.join("notes.txt"), b"not the profile's").unwrap();
     let report = erase(&folder).unwrap();
     assert_eq!(report.left, [folder.join("notes.txt")]);
@@ -97,7 +105,7 @@ fn no_other_that_has_it_open_brings_its_folder_back() {
     let profile = filled(&folder, &KeySource::Beside);
     let other = Profile::open(&folder, &KeySource::Beside).unwrap();
     assert!(profile.erase().unwrap().left.is_empty());
-    for made in [other.adapters(), other.checkpoints(), other.cache()] {
+    for made in [other.adapters(), other.checkpoints()] {
         assert_eq!(kind(made), Some(ErrorKind::Io));
     }
     assert_eq!(kind(other.lock_training()), Some(ErrorKind::Io));

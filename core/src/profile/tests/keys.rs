@@ -171,8 +171,11 @@ fn a_key_in_the_making_goes_with_the_next_that_opens() {
     let staged = folder.join(".key.partial-12-18a-0");
     fs::write(&staged, b"a key in plain").unwrap();
     let mut held = fs::File::open(&staged).unwrap();
+    // Made under the same lock.
+    let beside = folder.join(".known-weights.partial-12-18a-1");
+    fs::write(&beside, b"hashes").unwrap();
     drop(Profile::open(&folder, &app(1)).unwrap());
-    assert!(!staged.exists());
+    assert!(!staged.exists() && !beside.exists());
     let mut left = Vec::new();
     held.read_to_end(&mut left).unwrap();
     assert_ne!(left, b"a key in plain");

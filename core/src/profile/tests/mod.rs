@@ -1,6 +1,7 @@
 mod archive;
 mod erase;
 mod keys;
+mod known_weights;
 mod leftovers;
 
 use std::collections::HashSet;
@@ -33,7 +34,6 @@ fn filled(folder: &Path, source: &KeySource) -> Profile {
     write_sealed(&adapter.join("weights"), profile.key(), Purpose::Adapter, "1/weights", &weights).unwrap();
     let checkpoint = profile.checkpoints().unwrap().join(LAST_TRAINING);
     write_sealed(&checkpoint, profile.key(), Purpose::Checkpoint, LAST_TRAINING, b"step 7").unwrap();
-    fs::write(profile.cache().unwrap().join("bases"), b"cached").unwrap();
     profile
 }
 

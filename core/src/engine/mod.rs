@@ -4,7 +4,10 @@
 //! the caller's own thread. Answers are served while a training goes on. The history and the registry are also reached
 //! directly: they are safe to share.
 
+mod answer_cache;
+mod asking;
 mod cancel;
+mod conversation;
 mod faults;
 mod learning;
 mod serving;
@@ -18,6 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 pub use cancel::CancelToken;
+pub use conversation::{Conversation, ConversationOptions, Reply};
 #[cfg(feature = "faults")]
 pub use faults::Faults;
 #[cfg(not(feature = "faults"))]
@@ -40,8 +44,9 @@ use crate::profile::{EraseReport, KeySource, Profile};
 use crate::registry::Registry;
 use crate::train::{TextRow, TrainingData};
 
+use asking::{received, streamed};
 use learning::learn;
-use serving::{Serving, cancelled_early};
+use serving::{Serving, nothing_generated};
 use worker::{Queue, Ticket, Worker};
 
 /// What an engine is opened with.
@@ -57,6 +62,9 @@ pub struct EngineOptions {
     pub device: DeviceChoice,
     /// Threads of the CPU; 0 means one a core.
     pub threads: usize,
+    /// Positions that the model is opened for: what an answer's prompt and its text may have. `None` for 2,048; as many as
+    /// the model was made for where that is fewer, and 131,072 at most.
+    pub context: Option<usize>,
     /// The share of one core that long work takes at most, over any minute: systems end background work that takes more.
     /// `None` for all there is.
     pub cpu_share: Option<f32>,
@@ -71,6 +79,7 @@ impl EngineOptions {
             key: KeySource::Beside,
             device: DeviceChoice::default(),
             threads: 0,
+            context: None,
             cpu_share: None,
         }
     }
@@ -83,6 +92,7 @@ impl fmt::Debug for EngineOptions {
             .field("model", &self.model)
             .field("device", &self.device)
             .field("threads", &self.threads)
+            .field("context", &self.context)
             .finish_non_exhaustive()
     }
 }
@@ -286,24 +296,27 @@ impl Engine {
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Generation> {
         let (prompt, options, stop) = (prompt.clone(), options.clone(), cancel.clone());
-        let (pieces, shown) = channel::<String>();
-        let (ticket, generation) = self.begin_answer(move |serving| {
-            let mut show = |text: &str| match pieces.send(text.to_owned()) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(_) => ControlFlow::Break(()),
-            };
-            cancelled_early(serving.generate(&prompt, &options, &stop, &mut show))
-        })?;
-        if let Err(cancelled) = self.queue.wait_for(ticket, cancel) {
-            return cancelled_early(Err(cancelled));
+        let generated = streamed(&self.queue, cancel, on_text, move |serving, show| {
+            serving.generate(&prompt, &options, &stop, show)
+        });
+        match generated {
+            Err(error) if error.kind() == ErrorKind::Cancelled => Ok(nothing_generated()),
+            other => other,
         }
-        for piece in shown {
-            if on_text(&piece).is_break() {
-                cancel.cancel();
-                break;
-            }
-        }
-        received(&generation)
+    }
+
+    /// Begins a conversation, with the adapter that is in use at each of its turns. Several may go on side by side. Once the
+    /// engine is closed or dropped, its calls end with [`ErrorKind::Closed`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::OverBudget`], saying what would fit, when its whole context does not fit the budget or, without one,
+    /// what the machine has; [`ErrorKind::BadOption`] for a context beyond what the engine was opened for;
+    /// [`ErrorKind::Unsupported`] when the model has no chat template, or one that takes no instructions; when the template
+    /// refuses the turns, or the model cannot be opened.
+    pub fn conversation(&self, options: ConversationOptions) -> Result<Conversation> {
+        let (_, begun) = self.begin_answer(|serving| serving.begin_conversation(options))?;
+        let (place, plan) = received(&begun)?;
+        Ok(Conversation::new(Arc::clone(&self.queue), place, plan))
     }
 
     /// The likeliest words that complete the one begun at the text's end, or the likeliest next ones; likeliest first. A
@@ -423,9 +436,7 @@ impl Engine {
         &self,
         make: impl FnOnce(&mut Serving) -> Result<T> + Send + 'static,
     ) -> Result<(Ticket, Receiver<Result<T>>)> {
-        let (reply, answer) = channel();
-        let ticket = self.queue.add_answer(Box::new(move |serving| drop(reply.send(serving.and_then(make)))))?;
-        Ok((ticket, answer))
+        asking::begin_answer(&self.queue, make)
     }
 }
 
@@ -442,9 +453,4 @@ impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine").field("state", &self.state()).finish_non_exhaustive()
     }
-}
-
-/// What the worker sent. It sends nothing where it was closed first, or failed.
-fn received<T>(answer: &Receiver<Result<T>>) -> Result<T> {
-    answer.recv().unwrap_or_else(|_| Err(Error::new(ErrorKind::Closed, "the engine was closed, or its worker failed")))
 }

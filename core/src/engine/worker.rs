@@ -256,7 +256,11 @@ impl Worker {
 
     fn load(&mut self) -> Result<&mut Loaded> {
         if self.loaded.is_none() {
-            let model = Arc::new(Model::open(&self.options.model)?);
+            let model = Model::open(&self.options.model)?;
+            let model = Arc::new(match self.options.context {
+                Some(context) => model.with_context(context)?,
+                None => model,
+            });
             let session = Session::with_threads(model, self.options.device, self.options.threads)?;
             let mut answering = session.sibling()?;
             if let Some(submissions) = self.faults.answers_after.take() {

@@ -52,6 +52,10 @@ pub struct EngineOptions {
     /// None for all there is.
     #[uniffi(default = None)]
     pub cpu_share: Option<f32>,
+    /// Positions that the model is opened for: what an answer's prompt and its text may have. None for 2,048; as many as the
+    /// model was made for where that is fewer, and 131,072 at most.
+    #[uniffi(default = None)]
+    pub context: Option<u32>,
 }
 
 impl fmt::Debug for EngineOptions {
@@ -61,6 +65,7 @@ impl fmt::Debug for EngineOptions {
             .field("model", &self.model)
             .field("device", &self.device)
             .field("threads", &self.threads)
+            .field("context", &self.context)
             .field("cpu_share", &self.cpu_share)
             .finish_non_exhaustive()
     }
@@ -74,6 +79,7 @@ impl EngineOptions {
             key: key_source(self.key, key_store)?,
             device: self.device.map_or(defaults.device, Into::into),
             threads: self.threads as usize,
+            context: self.context.map(|context| context as usize),
             cpu_share: self.cpu_share,
             ..defaults
         })
@@ -94,6 +100,7 @@ mod tests {
             key,
             device: None,
             threads: 0,
+            context: None,
             cpu_share: None,
         };
         let defaults = idiolect::engine::EngineOptions::new("profile", "model");

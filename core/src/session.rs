@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use idiolect_kernels::{Between, Executor};
+use idiolect_kernels::{Between, Executor, Job, JobBytes};
 
 use crate::adapter::{Adapter, AdapterShape};
 use crate::available_memory::available_memory;
@@ -120,6 +120,19 @@ impl Session {
         let (model, kind, executor) = (&*self.model, self.device.kind, &*self.executor);
         let available = available_memory();
         TrainPlan::new(Planned { model, adapter, row_tokens, data_bytes, kind, executor, available }, budget_bytes)
+    }
+
+    /// The bytes that a job would take here beside the weights; nothing is allocated.
+    ///
+    /// # Errors
+    /// When the device cannot hold one of its buffers in a piece.
+    pub(crate) fn job_bytes(&self, job: &Job<'_>) -> Result<JobBytes> {
+        Ok(self.executor.job_bytes(job)?)
+    }
+
+    /// Bytes of the weights as the device holds them.
+    pub(crate) fn weight_bytes(&self) -> usize {
+        self.executor.weight_bytes()
     }
 
     /// Bytes held on the device, weights included.

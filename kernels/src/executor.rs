@@ -94,6 +94,14 @@ pub trait Executor: Send {
     /// When the length differs, or the device was lost.
     fn write_state(&mut self, state: StateId, values: &[f32]) -> Result<()>;
 
+    /// Makes state tensors `len` values long, which is more than they were: what they hold stays, zeros follow. All programs
+    /// go, for they were loaded for the former lengths; other state stays. Beside what it comes to, one of the tensors is
+    /// there twice meanwhile.
+    ///
+    /// # Errors
+    /// When a tensor is longer already, the device cannot hold them, or it was lost. The programs are gone then, too.
+    fn lengthen(&mut self, states: &[StateId], len: usize) -> Result<()>;
+
     /// The bytes that a job would take beside the weights, before anything is allocated: once its programs are loaded and
     /// its results read, [`Executor::device_bytes`] is no more than these and [`Executor::weight_bytes`].
     ///
@@ -109,6 +117,14 @@ pub trait Executor: Send {
 
     /// The device in words.
     fn device(&self) -> String;
+}
+
+/// Refuses to make a state tensor shorter.
+pub(crate) fn check_longer(held: usize, len: usize) -> Result<()> {
+    if len < held {
+        return Err(Error::Shape(format!("a state tensor of {held} values cannot be lengthened to {len}")));
+    }
+    Ok(())
 }
 
 impl Program {

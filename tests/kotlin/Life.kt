@@ -30,6 +30,7 @@ private class Life(private val model: String, private val messages: List<NewSamp
         history(engine)
         learning(engine)
         answering(engine)
+        conversing(engine)
         adapters(engine)
         merging(engine)
         moving(engine)

@@ -57,6 +57,7 @@ struct Life {
         try history(engine)
         try learning(engine)
         try answering(engine)
+        try conversing(engine)
         try adapters(engine)
         try merging(engine)
         try moving(engine)

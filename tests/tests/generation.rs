@@ -44,8 +44,9 @@ fn main() -> ExitCode {
     let mut trials = Vec::new();
     for (name, choice, present) in devices {
         type Check = fn(DeviceChoice) -> Result<()>;
-        let checks: [(&str, Check, bool); 5] = [
+        let checks: [(&str, Check, bool); 6] = [
             ("an answer does not depend on what was asked before", reused, true),
+            ("a conversation computes no turn twice, in a cache that grows", conversed, true),
             ("stories260K continues as llama2.c does", story, shared().is_some()),
             ("the published model answers as transformers does", answers, published().is_some()),
             ("a person's messages lose what transformers says", loss, published().is_some() && shared().is_some()),
@@ -76,6 +77,39 @@ fn reused(choice: DeviceChoice) -> Result<()> {
     let mut generator = Generator::new(&mut session, None, capacity)?;
     for (length, expected) in lengths.into_iter().zip(&expected) {
         same(&generator.generate(&ids[..length], &options, go_on)?.ids, expected, &format!("{length} tokens"))?;
+    }
+    Ok(())
+}
+
+/// Turns of several lengths, greedily, in a generator that grows under them: each costs the passes of what is new in it,
+/// and is what a fresh generator makes of the whole.
+fn conversed(choice: DeviceChoice) -> Result<()> {
+    let base = repository().join("bindings/cli/assets/base");
+    let (mut kept, mut fresh) = (open(base.clone(), choice)?, open(base, choice)?);
+    let text = "We took the early train and sat by the window until the rain stopped. ".repeat(30);
+    let ids = kept.model().tokenizer().encode(&text)?;
+    let options =
+        GenerateOptions { sampling: SamplingOptions::greedy(), ignore_eos: true, ..GenerateOptions::default() };
+    let go_on = &mut |_: &str| ControlFlow::Continue(());
+    let mut generator = Generator::new(&mut kept, None, 48)?;
+    let (mut said, mut cached) = (Vec::new(), 0);
+    for (turn, (message, answer)) in [(20, 12), (1, 8), (128, 4), (60, 1), (140, 10)].into_iter().enumerate() {
+        said.extend(&ids[turn * 7..][..message]);
+        let options = GenerateOptions { max_tokens: answer, ..options.clone() };
+        generator.grow(said.len() + answer)?;
+        let before = generator.passes();
+        let generation = generator.converse(&said, &options, go_on)?;
+        // Chunks of 128 tokens, but for one that would leave a single token; the first token comes with the last of them.
+        let new = said.len() - cached;
+        let passes = (new.div_ceil(128) + answer - 1) as u64;
+        let got = (generation.cached_tokens, generator.passes() - before);
+        if got != (cached, passes) {
+            return Err(format!("turn {turn}: cached tokens and passes are {got:?}, not {:?}", (cached, passes)).into());
+        }
+        let whole = Generator::new(&mut fresh, None, said.len() + answer)?.generate(&said, &options, go_on)?;
+        same(&generation.ids, &whole.ids, &format!("turn {turn}"))?;
+        said.extend(generation.ids);
+        cached = said.len() - 1;
     }
     Ok(())
 }

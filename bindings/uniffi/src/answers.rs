@@ -144,6 +144,8 @@ pub struct Generation {
     pub finish_reason: FinishReason,
     /// Tokens of the prompt.
     pub prompt_tokens: u64,
+    /// Tokens of the prompt that were not run, for earlier prompts or turns have left them in the cache.
+    pub cached_tokens: u64,
     /// Seconds for the prompt.
     pub prefill_seconds: f64,
     /// Seconds for all tokens after the first.
@@ -167,6 +169,7 @@ impl From<generate::Generation> for Generation {
             tokens: generation.ids.len() as u64,
             finish_reason: generation.finish_reason.into(),
             prompt_tokens: generation.prompt_tokens as u64,
+            cached_tokens: generation.cached_tokens as u64,
             prefill_seconds: generation.prefill_seconds,
             decode_seconds: generation.decode_seconds,
         }

@@ -1,6 +1,5 @@
 //! The engine: one profile, one model.
 
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use idiolect::{engine, personalize};
 use crate::adapters::Adapters;
 use crate::answers::{Evaluation, EvaluationText, GenerateOptions, Generation, Prompt, SuggestOptions, Suggestion};
 use crate::cancel::CancelToken;
+use crate::conversation::{Conversation, ConversationOptions};
 use crate::error::Result;
 use crate::events::LearnEvent;
 use crate::history::History;
@@ -21,7 +21,7 @@ use crate::options::{DeviceChoice, EngineOptions};
 use crate::profile::{ArchivedProfile, EraseReport};
 use crate::report::{LearnOutcome, LearnReport};
 use crate::status::ProfileStatus;
-use crate::text_batches::TextBatches;
+use crate::text_batches::batched;
 
 /// A profile with its model, ready to learn and to answer.
 ///
@@ -179,15 +179,20 @@ impl Engine {
         cancel: Arc<CancelToken>,
         listener: Arc<dyn TextListener>,
     ) -> Result<Generation> {
-        let mut batches = TextBatches::new(listener);
-        let mut heard = Ok(());
-        let generation = self.inner.generate(&prompt.into(), &options.into(), &cancel.inner, &mut |text| {
-            heard = batches.add(text);
-            if heard.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        });
-        heard?;
-        batches.flush()?;
-        Ok(generation?.into())
+        let prompt = prompt.into();
+        batched(listener, |on_text| self.inner.generate(&prompt, &options.into(), &cancel.inner, on_text))
+            .map(Into::into)
+    }
+
+    /// Begins a conversation, with the adapter that is in use at each of its turns. Several may go on side by side. The model
+    /// is opened where it is not.
+    ///
+    /// # Errors
+    /// `OverBudget`, saying what would fit, when its whole context does not fit the budget or, without one, what the machine
+    /// has; `BadOption` for a context beyond what the engine was opened for; `Unsupported` when the model has no chat
+    /// template, or one that takes no instructions; when the template refuses the turns, or the model cannot be opened.
+    pub fn conversation(&self, options: ConversationOptions) -> Result<Arc<Conversation>> {
+        Ok(Conversation::of(self.inner.conversation(options.into())?))
     }
 
     /// The likeliest words that complete the one begun at the text's end, or the likeliest next ones; likeliest first. A

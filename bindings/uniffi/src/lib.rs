@@ -13,6 +13,7 @@ mod adapters;
 mod answers;
 mod cancel;
 mod chats;
+mod conversation;
 mod engine;
 mod error;
 mod events;
@@ -38,6 +39,7 @@ pub use answers::{
 };
 pub use cancel::CancelToken;
 pub use chats::{ChatAuthor, ChatExport, DateOrder, chat_authors, read_chat};
+pub use conversation::{Conversation, ConversationOptions, Reply, Speaker, Turn};
 pub use engine::{Engine, EngineState};
 pub use error::{EngineError, ErrorKind};
 pub use events::{DropReason, LearnEvent};

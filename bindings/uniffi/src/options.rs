@@ -56,6 +56,10 @@ pub struct EngineOptions {
     /// training pauses, and an answer fails.
     #[uniffi(default = true)]
     pub cpu_fallback: bool,
+    /// Positions that the model is opened for: what an answer's prompt and its text may have. None for 2,048; as many as the
+    /// model was made for where that is fewer, and 131,072 at most.
+    #[uniffi(default = None)]
+    pub context: Option<u32>,
 }
 
 impl fmt::Debug for EngineOptions {
@@ -65,6 +69,7 @@ impl fmt::Debug for EngineOptions {
             .field("model", &self.model)
             .field("device", &self.device)
             .field("threads", &self.threads)
+            .field("context", &self.context)
             .field("cpu_share", &self.cpu_share)
             .field("cpu_fallback", &self.cpu_fallback)
             .finish_non_exhaustive()
@@ -79,6 +84,7 @@ impl EngineOptions {
             key: key_source(self.key, key_store)?,
             device: self.device.map_or(defaults.device, Into::into),
             threads: self.threads as usize,
+            context: self.context.map(|context| context as usize),
             cpu_share: self.cpu_share,
             cpu_fallback: self.cpu_fallback,
             ..defaults
@@ -100,6 +106,7 @@ mod tests {
             key,
             device: None,
             threads: 0,
+            context: None,
             cpu_share: None,
             cpu_fallback: true,
         };

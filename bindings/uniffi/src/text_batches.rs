@@ -1,5 +1,6 @@
 //! Gathering pieces of text, so that an app is not called for every token.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,25 +11,25 @@ use crate::listeners::TextListener;
 const INTERVAL: Duration = Duration::from_millis(40);
 
 /// Pieces on their way to a listener.
-pub(crate) struct TextBatches {
+struct TextBatches {
     listener: Arc<dyn TextListener>,
     gathered: String,
     last: Instant,
 }
 
 impl TextBatches {
-    pub fn new(listener: Arc<dyn TextListener>) -> Self {
+    fn new(listener: Arc<dyn TextListener>) -> Self {
         Self { listener, gathered: String::new(), last: Instant::now() }
     }
 
     /// Takes a piece; hands over what there is where the last callback was long enough ago.
-    pub fn add(&mut self, piece: &str) -> Result<()> {
+    fn add(&mut self, piece: &str) -> Result<()> {
         self.gathered.push_str(piece);
         if self.last.elapsed() < INTERVAL { Ok(()) } else { self.flush() }
     }
 
     /// Hands over what is left.
-    pub fn flush(&mut self) -> Result<()> {
+    fn flush(&mut self) -> Result<()> {
         if self.gathered.is_empty() {
             return Ok(());
         }
@@ -37,6 +38,25 @@ impl TextBatches {
         self.last = Instant::now();
         heard
     }
+}
+
+/// What `make` makes, its text gathered for the listener. A listener that fails ends it.
+///
+/// # Errors
+/// The listener's, else what `make` gives.
+pub(crate) fn batched<T>(
+    listener: Arc<dyn TextListener>,
+    make: impl FnOnce(&mut dyn FnMut(&str) -> ControlFlow<()>) -> idiolect::Result<T>,
+) -> Result<T> {
+    let mut batches = TextBatches::new(listener);
+    let mut heard = Ok(());
+    let made = make(&mut |text| {
+        heard = batches.add(text);
+        if heard.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    heard?;
+    batches.flush()?;
+    Ok(made?)
 }
 
 #[cfg(test)]

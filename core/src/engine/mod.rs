@@ -4,14 +4,16 @@
 //! the caller's own thread. Answers are served while a training goes on. The history and the registry are also reached
 //! directly: they are safe to share.
 
+mod answer_cache;
+mod asking;
 mod cancel;
+mod conversation;
 mod device_use;
 mod faults;
 mod learning;
 mod serving;
 mod worker;
 
-use std::cell::Cell;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -20,6 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 pub use cancel::CancelToken;
+pub use conversation::{Conversation, ConversationOptions, Reply};
 #[cfg(feature = "faults")]
 pub use faults::Faults;
 #[cfg(not(feature = "faults"))]
@@ -42,9 +45,9 @@ use crate::profile::{EraseReport, KeySource, Profile};
 use crate::registry::Registry;
 use crate::train::{TextRow, TrainingData};
 
-use device_use::MOST_LOSSES;
+use asking::{received, streamed, whatever_is_lost};
 use learning::Learning;
-use serving::{Serving, cancelled_early};
+use serving::{Serving, nothing_generated};
 use worker::{Queue, Ticket, Worker};
 
 /// What an engine is opened with.
@@ -60,6 +63,9 @@ pub struct EngineOptions {
     pub device: DeviceChoice,
     /// Threads of the CPU; 0 means one a core.
     pub threads: usize,
+    /// Positions that the model is opened for: what an answer's prompt and its text may have. `None` for 2,048; as many as
+    /// the model was made for where that is fewer, and 131,072 at most.
+    pub context: Option<usize>,
     /// The share of one core that long work takes at most, over any minute: systems end background work that takes more.
     /// `None` for all there is.
     pub cpu_share: Option<f32>,
@@ -77,6 +83,7 @@ impl EngineOptions {
             key: KeySource::Beside,
             device: DeviceChoice::default(),
             threads: 0,
+            context: None,
             cpu_share: None,
             cpu_fallback: true,
         }
@@ -90,6 +97,7 @@ impl fmt::Debug for EngineOptions {
             .field("model", &self.model)
             .field("device", &self.device)
             .field("threads", &self.threads)
+            .field("context", &self.context)
             .finish_non_exhaustive()
     }
 }
@@ -114,7 +122,6 @@ pub enum EngineState {
 pub struct Engine {
     profile: Arc<Profile>,
     registry: Registry,
-    cpu_fallback: bool,
     queue: Arc<Queue>,
     state: Arc<Mutex<EngineState>>,
     save_call: SaveCall,
@@ -145,7 +152,7 @@ impl Engine {
         let profile = Arc::new(Profile::create(&options.profile, &options.key)?);
         let registry = profile.registry()?;
         let duty = options.cpu_share.map(DutyCycle::new).transpose()?;
-        let (cpu_fallback, queue) = (options.cpu_fallback, Arc::new(Queue::default()));
+        let queue = Arc::new(Queue::new(options.cpu_fallback));
         let worker = Worker::new(options, faults, duty, Arc::clone(&profile), registry.clone(), Arc::clone(&queue));
         let thread = thread::Builder::new().name("idiolect".into()).spawn(move || worker.run());
         let thread = thread.map_err(|cause| Error::new(ErrorKind::Io, format!("no thread for the engine: {cause}")))?;
@@ -153,7 +160,6 @@ impl Engine {
         Ok(Self {
             profile,
             registry,
-            cpu_fallback,
             queue,
             state,
             save_call: SaveCall::default(),
@@ -305,30 +311,28 @@ impl Engine {
         cancel: &CancelToken,
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Generation> {
-        let began = Cell::new(false);
-        let ask = || {
-            let (prompt, options, stop) = (prompt.clone(), options.clone(), cancel.clone());
-            let (pieces, shown) = channel::<String>();
-            let (ticket, generation) = self.begin_answer(move |serving| {
-                let mut show = |text: &str| match pieces.send(text.to_owned()) {
-                    Ok(()) => ControlFlow::Continue(()),
-                    Err(_) => ControlFlow::Break(()),
-                };
-                cancelled_early(serving.generate(&prompt, &options, &stop, &mut show))
-            })?;
-            if let Err(cancelled) = self.queue.wait_for(ticket, cancel) {
-                return cancelled_early(Err(cancelled));
-            }
-            for piece in shown {
-                began.set(true);
-                if on_text(&piece).is_break() {
-                    cancel.cancel();
-                    break;
-                }
-            }
-            received(&generation)
-        };
-        self.whatever_is_lost(ask, || !began.get())
+        let (prompt, options, stop) = (prompt.clone(), options.clone(), cancel.clone());
+        let generated = streamed(&self.queue, cancel, on_text, move |serving, show| {
+            serving.generate(&prompt, &options, &stop, show)
+        });
+        match generated {
+            Err(error) if error.kind() == ErrorKind::Cancelled => Ok(nothing_generated()),
+            other => other,
+        }
+    }
+
+    /// Begins a conversation, with the adapter that is in use at each of its turns. Several may go on side by side. Once the
+    /// engine is closed or dropped, its calls end with [`ErrorKind::Closed`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::OverBudget`], saying what would fit, when its whole context does not fit the budget or, without one,
+    /// what the machine has; [`ErrorKind::BadOption`] for a context beyond what the engine was opened for;
+    /// [`ErrorKind::Unsupported`] when the model has no chat template, or one that takes no instructions; when the template
+    /// refuses the turns, or the model cannot be opened.
+    pub fn conversation(&self, options: ConversationOptions) -> Result<Conversation> {
+        let (_, begun) = self.begin_answer(|serving| serving.begin_conversation(options))?;
+        let (place, plan) = received(&begun)?;
+        Ok(Conversation::new(Arc::clone(&self.queue), place, plan))
     }
 
     /// The likeliest words that complete the one begun at the text's end, or the likeliest next ones; likeliest first. A
@@ -343,7 +347,7 @@ impl Engine {
             self.queue.wait_for(ticket, cancel)?;
             received(&suggestions)
         };
-        self.whatever_is_lost(ask, || true)
+        whatever_is_lost(&self.queue, ask, || true)
     }
 
     /// The loss of texts under the model, with the adapter in use or without any.
@@ -372,7 +376,7 @@ impl Engine {
             self.queue.wait_for(ticket, cancel)?;
             received(&answer)
         };
-        self.whatever_is_lost(ask, || true)
+        whatever_is_lost(&self.queue, ask, || true)
     }
 
     /// Writes the base with a version at its strength merged in as a model folder, unsealed, which appears whole or not at
@@ -418,7 +422,7 @@ impl Engine {
             heard.into_iter().for_each(|(stage, done, all)| on_progress(stage, done, all));
             received(&answer)
         };
-        self.whatever_is_lost(ask, || true)
+        whatever_is_lost(&self.queue, ask, || true)
     }
 
     /// Gives the model's memory back; a training under way pauses, an answer ends. The next call opens the model again.
@@ -497,26 +501,12 @@ impl Engine {
         self.profile.erase()
     }
 
-    /// Asks again where the device was lost and `may_repeat` says that nothing was told yet: the worker opens it anew, and
-    /// then the CPU.
-    fn whatever_is_lost<T>(&self, mut ask: impl FnMut() -> Result<T>, may_repeat: impl Fn() -> bool) -> Result<T> {
-        for _ in 0..MOST_LOSSES {
-            match ask() {
-                Err(error) if error.kind() == ErrorKind::Device && self.cpu_fallback && may_repeat() => {}
-                done => return done,
-            }
-        }
-        ask()
-    }
-
     /// Has an answer made as soon as may be.
     fn begin_answer<T: Send + 'static>(
         &self,
         make: impl FnOnce(&mut Serving) -> Result<T> + Send + 'static,
     ) -> Result<(Ticket, Receiver<Result<T>>)> {
-        let (reply, answer) = channel();
-        let ticket = self.queue.add_answer(Box::new(move |serving| drop(reply.send(serving.and_then(make)))))?;
-        Ok((ticket, answer))
+        asking::begin_answer(&self.queue, make)
     }
 }
 
@@ -533,9 +523,4 @@ impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine").field("state", &self.state()).finish_non_exhaustive()
     }
-}
-
-/// What the worker sent. It sends nothing where it was closed first, or failed.
-fn received<T>(answer: &Receiver<Result<T>>) -> Result<T> {
-    answer.recv().unwrap_or_else(|_| Err(Error::new(ErrorKind::Closed, "the engine was closed, or its worker failed")))
 }

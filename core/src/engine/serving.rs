@@ -1,24 +1,23 @@
-//! Answering: generation and suggestions, with the adapter in use and what the last prompt left in the cache.
+//! Answering: generation, suggestions and conversations, with the adapter in use and what is left in the caches.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use super::answer_cache::{AnswerCache, Room, Using};
 use super::cancel::CancelToken;
+use super::conversation::{ConversationOptions, Holders, Place, Reply};
 use super::worker::Queue;
 use crate::adapter::Adapter;
 use crate::device::DeviceInfo;
 use crate::error::{Error, ErrorKind, Result};
 use crate::generate::{
-    FinishReason, GenerateOptions, Generation, Generator, SuggestOptions, SuggestPrompt, Suggestion, WordTable,
-    chat_prompt, check_capacity, plain_prompt,
+    FinishReason, GenerateOptions, Generation, GenerationPlan, Generator, SuggestOptions, SuggestPrompt, Suggestion,
+    Transcript, WordTable, chat_prompt, plain_prompt,
 };
-use crate::model::Model;
+use crate::model::{DEFAULT_CONTEXT, Model};
 use crate::registry::Registry;
 use crate::session::Session;
 use crate::trace::{self, Event, Work};
-
-/// Tokens that the cache grows by.
-const CAPACITY_STEP: usize = 256;
 
 /// Adapters that are kept opened, so that switching among them is quick.
 const MOST_OPENED: usize = 3;
@@ -43,15 +42,12 @@ impl std::fmt::Debug for Prompt {
     }
 }
 
-/// A version and its strength: what an answer, and the cache, depend on beside the prompt.
-type Using = Option<(u32, u32)>;
-
 /// The part of the worker that answers.
 pub(super) struct Serving {
     registry: Registry,
-    /// The session while nothing is loaded on it.
-    session: Option<Box<Session>>,
-    generator: Option<(Using, Generator<Box<Session>>)>,
+    /// Of single answers and suggestions.
+    cache: AnswerCache,
+    conversations: Holders,
     opened: Vec<((u32, u32), Arc<Adapter>)>,
     words: Option<Arc<WordTable>>,
     queue: Arc<Queue>,
@@ -61,8 +57,8 @@ pub(super) struct Serving {
 impl Serving {
     /// Answers on `session`, a sibling of the one that trains.
     pub fn new(session: Session, registry: Registry, queue: Arc<Queue>) -> Self {
-        let session = Some(Box::new(session));
-        Self { registry, session, generator: None, opened: Vec::new(), words: None, queue, failed: false }
+        let (cache, conversations) = (AnswerCache::new(session), Holders::default());
+        Self { registry, cache, conversations, opened: Vec::new(), words: None, queue, failed: false }
     }
 
     /// Continues a prompt; `on_text` sees pieces of whole characters.
@@ -83,6 +79,26 @@ impl Serving {
         let _span = trace::begin(Work::Suggestion);
         let suggested = self.try_suggest(prompt, options, cancel);
         self.heed(suggested)
+    }
+
+    /// Looks whether the model can lead such a conversation, and whether there is memory for it.
+    pub fn begin_conversation(&mut self, options: ConversationOptions) -> Result<(Arc<Place>, GenerationPlan)> {
+        let begun = self.try_begin_conversation(options);
+        self.heed(begun)
+    }
+
+    /// Answers a message of a conversation.
+    pub fn say(
+        &mut self,
+        place: &Arc<Place>,
+        message: &str,
+        options: &GenerateOptions,
+        cancel: &CancelToken,
+        on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Reply> {
+        let _span = trace::begin(Work::Generation);
+        let said = self.try_say(place, message, options, cancel, on_text);
+        self.heed(said)
     }
 
     /// Remembers whether the device failed.
@@ -120,19 +136,76 @@ impl Serving {
         self.generator(using, adapter.as_deref(), prompt.tokens(), cancel)?.suggest(&prompt, options, &words)
     }
 
+    fn try_begin_conversation(&mut self, options: ConversationOptions) -> Result<(Arc<Place>, GenerationPlan)> {
+        let ConversationOptions { instructions, context, budget_bytes, turns } = options;
+        let model = self.model()?;
+        let opened = model.base().context;
+        let context = context.unwrap_or(opened.min(DEFAULT_CONTEXT));
+        if context == 0 || context > opened {
+            let message = format!("a context of {context} tokens; the model was opened for {opened}");
+            let made = model.base().config.max_position_embeddings;
+            let error = Error::new(ErrorKind::BadOption, message);
+            return Err(match context > opened && opened < made {
+                true => error.with_hint(format!("open the engine with a longer context, of {made} tokens at most")),
+                false => error.with_hint(format!("give 1 to {opened}")),
+            });
+        }
+        let transcript = Transcript::new(model.tokenizer(), instructions.as_deref(), turns)?;
+        let (_, adapter) = self.using()?;
+        let plan = GenerationPlan::new(self.cache.session()?, adapter.as_deref(), context, budget_bytes)?;
+        Ok((Place::new(transcript, context, budget_bytes), plan))
+    }
+
+    fn try_say(
+        &mut self,
+        place: &Arc<Place>,
+        message: &str,
+        options: &GenerateOptions,
+        cancel: &CancelToken,
+        on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Reply> {
+        let (using, adapter) = self.using()?;
+        let model = self.model()?;
+        model.files().check_whole()?;
+        let mut said = place.said().clone();
+        let most = place.context.saturating_sub(options.max_tokens);
+        said.transcript.ask(model.tokenizer(), message, most)?;
+        let prompt = said.transcript.prompt().to_vec();
+        let mut cache = match self.conversations.take(place) {
+            Some(cache) => cache,
+            None => AnswerCache::new(self.cache.session()?.sibling()?),
+        };
+        let tokens = prompt.len().saturating_add(options.max_tokens);
+        let room = Room { tokens, context: place.context, budget_bytes: place.budget_bytes };
+        let ends = Arc::new(self.ends(cancel));
+        let (conversations, answers) = (&mut self.conversations, &mut self.cache);
+        let mut give_way = || conversations.free_first() || answers.free();
+        let generated = cache.prepare(using, adapter.as_deref(), room, &mut give_way).and_then(|generator| {
+            generator.session_mut().set_between(Some(ends.clone()));
+            generator.converse(&prompt, options, &mut |text| {
+                on_text(text)?;
+                ends()
+            })
+        });
+        self.conversations.put(place, cache);
+        let generation = generated?;
+        if generation.finish_reason != FinishReason::Cancelled || !generation.text.is_empty() {
+            said.transcript.answer(model.tokenizer(), &generation)?;
+            let forgotten_turns = said.transcript.forgotten();
+            place.take_down(said);
+            return Ok(Reply { generation, forgotten_turns });
+        }
+        Ok(Reply { generation, forgotten_turns: place.said().transcript.forgotten() })
+    }
+
     /// The model.
     pub fn model(&self) -> Result<Arc<Model>> {
-        self.session().map(|session| Arc::clone(session.model()))
+        Ok(Arc::clone(self.cache.session()?.model()))
     }
 
     /// The device that answers.
     pub fn device(&self) -> Result<DeviceInfo> {
-        self.session().map(|session| session.device().clone())
-    }
-
-    fn session(&self) -> Result<&Session> {
-        let session = self.session.as_deref().or(self.generator.as_ref().map(|(_, generator)| generator.session()));
-        session.ok_or_else(lost)
+        Ok(self.cache.session()?.device().clone())
     }
 
     fn ids(&self, prompt: &Prompt, adapter: Option<&Adapter>) -> Result<Vec<u32>> {
@@ -169,7 +242,7 @@ impl Serving {
         Ok((Some(key), Some(adapter)))
     }
 
-    /// A generator with room for `tokens`, for what is in use now: the one that there is, if it is that.
+    /// A generator with room for `tokens`, for what is in use now.
     fn generator(
         &mut self,
         using: Using,
@@ -177,27 +250,12 @@ impl Serving {
         tokens: usize,
         cancel: &CancelToken,
     ) -> Result<&mut Generator<Box<Session>>> {
-        self.model()?.files().check_whole()?;
-        let fits = |(key, generator): &(Using, Generator<_>)| *key == using && generator.capacity() >= tokens;
-        if !self.generator.as_ref().is_some_and(fits) {
-            let context = self.model()?.base().context;
-            // Before the session is handed over: what a caller asked too much must not cost the next one's answer.
-            check_capacity(tokens, context)?;
-            let capacity = tokens.next_multiple_of(CAPACITY_STEP).min(context);
-            let session = self.session.take().or(self.generator.take().map(|(_, generator)| generator.into_session()));
-            match Generator::on(session.ok_or_else(lost)?, adapter, capacity) {
-                Ok(generator) => {
-                    trace::tell(Event::CacheGrown { tokens: capacity });
-                    self.generator = Some((using, generator));
-                }
-                Err((session, error)) => {
-                    self.session = Some(session);
-                    return Err(error);
-                }
-            }
-        }
+        let model = self.model()?;
+        model.files().check_whole()?;
         let ends = self.ends(cancel);
-        let (_, generator) = self.generator.as_mut().ok_or_else(lost)?;
+        let room = Room { tokens, context: model.base().context, budget_bytes: None };
+        let conversations = &mut self.conversations;
+        let generator = self.cache.prepare(using, adapter, room, &mut || conversations.free_first())?;
         generator.session_mut().set_between(Some(Arc::new(ends)));
         Ok(generator)
     }
@@ -217,21 +275,15 @@ impl Serving {
     }
 }
 
-fn lost() -> Error {
-    Error::new(ErrorKind::Device, "the device was lost in an earlier call")
-}
-
 /// An answer that was cancelled before its first token.
-pub(super) fn cancelled_early(result: Result<Generation>) -> Result<Generation> {
-    match result {
-        Err(error) if error.kind() == ErrorKind::Cancelled => Ok(Generation {
-            text: String::new(),
-            ids: Vec::new(),
-            finish_reason: FinishReason::Cancelled,
-            prompt_tokens: 0,
-            prefill_seconds: 0.0,
-            decode_seconds: 0.0,
-        }),
-        other => other,
+pub(super) fn nothing_generated() -> Generation {
+    Generation {
+        text: String::new(),
+        ids: Vec::new(),
+        finish_reason: FinishReason::Cancelled,
+        prompt_tokens: 0,
+        cached_tokens: 0,
+        prefill_seconds: 0.0,
+        decode_seconds: 0.0,
     }
 }

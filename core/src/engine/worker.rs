@@ -36,10 +36,11 @@ pub(super) type Answer = Box<dyn FnOnce(Result<&mut Serving>) + Send>;
 pub(super) type Task = Box<dyn FnOnce(&mut Worker) + Send>;
 
 /// What callers and worker share.
-#[derive(Default)]
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
     changed: Condvar,
+    /// Whether work whose device was lost goes on on the CPU.
+    pub cpu_fallback: bool,
 }
 
 /// The number that a piece of work waits under.
@@ -73,6 +74,10 @@ impl Waiting {
 }
 
 impl Queue {
+    pub fn new(cpu_fallback: bool) -> Self {
+        Self { waiting: Mutex::default(), changed: Condvar::new(), cpu_fallback }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         // Nothing panics while it is held.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
@@ -252,6 +257,7 @@ enum Next {
 /// Runs on its own thread until it is closed.
 pub(super) struct Worker {
     model: PathBuf,
+    context: Option<usize>,
     pub device: DeviceUse,
     faults: Faults,
     duty: Option<Arc<Mutex<DutyCycle>>>,
@@ -276,9 +282,10 @@ impl Worker {
         registry: Registry,
         queue: Arc<Queue>,
     ) -> Self {
-        let device = DeviceUse::new(options.device, options.threads, options.cpu_fallback);
+        let device = DeviceUse::new(options.device, options.threads, queue.cpu_fallback);
         let duty = duty.map(|duty| Arc::new(Mutex::new(duty)));
-        Self { model: options.model, device, faults, duty, profile, registry, queue, loaded: None }
+        let EngineOptions { model, context, .. } = options;
+        Self { model, context, device, faults, duty, profile, registry, queue, loaded: None }
     }
 
     /// Works until the queue is closed.
@@ -348,7 +355,12 @@ impl Worker {
 
     fn load(&mut self) -> Result<&mut Loaded> {
         if self.loaded.is_none() {
-            let mut session = self.device.open(Arc::new(self.profile.open_model(&self.model)?))?;
+            let model = self.profile.open_model(&self.model)?;
+            let model = match self.context {
+                Some(context) => model.with_context(context)?,
+                None => model,
+            };
+            let mut session = self.device.open(Arc::new(model))?;
             let mut answering = session.sibling()?;
             if session.device().kind == DeviceKind::Gpu {
                 for (session, losses) in

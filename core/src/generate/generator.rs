@@ -7,18 +7,17 @@ use std::time::Instant;
 
 use idiolect_kernels::ProgramId;
 use idiolect_kernels::ops::Packing;
-use idiolect_kernels::program::{BufferId, RowCounts, Run, Scalars};
+use idiolect_kernels::program::{BufferId, RowCounts, Run, Scalars, StateId};
 
 use super::branches::BranchPass;
 use super::prefix_cache::PrefixCache;
 use super::suggest::Explored;
-use super::{FinishReason, Sampler, SamplingOptions, TextStream};
+use super::{FinishReason, GenerationPlan, Sampler, SamplingOptions, TextStream};
 use crate::adapter::Adapter;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::inference::{CANDIDATES, CacheState, continuation};
-use crate::model::{LoraBinding, Model, TokenInputs};
+use crate::model::{LoraBinding, TokenInputs};
 use crate::session::Session;
-use crate::text::{ChatMessage, Role};
 
 /// Prompt tokens that go through the model at a time.
 const PREFILL_TOKENS: usize = 128;
@@ -54,6 +53,8 @@ pub struct Generation {
     pub finish_reason: FinishReason,
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
+    /// Tokens of the prompt that were not run, for earlier prompts or turns have left them in the cache.
+    pub cached_tokens: usize,
     /// Seconds for the prompt.
     pub prefill_seconds: f64,
     /// Seconds for all tokens after the first.
@@ -78,44 +79,9 @@ impl Generation {
     }
 }
 
-/// A prompt's token ids: `text` as it is, after the document-start token where it is empty or the adapter (also one that
-/// is merged in) was trained so, after a BOS where the model's own settings add one.
-///
-/// # Errors
-/// When the text cannot be tokenized, or is empty and the model has no document-start token.
-pub fn plain_prompt(model: &Model, adapter: Option<&Adapter>, text: &str) -> Result<Vec<u32>> {
-    let mut ids = Vec::from_iter(prompt_start(model, adapter, text));
-    ids.extend(model.tokenizer().encode(text)?);
-    if ids.is_empty() {
-        return Err(Error::new(ErrorKind::BadData, "the prompt is empty and the model has no document-start token"));
-    }
-    Ok(ids)
-}
-
-/// The token that goes before a plain prompt, where there is one.
-pub(super) fn prompt_start(model: &Model, adapter: Option<&Adapter>, text: &str) -> Option<u32> {
-    let tokenizer = model.tokenizer();
-    if text.is_empty() || model.document_start() || adapter.is_some_and(Adapter::document_start) {
-        return tokenizer.document_start();
-    }
-    tokenizer.bos().filter(|_| tokenizer.adds_bos())
-}
-
-/// `text` as the user's turn of the model's own chat template, ready for the assistant's.
-///
-/// # Errors
-/// When the model has no chat template, or it fails.
-pub fn chat_prompt(model: &Model, text: &str) -> Result<Vec<u32>> {
-    model.tokenizer().encode_chat(&[ChatMessage::new(Role::User, text)], true)
-}
-
-/// Refuses a sequence longer than the model was opened for.
-pub(crate) fn check_capacity(tokens: usize, context: usize) -> Result<()> {
-    if tokens <= context {
-        return Ok(());
-    }
-    let message = format!("{tokens} tokens of prompt and answer; the model holds {context}");
-    Err(Error::new(ErrorKind::BadOption, message).with_hint("shorten the prompt or ask for fewer tokens"))
+/// Tokens of a prompt that go through at a time in room for `capacity`.
+pub(super) fn prefill_tokens(capacity: usize) -> usize {
+    PREFILL_TOKENS.min(capacity)
 }
 
 /// A program that continues the cached sequence, loaded.
@@ -129,16 +95,46 @@ struct Pass {
     candidates: BufferId,
 }
 
+/// The passes for prompts and for single tokens.
+struct Passes {
+    prefill: Pass,
+    decode: Pass,
+}
+
+impl Passes {
+    fn load(session: &mut Session, lora: Option<&LoraBinding>, cache: &CacheState) -> Result<Self> {
+        let model = Arc::clone(session.model());
+        let mut load = |tokens| -> Result<Pass> {
+            let pass = continuation(model.base(), lora, cache, tokens);
+            let program = session.executor().load(Arc::new(pass.program))?;
+            let (slots, selected) = (pass.slots, pass.selected);
+            Ok(Pass { program, tokens: pass.tokens, slots, selected, logits: pass.logits, candidates: pass.candidates })
+        };
+        Ok(Self { prefill: load(prefill_tokens(cache.capacity))?, decode: load(1)? })
+    }
+}
+
+/// Which rows of the cache an answer goes on from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rows {
+    /// Those that whole prompts' passes have written.
+    Whole,
+    /// All, those of decoded tokens too; and it leaves its own.
+    All,
+}
+
 /// Generates with a model and an adapter, on a session that it borrows or owns.
 ///
 /// What a prompt left in the cache serves the next prompt that begins alike, be it for an answer or for suggestions. An
-/// answer's bits do not depend on what was asked before.
+/// answer's bits do not depend on what was asked before; only a conversation's turns ([`Generator::converse`]) go on from
+/// whatever there is.
 pub struct Generator<S> {
     pub(super) session: S,
     capacity: usize,
+    /// What it has to keep to, where a budget was given.
+    budget_bytes: Option<usize>,
     prefill: Pass,
     decode: Pass,
-    prefill_tokens: usize,
     pub(super) cache: PrefixCache,
     pub(super) lora: Option<LoraBinding>,
     /// Loaded with the first suggestions.
@@ -151,21 +147,34 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
     /// Makes room for sequences of up to `capacity` tokens, prompt included.
     ///
     /// # Errors
-    /// When the model was not made for so many, or the device cannot hold them.
+    /// As [`Generator::within`], without a budget.
     pub fn new(session: S, adapter: Option<&Adapter>, capacity: usize) -> Result<Self> {
-        Self::on(session, adapter, capacity).map_err(|(_, error)| error)
+        Self::within(session, adapter, capacity, None)
+    }
+
+    /// The same within a budget of so many bytes, as [`GenerationPlan`] counts them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::OverBudget`] when the plan is larger than the budget or, without one, than what the machine has; when
+    /// the model was not opened for so many tokens, or the device cannot hold them.
+    pub fn within(session: S, adapter: Option<&Adapter>, capacity: usize, budget_bytes: Option<usize>) -> Result<Self> {
+        Self::on(session, adapter, capacity, budget_bytes).map_err(|(_, error)| error)
     }
 
     /// The same; where it fails, the session comes back.
-    pub(crate) fn on(mut session: S, adapter: Option<&Adapter>, capacity: usize) -> Result<Self, (S, Error)> {
-        let prefill_tokens = PREFILL_TOKENS.min(capacity);
-        match Self::load(&mut session, adapter, capacity, prefill_tokens) {
-            Ok((prefill, decode, cache, lora)) => Ok(Self {
+    pub(crate) fn on(
+        mut session: S,
+        adapter: Option<&Adapter>,
+        capacity: usize,
+        budget_bytes: Option<usize>,
+    ) -> Result<Self, (S, Error)> {
+        match Self::load(&mut session, adapter, capacity, budget_bytes) {
+            Ok((passes, cache, lora)) => Ok(Self {
                 session,
                 capacity,
-                prefill,
-                decode,
-                prefill_tokens,
+                budget_bytes,
+                prefill: passes.prefill,
+                decode: passes.decode,
                 cache: PrefixCache::new(cache),
                 lora,
                 branches: None,
@@ -176,16 +185,17 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
         }
     }
 
-    /// The passes for prompts and for single tokens, loaded.
+    /// The cache, and the passes over it.
     fn load(
         session: &mut S,
         adapter: Option<&Adapter>,
         capacity: usize,
-        prefill_tokens: usize,
-    ) -> Result<(Pass, Pass, CacheState, Option<LoraBinding>)> {
+        budget_bytes: Option<usize>,
+    ) -> Result<(Passes, CacheState, Option<LoraBinding>)> {
         let model = Arc::clone(session.model());
-        check_capacity(capacity, model.base().context)?;
+        // What the session held goes first: it is no part of what there is to keep to.
         session.start_job();
+        GenerationPlan::new(session, adapter, capacity, budget_bytes)?;
         let lora = session.bind(adapter)?;
         let executor = session.executor();
         let len = capacity * model.base().kv_width();
@@ -193,14 +203,28 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
             .map(|_| Ok((executor.add_state("key cache", len)?, executor.add_state("value cache", len)?)))
             .collect::<Result<_>>()?;
         let cache = CacheState { capacity, layers };
-        let mut load = |tokens| -> Result<Pass> {
-            let pass = continuation(model.base(), lora.as_ref(), &cache, tokens);
-            let program = executor.load(Arc::new(pass.program))?;
-            let (slots, selected) = (pass.slots, pass.selected);
-            Ok(Pass { program, tokens: pass.tokens, slots, selected, logits: pass.logits, candidates: pass.candidates })
-        };
-        let (prefill, decode) = (load(prefill_tokens)?, load(1)?);
-        Ok((prefill, decode, cache, lora))
+        Ok((Passes::load(session, lora.as_ref(), &cache)?, cache, lora))
+    }
+
+    /// Makes room for more tokens; what the cache holds stays.
+    ///
+    /// # Errors
+    /// As [`Generator::within`], when nothing has changed. When the device fails, there is room for nothing any more.
+    pub fn grow(&mut self, capacity: usize) -> Result<()> {
+        if capacity <= self.capacity {
+            return Ok(());
+        }
+        let layout = self.lora.as_ref().map(|lora| &lora.layout);
+        GenerationPlan::of_growth(&self.session, layout, capacity, self.budget_bytes)?;
+        self.capacity = 0;
+        let len = capacity * self.session.model().base().kv_width();
+        let tensors: Vec<StateId> = self.cache.state.layers.iter().flat_map(|&(keys, values)| [keys, values]).collect();
+        self.session.executor().lengthen(&tensors, len)?;
+        self.cache.state.capacity = capacity;
+        let passes = Passes::load(&mut self.session, self.lora.as_ref(), &self.cache.state)?;
+        (self.prefill, self.decode, self.branches) = (passes.prefill, passes.decode, None);
+        self.capacity = capacity;
+        Ok(())
     }
 
     /// Tokens of prompt and answer that there is room for.
@@ -224,7 +248,7 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
 
     /// The logits after `prompt`, by a pass of the whole prompt.
     pub(super) fn prompt_logits(&mut self, prompt: &[u32]) -> Result<Vec<f32>> {
-        self.prefill(prompt)?;
+        self.prefill(prompt, Rows::Whole)?;
         Ok(self.session.executor().read(self.prefill.program, self.prefill.logits)?)
     }
 
@@ -233,21 +257,25 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
         self.session
     }
 
-    /// Runs `prompt` through the model, as far as the cache does not hold it, for the logits of its last token.
-    fn prefill(&mut self, prompt: &[u32]) -> Result<()> {
+    /// Runs `prompt` through the model, as far as the cache does not hold it, for the logits of its last token; gives how
+    /// many tokens it held.
+    fn prefill(&mut self, prompt: &[u32], rows: Rows) -> Result<usize> {
+        let held = self.cache.held(prompt, rows == Rows::Whole);
         // One token alone goes another way through the kernels than one of several, and rounds otherwise.
-        let mut start = self.cache.held(prompt, true).min(prompt.len().saturating_sub(2));
-        self.cache.keep(start);
-        let kept = start;
+        let least = if rows == Rows::Whole { 2 } else { 1 };
+        let held = held.min(prompt.len().saturating_sub(least));
+        self.cache.keep(held);
+        let most = prefill_tokens(self.capacity);
+        let mut start = held;
         while start < prompt.len() {
             let left = prompt.len() - start;
-            let count = if left == self.prefill_tokens + 1 { left / 2 } else { left.min(self.prefill_tokens) };
+            let count = if left == most + 1 { left / 2 } else { left.min(most) };
             let end = start + count;
             self.pass(self.prefill, start, &prompt[start..end], end == prompt.len())?;
+            self.cache.extend(&prompt[start..end], rows == Rows::Whole && prompt.len() > 1);
             start = end;
         }
-        self.cache.extend(&prompt[kept..], prompt.len() > 1);
-        Ok(())
+        Ok(held)
     }
 
     /// Continues `prompt`; `on_text` sees each piece of complete text and may stop the generation.
@@ -258,6 +286,31 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
         &mut self,
         prompt: &[u32],
         options: &GenerateOptions,
+        on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Generation> {
+        self.run(prompt, options, Rows::Whole, on_text)
+    }
+
+    /// The same for a turn of a conversation, whose prompt begins with what was said before: it goes on from all that the
+    /// cache holds of it, the tokens of its own earlier answers too, so that nothing is computed twice. Where the cache
+    /// holds less, more is computed, and the logits are the same within rounding.
+    ///
+    /// # Errors
+    /// As [`Generator::generate`].
+    pub fn converse(
+        &mut self,
+        prompt: &[u32],
+        options: &GenerateOptions,
+        on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Generation> {
+        self.run(prompt, options, Rows::All, on_text)
+    }
+
+    fn run(
+        &mut self,
+        prompt: &[u32],
+        options: &GenerateOptions,
+        rows: Rows,
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Generation> {
         self.session.model().check_ids(prompt)?;
@@ -275,7 +328,7 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
         let mut sampler = Sampler::new(&options.sampling)?;
         let mut stream = TextStream::new(model.tokenizer(), &options.stop)?;
         let started = Instant::now();
-        self.prefill(prompt)?;
+        let cached_tokens = self.prefill(prompt, rows)?;
         let mut id = self.choose(self.prefill, &mut sampler, options, prompt)?;
         let prefill_seconds = started.elapsed().as_secs_f64();
         let mut seen = prompt.to_vec();
@@ -298,6 +351,9 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
                 break FinishReason::MaxTokens;
             }
             let passed = self.pass(self.decode, seen.len() - 1, &[id], true);
+            if passed.is_ok() && rows == Rows::All {
+                self.cache.extend(&[id], false);
+            }
             id = match passed.and_then(|()| self.choose(self.decode, &mut sampler, options, &seen)) {
                 // What was given so far stays given.
                 Err(error) if error.kind() == ErrorKind::Cancelled => break FinishReason::Cancelled,
@@ -314,7 +370,8 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
             }
         }
         let ids = seen.split_off(prompt.len());
-        Ok(Generation { text, ids, finish_reason, prompt_tokens: prompt.len(), prefill_seconds, decode_seconds })
+        let prompt_tokens = prompt.len();
+        Ok(Generation { text, ids, finish_reason, prompt_tokens, cached_tokens, prefill_seconds, decode_seconds })
     }
 
     /// Runs `ids` behind the `start` tokens in the cache; the last one's logits are made where they are wanted.
@@ -351,3 +408,6 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
         sampler.sample(&mut logits, seen)
     }
 }
+
+#[cfg(test)]
+mod tests;

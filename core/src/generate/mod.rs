@@ -3,12 +3,15 @@
 mod branches;
 mod casing;
 mod generator;
+mod plan;
 mod prefix_cache;
+mod prompt;
 mod sampler;
 mod stop;
 mod stream;
 mod suggest;
 mod suggest_prompt;
+mod transcript;
 mod word_search;
 mod word_table;
 
@@ -16,13 +19,16 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use generator::check_capacity;
-pub use generator::{GenerateOptions, Generation, Generator, chat_prompt, plain_prompt};
+pub use generator::{GenerateOptions, Generation, Generator};
+pub use plan::GenerationPlan;
+pub(crate) use plan::check_capacity;
+pub use prompt::{chat_prompt, plain_prompt};
 pub use sampler::{Sampler, SamplingOptions};
 pub use stop::StopMatcher;
 pub use stream::{Piece, TextStream};
 pub use suggest::{SuggestOptions, Suggestion};
 pub use suggest_prompt::SuggestPrompt;
+pub(crate) use transcript::Transcript;
 pub use word_table::WordTable;
 
 /// Why a generation ended.

@@ -2,8 +2,8 @@
 //! typed, the next turn of a chat, another message under the same system prompt.
 //!
 //! The cache is that of one generator, and so of one adapter at one strength (`engine/serving.rs` has the key). A whole
-//! prompt's pass leaves rows whose bits depend on the prompt alone. Suggestions take any rows; answers take only those,
-//! so that an answer's bits do not depend on what was asked before.
+//! prompt's pass leaves rows whose bits depend on the prompt alone. Suggestions and the turns of a conversation take any
+//! rows; other answers take only those, so that an answer's bits do not depend on what was asked before.
 
 use crate::model::inference::CacheState;
 

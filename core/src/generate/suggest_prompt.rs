@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::branches::BRANCH_ROWS;
-use super::generator::{check_capacity, plain_prompt, prompt_start};
+use super::plan::check_capacity;
+use super::prompt::{plain_prompt, prompt_start};
 use crate::adapter::Adapter;
 use crate::error::Result;
 use crate::model::Model;

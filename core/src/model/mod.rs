@@ -30,6 +30,12 @@ pub const DEFAULT_CONTEXT: usize = 2048;
 /// The most positions that a model is opened for: a table of rotations for more would fit no binding of many GPUs.
 const LONGEST_CONTEXT: usize = 131_072;
 
+/// What a process takes beside weights, arena and state: code, threads' stacks, the allocator's slack. Measured.
+const PROCESS_BYTES: usize = 25_000_000;
+
+/// What the tokenizer takes for every entry of its vocabulary: text, merges, their maps. Measured.
+const TOKEN_BYTES: usize = 400;
+
 /// An open model: files mapped, tensors checked, tokenizer ready. Nothing is on a device yet.
 pub struct Model {
     path: PathBuf,
@@ -117,6 +123,11 @@ impl Model {
     pub fn fingerprint(&self) -> &str {
         let hash = || self.files.fingerprint(&self.tokenizer.fingerprint(), self.known.as_ref());
         self.fingerprint.get_or_init(hash)
+    }
+
+    /// Bytes of a process that works with it, beside what it works on: code, stacks, slack, the tokenizer.
+    pub(crate) fn process_bytes(&self) -> usize {
+        PROCESS_BYTES + TOKEN_BYTES * self.tokenizer.vocab_size()
     }
 
     /// Checks that every id is in the vocabulary.

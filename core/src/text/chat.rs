@@ -1,6 +1,7 @@
 //! Conversations to token ids by the model's own chat template.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +22,7 @@ pub enum Role {
 }
 
 /// One turn of a conversation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChatMessage {
     /// Who speaks.
     pub role: Role,
@@ -33,6 +34,13 @@ impl ChatMessage {
     /// A turn of `role`.
     pub fn new(role: Role, content: impl Into<String>) -> Self {
         Self { role, content: content.into() }
+    }
+}
+
+/// Never what is said.
+impl fmt::Debug for ChatMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}({} bytes)", self.role, self.content.len())
     }
 }
 
@@ -65,14 +73,19 @@ impl Tokenizer {
     /// `Unsupported` where the model has no template that can be used, `BadData` where the template refuses
     /// the conversation. No error holds a message's content.
     pub fn encode_chat(&self, messages: &[ChatMessage], add_generation_prompt: bool) -> Result<Vec<u32>> {
-        let Rendered { text, contents } = self.render_chat(messages, add_generation_prompt)?;
-        let tokens = match &contents {
-            Some(contents) => self.encode_around(&text, contents)?,
+        self.encode_rendered(&self.render_chat(messages, add_generation_prompt)?, messages)
+    }
+
+    /// The ids of what the template made of `messages`.
+    pub(super) fn encode_rendered(&self, rendered: &Rendered, messages: &[ChatMessage]) -> Result<Vec<u32>> {
+        let Rendered { text, contents } = rendered;
+        let tokens = match contents {
+            Some(contents) => self.encode_around(text, contents)?,
             None if messages.iter().any(|message| self.spells_control(&message.content)) => {
                 let what = "a message spells out a control token, and the model's chat template rewrites messages";
                 return Err(Error::new(ErrorKind::BadData, what).with_hint("leave such tokens out of the message"));
             }
-            None => self.encode_around(&text, &[])?,
+            None => self.encode_around(text, &[])?,
         };
         Ok(tokens.into_iter().map(|token| token.id).collect())
     }
@@ -170,7 +183,7 @@ impl Tokenizer {
         (!opens).then_some(closing.id)
     }
 
-    fn render_chat(&self, messages: &[ChatMessage], add_generation_prompt: bool) -> Result<Rendered> {
+    pub(super) fn render_chat(&self, messages: &[ChatMessage], add_generation_prompt: bool) -> Result<Rendered> {
         let template = self.template.as_ref().ok_or_else(|| {
             Error::new(ErrorKind::Unsupported, "the model has no chat template")
                 .with_hint("use a plain prompt, or a model with a chat template")

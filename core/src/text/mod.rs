@@ -4,6 +4,7 @@ pub(crate) mod boundaries;
 mod chat;
 mod controls;
 mod detokenizer;
+mod dialogue;
 #[cfg(test)]
 pub(crate) mod fixtures;
 mod folder;
@@ -17,6 +18,7 @@ pub(crate) mod word;
 pub(crate) use chat::Turn;
 pub use chat::{ChatMessage, Role};
 pub(crate) use detokenizer::Detokenizer;
+pub(crate) use dialogue::Dialogue;
 pub use gguf::GgufVocabulary;
 pub(crate) use tokenizer::Placed;
 pub use tokenizer::Tokenizer;

@@ -19,12 +19,6 @@ const LOGIT_ROWS: [usize; 2] = [64, 32];
 /// What a training keeps to if it can where no budget is given: 350 MB, or twice the weights where that is more.
 const USUAL_BUDGET: usize = 350_000_000;
 
-/// What a process takes beside weights, arena and state: code, threads' stacks, the allocator's slack. Measured.
-const PROCESS_BYTES: usize = 25_000_000;
-
-/// What the tokenizer takes for every entry of its vocabulary: text, merges, their maps. Measured.
-const TOKEN_BYTES: usize = 400;
-
 /// What is planned, and for which device.
 #[derive(Clone, Copy)]
 pub(crate) struct Planned<'a> {
@@ -134,11 +128,7 @@ impl TrainPlan {
             state_bytes: bytes.state,
             arena_bytes: bytes.arena,
             scratch_bytes: bytes.working,
-            process_bytes: if on_cpu {
-                PROCESS_BYTES + TOKEN_BYTES * model.tokenizer().vocab_size() + data_bytes
-            } else {
-                0
-            },
+            process_bytes: if on_cpu { model.process_bytes() + data_bytes } else { 0 },
             row_tokens: shape.capacity.tokens,
             recomputed_attention: count(&[Keep::Input]),
             recomputed_mlp: count(&[Keep::Input, Keep::Attention]),

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::error::{Error, Result};
-use crate::executor::{Between, Executor, Job, JobBytes, ProgramId};
+use crate::executor::{Between, Executor, Job, JobBytes, ProgramId, check_longer};
 use crate::program::{BufferId, Kind, Plan, Program, RowCounts, Run, Scalars, StateId, Weights};
 
 use awake::Awake;
@@ -245,6 +245,16 @@ impl Executor for CpuExecutor {
             return Err(Error::Shape(format!("{} values for a state tensor of {}", values.len(), tensor.len())));
         }
         tensor.copy_from_slice(values);
+        Ok(())
+    }
+
+    fn lengthen(&mut self, states: &[StateId], len: usize) -> Result<()> {
+        self.programs.clear();
+        for state in states {
+            let tensor = &mut self.state[state.0];
+            check_longer(tensor.len(), len)?;
+            grow(tensor, len)?;
+        }
         Ok(())
     }
 

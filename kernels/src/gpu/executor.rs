@@ -12,7 +12,7 @@ use super::pace::Pace;
 use super::recorder::{Compiler, Dispatch, Groups, Recorder};
 use super::weights::DeviceWeights;
 use crate::error::{Error, Result};
-use crate::executor::{Between, Executor, Job, JobBytes, ProgramId};
+use crate::executor::{Between, Executor, Job, JobBytes, ProgramId, check_longer};
 use crate::program::{BufferId, Kind, Plan, Program, RowCounts, Run, Scalars, StateId, Weights};
 
 /// How a [`GpuExecutor`] is made.
@@ -164,7 +164,7 @@ impl GpuExecutor {
             self.staging = staging(&self.device, staging_bytes(len))?;
         }
         let range = (source, offset, bytes);
-        self.flow.copy(&self.device, &self.pipelines, &self.memory, range, &self.staging)?;
+        self.flow.copy(&self.device, &self.pipelines, &self.memory, range, &self.staging, Some(bytes))?;
         self.flow.drain(&self.device)?;
         read_staging(&self.device, &self.staging, bytes)
     }
@@ -314,6 +314,30 @@ impl Executor for GpuExecutor {
         for (i, part) in values.chunks(READ_LEN).enumerate() {
             let offset = (i * READ_LEN) as u64 * 4;
             self.device.queue.write_buffer(&self.memory.state[state.0], offset, bytemuck::cast_slice(part));
+        }
+        self.device.check()
+    }
+
+    fn lengthen(&mut self, states: &[StateId], len: usize) -> Result<()> {
+        self.device.check()?;
+        self.programs.clear();
+        for state in states {
+            let held = self.state_lens[state.0];
+            check_longer(held, len)?;
+            let longer = Memory::state_buffer(&self.device, "lengthened state", len)?;
+            let source = self.memory.state[state.0].clone();
+            self.flow.copy(
+                &self.device,
+                &self.pipelines,
+                &self.memory,
+                (&source, 0, held as u64 * 4),
+                &longer,
+                None,
+            )?;
+            // One at a time: the shorter one is freed before the next longer one is made.
+            self.flow.drain(&self.device)?;
+            self.memory.state[state.0] = longer;
+            self.state_lens[state.0] = len;
         }
         self.device.check()
     }

@@ -188,28 +188,31 @@ impl Flow {
         Ok(())
     }
 
-    /// Submits, as a link of the guard chain, a copy of `bytes` bytes of `source` from `offset` on and then of the guard
-    /// word into `staging`.
+    /// Submits, as a link of the guard chain, a copy of `bytes` bytes of `source` from `offset` on to the beginning of
+    /// `target`, and then of the guard word to its byte `guard_at` where that is wanted.
     pub fn copy(
         &mut self,
         device: &Device,
         pipelines: &Pipelines,
         memory: &Memory,
         (source, offset, bytes): (&wgpu::Buffer, u64, u64),
-        staging: &wgpu::Buffer,
+        target: &wgpu::Buffer,
+        guard_at: Option<u64>,
     ) -> Result<()> {
         self.submission = self.submission.wrapping_add(1);
         device.queue.write_buffer(&self.uniforms, 0, bytemuck::cast_slice(&[0, 0, self.submission]));
         let cut = self.cut();
         let mut encoder = device.wgpu.create_command_encoder(&Default::default());
         if bytes > 0 && cut != Some(0) {
-            encoder.copy_buffer_to_buffer(source, offset, staging, 0, bytes);
+            encoder.copy_buffer_to_buffer(source, offset, target, 0, bytes);
         }
         if cut.is_none() {
             let mut pass = encoder.begin_compute_pass(&Default::default());
             self.advance_guard(device, &mut pass, pipelines, memory, source, 0);
             drop(pass);
-            encoder.copy_buffer_to_buffer(&memory.guard, 0, staging, bytes, 4);
+            if let Some(guard_at) = guard_at {
+                encoder.copy_buffer_to_buffer(&memory.guard, 0, target, guard_at, 4);
+            }
         }
         self.submit(device, encoder, Work::default());
         device.check()

@@ -76,8 +76,13 @@ impl Memory {
     }
 
     pub fn add_state(&mut self, device: &Device, name: &str, len: usize) -> Result<usize> {
-        self.state.push(device.buffer(name, (len as u64).saturating_mul(4), STORAGE)?);
+        self.state.push(Self::state_buffer(device, name, len)?);
         Ok(self.state.len() - 1)
+    }
+
+    /// A buffer for a state tensor of `len` values, zeros at first.
+    pub fn state_buffer(device: &Device, name: &str, len: usize) -> Result<wgpu::Buffer> {
+        device.buffer(name, (len as u64).saturating_mul(4), STORAGE)
     }
 
     /// Frees state and arena.

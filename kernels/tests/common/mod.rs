@@ -2,6 +2,7 @@
 
 pub mod case;
 pub mod encodings;
+pub mod lengthening;
 pub mod random;
 pub mod refusals;
 pub mod table;

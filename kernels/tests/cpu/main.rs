@@ -19,7 +19,7 @@ use std::sync::Arc;
 use idiolect_kernels::cpu::CpuExecutor;
 
 use common::case::{Case, Ran};
-use common::refusals;
+use common::{lengthening, refusals};
 
 /// Runs a case on two threads.
 fn run(case: Case) -> Ran {
@@ -30,6 +30,12 @@ fn run(case: Case) -> Ran {
 fn shapes_that_an_operation_is_not_made_for_are_refused() {
     let mut cpu = CpuExecutor::new(Arc::new(refusals::weights()), 2).unwrap();
     let failures = refusals::failures(&mut cpu);
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn state_made_longer_keeps_what_it_holds() {
+    let failures = lengthening::failures(&mut CpuExecutor::new(Arc::default(), 2).unwrap());
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 

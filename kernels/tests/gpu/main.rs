@@ -3,6 +3,8 @@
 
 #[path = "../common/encodings.rs"]
 mod encodings;
+#[path = "../common/lengthening.rs"]
+mod lengthening;
 #[path = "../common/random.rs"]
 mod random;
 #[path = "../common/refusals.rs"]
@@ -60,6 +62,7 @@ const OTHERS: &[(&str, Test)] = &[
     ("flat_memory", flow::flat_memory),
     ("interrupted", flow::interrupted),
     ("refused_shapes", refused_shapes),
+    ("lengthened_state", lengthened_state),
     ("too_wide", limits::too_wide),
 ];
 
@@ -81,6 +84,12 @@ fn compare(cases: Cases, options: &Options) -> Result<(), Failed> {
 /// The shapes that the CPU refuses are refused, in the same words.
 fn refused_shapes(options: &Options) -> Result<(), Failed> {
     let failures = refusals::failures(&mut GpuExecutor::new(&refusals::weights(), options)?);
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("\n").into()) }
+}
+
+/// State tensors made longer keep what they hold.
+fn lengthened_state(options: &Options) -> Result<(), Failed> {
+    let failures = lengthening::failures(&mut GpuExecutor::new(&Weights::default(), options)?);
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n").into()) }
 }
 

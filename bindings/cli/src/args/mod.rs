@@ -7,7 +7,7 @@ mod lora;
 mod profile;
 mod texts;
 
-pub use budget::BudgetArgs;
+pub use budget::{AnswerBudgetArgs, BudgetArgs};
 pub use data::DataArgs;
 pub use device::{DeviceArgs, in_words};
 pub use lora::LoraArgs;

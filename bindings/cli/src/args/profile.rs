@@ -46,6 +46,11 @@ pub struct EngineArgs {
     #[arg(long)]
     pub model: PathBuf,
 
+    /// Tokens that the model sees at most, answer included: up to what it was made for
+    /// [default: 2048, or what it was made for]
+    #[arg(long, value_name = "TOKENS")]
+    pub context: Option<usize>,
+
     #[command(flatten)]
     pub device: DeviceArgs,
 }
@@ -56,6 +61,7 @@ impl EngineArgs {
         self.profile.open()?;
         Engine::open(EngineOptions {
             device: self.device.device,
+            context: self.context,
             ..EngineOptions::new(&self.profile.profile, &self.model)
         })
     }

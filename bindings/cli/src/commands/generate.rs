@@ -11,7 +11,7 @@ use idiolect::generate::{
 use idiolect::{Adapter, Model, Result};
 use serde::Serialize;
 
-use crate::args::DeviceArgs;
+use crate::args::{AnswerBudgetArgs, DeviceArgs};
 use crate::output::Output;
 
 #[derive(Debug, Args)]
@@ -41,6 +41,9 @@ pub struct Generate {
     /// Ends the text where this string comes; may be given several times
     #[arg(long, value_name = "STRING", allow_hyphen_values = true)]
     stop: Vec<String>,
+
+    #[command(flatten)]
+    budget: AnswerBudgetArgs,
 
     #[command(flatten)]
     device: DeviceArgs,
@@ -115,7 +118,7 @@ impl Generate {
         let model = if max_tokens <= room { model.with_context(tokens)? } else { model };
         let options = GenerateOptions { max_tokens, sampling, stop: self.stop.clone(), ..defaults };
         let mut session = self.device.open(output, Arc::new(model))?;
-        let mut generator = Generator::new(&mut session, adapter.as_ref(), tokens)?;
+        let mut generator = Generator::within(&mut session, adapter.as_ref(), tokens, self.budget.bytes())?;
         let mut failure = Ok(());
         let generation = generator.generate(&prompt, &options, &mut |text| {
             failure = output.text(text);

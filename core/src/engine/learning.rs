@@ -1,6 +1,5 @@
 //! A training on the worker's thread: how it ends, and what becomes of it where its device is lost.
 
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::worker::Worker;
@@ -18,6 +17,16 @@ pub enum LearnOutcome {
     /// It came to no candidate: its verdict says why, and its setbacks what was tried. On the same history it is not tried
     /// again.
     Failed(Box<LearnReport>),
+}
+
+impl LearnOutcome {
+    /// Whether a training came to its end by this, and not by an earlier one.
+    pub(super) fn is_new(&self) -> bool {
+        match self {
+            Self::Finished(report) | Self::Failed(report) => !report.unchanged,
+            Self::Paused(_) => false,
+        }
+    }
 }
 
 /// Why a training paused.
@@ -49,10 +58,10 @@ pub(super) fn learn(
     settings: &LearnSettings,
     cancel: &CancelToken,
     save_call: &SaveCall,
-    events: &Sender<LearnEvent>,
+    on_event: &mut dyn FnMut(LearnEvent),
     state: &Arc<Mutex<EngineState>>,
 ) -> Result<LearnOutcome> {
-    let tell = |event: LearnEvent| {
+    let mut tell = |event: LearnEvent| {
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
         *state = match (&event, *state) {
             (LearnEvent::Started { steps, resumed_at, .. }, _) => {
@@ -64,8 +73,7 @@ pub(super) fn learn(
             (_, state) => state,
         };
         drop(state);
-        // A caller that has gone does not want to know.
-        let _ = events.send(event);
+        on_event(event);
     };
     *state.lock().unwrap_or_else(PoisonError::into_inner) = EngineState::Training { step: 0, steps: 0 };
     let _idle = IdleAtEnd(state);

@@ -158,7 +158,7 @@ impl<W> Line<W> {
     }
 }
 
-fn closed() -> Error {
+pub(super) fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the engine is closed")
 }
 

@@ -8,7 +8,7 @@ use idiolect_kernels::{Between, Executor, Job, JobBytes};
 
 use crate::adapter::{Adapter, AdapterShape};
 use crate::available_memory::available_memory;
-use crate::device::{self, DeviceChoice, DeviceInfo};
+use crate::device::{self, DeviceChoice, DeviceInfo, DeviceKind};
 use crate::error::Result;
 use crate::model::{LoraBinding, Model};
 use crate::trace::{self, Event};
@@ -133,6 +133,26 @@ impl Session {
     /// Bytes of the weights as the device holds them.
     pub(crate) fn weight_bytes(&self) -> usize {
         self.executor.weight_bytes()
+    }
+
+    /// The bytes that a training takes beside what the open model holds already, however many are free: of the plan that it
+    /// would have without a limit but `budget_bytes`. Its samples, which are read later, are not among them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::OverBudget`](crate::ErrorKind::OverBudget) when even the smallest plan is larger than the budget.
+    pub(crate) fn training_takes(
+        &self,
+        adapter: &AdapterShape,
+        row_tokens: usize,
+        budget_bytes: Option<usize>,
+    ) -> Result<usize> {
+        let (model, kind, executor) = (&*self.model, self.device.kind, &*self.executor);
+        let planned = Planned { model, adapter, row_tokens, data_bytes: 0, kind, executor, available: None };
+        let plan = TrainPlan::new(planned, budget_bytes)?;
+        // On the CPU that is the process with its tokenizer. The weights there are pages of a file: those in memory count
+        // as memory that can be taken, and so among what is needed. On a GPU they lie on the device.
+        let held = if kind == DeviceKind::Cpu { plan.process_bytes } else { plan.weight_bytes };
+        Ok(plan.total_bytes().saturating_sub(held))
     }
 
     /// Bytes held on the device, weights included.

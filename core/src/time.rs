@@ -14,6 +14,12 @@ pub(crate) fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs().cast_signed())
 }
 
+/// The present local time of the system's time zone, in seconds since 1970 as its calendar has them.
+pub(crate) fn local_now() -> i64 {
+    let now = jiff::Zoned::now();
+    now.timestamp().as_second() + i64::from(now.offset().seconds())
+}
+
 /// Seconds since 1970 of an ISO 8601 date, alone or with a time; without a zone it is taken as UTC.
 pub(crate) fn iso_seconds(text: &str) -> Option<i64> {
     let in_utc = |time: DateTime| TimeZone::UTC.to_timestamp(time);

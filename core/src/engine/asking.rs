@@ -73,5 +73,10 @@ pub(super) fn whatever_is_lost<T>(
 
 /// What the worker sent. It sends nothing where it was closed first, or failed.
 pub(super) fn received<T>(answer: &Receiver<Result<T>>) -> Result<T> {
-    answer.recv().unwrap_or_else(|_| Err(Error::new(ErrorKind::Closed, "the engine was closed, or its worker failed")))
+    answer.recv().unwrap_or_else(|_| Err(gone()))
+}
+
+/// What becomes of work that nobody has answered for.
+pub(super) fn gone() -> Error {
+    Error::new(ErrorKind::Closed, "the engine was closed, or its worker failed")
 }

@@ -1,14 +1,14 @@
 //! A training on the worker's thread: how it ends, and what becomes of it where its device is lost, or the engine
 //! is suspended.
 
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::trainings::Trainings;
 use super::worker::Worker;
 use super::{CancelToken, EngineState};
 use crate::error::{ErrorKind, Result};
-use crate::personalize::{self, LearnEvent, LearnReport, LearnSettings, Place, SaveCall};
-use crate::profile::{Profile, TrainingLock};
+use crate::personalize::{self, LearnEvent, LearnReport, LearnSettings, Place, TimeKeeper};
+use crate::profile::TrainingLock;
 
 /// How a training ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,28 +42,26 @@ struct IdleAtEnd<'a>(&'a Mutex<EngineState>);
 
 impl Drop for IdleAtEnd<'_> {
     fn drop(&mut self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = EngineState::Idle;
+        enter(self.0, EngineState::Idle);
     }
 }
 
 /// A training that waits for the worker, or is under way on it.
-pub(super) struct Learning {
-    pub profile: Arc<Profile>,
+pub(super) struct Learning<E> {
+    pub engine: Trainings,
     pub settings: LearnSettings,
     pub cancel: CancelToken,
-    pub save_call: SaveCall,
-    pub events: Sender<LearnEvent>,
-    pub state: Arc<Mutex<EngineState>>,
+    pub on_event: E,
     /// None while it is suspended.
     pub lock: Option<TrainingLock>,
 }
 
-impl Learning {
+impl<E: FnMut(LearnEvent)> Learning<E> {
     /// Trains to the end, or to where it pauses. It goes on from its checkpoint where the device is lost, or another one is
     /// to be used, and after a suspension.
     pub fn run(&mut self, worker: &mut Worker) -> Result<LearnOutcome> {
-        self.enter(EngineState::Training { step: 0, steps: 0 });
-        let state = Arc::clone(&self.state);
+        let state = Arc::clone(&self.engine.state);
+        enter(&state, EngineState::Training { step: 0, steps: 0 });
         let _idle = IdleAtEnd(&state);
         worker.retry_device();
         loop {
@@ -96,18 +94,26 @@ impl Learning {
         }
     }
 
-    fn learn(&self, worker: &mut Worker) -> Result<LearnReport> {
+    fn learn(&mut self, worker: &mut Worker) -> Result<LearnReport> {
+        let Self { engine: Trainings { profile, state, save_call, clock, .. }, settings, on_event, .. } = self;
         // Opened anew, the registry is in line with the history whatever became of other processes.
-        let (profile, registry, folder) = (&self.profile, self.profile.registry()?, self.profile.checkpoints()?);
+        let (registry, folder) = (profile.registry()?, profile.checkpoints()?);
         let place = Place { history: profile.history(), registry: &registry, folder: &folder, key: profile.key() };
-        let (token, call, queue) = (self.cancel.clone(), self.save_call.clone(), Arc::clone(&worker.queue));
-        worker.long_work(
+        let (token, call, queue) = (self.cancel.clone(), save_call.clone(), Arc::clone(&worker.queue));
+        let mut time = TimeKeeper::begin(&folder, profile.key(), || clock.now())?;
+        let learned = worker.long_work(
             // To save, it is ended where it is, and goes on.
             move || token.is_cancelled() || call.is_waiting() || queue.changes_device(),
             |session| {
-                personalize::learn(session, &place, &self.settings, &self.save_call, &mut |event| self.tell(event))
+                personalize::learn(session, &place, settings, save_call, &mut |event| {
+                    time.go_on();
+                    note(state, &event);
+                    on_event(event);
+                })
             },
-        )
+        );
+        time.stop(learned.as_ref().is_ok_and(|report| !report.unchanged));
+        learned
     }
 
     /// Rests without the right to train, which another process may take meanwhile; where it does not go on afterwards, why.
@@ -124,7 +130,7 @@ impl Learning {
             if worker.queue.is_suspended() {
                 return Ok(Some(PauseReason::MemoryPressure));
             }
-            match self.profile.lock_training() {
+            match self.engine.profile.lock_training() {
                 Ok(lock) => {
                     self.lock = Some(lock);
                     return Ok(None);
@@ -136,25 +142,24 @@ impl Learning {
             }
         }
     }
+}
 
-    fn tell(&self, event: LearnEvent) {
-        match &event {
-            LearnEvent::Started { steps, resumed_at, .. } => {
-                self.enter(EngineState::Training { step: *resumed_at, steps: *steps });
-            }
-            LearnEvent::Step(report) => {
-                let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-                if let EngineState::Training { step, .. } = &mut *state {
-                    *step = report.step;
-                }
-            }
-            _ => {}
+/// The state that an event leads to.
+fn note(state: &Mutex<EngineState>, event: &LearnEvent) {
+    match event {
+        LearnEvent::Started { steps, resumed_at, .. } => {
+            enter(state, EngineState::Training { step: *resumed_at, steps: *steps });
         }
-        // A caller that has gone does not want to know.
-        let _ = self.events.send(event);
+        LearnEvent::Step(report) => {
+            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            if let EngineState::Training { step, .. } = &mut *state {
+                *step = report.step;
+            }
+        }
+        _ => {}
     }
+}
 
-    fn enter(&self, state: EngineState) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
-    }
+fn enter(state: &Mutex<EngineState>, entered: EngineState) {
+    *state.lock().unwrap_or_else(PoisonError::into_inner) = entered;
 }

@@ -6,12 +6,15 @@
 
 mod answer_cache;
 mod asking;
+mod attendance;
 mod cancel;
 mod conversation;
 mod device_use;
 mod faults;
 mod learning;
 mod serving;
+mod trainings;
+mod user_clock;
 mod worker;
 
 use std::fmt;
@@ -21,6 +24,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
+pub use attendance::{AttendEvent, AttendListener, AttendSettings};
 pub use cancel::CancelToken;
 pub use conversation::{Conversation, ConversationOptions, Reply};
 #[cfg(feature = "faults")]
@@ -40,14 +44,16 @@ use crate::generate::{GenerateOptions, Generation, SuggestOptions, Suggestion};
 use crate::history::{History, Removed, Selection};
 use crate::model::Model;
 use crate::personalize::{self, LearnEvent, LearnSettings, SaveCall, Status};
-use crate::policy::DutyCycle;
+use crate::policy::{Attendance, DutyCycle, Signals};
 use crate::profile::{EraseReport, KeySource, Profile};
 use crate::registry::Registry;
 use crate::train::{TextRow, TrainingData};
 
 use asking::{received, streamed, whatever_is_lost};
-use learning::Learning;
+use attendance::Attending;
 use serving::{Serving, nothing_generated};
+use trainings::Trainings;
+use user_clock::UserClock;
 use worker::{Queue, Ticket, Worker};
 
 /// What an engine is opened with.
@@ -123,8 +129,8 @@ pub struct Engine {
     profile: Arc<Profile>,
     registry: Registry,
     queue: Arc<Queue>,
-    state: Arc<Mutex<EngineState>>,
-    save_call: SaveCall,
+    trainings: Trainings,
+    attending: Attending,
     /// Held by who suspends or resumes.
     suspension: Mutex<()>,
     worker: Mutex<Option<JoinHandle<()>>>,
@@ -156,16 +162,15 @@ impl Engine {
         let worker = Worker::new(options, faults, duty, Arc::clone(&profile), registry.clone(), Arc::clone(&queue));
         let thread = thread::Builder::new().name("idiolect".into()).spawn(move || worker.run());
         let thread = thread.map_err(|cause| Error::new(ErrorKind::Io, format!("no thread for the engine: {cause}")))?;
-        let state = Arc::new(Mutex::new(EngineState::Idle));
-        Ok(Self {
-            profile,
-            registry,
-            queue,
-            state,
+        let trainings = Trainings {
+            profile: Arc::clone(&profile),
+            queue: Arc::clone(&queue),
+            state: Arc::new(Mutex::new(EngineState::Idle)),
             save_call: SaveCall::default(),
-            suspension: Mutex::default(),
-            worker: Mutex::new(Some(thread)),
-        })
+            clock: UserClock::default(),
+        };
+        let (attending, suspension) = (Attending::default(), Mutex::default());
+        Ok(Self { profile, registry, queue, trainings, attending, suspension, worker: Mutex::new(Some(thread)) })
     }
 
     /// Opens the model now, so that the first answer need not wait for it.
@@ -191,7 +196,7 @@ impl Engine {
         if self.queue.is_closing() {
             return EngineState::Closed;
         }
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.trainings.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The profile, with what needs no model: it outlives [`Engine::close`], but not [`Engine::erase`].
@@ -267,22 +272,10 @@ impl Engine {
         on_event: &mut dyn FnMut(LearnEvent),
     ) -> Result<LearnOutcome> {
         let (events, heard) = channel();
-        let mut learning = Learning {
-            profile: Arc::clone(&self.profile),
-            settings: settings.clone(),
-            cancel: cancel.clone(),
-            save_call: self.save_call.clone(),
-            events,
-            state: Arc::clone(&self.state),
-            lock: Some(self.profile.lock_training()?),
-        };
         let (reply, answer) = channel();
-        let ticket = self.queue.add_task(Box::new(move |worker| {
-            let outcome = learning.run(worker);
-            // Before the caller hears of the end: what they do then may train again, or erase.
-            drop(learning);
-            drop(reply.send(outcome));
-        }))?;
+        // A caller that has gone does not want to know.
+        let tell = move |event| drop(events.send(event));
+        let ticket = self.trainings.begin(settings, cancel, tell, move |outcome| drop(reply.send(outcome)))?;
         if self.queue.wait_for(ticket, cancel).is_err() {
             return Ok(LearnOutcome::Paused(PauseReason::Cancelled));
         }
@@ -296,7 +289,39 @@ impl Engine {
     /// # Errors
     /// When the disk refuses the checkpoint; the training ends with the same error.
     pub fn save_progress(&self) -> Result<()> {
-        self.save_call.make()
+        self.trainings.save_call.make()
+    }
+
+    /// Attends to trainings from now on, on a thread of its own: one is begun, paused and gone on with as the rules have it,
+    /// by what [`Engine::push_signals`] tells, the time of the day, the minutes trained today and the memory that is free.
+    /// [`Engine::train`] stays: who attends waits meanwhile, and it is refused while a training is under way here. Attended already, it begins anew with these settings.
+    ///
+    /// `listener` is told of every change of [`Engine::attendance`] once, of all that happens in trainings that are begun
+    /// here, and of their ends, on the attending thread: while it takes its time, nothing is begun or paused. It may call
+    /// the engine; one that panics is not called again.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadOption`] for a setting out of its range; [`ErrorKind::Closed`].
+    pub fn attend(&self, settings: AttendSettings, listener: AttendListener) -> Result<()> {
+        self.attending.begin(&self.trainings, settings, listener)
+    }
+
+    /// Tells what the device says of itself now; it holds until it is told anew, and is kept where nobody attends yet. A
+    /// local minute that is told is advanced from then on; without one, the system's local time is taken. Free memory that
+    /// is not told is asked of the system.
+    pub fn push_signals(&self, signals: Signals) {
+        self.attending.push(&self.trainings.clock, signals);
+    }
+
+    /// Attends to trainings no more, once one that was begun here has paused. Called by the listener, it does not wait for
+    /// that.
+    pub fn stop_attending(&self) {
+        self.attending.end();
+    }
+
+    /// How the attendance stands, and why a training waits.
+    pub fn attendance(&self) -> Attendance {
+        self.attending.state()
     }
 
     /// Continues a prompt with the adapter in use; `on_text` sees pieces of whole characters on the calling thread.
@@ -430,7 +455,9 @@ impl Engine {
     /// # Errors
     /// When the engine is closed.
     pub fn unload(&self) -> Result<()> {
-        self.queue.unload()
+        self.queue.unload()?;
+        self.attending.unloaded();
+        Ok(())
     }
 
     /// Computes on another device from the next piece of work on, or tries the same one again: an app that comes to the
@@ -488,6 +515,8 @@ impl Engine {
             // A worker that panicked has nothing left to free.
             drop(thread.join());
         }
+        drop(worker);
+        self.attending.end();
     }
 
     /// Closes the engine and erases the profile: key, history, checkpoints, adapters. Every later call on engine,

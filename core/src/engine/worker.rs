@@ -238,7 +238,7 @@ impl<W> Line<W> {
     }
 }
 
-fn closed() -> Error {
+pub(super) fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the engine is closed")
 }
 

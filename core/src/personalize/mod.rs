@@ -19,6 +19,7 @@ mod save_call;
 mod settings;
 mod stage;
 mod status;
+mod timesheet;
 mod training;
 mod upkeep;
 
@@ -28,4 +29,5 @@ pub use report::{DeviceStretch, LearnReport, Setback};
 pub(crate) use save_call::SaveCall;
 pub use settings::LearnSettings;
 pub use status::{InUse, NextTraining, Status, status};
+pub(crate) use timesheet::{TimeKeeper, Timesheet, timesheet};
 pub use upkeep::{clear_history, delete_adapter, is_paused, last_report, remove_from_history};

@@ -1,4 +1,5 @@
-//! What a profile keeps of its trainings beside checkpoints: the last report, and which rows the present one reads.
+//! What a profile keeps of its trainings beside checkpoints: the last report, which rows the present one reads, and how
+//! long was trained today.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,10 +11,11 @@ use super::corpus::Selection;
 use super::events::DropReason;
 use super::report::LearnReport;
 use super::settings::LearnSettings;
+use super::timesheet::Timesheet;
 use crate::disk::staged::remove_if_there;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Model;
-use crate::profile::{LAST_TRAINING as LAST, SELECTION};
+use crate::profile::{LAST_TRAINING as LAST, SELECTION, TIMESHEET};
 use crate::registry::{RegistryState, TrainingId};
 use crate::seal::{Key, Purpose, read_sealed, write_sealed};
 use crate::train::MAKING;
@@ -101,6 +103,15 @@ impl Records {
 
     pub fn clear_selection(&self) -> Result<()> {
         remove_if_there(&self.folder.join(SELECTION))
+    }
+
+    /// An empty one where there is none, or it cannot be read.
+    pub fn timesheet(&self) -> Result<Timesheet> {
+        Ok(self.read(TIMESHEET)?.and_then(Result::ok).unwrap_or_default())
+    }
+
+    pub fn write_timesheet(&self, sheet: &Timesheet) -> Result<()> {
+        self.write(TIMESHEET, sheet).map(drop)
     }
 
     /// `None` where there is none; [`DropReason::Damaged`] where it is damaged or of another version.

@@ -54,7 +54,7 @@ const MOST_REPLAYED: f64 = 0.5;
 
 impl LearnSettings {
     /// Checks every value's range but the adapter's, which a model has to be there for.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         self.train.check()?;
         self.gate.check()?;
         if (0.0..=MOST_REPLAYED).contains(&self.replay_share) {

@@ -10,7 +10,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{CHECKPOINTS, HISTORY, KEY, LAST_TRAINING, MARK, SELECTION, TRAINING_LOCK, key_file};
+use super::{CHECKPOINTS, HISTORY, KEY, LAST_TRAINING, MARK, SELECTION, TIMESHEET, TRAINING_LOCK, key_file};
 use crate::disk::lock;
 use crate::disk::staged::{in_the_making_of, remove_if_there, unfinished};
 use crate::error::{Error, Result};
@@ -81,7 +81,8 @@ fn useless(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(if of_use { Vec::new() } else { progress })
 }
 
-/// What a training under way has come to: all that lies whole among the checkpoints, but for what the last one came to.
+/// What a training under way has come to: all that lies whole among the checkpoints, but for what the last one came to and
+/// the timesheet.
 fn progress(folder: &Path) -> Result<Vec<PathBuf>> {
     let folder = folder.join(CHECKPOINTS);
     let entries = match fs::read_dir(&folder) {
@@ -89,7 +90,7 @@ fn progress(folder: &Path) -> Result<Vec<PathBuf>> {
         entries => entries.and_then(Iterator::collect::<io::Result<Vec<_>>>),
     };
     let entries = entries.map_err(|cause| Error::io(&folder, &cause))?;
-    let is_progress = |name: &str| name != LAST_TRAINING && in_the_making_of(name).is_none();
+    let is_progress = |name: &str| ![LAST_TRAINING, TIMESHEET].contains(&name) && in_the_making_of(name).is_none();
     let found = entries.into_iter().filter(|entry| is_progress(&entry.file_name().to_string_lossy()));
     Ok(found.map(|entry| entry.path()).collect())
 }

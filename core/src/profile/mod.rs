@@ -4,7 +4,7 @@
 //! key             the profile's own key: sealed under the app's or by its key store, or as it is
 //! history.db      what the person wrote (with -wal and -shm beside it while it is open; how far it is, in -anchor)
 //! adapters/       what was learned
-//! checkpoints/    trainings that go on later, and what the last one came to
+//! checkpoints/    trainings that go on later, what the last one came to, how long was trained today
 //! known-weights   hashes of models, so that each is read whole once
 //! idiolect.lock   marks the folder as a profile; held while the key is made, or what is known of models
 //! training.lock   held while one process trains
@@ -52,6 +52,8 @@ const CHECKPOINTS: &str = "checkpoints";
 pub(crate) const SELECTION: &str = "selection";
 /// Among the checkpoints: what the training that ended last came to. It outlives every checkpoint.
 pub(crate) const LAST_TRAINING: &str = "last-training";
+/// Among the checkpoints: how long was trained today. It outlives every checkpoint as well.
+pub(crate) const TIMESHEET: &str = "timesheet";
 const MARK: &str = "idiolect.lock";
 const TRAINING_LOCK: &str = "training.lock";
 

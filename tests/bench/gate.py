@@ -24,8 +24,7 @@ POISONS = {
 }
 
 
-SHOWN = ("verdict", "reason", "held_out_before", "held_out_after", "gain_low", "gain_high", "forgetting_high", "strength",
-         "later_before", "later_after")  # fmt: skip
+SHOWN = ("reason", "strength", "later_before", "later_after")
 
 # The writer's own messages after those of the history: what a poisoned adapter must not have spoiled.
 LATER = 200
@@ -55,7 +54,7 @@ def learn(program: Path, model: Path, texts: list[str], later: list[str], device
 
         run("history", "add", profile, history)
         report = run("train", "--profile", profile, "--model", model, "--device", device, *options)
-        if report["verdict"] == "promoted":
+        if report["verdict"]["decision"] == "promoted":
             run("adapters", "export", profile, adapter, "--model", model)
             eval_ = ("eval", model, "--text", later_file, "--device", device)
             report["later_before"], report["later_after"] = run(*eval_)["nll"], run(*eval_, "--adapter", adapter)["nll"]
@@ -86,11 +85,13 @@ def main() -> None:
             runs.append((f"30 % {name}", mixed))
         for kind, texts in runs:
             report = learn(program, model, texts, later, options.device, options.options)
-            print(json.dumps({"writer": writer, "history": kind, **{key: report.get(key) for key in SHOWN}}), flush=True)
-            promoted = report["verdict"] == "promoted"
+            shown = {**report["verdict"], **{key: report.get(key) for key in SHOWN}}
+            print(json.dumps({"writer": writer, "history": kind, **shown}), flush=True)
+            decision = report["verdict"]["decision"]
+            promoted = decision == "promoted"
             harmful = promoted and report["later_after"] > report["later_before"]
             if harmful or kind.startswith("all") and promoted or kind == "clean" and not promoted:
-                wrong.append(f"{writer}, {kind}: {report['verdict']}")
+                wrong.append(f"{writer}, {kind}: {decision}")
     print(json.dumps({"writers": len(options.writers), "wrong": wrong}))
     sys.exit(bool(wrong))
 

@@ -4,10 +4,8 @@ use std::fmt::{self, Display};
 use std::path::Path;
 
 use idiolect::engine::{CancelToken, EngineOptions, LearnOutcome, PauseReason};
-use idiolect::gate::{Decision, Forgetting};
-use idiolect::personalize::{DeviceStretch, LearnEvent, LearnReport, LearnSettings, Setback};
+use idiolect::personalize::{LearnEvent, LearnReport, LearnSettings, Setback};
 use idiolect::profile::{KeySource, Profile};
-use idiolect::train::SampleCounts;
 use idiolect::{DeviceChoice, Engine, Error, ErrorKind, Result};
 use serde::Serialize;
 
@@ -16,109 +14,65 @@ use crate::output::{Output, Table, megabytes};
 use crate::preparation::{Cut, planned_memory, worth_telling};
 use crate::progress::Progress;
 
-/// The object that `--json` ends with.
+/// The object that `--json` ends with: the library's own report, and its verdict in words.
 #[derive(Serialize)]
 struct Report<'a> {
-    candidate_sha256: Option<&'a str>,
-    verdict: Decision,
+    #[serde(flatten)]
+    report: &'a LearnReport,
     reason: String,
-    held_out_before: Option<f64>,
-    held_out_after: Option<f64>,
-    gain: Option<f64>,
-    gain_low: Option<f64>,
-    gain_high: Option<f64>,
-    forgetting: Option<f64>,
-    forgetting_high: Option<f64>,
-    forgetting_in: &'a [Forgetting],
-    own_sampled_languages: &'a [String],
-    unmeasured_languages: &'a [String],
-    strength: f32,
-    version: Option<u32>,
-    steps: usize,
-    setbacks: &'a [Setback],
-    resumed: bool,
-    unchanged: bool,
-    bytes_written: u64,
-    samples: SampleCounts,
-    planned_bytes: usize,
-    exceeded_budget_bytes: Option<usize>,
-    device: &'a str,
-    devices: &'a [DeviceStretch],
 }
 
 impl<'a> From<&'a LearnReport> for Report<'a> {
     fn from(report: &'a LearnReport) -> Self {
-        let verdict = &report.verdict;
-        Self {
-            candidate_sha256: report.candidate_sha256.as_deref(),
-            verdict: verdict.decision,
-            reason: verdict.reason.to_string(),
-            held_out_before: verdict.held_out_before,
-            held_out_after: verdict.held_out_after,
-            gain: verdict.gain.map(|gain| gain.value),
-            gain_low: verdict.gain.map(|gain| gain.low),
-            gain_high: verdict.gain.map(|gain| gain.high),
-            forgetting: verdict.forgetting.map(|forgetting| forgetting.value),
-            forgetting_high: verdict.forgetting.map(|forgetting| forgetting.high),
-            forgetting_in: &verdict.forgetting_in,
-            own_sampled_languages: &report.own_sampled_languages,
-            unmeasured_languages: &report.unmeasured_languages,
-            strength: report.strength,
-            version: report.version,
-            steps: report.summary.steps,
-            setbacks: &report.setbacks,
-            resumed: report.resumed,
-            unchanged: report.unchanged,
-            bytes_written: report.bytes_written,
-            samples: report.counts,
-            planned_bytes: report.summary.planned_bytes,
-            exceeded_budget_bytes: report.summary.exceeded_budget,
-            device: &report.device,
-            devices: &report.devices,
-        }
+        Self { report, reason: report.verdict.reason.to_string() }
     }
 }
 
 impl Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rows = vec![("verdict", format!("{}: {}", self.verdict, self.reason))];
-        if let (Some(before), Some(after)) = (self.held_out_before, self.held_out_after) {
+        let Self { report, reason } = self;
+        let verdict = &report.verdict;
+        let mut rows = vec![("verdict", format!("{}: {reason}", verdict.decision))];
+        if let (Some(before), Some(after)) = (verdict.held_out_before, verdict.held_out_after) {
             rows.push(("held-out loss", format!("{before:.3} to {after:.3} nats a token")));
         }
-        if let (Some(low), Some(high)) = (self.gain_low, self.gain_high) {
-            rows.push(("gain", format!("between {low:.3} and {high:.3}")));
+        if let Some(gain) = verdict.gain {
+            rows.push(("gain", format!("between {:.3} and {:.3}", gain.low, gain.high)));
         }
-        if let Some(high) = self.forgetting_high {
-            let (own, generic): (Vec<&str>, Vec<&str>) = self
+        if let Some(forgetting) = verdict.forgetting {
+            let (own, generic): (Vec<&str>, Vec<&str>) = verdict
                 .forgetting_in
                 .iter()
                 .map(|measured| measured.language.as_str())
-                .partition(|language| self.own_sampled_languages.iter().any(|own| own == language));
+                .partition(|language| report.own_sampled_languages.iter().any(|own| own == language));
             let own = if own.is_empty() { String::new() } else { format!(", on its own text ({})", own.join(", ")) };
             let generic = generic.join(", ");
-            rows.push(("forgetting", format!("at most {:.1} % on generic text ({generic}){own}", 100.0 * high)));
+            rows.push((
+                "forgetting",
+                format!("at most {:.1} % on generic text ({generic}){own}", 100.0 * forgetting.high),
+            ));
         }
-        if !self.unmeasured_languages.is_empty() {
-            let languages = self.unmeasured_languages.join(", ");
+        if !report.unmeasured_languages.is_empty() {
+            let languages = report.unmeasured_languages.join(", ");
             let why = "there is no generic text in it, and too little of the person's to have the model write some";
             rows.push(("not measured", format!("what is forgotten in {languages}: {why}")));
         }
-        if let Some(version) = self.version {
+        if let Some(version) = report.version {
             // Which one is in use by now is the person's choice.
-            let what = if self.unchanged { "made" } else { "in use" };
-            rows.push((what, format!("version {version} at strength {}", self.strength)));
+            let what = if report.unchanged { "made" } else { "in use" };
+            rows.push((what, format!("version {version} at strength {}", report.strength)));
         }
-        rows.extend(self.setbacks.iter().map(|Setback { steps, learning_rate }| {
+        rows.extend(report.setbacks.iter().map(|Setback { steps, learning_rate }| {
             ("set back", format!("after {steps} steps at a learning rate of {learning_rate}: the loss was no number"))
         }));
-        if self.devices.len() > 1 {
-            rows.push(("devices", self.device.to_owned()));
+        if report.devices.len() > 1 {
+            rows.push(("devices", report.device.clone()));
         }
-        if self.bytes_written > 0 {
-            rows.push(("written", format!("{} of checkpoints", megabytes(self.bytes_written as usize))));
+        if report.bytes_written > 0 {
+            rows.push(("written", format!("{} of checkpoints", megabytes(report.bytes_written as usize))));
         }
-        rows.extend(worth_telling(self.samples).map(|counts| ("samples", Cut(counts).to_string())));
-        if self.unchanged {
+        rows.extend(worth_telling(report.counts).map(|counts| ("samples", Cut(counts).to_string())));
+        if report.unchanged {
             rows.push(("unchanged", "nothing was added or set since the last training".into()));
         }
         Table(&rows).fmt(f)

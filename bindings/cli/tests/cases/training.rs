@@ -76,13 +76,13 @@ fn hindi_chat() {
         assert_eq!(idiolect(home, &add).object()["new"], 40);
         let run = train(profile, "256");
         let nothing = run.stderr.contains("nothing to learn from yet");
-        assert!(nothing || run.objects().pop().unwrap()["samples"]["contexts_cut"] == 40, "{}", run.stdout);
+        assert!(nothing || run.objects().pop().unwrap()["counts"]["contexts_cut"] == 40, "{}", run.stdout);
         !nothing
     });
     let report = train(&learns.expect("a profile that learns"), "1024").objects().pop().unwrap();
-    let samples = &report["samples"];
-    assert_eq!((&samples["texts"], &samples["samples"]), (&json!(40), &json!(40)), "{report}");
-    assert_eq!(samples["contexts_cut"], 0, "{report}");
+    let counts = &report["counts"];
+    assert_eq!((&counts["texts"], &counts["samples"]), (&json!(40), &json!(40)), "{report}");
+    assert_eq!(counts["contexts_cut"], 0, "{report}");
 }
 
 fn long_texts() {

@@ -27,7 +27,7 @@ pub fn ended() {
     let finishing = |profile: &str| training_saved_every("1000", profile);
     let whole = home.copy(&nearly, "whole");
     let expected = verdict(finish(home.traced(&["-e", CHANGING], &strings(&finishing(&whole)))));
-    assert_eq!(expected["verdict"], "promoted", "{expected}");
+    assert_eq!(expected["verdict"]["decision"], "promoted", "{expected}");
     assert_eq!(synced_renames(&home), ["v00001", "index", "last-training"]);
     promoted_once(&home, &whole);
 

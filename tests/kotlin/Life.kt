@@ -25,6 +25,7 @@ private class Life(private val model: String, private val messages: List<NewSamp
         policy()
         chats()
         rows()
+        attending(model, messages, home)
         val engine = open()
         beginning(engine)
         history(engine)

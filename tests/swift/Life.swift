@@ -52,6 +52,7 @@ struct Life {
         try policy()
         try chats()
         try rows()
+        try attending()
         let engine = try open()
         try beginning(engine)
         try history(engine)

@@ -8,6 +8,7 @@ use idiolect::{engine, personalize};
 
 use crate::adapters::Adapters;
 use crate::answers::{Evaluation, EvaluationText, GenerateOptions, Generation, Prompt, SuggestOptions, Suggestion};
+use crate::attendance::{self, AttendListener, AttendSettings, Attendance};
 use crate::cancel::CancelToken;
 use crate::conversation::{Conversation, ConversationOptions};
 use crate::error::Result;
@@ -18,6 +19,7 @@ use crate::learning::{GateSettings, LearnSettings};
 use crate::listeners::{LearnListener, TextListener};
 use crate::model::{DeviceInfo, ModelInfo};
 use crate::options::{DeviceChoice, EngineOptions};
+use crate::policy::DeviceSignals;
 use crate::profile::{ArchivedProfile, EraseReport};
 use crate::report::{LearnOutcome, LearnReport};
 use crate::status::ProfileStatus;
@@ -139,6 +141,35 @@ impl Engine {
     /// `Io` when the disk refuses the checkpoint; the training ends with the same error.
     pub fn save_progress(&self) -> Result<()> {
         Ok(self.inner.save_progress()?)
+    }
+
+    /// Attends to trainings from now on, on a thread of its own: one is begun, paused and gone on with as the rules have it,
+    /// by what `push_signals` tells, the time of the day, the minutes trained today and the memory that is free. `train`
+    /// stays: who attends waits meanwhile, and it is refused while a training is under way here. Attended already, it begins
+    /// anew with these settings.
+    ///
+    /// # Errors
+    /// `BadOption` for a setting out of its range; `Closed`.
+    pub fn attend(&self, settings: AttendSettings, listener: Arc<dyn AttendListener>) -> Result<()> {
+        Ok(self.inner.attend(settings.into(), attendance::told(listener))?)
+    }
+
+    /// Tells what the device says of itself now; it holds until it is told anew, and is kept where nobody attends yet. A
+    /// local minute that is told is advanced from then on; without one, the system's local time is taken. Free memory that
+    /// is not told is asked of the system.
+    pub fn push_signals(&self, signals: DeviceSignals) {
+        self.inner.push_signals(signals.into());
+    }
+
+    /// Attends to trainings no more, once one that was begun here has paused. Called by the listener, it does not wait for
+    /// that.
+    pub fn stop_attending(&self) {
+        self.inner.stop_attending();
+    }
+
+    /// How the attendance stands, and why a training waits.
+    pub fn attendance(&self) -> Attendance {
+        self.inner.attendance().into()
     }
 
     /// How the profile stands, and what would make the next training worthwhile; `gate` is what a candidate will have to

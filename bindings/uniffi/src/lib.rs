@@ -1,9 +1,9 @@
 //! The engine's API for Kotlin and Swift, through uniffi: objects, records and callbacks, and no logic of its own.
 //!
 //! Calls block until they are done, so an app makes them away from its main thread; callbacks come on the thread that
-//! made the call. Work is ended by an explicit [`CancelToken`]. Every error is an [`EngineError`] with a kind, what went
-//! wrong and a hint. What a person wrote is in no `Debug`, and so in no `toString` of Kotlin's and no `debugDescription`
-//! of Swift's.
+//! made the call, but for those of an attendance, which has a thread of its own. Work is ended by an explicit
+//! [`CancelToken`]. Every error is an [`EngineError`] with a kind, what went wrong and a hint. What a person wrote is in no
+//! `Debug`, and so in no `toString` of Kotlin's and no `debugDescription` of Swift's.
 //!
 //! Keys and passphrases are wiped on this side, with every copy that they leave on their way (`wiping.rs`). On the other
 //! side an app overwrites the arrays itself once a call is done; a string cannot be overwritten there, so a passphrase is
@@ -11,6 +11,7 @@
 
 mod adapters;
 mod answers;
+mod attendance;
 mod cancel;
 mod chats;
 mod conversation;
@@ -37,6 +38,7 @@ pub use adapters::{AdapterList, AdapterOrigin, AdapterVersion, Adapters};
 pub use answers::{
     Evaluation, EvaluationText, FinishReason, GenerateOptions, Generation, Prompt, SuggestOptions, Suggestion,
 };
+pub use attendance::{AttendListener, AttendSettings, Attendance};
 pub use cancel::CancelToken;
 pub use chats::{ChatAuthor, ChatExport, DateOrder, chat_authors, read_chat};
 pub use conversation::{Conversation, ConversationOptions, Reply, Speaker, Turn};

@@ -1,5 +1,6 @@
 //! What an app hears while a call goes on. All of it comes on the thread that made the call. A listener that throws ends
-//! the work, and the call ends with a `Listener` error; to end it without one, cancel its token.
+//! the work, and the call ends with a `Listener` error; to end it without one, cancel its token. (`attendance.rs` has what
+//! it hears of an attendance.)
 
 use crate::error::Result;
 use crate::events::LearnEvent;

@@ -310,7 +310,8 @@ impl Engine {
     /// local minute that is told is advanced from then on; without one, the system's local time is taken. Free memory that
     /// is not told is asked of the system.
     pub fn push_signals(&self, signals: Signals) {
-        self.attending.push(&self.trainings.clock, signals);
+        self.trainings.clock.set(signals.local_minute);
+        self.attending.push(signals);
     }
 
     /// Attends to trainings no more, once one that was begun here has paused. Called by the listener, it does not wait for

@@ -186,8 +186,8 @@ struct Rest {
 pub struct Attendant {
     settings: PolicySettings,
     signals: Signals,
-    /// When the app told how long was trained today: that holds for that day.
-    told: i64,
+    /// What the app told of a day's training beyond what was counted by then.
+    beside: TrainedToday,
     trained: TrainedToday,
     prospect: Prospect,
     /// What a training takes, once the model was asked.
@@ -203,7 +203,7 @@ impl Attendant {
         Self {
             settings,
             signals: Signals::default(),
-            told: 0,
+            beside: TrainedToday::default(),
             trained: TrainedToday::default(),
             prospect: Prospect::NotYet("not yet: nobody has looked".into()),
             memory: None,
@@ -224,7 +224,9 @@ impl Attendant {
         match happening {
             Happening::Time => {}
             Happening::Signals(signals) => {
-                (self.signals, self.told) = (signals, now.local.div_euclid(DAY));
+                let told = signals.minutes_today.map_or(Duration::ZERO, minutes);
+                (self.signals, self.beside) = (signals, TrainedToday::default());
+                self.beside.add(now.local, told.saturating_sub(self.trained_at(now)));
                 // What the machine finds free by itself may be what was just given back: only the app knows.
                 if signals.free_memory.is_some() && !self.fails(now, RuleName::Memory) {
                     self.rest.take_if(|rest| rest.for_memory);
@@ -344,12 +346,11 @@ impl Attendant {
         }
     }
 
-    /// How long was trained today, the training under way included; what the app told of that day, where it is more.
+    /// How long was trained today, the training under way and what the app knows beside included.
     fn trained_at(&self, now: Moment) -> Duration {
         let mut trained = self.trained;
         trained.add(now.local, self.trains_for(now));
-        let told = self.signals.minutes_today.filter(|_| self.told == now.local.div_euclid(DAY));
-        trained.on(now.local).max(told.map_or(Duration::ZERO, minutes))
+        trained.on(now.local).saturating_add(self.beside.on(now.local))
     }
 
     /// The time to the next moment at which something turns by itself: a rest ends, the window opens or closes, a day

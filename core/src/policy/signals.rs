@@ -21,8 +21,9 @@ pub struct Signals {
     pub free_memory: Option<u64>,
     /// Whether the app is what the user looks at.
     pub foreground: Option<bool>,
-    /// Minutes since midnight on the user's clock.
+    /// Minutes since midnight on the user's clock. An engine that attends advances it.
     pub local_minute: Option<u16>,
-    /// Minutes trained since midnight on the user's clock.
+    /// Minutes trained since midnight on the user's clock. An engine that attends counts its own; what is told is taken
+    /// where it is more, and what is trained from then on comes to it.
     pub minutes_today: Option<f32>,
 }

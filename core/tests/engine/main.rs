@@ -1,6 +1,7 @@
 //! The engine as an app uses it, on the embedded model: what is cancelled, closed, unloaded, switched and served meanwhile.
 
 mod answers;
+mod attending;
 mod conversing;
 mod diverging;
 mod ending;

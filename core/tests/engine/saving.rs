@@ -137,7 +137,7 @@ fn the_best_epoch_lies_beside_the_checkpoints_and_goes_with_them() {
         let (report, dropped) = trained(engine);
         assert_eq!((report.resumed, dropped), (true, vec![]));
         assert_eq!(report.candidate_sha256, whole.candidate_sha256);
-        assert_eq!(files(engine), ["last-training"]);
+        assert_eq!(files(engine), ["last-training", "timesheet"]);
     });
     // Damaged, it costs the training; gone, as well.
     for damage in [&|path: &Path| fs::write(path, b"x").unwrap(), &|path: &Path| fs::remove_file(path).unwrap()]
@@ -155,7 +155,7 @@ fn the_best_epoch_lies_beside_the_checkpoints_and_goes_with_them() {
     paused(&|engine| {
         let latest = engine.history().list(None, 1).unwrap()[0].id;
         assert!(engine.remove_from_history(&Selection::Samples(vec![latest])).unwrap().checkpoint_dropped);
-        assert_eq!((files(engine), is_paused(engine.profile()).unwrap()), (vec![], false));
+        assert_eq!((files(engine), is_paused(engine.profile()).unwrap()), (vec!["timesheet".to_owned()], false));
     });
     // Left by a process that was killed before its first checkpoint, it is no training's.
     paused(&|engine| {
@@ -165,6 +165,9 @@ fn the_best_epoch_lies_beside_the_checkpoints_and_goes_with_them() {
             .filter(|name| !name.starts_with("best"))
             .for_each(|name| fs::remove_file(folder.join(name)).unwrap());
         let (report, dropped) = trained(engine);
-        assert_eq!((report.resumed, dropped, files(engine)), (false, vec![], vec!["last-training".to_owned()]));
+        assert_eq!(
+            (report.resumed, dropped, files(engine)),
+            (false, vec![], ["last-training", "timesheet"].map(String::from).to_vec())
+        );
     });
 }

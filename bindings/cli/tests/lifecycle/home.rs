@@ -119,7 +119,10 @@ pub fn promoted_once(home: &Home, profile: &str) {
     };
     assert_eq!(
         (files("adapters"), files("checkpoints")),
-        (["index", "lock", "v00001"].map(str::to_owned).to_vec(), vec!["last-training".to_owned()]),
+        (
+            ["index", "lock", "v00001"].map(str::to_owned).to_vec(),
+            ["last-training", "timesheet"].map(str::to_owned).to_vec()
+        ),
         "{profile}"
     );
 }

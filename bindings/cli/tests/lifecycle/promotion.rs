@@ -28,7 +28,7 @@ pub fn ended() {
     let whole = home.copy(&nearly, "whole");
     let expected = verdict(finish(home.traced(&["-e", CHANGING], &strings(&finishing(&whole)))));
     assert_eq!(expected["verdict"]["decision"], "promoted", "{expected}");
-    assert_eq!(synced_renames(&home), ["v00001", "index", "last-training"]);
+    assert_eq!(synced_renames(&home), ["v00001", "index", "last-training", "timesheet"]);
     promoted_once(&home, &whole);
 
     let points = points(&home, &whole, "/adapters/lock");

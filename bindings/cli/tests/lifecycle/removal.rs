@@ -14,7 +14,7 @@ pub fn killed() {
         let entries = fs::read_dir(home.path(profile).join("checkpoints")).unwrap();
         entries
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .filter(|name| name != "last-training")
+            .filter(|name| !["last-training", "timesheet"].contains(&name.as_str()))
             .count()
     };
     let training = kept(&paused);

@@ -56,7 +56,9 @@ pub fn synced_renames(home: &Home) -> Vec<String> {
 
 /// The bytes that a trace writes so that a training can go on elsewhere.
 pub fn written(home: &Home) -> u64 {
-    let kept = |line: &str| line.contains("/checkpoints/.") && !line.contains("/.last-training");
+    let kept = |line: &str| {
+        line.contains("/checkpoints/.") && !line.contains("/.last-training") && !line.contains("/.timesheet")
+    };
     let size = |line: String| {
         let (_, size) = line.rsplit_once(", ")?;
         size.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok()

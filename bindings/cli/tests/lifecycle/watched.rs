@@ -16,7 +16,8 @@ pub fn order() {
     let mut renames = synced_renames(&home);
     // The anchor is raised by an opening; the registry notes that the gate was asked, and what it promoted.
     renames.retain(|name| !["history.db-anchor", "index"].contains(&name.as_str()) && !name.starts_with('v'));
-    assert_eq!((renames.first(), renames.last()), (Some(&"selection".into()), Some(&"last-training".into())));
+    assert_eq!(renames.first().map(String::as_str), Some("selection"));
+    assert!(renames.ends_with(&["last-training".into(), "timesheet".into()]), "{renames:?}");
     assert!(renames.iter().filter(|name| name.starts_with("training-")).count() > 3, "{renames:?}");
     // Once an epoch at most, however often there is a checkpoint.
     let best = renames.iter().filter(|name| name.starts_with("best-epoch-")).count();

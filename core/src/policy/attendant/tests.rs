@@ -194,11 +194,14 @@ fn what_is_left_open_is_filled_in() {
         }
         assert_eq!(order.act, act, "{settings:?} {signals:?} {free:?}");
     }
-    // The app's minutes are of the day on which it told them.
+    // The app's minutes are of the day on which it told them, and what is trained from then on comes to them.
     let mut attendant = Attendant::new(named);
     attendant.step(at("23:00"), Happening::Signals(told(30.0)));
     assert_eq!(attendant.step(at("23:00"), Happening::Prospect(Prospect::Worthwhile)).act, Act::Nothing);
     assert_eq!(attendant.step(at("00:00"), Happening::Time).act, Act::Start);
+    let order = attendant.step(at("00:10"), Happening::Signals(told(12.0)));
+    assert_eq!((order.act, order.look_again), (Act::Nothing, Some(Duration::from_secs(18 * 60))));
+    assert_eq!(attendant.step(at("00:28"), Happening::Time).act, Act::Pause);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //!
 //! `cargo bench -p idiolect-kernels --bench cpu -- [THREADS] [FILTER]`; the best of many runs counts.
 
-#[allow(dead_code)]
+#[expect(dead_code, reason = "the tests need more of it")]
 #[path = "../tests/common/mod.rs"]
 mod common;
 

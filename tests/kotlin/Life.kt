@@ -26,6 +26,7 @@ private class Life(private val model: String, private val messages: List<NewSamp
         chats()
         rows()
         attending(model, messages, home)
+        suspending(model, messages, home)
         val engine = open()
         beginning(engine)
         history(engine)

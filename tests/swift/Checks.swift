@@ -24,7 +24,7 @@ final class Course: LearnListener {
         var course: (steps: [UInt64], all: UInt64, resumedAt: UInt64) = ([], 0, 0)
         for event in heard.withLock({ $0 }) {
             switch event {
-            case .started(let steps, let resumedAt, _, _): (course.all, course.resumedAt) = (steps, resumedAt)
+            case .started(let steps, let resumedAt, _, _, _): (course.all, course.resumedAt) = (steps, resumedAt)
             case .step(let step, _, _, _): course.steps.append(step)
             default: break
             }

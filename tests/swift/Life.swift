@@ -53,6 +53,7 @@ struct Life {
         try chats()
         try rows()
         try attending()
+        try suspending()
         let engine = try open()
         try beginning(engine)
         try history(engine)

@@ -287,7 +287,8 @@ impl Engine {
     /// Cancelled, it gives what there is so far; so it does where the engine is closed or memory asked back meanwhile.
     ///
     /// # Errors
-    /// When the prompt is too long, an option is out of range, or the model cannot be opened.
+    /// When the prompt is too long, an option is out of range, or the model cannot be opened; [`ErrorKind::OverBudget`]
+    /// when the machine has no memory for it.
     pub fn generate(
         &self,
         prompt: &Prompt,
@@ -323,7 +324,8 @@ impl Engine {
     /// text longer than the model's context is read from its end.
     ///
     /// # Errors
-    /// When an option is out of range, or the model cannot be opened; [`ErrorKind::Cancelled`].
+    /// When an option is out of range, or the model cannot be opened; [`ErrorKind::OverBudget`] when the machine has no
+    /// memory for it; [`ErrorKind::Cancelled`].
     pub fn suggest(&self, prompt: &str, options: &SuggestOptions, cancel: &CancelToken) -> Result<Vec<Suggestion>> {
         let (prompt, options, token) = (prompt.to_owned(), options.clone(), cancel.clone());
         let (ticket, suggestions) = self.begin_answer(move |serving| serving.suggest(&prompt, &options, &token))?;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use idiolect::eval::evaluate;
-use idiolect::generate::{GenerateOptions, Generator, SamplingOptions, chat_prompt, plain_prompt};
+use idiolect::generate::{GenerateOptions, GenerationPlan, Generator, SamplingOptions, chat_prompt, plain_prompt};
 use idiolect::train::{TrainingData, read_texts, samples_of_text};
 use idiolect::{DeviceChoice, Model, Session};
 use idiolect_tests::golden::{Result, published, repository, shared};
@@ -111,7 +111,11 @@ fn conversed(choice: DeviceChoice) -> Result<()> {
         said.extend(generation.ids);
         cached = said.len() - 1;
     }
-    Ok(())
+    let plan = GenerationPlan::new(generator.session(), None, generator.capacity(), None)?;
+    match generator.session().device_bytes() + plan.process_bytes {
+        held if held <= plan.total_bytes() => Ok(()),
+        held => Err(format!("{held} bytes held of {plan:?}").into()),
+    }
 }
 
 fn story(choice: DeviceChoice) -> Result<()> {

@@ -201,8 +201,8 @@ impl Engine {
     /// shut down or memory asked back meanwhile.
     ///
     /// # Errors
-    /// When the prompt is too long, an option is out of range, or the model cannot be opened; `Listener` when the
-    /// listener failed.
+    /// When the prompt is too long, an option is out of range, or the model cannot be opened; `OverBudget` when the machine
+    /// has no memory for it; `Listener` when the listener failed.
     pub fn generate(
         &self,
         prompt: Prompt,
@@ -230,7 +230,8 @@ impl Engine {
     /// text longer than the model's context is read from its end.
     ///
     /// # Errors
-    /// When an option is out of range, or the model cannot be opened; `Cancelled` when it was cancelled.
+    /// When an option is out of range, or the model cannot be opened; `OverBudget` when the machine has no memory for it;
+    /// `Cancelled` when it was cancelled.
     pub fn suggest(
         &self,
         prompt: String,

@@ -329,7 +329,8 @@ impl Engine {
     /// Cancelled, it gives what there is so far; so it does where the engine is closed or memory asked back meanwhile.
     ///
     /// # Errors
-    /// When the prompt is too long, an option is out of range, or the model cannot be opened.
+    /// When the prompt is too long, an option is out of range, or the model cannot be opened; [`ErrorKind::OverBudget`]
+    /// when the machine has no memory for it.
     pub fn generate(
         &self,
         prompt: &Prompt,
@@ -365,7 +366,8 @@ impl Engine {
     /// text longer than the model's context is read from its end.
     ///
     /// # Errors
-    /// When an option is out of range, or the model cannot be opened; [`ErrorKind::Cancelled`].
+    /// When an option is out of range, or the model cannot be opened; [`ErrorKind::OverBudget`] when the machine has no
+    /// memory for it; [`ErrorKind::Cancelled`].
     pub fn suggest(&self, prompt: &str, options: &SuggestOptions, cancel: &CancelToken) -> Result<Vec<Suggestion>> {
         let ask = || {
             let (prompt, options, token) = (prompt.to_owned(), options.clone(), cancel.clone());

@@ -116,7 +116,8 @@ mod tests {
         ];
         for (template, tokens, text, end, stays) in cases {
             let case = format!("{tokens:?} {end:?} in {template}");
-            let tokenizer = built(&GgufVocabulary { chat_template: Some(template.into()), ..byte_level() });
+            let tokenizer =
+                built(&GgufVocabulary { eot: Some(0), chat_template: Some(template.into()), ..byte_level() });
             let spelled = |token: &str| match tokenizer.token_id(token) {
                 Some(id) => vec![id],
                 None => token.chars().map(|byte| tokenizer.token_id(&byte.to_string()).expect("a byte")).collect(),
@@ -128,8 +129,10 @@ mod tests {
             let prompt = tokenizer.encode_chat(&messages, true).expect("ids");
             assert_eq!(dialogue.ids(), prompt, "{case}");
 
+            // A template that rewrites messages is given none that spells out a control token.
+            let next = if stays { "<|im_start|>1" } else { "1" };
             dialogue.answer(&tokenizer, text, &[&said, end].concat()).expect("an answer");
-            messages.extend([ChatMessage::new(Role::Assistant, text), ChatMessage::new(Role::User, "<|im_start|>1")]);
+            messages.extend([ChatMessage::new(Role::Assistant, text), ChatMessage::new(Role::User, next)]);
             dialogue.go_on(&tokenizer, &messages).expect("a prompt");
             let whole = tokenizer.encode_chat(&messages, true).expect("ids");
             if stays {

@@ -1,13 +1,17 @@
 //! Conversations: what is computed once, what is forgotten, what ends them.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
+use idiolect::adapter::LoraOptions;
 use idiolect::engine::{CancelToken, Conversation, ConversationOptions, Engine, Prompt, Reply};
 use idiolect::generate::{FinishReason, GenerateOptions, SuggestOptions};
+use idiolect::registry::Origin;
 use idiolect::text::{ChatMessage, Role};
-use idiolect::{ErrorKind, Result};
+use idiolect::train::{TextRow, TrainOptions, Training, TrainingData};
+use idiolect::{DeviceChoice, ErrorKind, Result, Session};
 
-use super::{engine, finish, greedy, settings, text};
+use super::{engine, greedy, text};
 
 /// Long enough that the cache has to grow on the way.
 const MESSAGES: [&str; 4] = [
@@ -26,7 +30,21 @@ fn try_say(conversation: &Conversation, message: &str, options: &GenerateOptions
 }
 
 fn say(conversation: &Conversation, message: &str) -> Reply {
-    try_say(conversation, message, &GenerateOptions { ignore_eos: false, ..greedy(60) }).unwrap()
+    try_say(conversation, message, &greedy(90)).unwrap()
+}
+
+/// A version that answers otherwise than the base.
+fn voice(engine: &Engine) -> u32 {
+    let model = engine.model().unwrap();
+    let mut session = Session::new(Arc::clone(&model), DeviceChoice::Cpu).unwrap();
+    let rows = [TextRow::new("ay up flower, kettle is on", Some("are you there?".into()))];
+    let data = TrainingData::from_texts(&rows, &model, 64).unwrap();
+    let options = TrainOptions { steps: Some(12), ..TrainOptions::default() };
+    let shape = LoraOptions::default().shape(&model).unwrap();
+    let mut training = Training::new(&mut session, shape, data, &options).unwrap();
+    while training.step().unwrap().is_some() {}
+    let (adapter, _) = training.finish().unwrap();
+    engine.adapters().add(&adapter, &model, Origin::Imported, Default::default()).unwrap()
 }
 
 /// Tokens whose rows a turn leaves: all but the last one, which was chosen and not run.
@@ -84,8 +102,8 @@ fn no_turn_is_computed_twice_and_computed_again_it_is_the_same() {
 #[test]
 fn an_answer_comes_from_the_adapter_in_use() {
     let home = tempfile::tempdir().unwrap();
-    let engine = engine(home.path(), 300);
-    let version = finish(&engine, &settings(40)).version.expect("promoted");
+    let engine = engine(home.path(), 1);
+    let version = voice(&engine);
     let adapters = engine.adapters();
     let conversation = begin(&engine, ConversationOptions::default());
     let mut expected = Vec::new();

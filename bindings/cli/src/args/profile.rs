@@ -46,7 +46,7 @@ pub struct EngineArgs {
     #[arg(long)]
     pub model: PathBuf,
 
-    /// Tokens that the model sees at most, answer included: up to what it was made for
+    /// Tokens that the model can see, answer included, up to what it was made for; a chat keeps to as many
     /// [default: 2048, or what it was made for]
     #[arg(long, value_name = "TOKENS")]
     pub context: Option<usize>,

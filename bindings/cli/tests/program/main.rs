@@ -1,6 +1,7 @@
 //! The program as a user runs it.
 
 mod bad_input;
+mod chat;
 mod device;
 #[path = "../common/folders.rs"]
 mod folders;

@@ -6,8 +6,8 @@ use std::sync::mpsc::{Receiver, channel};
 
 use super::cancel::CancelToken;
 use super::device_use::MOST_LOSSES;
+use super::queue::{Queue, Ticket};
 use super::serving::Serving;
-use super::worker::{Queue, Ticket};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Has an answer made as soon as may be.

@@ -12,6 +12,9 @@ mod conversation;
 mod device_use;
 mod faults;
 mod learning;
+mod measuring;
+mod options;
+mod queue;
 mod serving;
 mod trainings;
 mod user_clock;
@@ -19,7 +22,6 @@ mod worker;
 
 use std::fmt;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -32,81 +34,27 @@ pub use faults::Faults;
 #[cfg(not(feature = "faults"))]
 use faults::Faults;
 pub use learning::{LearnOutcome, PauseReason};
+pub use options::EngineOptions;
 pub use serving::Prompt;
 
-use crate::adapter::Adapter;
-use crate::adapter::merge::{MergeOptions, MergeReport, MergeStage, merge};
 use crate::device::{DeviceChoice, DeviceInfo};
 use crate::error::{Error, ErrorKind, Result};
-use crate::eval::{Evaluation, evaluate};
 use crate::gate::GateSettings;
 use crate::generate::{GenerateOptions, Generation, SuggestOptions, Suggestion};
 use crate::history::{History, Removed, Selection};
 use crate::model::Model;
 use crate::personalize::{self, LearnEvent, LearnSettings, SaveCall, Status};
 use crate::policy::{Attendance, DutyCycle, Signals};
-use crate::profile::{EraseReport, KeySource, Profile};
+use crate::profile::{EraseReport, Profile};
 use crate::registry::Registry;
-use crate::train::{TextRow, TrainingData};
 
 use asking::{received, streamed, whatever_is_lost};
 use attendance::Attending;
+use queue::{Queue, Ticket};
 use serving::{Serving, nothing_generated};
 use trainings::Trainings;
 use user_clock::UserClock;
-use worker::{Queue, Ticket, Worker};
-
-/// What an engine is opened with.
-#[derive(Clone)]
-pub struct EngineOptions {
-    /// The folder of the profile; made where it is missing.
-    pub profile: PathBuf,
-    /// The base model: a folder or a GGUF file, where nobody but the app writes ([`Model::open`] says why).
-    pub model: PathBuf,
-    /// What opens the profile's key.
-    pub key: KeySource,
-    /// Where to compute.
-    pub device: DeviceChoice,
-    /// Threads of the CPU; 0 means one a core.
-    pub threads: usize,
-    /// Positions that the model is opened for: what an answer's prompt and its text may have. `None` for 2,048; as many as
-    /// the model was made for where that is fewer, and 131,072 at most.
-    pub context: Option<usize>,
-    /// The share of one core that long work takes at most, over any minute: systems end background work that takes more.
-    /// `None` for all there is.
-    pub cpu_share: Option<f32>,
-    /// Whether the CPU goes on with work whose GPU was lost twice or refused, as systems do in the background. Else a
-    /// training pauses, and an answer fails.
-    pub cpu_fallback: bool,
-}
-
-impl EngineOptions {
-    /// A profile and a model, all else by default.
-    pub fn new(profile: impl Into<PathBuf>, model: impl Into<PathBuf>) -> Self {
-        Self {
-            profile: profile.into(),
-            model: model.into(),
-            key: KeySource::Beside,
-            device: DeviceChoice::default(),
-            threads: 0,
-            context: None,
-            cpu_share: None,
-            cpu_fallback: true,
-        }
-    }
-}
-
-impl fmt::Debug for EngineOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EngineOptions")
-            .field("profile", &self.profile)
-            .field("model", &self.model)
-            .field("device", &self.device)
-            .field("threads", &self.threads)
-            .field("context", &self.context)
-            .finish_non_exhaustive()
-    }
-}
+use worker::Worker;
 
 /// What the engine is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -378,81 +326,6 @@ impl Engine {
         whatever_is_lost(&self.queue, ask, || true)
     }
 
-    /// The loss of texts under the model, with the adapter in use or without any.
-    ///
-    /// # Errors
-    /// When no text carries loss, or it was cancelled.
-    pub fn evaluate(&self, rows: &[TextRow], with_adapter: bool, cancel: &CancelToken) -> Result<Evaluation> {
-        let ask = || {
-            let (rows, token, registry) = (rows.to_vec(), cancel.clone(), self.registry.clone());
-            let (reply, answer) = channel();
-            let ticket = self.queue.add_task(Box::new(move |worker| {
-                let measured = worker.model().and_then(|model| {
-                    let data = TrainingData::from_texts(&rows, &model, model.base().context.min(LONGEST_EVALUATED))?;
-                    let active = if with_adapter { registry.active(&model)? } else { None };
-                    let adapter: Option<Adapter> = active.map(|(_, adapter)| adapter);
-                    worker.long_work(
-                        move || token.is_cancelled(),
-                        |session| {
-                            let evaluation = evaluate(session, adapter.as_ref(), data.samples())?.finite()?;
-                            Ok(Evaluation { counts: data.counts(), ..evaluation })
-                        },
-                    )
-                });
-                drop(reply.send(measured));
-            }))?;
-            self.queue.wait_for(ticket, cancel)?;
-            received(&answer)
-        };
-        whatever_is_lost(&self.queue, ask, || true)
-    }
-
-    /// Writes the base with a version at its strength merged in as a model folder, unsealed, which appears whole or not at
-    /// all; `on_progress` is told of what is done and of how much in all, on the calling thread.
-    ///
-    /// # Errors
-    /// When there is no such version, something lies at `destination`, or the disk refuses; [`ErrorKind::TooLossy`] when
-    /// rounding would lose too much of it; [`ErrorKind::Cancelled`] when it was cancelled, memory asked back or the engine
-    /// closed.
-    pub fn merge(
-        &self,
-        version: u32,
-        destination: &Path,
-        options: MergeOptions,
-        cancel: &CancelToken,
-        on_progress: &mut dyn FnMut(MergeStage, u64, u64),
-    ) -> Result<MergeReport> {
-        let ask = || {
-            let (destination, token, registry) = (destination.to_owned(), cancel.clone(), self.registry.clone());
-            let (progress, heard) = channel();
-            let (reply, answer) = channel();
-            let ticket = self.queue.add_task(Box::new(move |worker| {
-                let merged = worker.model().and_then(|model| {
-                    let adapter = registry.load(version, &model)?;
-                    let (cancel, queue) = (token.clone(), Arc::clone(&worker.queue));
-                    // Most of it is no pass of the session, which would be ended between two pieces.
-                    let mut tell = move |stage, done, all| {
-                        // A caller that has gone does not want to know.
-                        let _ = progress.send((stage, done, all));
-                        match cancel.is_cancelled() || queue.ends_work() {
-                            true => ControlFlow::Break(()),
-                            false => ControlFlow::Continue(()),
-                        }
-                    };
-                    worker.long_work(
-                        move || token.is_cancelled(),
-                        |session| merge(session, &adapter, &destination, options, &mut tell),
-                    )
-                });
-                drop(reply.send(merged));
-            }))?;
-            self.queue.wait_for(ticket, cancel)?;
-            heard.into_iter().for_each(|(stage, done, all)| on_progress(stage, done, all));
-            received(&answer)
-        };
-        whatever_is_lost(&self.queue, ask, || true)
-    }
-
     /// Gives the model's memory back; a training under way pauses, an answer ends. The next call opens the model again.
     ///
     /// # Errors
@@ -541,9 +414,6 @@ impl Engine {
         asking::begin_answer(&self.queue, make)
     }
 }
-
-/// Longest text in tokens that an evaluation takes whole.
-const LONGEST_EVALUATED: usize = 1024;
 
 impl Drop for Engine {
     fn drop(&mut self) {

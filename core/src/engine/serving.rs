@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::answer_cache::{AnswerCache, Room, Using};
 use super::cancel::CancelToken;
 use super::conversation::{ConversationOptions, Holders, Place, Reply};
-use super::worker::Queue;
+use super::queue::Queue;
 use crate::adapter::Adapter;
 use crate::device::DeviceInfo;
 use crate::error::{Error, ErrorKind, Result};

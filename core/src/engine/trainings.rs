@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use super::learning::{LearnOutcome, Learning};
+use super::queue::{Queue, Ticket};
 use super::user_clock::UserClock;
-use super::worker::{Queue, Ticket};
 use super::{CancelToken, EngineState};
 use crate::error::Result;
 use crate::personalize::{LearnEvent, LearnSettings, SaveCall};

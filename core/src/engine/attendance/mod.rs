@@ -10,8 +10,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::LearnOutcome;
+use super::queue::closed;
 use super::trainings::Trainings;
-use super::worker::closed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::personalize::{LearnEvent, LearnSettings};
 use crate::policy::{Attendance, PolicySettings, Signals};

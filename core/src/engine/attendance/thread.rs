@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::super::CancelToken;
 use super::super::learning::{LearnOutcome, PauseReason};
+use super::super::queue::Ticket;
 use super::super::trainings::Trainings;
-use super::super::worker::{Ticket, Worker};
+use super::super::worker::Worker;
 use super::notes::{Answer, Errand, Note, Outlook};
 use super::prospects::Prospects;
 use super::{AttendEvent, AttendListener, AttendSettings, lock};

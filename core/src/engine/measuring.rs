@@ -1,0 +1,94 @@
+//! Long work beside trainings: texts that are measured, versions that are merged.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+
+use super::asking::{received, whatever_is_lost};
+use super::{CancelToken, Engine};
+use crate::adapter::Adapter;
+use crate::adapter::merge::{MergeOptions, MergeReport, MergeStage, merge};
+use crate::error::Result;
+use crate::eval::{Evaluation, evaluate};
+use crate::train::{TextRow, TrainingData};
+
+/// Longest text in tokens that an evaluation takes whole.
+const LONGEST_EVALUATED: usize = 1024;
+
+impl Engine {
+    /// The loss of texts under the model, with the adapter in use or without any.
+    ///
+    /// # Errors
+    /// When no text carries loss, or it was cancelled.
+    pub fn evaluate(&self, rows: &[TextRow], with_adapter: bool, cancel: &CancelToken) -> Result<Evaluation> {
+        let ask = || {
+            let (rows, token, registry) = (rows.to_vec(), cancel.clone(), self.registry.clone());
+            let (reply, answer) = channel();
+            let ticket = self.queue.add_task(Box::new(move |worker| {
+                let measured = worker.model().and_then(|model| {
+                    let data = TrainingData::from_texts(&rows, &model, model.base().context.min(LONGEST_EVALUATED))?;
+                    let active = if with_adapter { registry.active(&model)? } else { None };
+                    let adapter: Option<Adapter> = active.map(|(_, adapter)| adapter);
+                    worker.long_work(
+                        move || token.is_cancelled(),
+                        |session| {
+                            let evaluation = evaluate(session, adapter.as_ref(), data.samples())?.finite()?;
+                            Ok(Evaluation { counts: data.counts(), ..evaluation })
+                        },
+                    )
+                });
+                drop(reply.send(measured));
+            }))?;
+            self.queue.wait_for(ticket, cancel)?;
+            received(&answer)
+        };
+        whatever_is_lost(&self.queue, ask, || true)
+    }
+
+    /// Writes the base with a version at its strength merged in as a model folder, unsealed, which appears whole or not at
+    /// all; `on_progress` is told of what is done and of how much in all, on the calling thread.
+    ///
+    /// # Errors
+    /// When there is no such version, something lies at `destination`, or the disk refuses; [`ErrorKind::TooLossy`] when
+    /// rounding would lose too much of it; [`ErrorKind::Cancelled`] when it was cancelled, memory asked back or the engine
+    /// closed.
+    pub fn merge(
+        &self,
+        version: u32,
+        destination: &Path,
+        options: MergeOptions,
+        cancel: &CancelToken,
+        on_progress: &mut dyn FnMut(MergeStage, u64, u64),
+    ) -> Result<MergeReport> {
+        let ask = || {
+            let (destination, token, registry) = (destination.to_owned(), cancel.clone(), self.registry.clone());
+            let (progress, heard) = channel();
+            let (reply, answer) = channel();
+            let ticket = self.queue.add_task(Box::new(move |worker| {
+                let merged = worker.model().and_then(|model| {
+                    let adapter = registry.load(version, &model)?;
+                    let (cancel, queue) = (token.clone(), Arc::clone(&worker.queue));
+                    // Most of it is no pass of the session, which would be ended between two pieces.
+                    let mut tell = move |stage, done, all| {
+                        // A caller that has gone does not want to know.
+                        let _ = progress.send((stage, done, all));
+                        match cancel.is_cancelled() || queue.ends_work() {
+                            true => ControlFlow::Break(()),
+                            false => ControlFlow::Continue(()),
+                        }
+                    };
+                    worker.long_work(
+                        move || token.is_cancelled(),
+                        |session| merge(session, &adapter, &destination, options, &mut tell),
+                    )
+                });
+                drop(reply.send(merged));
+            }))?;
+            self.queue.wait_for(ticket, cancel)?;
+            heard.into_iter().for_each(|(stage, done, all)| on_progress(stage, done, all));
+            received(&answer)
+        };
+        whatever_is_lost(&self.queue, ask, || true)
+    }
+}

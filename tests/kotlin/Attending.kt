@@ -36,7 +36,9 @@ fun attending(model: String, messages: List<NewSample>, home: File) {
     )
     val pulled = calm.copy(charging = false)
     val charging = listOf(PolicyRule.CHARGING)
-    val settings = AttendSettings(defaultPolicy(), LearnSettings(train = TrainSettings(steps = 20u, seed = 7uL)))
+    // How many texts are held out is drawn by the profile's key: few are worth a training here.
+    val learn = LearnSettings(train = TrainSettings(steps = 20u, seed = 7uL), gate = GateSettings(minUnits = 2u))
+    val settings = AttendSettings(defaultPolicy(), learn)
     val engine = Engine.open(EngineOptions(File(home, "attended").path, model, null, DeviceChoice.CPU, 2u))
     engine.history().addAll(messages.take(120))
 

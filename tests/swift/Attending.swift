@@ -71,7 +71,8 @@ extension Life {
             localMinute: 720)
         var pulled = calm
         pulled.charging = false
-        let learn = LearnSettings(train: TrainSettings(steps: 20, seed: 7))
+        // How many texts are held out is drawn by the profile's key: few are worth a training here.
+        let learn = LearnSettings(train: TrainSettings(steps: 20, seed: 7), gate: GateSettings(minUnits: 2))
         let settings = AttendSettings(policy: defaultPolicy(), learn: learn)
         let place = home.appendingPathComponent("attended").path
         let engine = try Engine.open(

@@ -7,8 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use idiolect::ErrorKind;
-use idiolect::engine::{AttendEvent, AttendListener, AttendSettings, Engine, LearnOutcome, PauseReason};
-use idiolect::history::NewSample;
+use idiolect::engine::{AttendEvent, AttendListener, AttendSettings, CancelToken, Engine, LearnOutcome, PauseReason};
+use idiolect::gate::GateSettings;
 use idiolect::personalize::{LearnEvent, LearnReport, LearnSettings, is_paused};
 use idiolect::policy::{Attendance, PolicySettings, Signals};
 use idiolect::profile::{KeySource, Profile};
@@ -31,10 +31,11 @@ const CALM: Signals = Signals {
 
 const PULLED: Signals = Signals { charging: Some(false), ..CALM };
 
-/// Small steps.
+/// Small steps, and a gate that few held-out texts are worth asking for: how many there are is drawn by the profile's key.
 fn learn(steps: usize) -> LearnSettings {
     let settings = settings(steps);
-    LearnSettings { train: TrainOptions { batch_samples: 4, ..settings.train.clone() }, ..settings }
+    let gate = GateSettings { min_units: 2, ..settings.gate };
+    LearnSettings { train: TrainOptions { batch_samples: 4, ..settings.train.clone() }, gate, ..settings }
 }
 
 fn attend(steps: usize) -> AttendSettings {
@@ -158,33 +159,35 @@ fn the_charger_starts_pauses_and_resumes_it_to_the_same_bits() {
 fn the_minutes_of_the_day_are_the_profiles() {
     let home = tempfile::tempdir().unwrap();
     let by_hand = engine(home.path(), 120);
-    finish(&by_hand, &learn(3));
-    by_hand.history().add(&[NewSample::new("one message more, and it trains again")]).unwrap();
+    let cancel = CancelToken::new();
+    let outcome = by_hand.train(&learn(10_000), &cancel, &mut |event| {
+        if matches!(event, LearnEvent::Step(_)) {
+            cancel.cancel();
+        }
+    });
+    assert_eq!(outcome.unwrap(), LearnOutcome::Paused(PauseReason::Cancelled));
     by_hand.close();
     let engine = engine(home.path(), 0);
-    // The training by hand has used up what this policy gives to a day; and texts alone begin no other one so soon.
+    // The training by hand has used up what this policy gives to a day.
     let least = PolicySettings { daily_minutes: Some(0.000_01), ..PolicySettings::default() };
-    let rest = Duration::ZERO;
     for (settings, signals, expected) in [
-        (AttendSettings { policy: least, rest, ..attend(3) }, CALM, "waiting DailyMinutes"),
-        (AttendSettings { rest, ..attend(3) }, Signals { minutes_today: Some(30.0), ..CALM }, "waiting DailyMinutes"),
-        (attend(3), CALM, "nothing to learn"),
-        (AttendSettings { rest, ..attend(3) }, CALM, "preparing"),
+        (AttendSettings { policy: least, ..attend(10_000) }, CALM, "waiting DailyMinutes"),
+        (attend(10_000), Signals { minutes_today: Some(30.0), ..CALM }, "waiting DailyMinutes"),
+        (attend(10_000), CALM, "preparing"),
     ] {
         let (listener, events) = listener();
         engine.push_signals(signals);
         engine.attend(settings, listener).unwrap();
-        let heard = hear_until(&events, is_state(expected));
-        assert!(heard.learned.is_empty(), "{expected}: {:?}", heard.states);
+        assert_eq!(hear_until(&events, is_state(expected)).states, [expected]);
     }
     engine.stop_attending();
     // A day's minutes that are used up while it trains pause it.
-    let minutes = PolicySettings { daily_minutes: Some(1.5 / 60.0 + 1.0), ..PolicySettings::default() };
-    let (listener, events) = self::listener();
-    engine.push_signals(Signals { minutes_today: Some(1.0), ..CALM });
-    engine.attend(AttendSettings { policy: minutes, rest, ..attend(10_000) }, listener).unwrap();
+    let minutes = PolicySettings { daily_minutes: Some(600.0 + 1.5 / 60.0), ..PolicySettings::default() };
+    let (listener, events) = listener();
+    engine.push_signals(Signals { minutes_today: Some(600.0), ..CALM });
+    engine.attend(AttendSettings { policy: minutes, ..attend(10_000) }, listener).unwrap();
     let heard = hear_until(&events, is_state("waiting DailyMinutes"));
-    assert_eq!(heard.states.last().unwrap(), "waiting DailyMinutes");
+    assert_eq!(heard.states, ["preparing", "training", "pausing DailyMinutes", "waiting DailyMinutes"]);
 }
 
 #[test]

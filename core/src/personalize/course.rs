@@ -75,8 +75,8 @@ fn go_on(
     place.history.apply_retention()?;
     let mut course = Course::open(session, place, settings, save_call, on_event)?;
     let found = match course.find()? {
-        Before::Ended(report) => return Ok(report),
-        Before::Open(found) => found,
+        Before::Ended(report) => return Ok(*report),
+        Before::Open(found) => *found,
     };
     let (mut stage, selection, mut corpus) = match course.choose(session, found)? {
         Chosen::Unfit(report) => return Ok(report),
@@ -104,9 +104,9 @@ fn go_on(
 /// Whether there is anything to do.
 enum Before {
     /// Nothing: this is the report of what was done.
-    Ended(LearnReport),
+    Ended(Box<LearnReport>),
     /// There is, from what was found.
-    Open(Found<Progress>),
+    Open(Box<Found<Progress>>),
 }
 
 /// What a training learns from.
@@ -173,7 +173,7 @@ impl<'a> Course<'a> {
         {
             self.clear()?;
             if last.run == self.run && last.stands(&state) {
-                return Ok(Before::Ended(LearnReport { resumed: true, ..last.report }));
+                return Ok(Before::Ended(Box::new(LearnReport { resumed: true, ..last.report })));
             }
             found = Found::Nothing;
         }
@@ -182,9 +182,9 @@ impl<'a> Course<'a> {
             && last.revision == self.place.history.revision()?
             && last.stands(&state)
         {
-            return Ok(Before::Ended(LearnReport { unchanged: true, ..last.report }));
+            return Ok(Before::Ended(Box::new(LearnReport { unchanged: true, ..last.report })));
         }
-        Ok(Before::Open(found))
+        Ok(Before::Open(Box::new(found)))
     }
 
     /// The rows to learn from, and how far that has come: those of the checkpoint, where it is of use, or new ones.

@@ -96,7 +96,7 @@ impl Undisturbed {
     /// Made once: trainings through a software GPU take their time.
     fn on_gpu() -> Result<&'static Self> {
         static ONCE: OnceLock<std::result::Result<Undisturbed, String>> = OnceLock::new();
-        Ok(ONCE.get_or_init(|| Self::make().map_err(|error| error.to_string())).as_ref()?)
+        Ok(ONCE.get_or_init(|| Self::make().map_err(|error| error.to_string())).as_ref().map_err(Clone::clone)?)
     }
 
     fn make() -> Result<Self> {

@@ -81,8 +81,8 @@ mod tests {
     use crate::text::{GgufVocabulary, Role};
 
     /// Closes turns by a control token, but trims what is said.
-    const TRIMS: &str =
-        "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content | trim }}<|im_end|>\n{% endfor %}";
+    const TRIMS: &str = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content | trim }}<|im_end|>\n{% endfor %}\
+        {% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
     /// Has no control tokens.
     const PLAIN: &str = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}";
     /// Leaves out what the assistant said but for the last time.

@@ -15,11 +15,17 @@ use super::{engine, greedy, text};
 
 /// Long enough that the cache has to grow on the way.
 const MESSAGES: [&str; 4] = [
-    "We took the early train and sat by the window until the rain stopped. Did you see the river from there?",
-    "And what about the kettle that my mother left on the boat, was it still warm when you found it this morning?",
+    "We took the early train and sat by the window until the rain stopped. Did you see the river from there, or had you \
+     gone to sleep by then, as my mother did? She said that she had seen all of it before, and more than once.",
+    "And what about the kettle that she left on the boat, was it still warm when you found it this morning? I can not \
+     think how it came to be there, for we had all had our tea in the kitchen, and the cups were on the table.",
     "no",
-    "Then we went up to the meadow with the letters and read all of them aloud, which took us until the evening.",
+    "Then we went up to the meadow with the letters and read all of them aloud, which took us until the evening, and when \
+     we came down again the boat had gone, the kettle had gone, and nobody could say who had taken either of them.",
 ];
+
+/// Tokens of an answer at most.
+const ANSWER: usize = 90;
 
 fn begin(engine: &Engine, options: ConversationOptions) -> Conversation {
     engine.conversation(options).unwrap()
@@ -30,14 +36,14 @@ fn try_say(conversation: &Conversation, message: &str, options: &GenerateOptions
 }
 
 fn say(conversation: &Conversation, message: &str) -> Reply {
-    try_say(conversation, message, &greedy(90)).unwrap()
+    try_say(conversation, message, &greedy(ANSWER)).unwrap()
 }
 
 /// A version that answers otherwise than the base.
 fn voice(engine: &Engine) -> u32 {
     let model = engine.model().unwrap();
     let mut session = Session::new(Arc::clone(&model), DeviceChoice::Cpu).unwrap();
-    let rows = [TextRow::new("ay up flower, kettle is on", Some("are you there?".into()))];
+    let rows = vec![TextRow::new("ay up flower, kettle is on", Some("are you there?".into())); 16];
     let data = TrainingData::from_texts(&rows, &model, 64).unwrap();
     let options = TrainOptions { steps: Some(12), ..TrainOptions::default() };
     let shape = LoraOptions::default().shape(&model).unwrap();
@@ -76,8 +82,9 @@ fn no_turn_is_computed_twice_and_computed_again_it_is_the_same() {
             assert_eq!(after.generation.cached_tokens, left_by(before));
         }
     }
-    let last = &replies[3][0].generation;
-    assert!(last.prompt_tokens > 256, "the cache did not grow: {last:?}");
+    let (first, last) = (&replies[0][0].generation, &replies[3][0].generation);
+    let room = [first, last].map(|generation| generation.prompt_tokens + ANSWER);
+    assert!(room[0] <= 256 && room[1] > 256, "the cache did not grow: {room:?}");
 
     // The same with the model dropped before each turn.
     let again = begin(&engine, ConversationOptions::default());
@@ -116,8 +123,8 @@ fn an_answer_comes_from_the_adapter_in_use() {
     for (active, of_turn) in [(Some(version), 0), (None, 1)] {
         adapters.activate(active).unwrap();
         conversation.clear();
-        for turn in 0..2 {
-            let reply = say(&conversation, MESSAGES[turn]);
+        for (turn, message) in MESSAGES.iter().take(2).enumerate() {
+            let reply = say(&conversation, message);
             assert_eq!(reply.generation.ids, expected[of_turn][turn], "turn {turn}, {active:?}");
         }
     }

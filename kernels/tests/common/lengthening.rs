@@ -18,8 +18,9 @@ fn check(executor: &mut dyn Executor, (before, after): (usize, usize)) -> Result
     let values = |seed: usize| -> Vec<f32> { (0..before).map(|at| ((at * 7919 + seed) % 1013) as f32 + 0.5).collect() };
     let mut states = Vec::new();
     for seed in 0..3 {
-        states.push(executor.add_state("values", before)?);
-        executor.write_state(states[seed], &values(seed))?;
+        let state = executor.add_state("values", before)?;
+        executor.write_state(state, &values(seed))?;
+        states.push(state);
     }
     // The one in the middle stays as it is.
     executor.lengthen(&[states[0], states[2]], after)?;

@@ -46,7 +46,7 @@ pub enum Happening {
     Trained(TrainedToday),
     /// The model was asked: the memory that a training takes beside what the process holds already, in bytes.
     Prepared(u64),
-    /// The model was dropped: what a training takes has to be asked again.
+    /// Memory was asked back, and the model dropped. What was begun tells of its end by itself.
     Unloaded,
     /// What was begun, a training or the asking, has ended.
     Ended(End),
@@ -238,6 +238,8 @@ impl Attendant {
                 self.memory = Some(bytes);
                 self.work = Work::Nothing;
             }
+            // Asked anew, what a training takes would have the model opened at once.
+            Happening::Unloaded if matches!(self.work, Work::Nothing) => self.end(now, End::MemoryPressure),
             Happening::Unloaded => self.memory = None,
             Happening::Ended(end) => self.end(now, end),
         }

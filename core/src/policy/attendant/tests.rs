@@ -144,6 +144,13 @@ fn a_night() {
         ("01:02", Ended(End::Finished), Nothing, "nothing to learn: not yet: the last one has just ended".into()),
         ("01:02", Happening::Prospect(Prospect::UnderWay), Nothing, "busy".into()),
         ("01:02", unchanged(), Nothing, "nothing to learn: not yet: no text to learn from was added".into()),
+        // Given back while nothing is under way, the model is not opened again at once.
+        ("01:03", Happening::Unloaded, Nothing, "resting: memory was asked back".into()),
+        ("01:04", worthwhile(), Nothing, "resting: memory was asked back".into()),
+        ("01:13", Time, Prepare, "preparing".into()),
+        ("01:13:02", Happening::Prospect(Prospect::UnderWay), Nothing, "preparing".into()),
+        ("01:13:02", Prepared(300 * MIB), Nothing, "busy".into()),
+        ("01:14", unchanged(), Nothing, "nothing to learn: not yet: no text to learn from was added".into()),
         ("06:01", worthwhile(), Start, "training".into()),
         ("06:30", Time, Pause, format!("pausing: {}", window("06:30"))),
         ("06:30:01", Ended(End::Paused), Nothing, format!("waiting: {}", window("06:30"))),

@@ -3,9 +3,9 @@
 use std::fs::Metadata;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// How many seconds a file has to have been left alone before its stamp stands for its content. Times on a disk go by ticks: of
-/// milliseconds as a rule, of two seconds on FAT. Who writes twice within one tick leaves the same times behind, and
-/// what was read between the two is not what lies there (git calls such an entry racily clean).
+/// How many seconds a file has to have been left alone before its stamp stands for its content. Times on a disk go by ticks:
+/// of milliseconds as a rule, of two seconds on FAT. Who writes twice within one tick leaves the same times behind, and what
+/// was read between the two is not what lies there (git calls such an entry racily clean).
 const SETTLED: i64 = 2;
 
 /// What the system says of a file: another stamp, and the content may be another.

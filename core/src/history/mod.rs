@@ -229,15 +229,10 @@ impl History {
     /// Closes the database until [`History::resume`], so that no lock is held; a call under way is ended first. Later ones
     /// are refused.
     pub(crate) fn suspend(&self) {
-        loop {
-            match self.link.try_lock() {
-                Err(TryLockError::WouldBlock) => {
-                    // A statement that begins after it is not ended by it.
-                    self.hurry();
-                    std::thread::sleep(Duration::from_millis(1));
-                }
-                Err(TryLockError::Poisoned(_)) | Ok(_) => break,
-            }
+        while let Err(TryLockError::WouldBlock) = self.link.try_lock() {
+            // A statement that begins after it is not ended by it.
+            self.hurry();
+            std::thread::sleep(Duration::from_millis(1));
         }
         let mut link = self.lock();
         if matches!(*link, Link::Open(_)) {

@@ -92,8 +92,9 @@ mod tests {
     #[test]
     fn what_was_generated_stays_as_it_was_where_the_template_goes_on_from_it() {
         const END: u32 = 2;
-        // Tokens, their text, what else was generated, and whether they stay.
-        let cases: [(&str, &[&str], &str, &[u32], bool); 12] = [
+        // The template, tokens, their text, what else was generated, and whether they stay.
+        type Case<'a> = (&'a str, &'a [&'a str], &'a str, &'a [u32], bool);
+        let cases: [Case<'_>; 12] = [
             (CHATML, &["h", "e", "l", "l", "o"], "hello", &[END], true),
             (CHATML, &["hell", "o"], "hello", &[], true),
             (CHATML, &["hell", "o", "!"], "hello!", &[0], true),

@@ -9,6 +9,7 @@ use crate::cancel::CancelToken;
 use crate::error::Result;
 use crate::listeners::MergeListener;
 use crate::merge::{MergeOptions, MergeReport};
+use crate::mirror::mirror;
 use crate::report::LearnReport;
 
 /// The adapters of an engine's profile: usable until that is erased. What needs the model ends when the engine is shut
@@ -127,21 +128,14 @@ impl From<registry::RegistryState> for AdapterList {
     }
 }
 
-/// Where a version came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
-pub enum AdapterOrigin {
-    /// A training of this profile.
-    Trained,
-    /// A file from elsewhere.
-    Imported,
-}
-
-impl From<registry::Origin> for AdapterOrigin {
-    fn from(origin: registry::Origin) -> Self {
-        match origin {
-            registry::Origin::Trained => Self::Trained,
-            registry::Origin::Imported => Self::Imported,
-        }
+mirror! {
+    /// Where a version came from.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+    pub enum AdapterOrigin from registry::Origin {
+        /// A training of this profile.
+        Trained,
+        /// A file from elsewhere.
+        Imported,
     }
 }
 

@@ -6,6 +6,7 @@ use idiolect::generate::{self, SamplingOptions};
 use idiolect::train::TextRow;
 use idiolect::{engine, eval};
 
+use crate::mirror::mirror;
 use crate::report::SampleCounts;
 use crate::samples::hidden;
 
@@ -108,27 +109,18 @@ impl From<GenerateOptions> for generate::GenerateOptions {
     }
 }
 
-/// Why a generation ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
-pub enum FinishReason {
-    /// The model gave an end-of-turn token.
-    EndOfTurn,
-    /// As many tokens came as were asked for.
-    MaxTokens,
-    /// A stop string came.
-    Stop,
-    /// The caller cancelled.
-    Cancelled,
-}
-
-impl From<generate::FinishReason> for FinishReason {
-    fn from(reason: generate::FinishReason) -> Self {
-        match reason {
-            generate::FinishReason::EndOfTurn => Self::EndOfTurn,
-            generate::FinishReason::MaxTokens => Self::MaxTokens,
-            generate::FinishReason::Stop => Self::Stop,
-            generate::FinishReason::Cancelled => Self::Cancelled,
-        }
+mirror! {
+    /// Why a generation ended.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+    pub enum FinishReason from generate::FinishReason {
+        /// The model gave an end-of-turn token.
+        EndOfTurn,
+        /// As many tokens came as were asked for.
+        MaxTokens,
+        /// A stop string came.
+        Stop,
+        /// The caller cancelled.
+        Cancelled,
     }
 }
 
@@ -197,19 +189,21 @@ impl From<SuggestOptions> for generate::SuggestOptions {
     }
 }
 
-/// A word that completes the one that is begun, or may come next.
-#[derive(Clone, PartialEq, uniffi::Record)]
-#[uniffi::export(Debug)]
-pub struct Suggestion {
-    /// What to insert: the whole word, in the case that the sentence asks for. It begins with a space only where the
-    /// prompt ends neither in one nor within a word, and the word does not go directly behind it.
-    pub text: String,
-    /// How many characters at the prompt's end it takes the place of, in Unicode scalar values (code points on Android,
-    /// `unicodeScalars` in Swift): those of the word that is begun; 0 where none is; 1 where a mark goes in the place of
-    /// a space.
-    pub replaces: u32,
-    /// How likely the model finds that exactly this word comes, given the letters typed; however it is cased.
-    pub probability: f64,
+mirror! {
+    /// A word that completes the one that is begun, or may come next.
+    #[derive(Clone, PartialEq, uniffi::Record)]
+    #[uniffi::export(Debug)]
+    pub struct Suggestion from generate::Suggestion {
+        /// What to insert: the whole word, in the case that the sentence asks for. It begins with a space only where the
+        /// prompt ends neither in one nor within a word, and the word does not go directly behind it.
+        pub text: String,
+        /// How many characters at the prompt's end it takes the place of, in Unicode scalar values (code points on Android,
+        /// `unicodeScalars` in Swift): those of the word that is begun; 0 where none is; 1 where a mark goes in the place of
+        /// a space.
+        pub replaces: u32,
+        /// How likely the model finds that exactly this word comes, given the letters typed; however it is cased.
+        pub probability: f64,
+    }
 }
 
 impl fmt::Debug for Suggestion {
@@ -218,13 +212,6 @@ impl fmt::Debug for Suggestion {
             .field("replaces", &self.replaces)
             .field("probability", &self.probability)
             .finish()
-    }
-}
-
-impl From<generate::Suggestion> for Suggestion {
-    fn from(suggestion: generate::Suggestion) -> Self {
-        let replaces = suggestion.replaces as u32;
-        Self { text: suggestion.text, replaces, probability: suggestion.probability }
     }
 }
 

@@ -7,6 +7,7 @@ use idiolect::{engine, policy};
 use crate::error::Result;
 use crate::events::LearnEvent;
 use crate::learning::LearnSettings;
+use crate::mirror::mirror;
 use crate::policy::{PolicyReason, PolicySettings};
 use crate::report::LearnOutcome;
 
@@ -36,55 +37,41 @@ impl From<AttendSettings> for engine::AttendSettings {
     }
 }
 
-/// How the attendance stands.
-#[derive(Debug, Clone, PartialEq, Eq, uniffi::Enum)]
-pub enum Attendance {
-    /// Nobody attends.
-    Off,
-    /// A training would come to nothing yet.
-    NothingToLearn {
-        /// Why.
-        words: String,
-    },
-    /// A training may not start, or go on, until the reasons are gone.
-    Waiting {
-        /// Every rule that fails.
-        reasons: Vec<PolicyReason>,
-    },
-    /// Every rule passes; the model is asked what a training takes.
-    Preparing,
-    /// Somebody else trains on the profile: the app by hand, or another process.
-    Busy,
-    /// It rests after something went wrong, and then tries again.
-    Resting {
-        /// What went wrong.
-        words: String,
-    },
-    /// A training is under way.
-    Training,
-    /// The training is being paused.
-    Pausing {
-        /// Every rule that failed.
-        reasons: Vec<PolicyReason>,
-    },
-    /// One that this surface does not know yet.
-    Other,
-}
-
-impl From<policy::Attendance> for Attendance {
-    fn from(state: policy::Attendance) -> Self {
-        let all = |reasons: Vec<policy::Reason>| reasons.into_iter().map(Into::into).collect();
-        match state {
-            policy::Attendance::Off => Self::Off,
-            policy::Attendance::NothingToLearn { words } => Self::NothingToLearn { words },
-            policy::Attendance::Waiting { reasons } => Self::Waiting { reasons: all(reasons) },
-            policy::Attendance::Preparing => Self::Preparing,
-            policy::Attendance::Busy => Self::Busy,
-            policy::Attendance::Resting { words } => Self::Resting { words },
-            policy::Attendance::Training => Self::Training,
-            policy::Attendance::Pausing { reasons } => Self::Pausing { reasons: all(reasons) },
-            _ => Self::Other,
-        }
+mirror! {
+    /// How the attendance stands.
+    #[derive(Debug, Clone, PartialEq, Eq, uniffi::Enum)]
+    pub enum Attendance from policy::Attendance {
+        /// Nobody attends.
+        Off,
+        /// A training would come to nothing yet.
+        NothingToLearn {
+            /// Why.
+            words: String,
+        },
+        /// A training may not start, or go on, until the reasons are gone.
+        Waiting {
+            /// Every rule that fails.
+            reasons: Vec<PolicyReason>,
+        },
+        /// Every rule passes; the model is asked what a training takes.
+        Preparing,
+        /// Somebody else trains on the profile: the app by hand, or another process.
+        Busy,
+        /// It rests after something went wrong, and then tries again.
+        Resting {
+            /// What went wrong.
+            words: String,
+        },
+        /// A training is under way.
+        Training,
+        /// The training is being paused.
+        Pausing {
+            /// Every rule that failed.
+            reasons: Vec<PolicyReason>,
+        },
+    } else {
+        /// One that this surface does not know yet.
+        Other,
     }
 }
 

@@ -6,26 +6,19 @@ use std::path::Path;
 use idiolect::chat_export;
 
 use crate::error::Result;
+use crate::mirror::mirror;
 use crate::samples::NewSample;
 
-/// In which order a chat export writes the numbers of a date.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
-pub enum DateOrder {
-    /// 31/12/2023
-    DayFirst,
-    /// 12/31/2023
-    MonthFirst,
-    /// 2023-12-31
-    YearFirst,
-}
-
-impl From<chat_export::DateOrder> for DateOrder {
-    fn from(order: chat_export::DateOrder) -> Self {
-        match order {
-            chat_export::DateOrder::DayFirst => Self::DayFirst,
-            chat_export::DateOrder::MonthFirst => Self::MonthFirst,
-            chat_export::DateOrder::YearFirst => Self::YearFirst,
-        }
+mirror! {
+    /// In which order a chat export writes the numbers of a date.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+    pub enum DateOrder from chat_export::DateOrder {
+        /// 31/12/2023
+        DayFirst,
+        /// 12/31/2023
+        MonthFirst,
+        /// 2023-12-31
+        YearFirst,
     }
 }
 

@@ -17,6 +17,7 @@ use crate::history::History;
 use crate::key_store::{KeyStore, key_source};
 use crate::learning::{GateSettings, LearnSettings};
 use crate::listeners::{LearnListener, TextListener};
+use crate::mirror::mirror;
 use crate::model::{DeviceInfo, ModelInfo};
 use crate::options::{DeviceChoice, EngineOptions};
 use crate::policy::DeviceSignals;
@@ -34,29 +35,21 @@ pub struct Engine {
     inner: Arc<idiolect::Engine>,
 }
 
-/// What an engine is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
-pub enum EngineState {
-    /// Nothing, or answering.
-    Idle,
-    /// Training.
-    Training {
-        /// Steps taken.
-        step: u64,
-        /// In all; 0 while the history is read.
-        steps: u64,
-    },
-    /// It was shut down or erased.
-    Closed,
-}
-
-impl From<engine::EngineState> for EngineState {
-    fn from(state: engine::EngineState) -> Self {
-        match state {
-            engine::EngineState::Idle => Self::Idle,
-            engine::EngineState::Training { step, steps } => Self::Training { step: step as u64, steps: steps as u64 },
-            engine::EngineState::Closed => Self::Closed,
-        }
+mirror! {
+    /// What an engine is doing.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+    pub enum EngineState from engine::EngineState {
+        /// Nothing, or answering.
+        Idle,
+        /// Training.
+        Training {
+            /// Steps taken.
+            step: u64,
+            /// In all; 0 while the history is read.
+            steps: u64,
+        },
+        /// It was shut down or erased.
+        Closed,
     }
 }
 

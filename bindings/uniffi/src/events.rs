@@ -2,27 +2,20 @@
 
 use idiolect::personalize;
 
-/// Why a checkpoint was dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
-pub enum DropReason {
-    /// Samples that it learned from were removed from the history.
-    HistoryRemoved,
-    /// The retention cap took most of the samples that it learned from, or edits replaced them.
-    HistoryExpired,
-    /// Settings, base model or device are others.
-    SettingsChanged,
-    /// It, or the list of the samples that it learned from, is damaged or of another version of this library.
-    Damaged,
-}
+use crate::mirror::mirror;
 
-impl From<personalize::DropReason> for DropReason {
-    fn from(reason: personalize::DropReason) -> Self {
-        match reason {
-            personalize::DropReason::HistoryRemoved => Self::HistoryRemoved,
-            personalize::DropReason::HistoryExpired => Self::HistoryExpired,
-            personalize::DropReason::SettingsChanged => Self::SettingsChanged,
-            personalize::DropReason::Damaged => Self::Damaged,
-        }
+mirror! {
+    /// Why a checkpoint was dropped.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+    pub enum DropReason from personalize::DropReason {
+        /// Samples that it learned from were removed from the history.
+        HistoryRemoved,
+        /// The retention cap took most of the samples that it learned from, or edits replaced them.
+        HistoryExpired,
+        /// Settings, base model or device are others.
+        SettingsChanged,
+        /// It, or the list of the samples that it learned from, is damaged or of another version of this library.
+        Damaged,
     }
 }
 

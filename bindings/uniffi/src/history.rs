@@ -7,6 +7,7 @@ use std::time::Duration;
 use idiolect::history::{self, SampleId};
 
 use crate::error::Result;
+use crate::mirror::mirror;
 use crate::samples::{Added, NewSample, Origin, Split, StoredSample, Tally};
 
 /// The history of an engine's profile: usable until that is erased, also when the engine is shut down.
@@ -147,30 +148,20 @@ fn own(samples: Vec<NewSample>) -> Vec<history::NewSample> {
     samples.into_iter().map(Into::into).collect()
 }
 
-/// An adapter version and what became of the samples that it learned from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
-pub struct LearnedVersion {
-    /// Its number.
-    pub version: u32,
-    /// How many samples it learned from.
-    pub samples: u64,
-    /// How many of them were removed since, because somebody asked: above zero, the version is marked.
-    pub removed: u64,
-    /// How many of them the retention cap took since.
-    pub expired: u64,
-    /// How many of them the person has edited since, so that another text is in their place.
-    pub replaced: u64,
-}
-
-impl From<history::LearnedVersion> for LearnedVersion {
-    fn from(learned: history::LearnedVersion) -> Self {
-        Self {
-            version: learned.version,
-            samples: learned.samples,
-            removed: learned.removed,
-            expired: learned.expired,
-            replaced: learned.replaced,
-        }
+mirror! {
+    /// An adapter version and what became of the samples that it learned from.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+    pub struct LearnedVersion from history::LearnedVersion {
+        /// Its number.
+        pub version: u32,
+        /// How many samples it learned from.
+        pub samples: u64,
+        /// How many of them were removed since, because somebody asked: above zero, the version is marked.
+        pub removed: u64,
+        /// How many of them the retention cap took since.
+        pub expired: u64,
+        /// How many of them the person has edited since, so that another text is in their place.
+        pub replaced: u64,
     }
 }
 
@@ -225,30 +216,20 @@ impl fmt::Debug for Selection {
     }
 }
 
-/// What a removal did.
-#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
-pub struct Removed {
-    /// Messages, repeats included.
-    pub messages: u64,
-    /// Texts of which no message is left.
-    pub samples: u64,
-    /// Adapter versions that learned from a text that has gone.
-    pub marked: Vec<u32>,
-    /// Whether traces remain in the write-ahead log, because another process was reading: `finish_removal` cuts it.
-    pub pending: bool,
-    /// Whether a training under way lost its checkpoint, because it may know what was removed: the next one begins anew.
-    pub checkpoint_dropped: bool,
-}
-
-impl From<history::Removed> for Removed {
-    fn from(removed: history::Removed) -> Self {
-        Self {
-            messages: removed.messages,
-            samples: removed.samples,
-            marked: removed.marked,
-            pending: removed.pending,
-            checkpoint_dropped: removed.checkpoint_dropped,
-        }
+mirror! {
+    /// What a removal did.
+    #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+    pub struct Removed from history::Removed {
+        /// Messages, repeats included.
+        pub messages: u64,
+        /// Texts of which no message is left.
+        pub samples: u64,
+        /// Adapter versions that learned from a text that has gone.
+        pub marked: Vec<u32>,
+        /// Whether traces remain in the write-ahead log, because another process was reading: `finish_removal` cuts it.
+        pub pending: bool,
+        /// Whether a training under way lost its checkpoint, because it may know what was removed: the next one begins anew.
+        pub checkpoint_dropped: bool,
     }
 }
 

@@ -8,24 +8,18 @@ use idiolect::privacy::{Filter, Rule};
 use idiolect::train::{self, TrainOptions};
 use idiolect::{gate, personalize};
 
-/// How the learning rate falls after warm-up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
-pub enum Decay {
-    /// It does not.
-    Constant,
-    /// Linearly.
-    Linear,
-    /// Along half a cosine.
-    Cosine,
-}
+use crate::mirror::mirror;
 
-impl From<Decay> for train::Decay {
-    fn from(decay: Decay) -> Self {
-        match decay {
-            Decay::Constant => Self::Constant,
-            Decay::Linear => Self::Linear,
-            Decay::Cosine => Self::Cosine,
-        }
+mirror! {
+    /// How the learning rate falls after warm-up.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+    pub enum Decay into train::Decay {
+        /// It does not.
+        Constant,
+        /// Linearly.
+        Linear,
+        /// Along half a cosine.
+        Cosine,
     }
 }
 
@@ -164,51 +158,34 @@ impl From<GateSettings> for gate::GateSettings {
     }
 }
 
-/// One kind of private stretch that is masked before training sees a text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
-pub enum PrivacyRule {
-    /// Passwords and PINs named as such, and those in addresses and command lines.
-    Password,
-    /// API keys, access tokens and private keys.
-    ApiKey,
-    /// Seed phrases of wallets (BIP-39).
-    SeedPhrase,
-    /// International bank account numbers.
-    Iban,
-    /// Identity, tax and insurance numbers of persons, by country.
-    NationalId,
-    /// Payment card numbers.
-    PaymentCard,
-    /// Numbers of passports, and the lines of travel documents that machines read.
-    Passport,
-    /// E-mail addresses.
-    Email,
-    /// One-time and verification codes.
-    OneTimeCode,
-    /// Coordinates, places in links to maps, plus codes and three words.
-    Coordinates,
-    /// Telephone numbers.
-    Phone,
-    /// House numbers with their street, and the postcode beside.
-    StreetAddress,
-}
-
-impl From<PrivacyRule> for Rule {
-    fn from(rule: PrivacyRule) -> Self {
-        match rule {
-            PrivacyRule::Password => Self::Password,
-            PrivacyRule::ApiKey => Self::ApiKey,
-            PrivacyRule::SeedPhrase => Self::SeedPhrase,
-            PrivacyRule::Iban => Self::Iban,
-            PrivacyRule::PaymentCard => Self::PaymentCard,
-            PrivacyRule::NationalId => Self::NationalId,
-            PrivacyRule::Passport => Self::Passport,
-            PrivacyRule::Email => Self::Email,
-            PrivacyRule::OneTimeCode => Self::OneTimeCode,
-            PrivacyRule::Coordinates => Self::Coordinates,
-            PrivacyRule::Phone => Self::Phone,
-            PrivacyRule::StreetAddress => Self::StreetAddress,
-        }
+mirror! {
+    /// One kind of private stretch that is masked before training sees a text.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+    pub enum PrivacyRule into Rule {
+        /// Passwords and PINs named as such, and those in addresses and command lines.
+        Password,
+        /// API keys, access tokens and private keys.
+        ApiKey,
+        /// Seed phrases of wallets (BIP-39).
+        SeedPhrase,
+        /// International bank account numbers.
+        Iban,
+        /// Identity, tax and insurance numbers of persons, by country.
+        NationalId,
+        /// Payment card numbers.
+        PaymentCard,
+        /// Numbers of passports, and the lines of travel documents that machines read.
+        Passport,
+        /// E-mail addresses.
+        Email,
+        /// One-time and verification codes.
+        OneTimeCode,
+        /// Coordinates, places in links to maps, plus codes and three words.
+        Coordinates,
+        /// Telephone numbers.
+        Phone,
+        /// House numbers with their street, and the postcode beside.
+        StreetAddress,
     }
 }
 

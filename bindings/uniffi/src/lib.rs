@@ -24,6 +24,7 @@ mod learning;
 mod listeners;
 mod log;
 mod merge;
+mod mirror;
 mod model;
 mod options;
 mod policy;

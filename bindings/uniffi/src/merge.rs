@@ -2,6 +2,8 @@
 
 use idiolect::adapter::merge;
 
+use crate::mirror::mirror;
+
 /// How far a merge may go. What is left open takes the engine's default.
 #[derive(Debug, Clone, Default, PartialEq, uniffi::Record)]
 pub struct MergeOptions {
@@ -24,24 +26,16 @@ impl From<MergeOptions> for merge::MergeOptions {
     }
 }
 
-/// What a merge is at. Where it turns out that matrices need more bits, it begins once more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
-pub enum MergeStage {
-    /// Choosing each matrix's bits; counted in weights.
-    Choosing,
-    /// Writing; counted in weights.
-    Writing,
-    /// Comparing the merged model with base and adapter; counted in texts.
-    Comparing,
-}
-
-impl From<merge::MergeStage> for MergeStage {
-    fn from(stage: merge::MergeStage) -> Self {
-        match stage {
-            merge::MergeStage::Choosing => Self::Choosing,
-            merge::MergeStage::Writing => Self::Writing,
-            merge::MergeStage::Comparing => Self::Comparing,
-        }
+mirror! {
+    /// What a merge is at. Where it turns out that matrices need more bits, it begins once more.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+    pub enum MergeStage from merge::MergeStage {
+        /// Choosing each matrix's bits; counted in weights.
+        Choosing,
+        /// Writing; counted in weights.
+        Writing,
+        /// Comparing the merged model with base and adapter; counted in texts.
+        Comparing,
     }
 }
 
@@ -81,33 +75,22 @@ impl From<merge::MergedMatrix> for MergedMatrix {
     }
 }
 
-/// How far the merged model is from base and adapter, on generic text.
-#[derive(Debug, Clone, Copy, PartialEq, uniffi::Record)]
-pub struct Divergence {
-    /// Tokens whose logits were compared.
-    pub tokens: u64,
-    /// Mean KL divergence of the merged model's next token from that of base and adapter, nats.
-    pub kl: f64,
-    /// The same of the base alone: what the adapter does, to hold `kl` against.
-    pub kl_of_base: f64,
-    /// The largest difference of a logit, over the largest logit's absolute value.
-    pub largest_logit_difference: f64,
-    /// Mean loss under base and adapter, nats a token.
-    pub loss_before: f64,
-    /// Mean loss under the merged model, nats a token.
-    pub loss: f64,
-}
-
-impl From<merge::Divergence> for Divergence {
-    fn from(divergence: merge::Divergence) -> Self {
-        Self {
-            tokens: divergence.tokens as u64,
-            kl: divergence.kl,
-            kl_of_base: divergence.kl_of_base,
-            largest_logit_difference: divergence.largest_logit_difference,
-            loss_before: divergence.loss_before,
-            loss: divergence.loss,
-        }
+mirror! {
+    /// How far the merged model is from base and adapter, on generic text.
+    #[derive(Debug, Clone, Copy, PartialEq, uniffi::Record)]
+    pub struct Divergence from merge::Divergence {
+        /// Tokens whose logits were compared.
+        pub tokens: u64,
+        /// Mean KL divergence of the merged model's next token from that of base and adapter, nats.
+        pub kl: f64,
+        /// The same of the base alone: what the adapter does, to hold `kl` against.
+        pub kl_of_base: f64,
+        /// The largest difference of a logit, over the largest logit's absolute value.
+        pub largest_logit_difference: f64,
+        /// Mean loss under base and adapter, nats a token.
+        pub loss_before: f64,
+        /// Mean loss under the merged model, nats a token.
+        pub loss: f64,
     }
 }
 

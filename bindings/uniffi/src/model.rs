@@ -2,6 +2,8 @@
 
 use idiolect::Model;
 
+use crate::mirror::mirror;
+
 /// An open base model.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct ModelInfo {
@@ -33,32 +35,26 @@ impl ModelInfo {
     }
 }
 
-/// What a device is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
-pub enum DeviceKind {
-    /// A GPU.
-    Gpu,
-    /// The CPU.
-    Cpu,
+mirror! {
+    /// What a device is.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+    pub enum DeviceKind from idiolect::DeviceKind {
+        /// A GPU.
+        Gpu,
+        /// The CPU.
+        Cpu,
+    }
 }
 
-/// The device in use.
-#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
-pub struct DeviceInfo {
-    /// GPU or CPU.
-    pub kind: DeviceKind,
-    /// Its name, backend and driver, or its threads.
-    pub name: String,
-    /// Why it was chosen: that it was asked for, that no GPU is there, that the GPU was lost.
-    pub reason: String,
-}
-
-impl From<idiolect::DeviceInfo> for DeviceInfo {
-    fn from(device: idiolect::DeviceInfo) -> Self {
-        let kind = match device.kind {
-            idiolect::DeviceKind::Gpu => DeviceKind::Gpu,
-            idiolect::DeviceKind::Cpu => DeviceKind::Cpu,
-        };
-        Self { kind, name: device.name, reason: device.reason }
+mirror! {
+    /// The device in use.
+    #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+    pub struct DeviceInfo from idiolect::DeviceInfo {
+        /// GPU or CPU.
+        pub kind: DeviceKind,
+        /// Its name, backend and driver, or its threads.
+        pub name: String,
+        /// Why it was chosen: that it was asked for, that no GPU is there, that the GPU was lost.
+        pub reason: String,
     }
 }

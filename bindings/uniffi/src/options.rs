@@ -5,25 +5,18 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::key_store::{KeyStore, key_source};
+use crate::mirror::mirror;
 
-/// Where to compute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
-pub enum DeviceChoice {
-    /// A hardware GPU if there is one, else the CPU.
-    Auto,
-    /// A GPU, software adapters included.
-    Gpu,
-    /// The CPU.
-    Cpu,
-}
-
-impl From<DeviceChoice> for idiolect::DeviceChoice {
-    fn from(choice: DeviceChoice) -> Self {
-        match choice {
-            DeviceChoice::Auto => Self::Auto,
-            DeviceChoice::Gpu => Self::Gpu,
-            DeviceChoice::Cpu => Self::Cpu,
-        }
+mirror! {
+    /// Where to compute.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+    pub enum DeviceChoice into idiolect::DeviceChoice {
+        /// A hardware GPU if there is one, else the CPU.
+        Auto,
+        /// A GPU, software adapters included.
+        Gpu,
+        /// The CPU.
+        Cpu,
     }
 }
 

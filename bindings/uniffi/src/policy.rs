@@ -4,53 +4,40 @@
 use idiolect::policy;
 
 use crate::error::Result;
+use crate::mirror::mirror;
 
-/// The state of the device at one moment. None is what the platform does not tell.
-#[derive(Debug, Clone, Copy, Default, PartialEq, uniffi::Record)]
-pub struct DeviceSignals {
-    /// Whether the battery is being charged, or there is none.
-    #[uniffi(default = None)]
-    pub charging: Option<bool>,
-    /// The battery's charge, 0 to 1.
-    #[uniffi(default = None)]
-    pub battery: Option<f32>,
-    /// Whether nobody uses the device.
-    #[uniffi(default = None)]
-    pub idle: Option<bool>,
-    /// How near the device is to being slowed down for heat: 0 is cool, 1 is where it is slowed down (as Android's
-    /// `getThermalHeadroom`).
-    #[uniffi(default = None)]
-    pub thermal: Option<f32>,
-    /// Whether the user has asked the device to save power.
-    #[uniffi(default = None)]
-    pub low_power: Option<bool>,
-    /// Memory that can be taken, in bytes.
-    #[uniffi(default = None)]
-    pub free_memory: Option<u64>,
-    /// Whether the app is what the user looks at.
-    #[uniffi(default = None)]
-    pub foreground: Option<bool>,
-    /// Minutes since midnight on the user's clock.
-    #[uniffi(default = None)]
-    pub local_minute: Option<u16>,
-    /// Minutes trained since midnight on the user's clock.
-    #[uniffi(default = None)]
-    pub minutes_today: Option<f32>,
-}
-
-impl From<DeviceSignals> for policy::Signals {
-    fn from(signals: DeviceSignals) -> Self {
-        Self {
-            charging: signals.charging,
-            battery: signals.battery,
-            idle: signals.idle,
-            thermal: signals.thermal,
-            low_power: signals.low_power,
-            free_memory: signals.free_memory,
-            foreground: signals.foreground,
-            local_minute: signals.local_minute,
-            minutes_today: signals.minutes_today,
-        }
+mirror! {
+    /// The state of the device at one moment. None is what the platform does not tell.
+    #[derive(Debug, Clone, Copy, Default, PartialEq, uniffi::Record)]
+    pub struct DeviceSignals into policy::Signals {
+        /// Whether the battery is being charged, or there is none.
+        #[uniffi(default = None)]
+        pub charging: Option<bool>,
+        /// The battery's charge, 0 to 1.
+        #[uniffi(default = None)]
+        pub battery: Option<f32>,
+        /// Whether nobody uses the device.
+        #[uniffi(default = None)]
+        pub idle: Option<bool>,
+        /// How near the device is to being slowed down for heat: 0 is cool, 1 is where it is slowed down (as Android's
+        /// `getThermalHeadroom`).
+        #[uniffi(default = None)]
+        pub thermal: Option<f32>,
+        /// Whether the user has asked the device to save power.
+        #[uniffi(default = None)]
+        pub low_power: Option<bool>,
+        /// Memory that can be taken, in bytes.
+        #[uniffi(default = None)]
+        pub free_memory: Option<u64>,
+        /// Whether the app is what the user looks at.
+        #[uniffi(default = None)]
+        pub foreground: Option<bool>,
+        /// Minutes since midnight on the user's clock.
+        #[uniffi(default = None)]
+        pub local_minute: Option<u16>,
+        /// Minutes trained since midnight on the user's clock.
+        #[uniffi(default = None)]
+        pub minutes_today: Option<f32>,
     }
 }
 
@@ -135,156 +122,105 @@ impl From<PolicySettings> for policy::PolicySettings {
     }
 }
 
-/// Whether training runs at the moment: some rules ask more of a start than of going on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
-pub enum TrainingPhase {
-    /// It would start.
-    Starting,
-    /// It runs.
-    Running,
-}
-
-impl From<TrainingPhase> for policy::Phase {
-    fn from(phase: TrainingPhase) -> Self {
-        match phase {
-            TrainingPhase::Starting => Self::Starting,
-            TrainingPhase::Running => Self::Running,
-        }
+mirror! {
+    /// Whether training runs at the moment: some rules ask more of a start than of going on.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+    pub enum TrainingPhase into policy::Phase {
+        /// It would start.
+        Starting,
+        /// It runs.
+        Running,
     }
 }
 
-/// A rule by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
-pub enum PolicyRule {
-    /// The battery is being charged.
-    Charging,
-    /// The battery is full enough.
-    Battery,
-    /// Nobody uses the device.
-    Idle,
-    /// The device is cool enough.
-    Thermal,
-    /// The device does not save power.
-    LowPower,
-    /// There is memory.
-    Memory,
-    /// The app is where training is allowed: in the foreground, or in the background.
-    Foreground,
-    /// It is the time of the day.
-    TimeWindow,
-    /// The day's minutes are not used up.
-    DailyMinutes,
-    /// One that this surface does not know yet: the words say what it is.
-    Other,
-}
-
-impl From<policy::RuleName> for PolicyRule {
-    fn from(rule: policy::RuleName) -> Self {
-        use policy::RuleName;
-        match rule {
-            RuleName::Charging => Self::Charging,
-            RuleName::Battery => Self::Battery,
-            RuleName::Idle => Self::Idle,
-            RuleName::Thermal => Self::Thermal,
-            RuleName::LowPower => Self::LowPower,
-            RuleName::Memory => Self::Memory,
-            RuleName::Foreground => Self::Foreground,
-            RuleName::TimeWindow => Self::TimeWindow,
-            RuleName::DailyMinutes => Self::DailyMinutes,
-            _ => Self::Other,
-        }
+mirror! {
+    /// A rule by name.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+    pub enum PolicyRule from policy::RuleName {
+        /// The battery is being charged.
+        Charging,
+        /// The battery is full enough.
+        Battery,
+        /// Nobody uses the device.
+        Idle,
+        /// The device is cool enough.
+        Thermal,
+        /// The device does not save power.
+        LowPower,
+        /// There is memory.
+        Memory,
+        /// The app is where training is allowed: in the foreground, or in the background.
+        Foreground,
+        /// It is the time of the day.
+        TimeWindow,
+        /// The day's minutes are not used up.
+        DailyMinutes,
+    } else {
+        /// One that this surface does not know yet: the words say what it is.
+        Other,
     }
 }
 
-/// What training does now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
-pub enum PolicyVerdict {
-    /// It starts, or goes on.
-    Run,
-    /// It runs, and has to stop until the reasons are gone: cancel it.
-    Pause,
-    /// It may not start until the reasons are gone.
-    Wait,
-}
-
-impl From<policy::Verdict> for PolicyVerdict {
-    fn from(verdict: policy::Verdict) -> Self {
-        match verdict {
-            policy::Verdict::Run => Self::Run,
-            policy::Verdict::Pause => Self::Pause,
-            policy::Verdict::Wait => Self::Wait,
-        }
+mirror! {
+    /// What training does now.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+    pub enum PolicyVerdict from policy::Verdict {
+        /// It starts, or goes on.
+        Run,
+        /// It runs, and has to stop until the reasons are gone: cancel it.
+        Pause,
+        /// It may not start until the reasons are gone.
+        Wait,
     }
 }
 
-/// Why training may not run: a rule that fails, and what it goes by.
-#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
-pub struct PolicyReason {
-    /// Which rule.
-    pub rule: PolicyRule,
-    /// For people.
-    pub words: String,
-}
-
-impl From<policy::Reason> for PolicyReason {
-    fn from(reason: policy::Reason) -> Self {
-        Self { rule: reason.rule.into(), words: reason.words }
+mirror! {
+    /// Why training may not run: a rule that fails, and what it goes by.
+    #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+    pub struct PolicyReason from policy::Reason {
+        /// Which rule.
+        pub rule: PolicyRule,
+        /// For people.
+        pub words: String,
     }
 }
 
-/// What training does now, and why.
-#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
-pub struct PolicyDecision {
-    /// What it does.
-    pub verdict: PolicyVerdict,
-    /// Every rule that fails; none where it runs.
-    pub reasons: Vec<PolicyReason>,
-}
-
-impl From<policy::Decision> for PolicyDecision {
-    fn from(decision: policy::Decision) -> Self {
-        Self { verdict: decision.verdict.into(), reasons: decision.reasons.into_iter().map(Into::into).collect() }
+mirror! {
+    /// What training does now, and why.
+    #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+    pub struct PolicyDecision from policy::Decision {
+        /// What it does.
+        pub verdict: PolicyVerdict,
+        /// Every rule that fails; none where it runs.
+        pub reasons: Vec<PolicyReason>,
     }
 }
 
-/// How a rule stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
-pub enum Standing {
-    /// It lets training run.
-    Pass,
-    /// It does not.
-    Fail,
-    /// The platform does not tell its signal; the settings let it pass.
-    Unknown,
-    /// The settings switch it off.
-    Off,
-}
-
-impl From<policy::Standing> for Standing {
-    fn from(standing: policy::Standing) -> Self {
-        match standing {
-            policy::Standing::Pass => Self::Pass,
-            policy::Standing::Fail => Self::Fail,
-            policy::Standing::Unknown => Self::Unknown,
-            policy::Standing::Off => Self::Off,
-        }
+mirror! {
+    /// How a rule stands.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+    pub enum Standing from policy::Standing {
+        /// It lets training run.
+        Pass,
+        /// It does not.
+        Fail,
+        /// The platform does not tell its signal; the settings let it pass.
+        Unknown,
+        /// The settings switch it off.
+        Off,
     }
 }
 
-/// A rule, how it stands, and why in words.
-#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
-pub struct RuleState {
-    /// Which rule.
-    pub rule: PolicyRule,
-    /// How it stands.
-    pub standing: Standing,
-    /// What it goes by, for people.
-    pub words: String,
-}
-
-impl From<policy::RuleState> for RuleState {
-    fn from(state: policy::RuleState) -> Self {
-        Self { rule: state.rule.into(), standing: state.standing.into(), words: state.words }
+mirror! {
+    /// A rule, how it stands, and why in words.
+    #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+    pub struct RuleState from policy::RuleState {
+        /// Which rule.
+        pub rule: PolicyRule,
+        /// How it stands.
+        pub standing: Standing,
+        /// What it goes by, for people.
+        pub words: String,
     }
 }
 

@@ -7,19 +7,16 @@ use idiolect::profile::Profile;
 
 use crate::error::Result;
 use crate::key_store::{KeyStore, key_source};
+use crate::mirror::mirror;
 
-/// Files that went, and their bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
-pub struct Erased {
-    /// How many.
-    pub files: u64,
-    /// How many bytes they had.
-    pub bytes: u64,
-}
-
-impl From<idiolect::profile::Erased> for Erased {
-    fn from(erased: idiolect::profile::Erased) -> Self {
-        Self { files: erased.files, bytes: erased.bytes }
+mirror! {
+    /// Files that went, and their bytes.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+    pub struct Erased from idiolect::profile::Erased {
+        /// How many.
+        pub files: u64,
+        /// How many bytes they had.
+        pub bytes: u64,
     }
 }
 
@@ -80,18 +77,14 @@ pub fn accept_history(folder: String, key: Option<Vec<u8>>, key_store: Option<Ar
     Ok(())
 }
 
-/// What an archive holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
-pub struct ArchivedProfile {
-    /// Files, the history's included.
-    pub files: u64,
-    /// Their bytes.
-    pub bytes: u64,
-}
-
-impl From<idiolect::profile::Archived> for ArchivedProfile {
-    fn from(archived: idiolect::profile::Archived) -> Self {
-        Self { files: archived.files, bytes: archived.bytes }
+mirror! {
+    /// What an archive holds.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+    pub struct ArchivedProfile from idiolect::profile::Archived {
+        /// Files, the history's included.
+        pub files: u64,
+        /// Their bytes.
+        pub bytes: u64,
     }
 }
 

@@ -3,6 +3,8 @@
 use idiolect::engine::{self, LearnOutcome as Outcome};
 use idiolect::{gate, personalize, train};
 
+use crate::mirror::mirror;
+
 /// How a training ended.
 #[derive(Debug, Clone, PartialEq, uniffi::Enum)]
 pub enum LearnOutcome {
@@ -34,30 +36,20 @@ impl From<Outcome> for LearnOutcome {
     }
 }
 
-/// Why a training paused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
-pub enum PauseReason {
-    /// The caller cancelled it.
-    Cancelled,
-    /// Memory was asked back.
-    MemoryPressure,
-    /// The engine is shutting down.
-    Closing,
-    /// The device was lost, and again when it was opened anew; the CPU was not allowed to go on, or failed as well.
-    DeviceLost,
-    /// The engine was suspended, and another process trains on the profile since.
-    Suspended,
-}
-
-impl From<engine::PauseReason> for PauseReason {
-    fn from(reason: engine::PauseReason) -> Self {
-        match reason {
-            engine::PauseReason::Cancelled => Self::Cancelled,
-            engine::PauseReason::MemoryPressure => Self::MemoryPressure,
-            engine::PauseReason::Closing => Self::Closing,
-            engine::PauseReason::DeviceLost => Self::DeviceLost,
-            engine::PauseReason::Suspended => Self::Suspended,
-        }
+mirror! {
+    /// Why a training paused.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+    pub enum PauseReason from engine::PauseReason {
+        /// The caller cancelled it.
+        Cancelled,
+        /// Memory was asked back.
+        MemoryPressure,
+        /// The engine is shutting down.
+        Closing,
+        /// The device was lost, and again when it was opened anew; the CPU was not allowed to go on, or failed as well.
+        DeviceLost,
+        /// The engine was suspended, and another process trains on the profile since.
+        Suspended,
     }
 }
 
@@ -120,18 +112,14 @@ pub struct LearnReport {
     pub devices: Vec<DeviceStretch>,
 }
 
-/// A device of a training.
-#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
-pub struct DeviceStretch {
-    /// Its name.
-    pub device: String,
-    /// Steps that had been taken when it began.
-    pub from_step: u64,
-}
-
-impl From<personalize::DeviceStretch> for DeviceStretch {
-    fn from(stretch: personalize::DeviceStretch) -> Self {
-        Self { device: stretch.device, from_step: stretch.from_step as u64 }
+mirror! {
+    /// A device of a training.
+    #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+    pub struct DeviceStretch from personalize::DeviceStretch {
+        /// Its name.
+        pub device: String,
+        /// Steps that had been taken when it began.
+        pub from_step: u64,
     }
 }
 
@@ -169,78 +157,52 @@ impl From<personalize::LearnReport> for LearnReport {
     }
 }
 
-/// A try of a training that was given up.
-#[derive(Debug, Clone, Copy, PartialEq, uniffi::Record)]
-pub struct Setback {
-    /// Steps that had been taken.
-    pub steps: u64,
-    /// The highest learning rate of the try.
-    pub learning_rate: f32,
-}
-
-impl From<personalize::Setback> for Setback {
-    fn from(setback: personalize::Setback) -> Self {
-        Self { steps: setback.steps as u64, learning_rate: setback.learning_rate }
+mirror! {
+    /// A try of a training that was given up.
+    #[derive(Debug, Clone, Copy, PartialEq, uniffi::Record)]
+    pub struct Setback from personalize::Setback {
+        /// Steps that had been taken.
+        pub steps: u64,
+        /// The highest learning rate of the try.
+        pub learning_rate: f32,
     }
 }
 
-/// What became of texts on their way to samples that fit a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
-pub struct SampleCounts {
-    /// Texts, those that were left out among them.
-    pub texts: u64,
-    /// The samples that they became.
-    pub samples: u64,
-    /// Texts whose context was cut at its start.
-    pub contexts_cut: u64,
-    /// Tokens of contexts that were cut off.
-    pub context_tokens_cut: u64,
-    /// Texts longer than a row.
-    pub texts_parted: u64,
-    /// The samples that those became.
-    pub parts: u64,
-    /// Texts left out because they are blank.
-    pub blank: u64,
-    /// Texts left out because the model's chat template alone fills the row.
-    pub no_room: u64,
-    /// Texts left out because the model's chat template or its vocabulary refuses them.
-    pub refused: u64,
-}
-
-impl From<train::SampleCounts> for SampleCounts {
-    fn from(counts: train::SampleCounts) -> Self {
-        Self {
-            texts: counts.texts as u64,
-            samples: counts.samples as u64,
-            contexts_cut: counts.contexts_cut as u64,
-            context_tokens_cut: counts.context_tokens_cut as u64,
-            texts_parted: counts.texts_parted as u64,
-            parts: counts.parts as u64,
-            blank: counts.blank as u64,
-            no_room: counts.no_room as u64,
-            refused: counts.refused as u64,
-        }
+mirror! {
+    /// What became of texts on their way to samples that fit a row.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+    pub struct SampleCounts from train::SampleCounts {
+        /// Texts, those that were left out among them.
+        pub texts: u64,
+        /// The samples that they became.
+        pub samples: u64,
+        /// Texts whose context was cut at its start.
+        pub contexts_cut: u64,
+        /// Tokens of contexts that were cut off.
+        pub context_tokens_cut: u64,
+        /// Texts longer than a row.
+        pub texts_parted: u64,
+        /// The samples that those became.
+        pub parts: u64,
+        /// Texts left out because they are blank.
+        pub blank: u64,
+        /// Texts left out because the model's chat template alone fills the row.
+        pub no_room: u64,
+        /// Texts left out because the model's chat template or its vocabulary refuses them.
+        pub refused: u64,
     }
 }
 
-/// What becomes of a candidate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
-pub enum Decision {
-    /// It becomes the active adapter.
-    Promoted,
-    /// What was active stays: nothing speaks against the candidate but that nothing was shown for it.
-    Kept,
-    /// What was active stays: the candidate does harm, or learned from what is no language.
-    Rejected,
-}
-
-impl From<gate::Decision> for Decision {
-    fn from(decision: gate::Decision) -> Self {
-        match decision {
-            gate::Decision::Promoted => Self::Promoted,
-            gate::Decision::Kept => Self::Kept,
-            gate::Decision::Rejected => Self::Rejected,
-        }
+mirror! {
+    /// What becomes of a candidate.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+    pub enum Decision from gate::Decision {
+        /// It becomes the active adapter.
+        Promoted,
+        /// What was active stays: nothing speaks against the candidate but that nothing was shown for it.
+        Kept,
+        /// What was active stays: the candidate does harm, or learned from what is no language.
+        Rejected,
     }
 }
 
@@ -290,35 +252,27 @@ impl From<gate::Reason> for GateReason {
     }
 }
 
-/// A measured value and the bounds of its interval.
-#[derive(Debug, Clone, Copy, PartialEq, uniffi::Record)]
-pub struct Estimate {
-    /// The estimate.
-    pub value: f64,
-    /// Its lower bound.
-    pub low: f64,
-    /// Its upper bound.
-    pub high: f64,
-}
-
-impl From<gate::Estimate> for Estimate {
-    fn from(estimate: gate::Estimate) -> Self {
-        Self { value: estimate.value, low: estimate.low, high: estimate.high }
+mirror! {
+    /// A measured value and the bounds of its interval.
+    #[derive(Debug, Clone, Copy, PartialEq, uniffi::Record)]
+    pub struct Estimate from gate::Estimate {
+        /// The estimate.
+        pub value: f64,
+        /// Its lower bound.
+        pub low: f64,
+        /// Its upper bound.
+        pub high: f64,
     }
 }
 
-/// How much of a language was forgotten.
-#[derive(Debug, Clone, PartialEq, uniffi::Record)]
-pub struct Forgetting {
-    /// ISO 639-3.
-    pub language: String,
-    /// Relative rise of the loss on generic text, 0.05 for 5 %.
-    pub rise: Estimate,
-}
-
-impl From<gate::Forgetting> for Forgetting {
-    fn from(forgetting: gate::Forgetting) -> Self {
-        Self { language: forgetting.language, rise: forgetting.rise.into() }
+mirror! {
+    /// How much of a language was forgotten.
+    #[derive(Debug, Clone, PartialEq, uniffi::Record)]
+    pub struct Forgetting from gate::Forgetting {
+        /// ISO 639-3.
+        pub language: String,
+        /// Relative rise of the loss on generic text, 0.05 for 5 %.
+        pub rise: Estimate,
     }
 }
 

@@ -8,6 +8,7 @@ use idiolect::privacy::Filter;
 
 use crate::error::Result;
 use crate::learning::PrivacyRule;
+use crate::mirror::mirror;
 
 /// How a text came to be. Training uses what the person worded: what was typed, and suggestions that they changed. All else
 /// is kept.
@@ -59,24 +60,16 @@ impl From<Origin> for history::Origin {
     }
 }
 
-/// The part that a sample plays in training, for ever.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
-pub enum Split {
-    /// 80 %: what is learned from.
-    Training,
-    /// 10 %: early stopping and settings.
-    Validation,
-    /// 10 %: the gate alone.
-    HeldOut,
-}
-
-impl From<history::Split> for Split {
-    fn from(split: history::Split) -> Self {
-        match split {
-            history::Split::Training => Self::Training,
-            history::Split::Validation => Self::Validation,
-            history::Split::HeldOut => Self::HeldOut,
-        }
+mirror! {
+    /// The part that a sample plays in training, for ever.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+    pub enum Split from history::Split {
+        /// 80 %: what is learned from.
+        Training,
+        /// 10 %: early stopping and settings.
+        Validation,
+        /// 10 %: the gate alone.
+        HeldOut,
     }
 }
 
@@ -248,18 +241,14 @@ impl From<history::StoredSample> for StoredSample {
     }
 }
 
-/// A number of texts and how often they were written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
-pub struct Tally {
-    /// Distinct texts.
-    pub samples: u64,
-    /// Messages, repeats included.
-    pub messages: u64,
-}
-
-impl From<history::Tally> for Tally {
-    fn from(tally: history::Tally) -> Self {
-        Self { samples: tally.samples, messages: tally.messages }
+mirror! {
+    /// A number of texts and how often they were written.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+    pub struct Tally from history::Tally {
+        /// Distinct texts.
+        pub samples: u64,
+        /// Messages, repeats included.
+        pub messages: u64,
     }
 }
 

@@ -4,6 +4,7 @@ use idiolect::personalize;
 
 use crate::adapters::AdapterOrigin;
 use crate::history::SourceTally;
+use crate::mirror::mirror;
 use crate::report::LearnReport;
 use crate::samples::Tally;
 
@@ -116,64 +117,49 @@ pub struct NextTraining {
     pub explanation: String,
 }
 
-/// What stands against the next training, or for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
-pub enum NextTrainingReason {
-    /// One is under way.
-    UnderWay,
-    /// It goes on with the one that was paused.
-    Paused,
-    /// There is nothing to learn from.
-    NothingToLearn,
-    /// The gate would not promote anything for want of held-out text.
-    TooFewHeldOut {
-        /// Independent units there are.
-        units: u64,
-        /// Texts there must be.
-        needed: u64,
-    },
-    /// It is worthwhile: the version in use was made for another model.
-    OtherBase,
-    /// It is worthwhile: the version in use learned from texts that were removed since.
-    LearnedFromRemoved,
-    /// The last verdict is about all that there is to learn from.
-    Unchanged,
-    /// Chance explained the last gain, and would explain one of the same size again.
-    GainUnproven {
-        /// Independent units there are.
-        units: u64,
-        /// About how many it takes.
-        needed: u64,
-    },
-    /// It is worthwhile: there are new texts.
-    NewTexts {
-        /// How many were added since the last training.
-        texts: u64,
-    },
-    /// One that this surface does not know yet: the words say what it is.
-    Other,
+mirror! {
+    /// What stands against the next training, or for it.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+    pub enum NextTrainingReason from personalize::NextTraining {
+        /// One is under way.
+        UnderWay,
+        /// It goes on with the one that was paused.
+        Paused,
+        /// There is nothing to learn from.
+        NothingToLearn,
+        /// The gate would not promote anything for want of held-out text.
+        TooFewHeldOut {
+            /// Independent units there are.
+            units: u64,
+            /// Texts there must be.
+            needed: u64,
+        },
+        /// It is worthwhile: the version in use was made for another model.
+        OtherBase,
+        /// It is worthwhile: the version in use learned from texts that were removed since.
+        LearnedFromRemoved,
+        /// The last verdict is about all that there is to learn from.
+        Unchanged,
+        /// Chance explained the last gain, and would explain one of the same size again.
+        GainUnproven {
+            /// Independent units there are.
+            units: u64,
+            /// About how many it takes.
+            needed: u64,
+        },
+        /// It is worthwhile: there are new texts.
+        NewTexts {
+            /// How many were added since the last training.
+            texts: u64,
+        },
+    } else {
+        /// One that this surface does not know yet: the words say what it is.
+        Other,
+    }
 }
 
 impl From<personalize::NextTraining> for NextTraining {
     fn from(next: personalize::NextTraining) -> Self {
         Self { worthwhile: next.is_worthwhile(), explanation: next.to_string(), reason: next.into() }
-    }
-}
-
-impl From<personalize::NextTraining> for NextTrainingReason {
-    fn from(next: personalize::NextTraining) -> Self {
-        use personalize::NextTraining as Next;
-        match next {
-            Next::UnderWay => Self::UnderWay,
-            Next::Paused => Self::Paused,
-            Next::NothingToLearn => Self::NothingToLearn,
-            Next::TooFewHeldOut { units, needed } => Self::TooFewHeldOut { units, needed },
-            Next::OtherBase => Self::OtherBase,
-            Next::LearnedFromRemoved => Self::LearnedFromRemoved,
-            Next::Unchanged => Self::Unchanged,
-            Next::GainUnproven { units, needed } => Self::GainUnproven { units, needed },
-            Next::NewTexts { texts } => Self::NewTexts { texts },
-            _ => Self::Other,
-        }
     }
 }

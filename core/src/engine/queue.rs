@@ -153,7 +153,8 @@ impl Queue {
         self.order(|waiting| waiting.unload = true)
     }
 
-    /// Has another device used: a training under way goes on there, other work under way ends where it is.
+    /// Has another device used from the next work on: a training under way goes on there, other work under way stays on the
+    /// one that it began on.
     pub fn set_device(&self, choice: DeviceChoice) -> Result<()> {
         self.order(|waiting| waiting.device = Some(choice))
     }

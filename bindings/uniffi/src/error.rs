@@ -1,20 +1,60 @@
-//! The one error that crosses the boundary.
+//! The one error that crosses the boundary: a case for each kind, all of the same shape.
 
 use std::fmt;
 
 use idiolect::{Error, ErrorKind as Kind};
 use uniffi::UnexpectedUniFFICallbackError;
 
-/// What went wrong, in kinds that stay stable across releases.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
-pub enum ErrorKind {
+/// The cases: those that the engine has under the same names, then those of this surface alone.
+macro_rules! cases {
+    ($($(#[$about:meta])* $case:ident,)+ / $($(#[$own_about:meta])* $own:ident,)+) => {
+        /// An error of any call. It names files, fields and numbers, never what a person wrote.
+        ///
+        /// Of each case, `detail` is what went wrong, for people: a sentence without a final full stop; `hint` is what to do
+        /// next, where there is something.
+        #[derive(Debug, Clone, PartialEq, Eq, uniffi::Error)]
+        pub enum EngineError {
+            $($(#[$about])* $case {
+                /// What went wrong.
+                detail: String,
+                /// What to do next.
+                hint: Option<String>,
+            },)+
+            $($(#[$own_about])* $own {
+                /// What went wrong.
+                detail: String,
+                /// What to do next.
+                hint: Option<String>,
+            },)+
+        }
+
+        impl EngineError {
+            fn new(kind: Kind, detail: String, hint: Option<String>) -> Self {
+                match kind {
+                    $(Kind::$case => Self::$case { detail, hint },)+
+                    _ => Self::Other { detail, hint },
+                }
+            }
+
+            /// What went wrong, and what to do next.
+            pub(crate) fn into_words(self) -> (String, Option<String>) {
+                match self {
+                    $(Self::$case { detail, hint } => (detail, hint),)+
+                    $(Self::$own { detail, hint } => (detail, hint),)+
+                }
+            }
+        }
+    };
+}
+
+cases! {
     /// A file or folder is missing or cannot be read or written.
     Io,
     /// A file is not what its format promises: truncated, lying header, wrong type.
     BadFile,
     /// A valid file that this library does not know how to use.
     Unsupported,
-    /// An adapter that does not belong to this model.
+    /// An adapter that does not belong to this model, or to another adapter that it should be used with.
     AdapterMismatch,
     /// Text that cannot be used, such as a history in which nothing can be learned from.
     BadData,
@@ -42,50 +82,11 @@ pub enum ErrorKind {
     Suspended,
     /// The engine was shut down or erased.
     Closed,
+    /
     /// A callback of the app's failed; the work was ended.
     Listener,
     /// A kind that this surface does not know yet: the text says what it is.
     Other,
-}
-
-impl From<Kind> for ErrorKind {
-    fn from(kind: Kind) -> Self {
-        match kind {
-            Kind::Io => Self::Io,
-            Kind::BadFile => Self::BadFile,
-            Kind::Unsupported => Self::Unsupported,
-            Kind::AdapterMismatch => Self::AdapterMismatch,
-            Kind::BadData => Self::BadData,
-            Kind::NotFinite => Self::NotFinite,
-            Kind::BadOption => Self::BadOption,
-            Kind::TooLossy => Self::TooLossy,
-            Kind::OverBudget => Self::OverBudget,
-            Kind::Device => Self::Device,
-            Kind::WrongKey => Self::WrongKey,
-            Kind::PutBack => Self::PutBack,
-            Kind::KeyStore => Self::KeyStore,
-            Kind::TrainingBusy => Self::TrainingBusy,
-            Kind::Cancelled => Self::Cancelled,
-            Kind::Suspended => Self::Suspended,
-            Kind::Closed => Self::Closed,
-            _ => Self::Other,
-        }
-    }
-}
-
-/// An error of any call. It names files, fields and numbers, never what a person wrote.
-#[derive(Debug, Clone, PartialEq, Eq, uniffi::Error)]
-pub enum EngineError {
-    /// The only case: match on the kind.
-    Failed {
-        /// What went wrong, for programs.
-        kind: ErrorKind,
-        /// What went wrong, for people: a sentence without a final full stop. (Kotlin's exceptions have a `message` of
-        /// their own, made of all fields.)
-        detail: String,
-        /// What to do next, where there is something.
-        hint: Option<String>,
-    },
 }
 
 /// The result of every call that can fail.
@@ -93,10 +94,9 @@ pub(crate) type Result<T> = std::result::Result<T, EngineError>;
 
 impl fmt::Display for EngineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Failed { detail, hint, .. } = self;
-        match hint {
-            Some(hint) => write!(f, "{detail}: {hint}"),
-            None => f.write_str(detail),
+        match self.clone().into_words() {
+            (detail, Some(hint)) => write!(f, "{detail}: {hint}"),
+            (detail, None) => f.write_str(&detail),
         }
     }
 }
@@ -105,19 +105,14 @@ impl std::error::Error for EngineError {}
 
 impl From<Error> for EngineError {
     fn from(error: Error) -> Self {
-        Self::Failed {
-            kind: error.kind().into(),
-            detail: error.message().to_owned(),
-            hint: error.hint().map(str::to_owned),
-        }
+        Self::new(error.kind(), error.message().to_owned(), error.hint().map(str::to_owned))
     }
 }
 
 impl From<UnexpectedUniFFICallbackError> for EngineError {
     /// What the app threw is left out: it may quote what the callback was given.
     fn from(_: UnexpectedUniFFICallbackError) -> Self {
-        Self::Failed {
-            kind: ErrorKind::Listener,
+        Self::Listener {
             detail: "a callback threw an error; the work was ended".into(),
             hint: Some("catch errors within the callback".into()),
         }

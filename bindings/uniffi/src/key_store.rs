@@ -7,7 +7,7 @@ use idiolect::seal::Key;
 use idiolect::{Error, ErrorKind as Kind};
 use zeroize::Zeroizing;
 
-use crate::error::{EngineError, ErrorKind, Result};
+use crate::error::{EngineError, Result};
 
 /// A key store of the app's whose keys nobody can read, such as an AES key of the Android Keystore or a key of the
 /// Secure Enclave. It seals the profile's key, 32 bytes, and opens it again: when a profile is made, opened, imported or
@@ -40,16 +40,16 @@ impl idiolect::seal::KeyStore for Asked {
 
 /// What a key store threw. Of an error that is not ours nothing is told: it may quote the secret.
 fn refused(error: EngineError) -> Error {
-    let EngineError::Failed { kind, detail, hint } = error;
-    let (kind, detail) = match kind {
-        ErrorKind::WrongKey => (Kind::WrongKey, detail),
-        ErrorKind::Listener => (Kind::KeyStore, "the key store threw an error".into()),
-        _ => (Kind::KeyStore, detail),
-    };
-    let error = Error::new(kind, detail);
-    match hint {
-        Some(hint) if kind == Kind::WrongKey => error.with_hint(hint),
-        _ => error,
+    match error {
+        EngineError::WrongKey { detail, hint } => {
+            let error = Error::new(Kind::WrongKey, detail);
+            match hint {
+                Some(hint) => error.with_hint(hint),
+                None => error,
+            }
+        }
+        EngineError::Listener { .. } => Error::new(Kind::KeyStore, "the key store threw an error"),
+        other => Error::new(Kind::KeyStore, other.into_words().0),
     }
 }
 
@@ -67,13 +67,15 @@ pub(crate) fn key_source(key: Option<Vec<u8>>, store: Option<Arc<dyn KeyStore>>)
 
 #[cfg(test)]
 mod tests {
+    use uniffi::UnexpectedUniFFICallbackError;
+
     use super::*;
 
-    struct Throws(ErrorKind);
+    struct Throws(EngineError);
 
     impl KeyStore for Throws {
         fn wrap(&self, _: Vec<u8>) -> Result<Vec<u8>> {
-            Err(EngineError::Failed { kind: self.0, detail: "locked".into(), hint: None })
+            Err(self.0.clone())
         }
 
         fn unwrap(&self, wrapped: Vec<u8>) -> Result<Vec<u8>> {
@@ -81,23 +83,30 @@ mod tests {
         }
     }
 
+    fn locked() -> (String, Option<String>) {
+        ("locked".into(), None)
+    }
+
     #[test]
     fn what_a_key_store_throws_is_told_by_its_kind() {
         let home = tempfile::tempdir().unwrap();
-        for (thrown, kind, detail) in [
-            (ErrorKind::Io, Kind::KeyStore, "locked"),
-            (ErrorKind::Listener, Kind::KeyStore, "the key store threw an error"),
-            (ErrorKind::WrongKey, Kind::WrongKey, "locked"),
+        let (detail, hint) = locked();
+        for (thrown, kind, told) in [
+            (EngineError::Io { detail: detail.clone(), hint: hint.clone() }, Kind::KeyStore, "locked"),
+            (UnexpectedUniFFICallbackError::new("a secret").into(), Kind::KeyStore, "the key store threw an error"),
+            (EngineError::WrongKey { detail, hint }, Kind::WrongKey, "locked"),
         ] {
             let source = key_source(None, Some(Arc::new(Throws(thrown)))).unwrap();
             let error = idiolect::profile::Profile::create(&home.path().join("profile"), &source).unwrap_err();
-            assert_eq!((error.kind(), error.message()), (kind, detail));
+            assert_eq!((error.kind(), error.message()), (kind, told));
         }
     }
 
     #[test]
     fn one_thing_opens_a_profile() {
-        let store = || Some(Arc::new(Throws(ErrorKind::Io)) as Arc<dyn KeyStore>);
+        let (detail, hint) = locked();
+        let throws = Arc::new(Throws(EngineError::Io { detail, hint }));
+        let store = || Some(throws.clone() as Arc<dyn KeyStore>);
         assert!(matches!(key_source(None, None), Ok(KeySource::Beside)));
         assert!(matches!(key_source(Some(vec![7; 32]), None), Ok(KeySource::App(_))));
         assert!(matches!(key_source(None, store()), Ok(KeySource::Store(_))));

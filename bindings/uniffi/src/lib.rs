@@ -2,7 +2,7 @@
 //!
 //! Calls block until they are done, so an app makes them away from its main thread; callbacks come on the thread that
 //! made the call, but for those of an attendance, which has a thread of its own. Work is ended by an explicit
-//! [`CancelToken`]. Every error is an [`EngineError`] with a kind, what went wrong and a hint. What a person wrote is in no
+//! [`CancelToken`]. Every error is an [`EngineError`]: a case, what went wrong and a hint. What a person wrote is in no
 //! `Debug`, and so in no `toString` of Kotlin's and no `debugDescription` of Swift's.
 //!
 //! Keys and passphrases are wiped on this side, with every copy that they leave on their way (`wiping.rs`). On the other
@@ -44,7 +44,7 @@ pub use cancel::CancelToken;
 pub use chats::{ChatAuthor, ChatExport, DateOrder, chat_authors, read_chat};
 pub use conversation::{Conversation, ConversationOptions, Reply, Speaker, Turn};
 pub use engine::{Engine, EngineState};
-pub use error::{EngineError, ErrorKind};
+pub use error::EngineError;
 pub use events::{DropReason, LearnEvent};
 pub use history::{
     Exclusion, History, HistoryStats, LearnedVersion, OriginTally, Removed, Retention, Selection, SourceTally,

@@ -18,7 +18,7 @@ class TrainingTest(@param:TempDir private val home: File) {
         fresh(home).whileOpen { engine ->
             val plan = engine.plan(few)
             same("steps", 20uL, plan.steps)
-            check(plan.samples > 0uL && plan.tokens > 0uL && plan.plannedBytes > 0uL) { "$plan" }
+            check(plan.texts > 0uL && plan.tokens > 0uL && plan.seconds > 0) { "$plan" }
             val started = engine.train(few).toList().started
             same("steps", plan.steps, started.steps)
             same("bytes", plan.plannedBytes, started.plannedBytes)

@@ -70,7 +70,7 @@ public class PersonalEngine private constructor(opened: OpenEngine, public val l
         val listener = object : LearnListener {
             override fun onEvent(event: LearnEvent) = tell(TrainEvent.Progress(event))
         }
-        tell(TrainEvent.of(engine.use { it.engine.train(settings, cancel, listener) }))
+        tell(engine.use { it.engine.train(settings, cancel, listener) }.event)
     }
 
     /** Has a training under way write a checkpoint now. The training goes on; without one there is nothing to do. */
@@ -138,7 +138,7 @@ public class PersonalEngine private constructor(opened: OpenEngine, public val l
         prompt: Prompt,
         candidates: List<String>,
         adapters: List<AdapterWeight>? = null,
-    ): List<Score> = ended { engine, cancel -> engine.score(prompt, candidates, adapters, cancel) }
+    ): List<Score> = ended { engine, cancel -> engine.score(prompt, candidates, cancel, adapters) }
 
     /** How many of the model's tokens a text has. */
     public suspend fun countTokens(text: String): ULong = asked { it.countTokens(text) }
@@ -148,7 +148,7 @@ public class PersonalEngine private constructor(opened: OpenEngine, public val l
      * empty list the base alone. `BadData` when no text carries loss.
      */
     public suspend fun evaluate(texts: List<EvaluationText>, adapters: List<AdapterWeight>? = null): Evaluation =
-        ended { engine, cancel -> engine.evaluate(texts, adapters, cancel) }
+        ended { engine, cancel -> engine.evaluate(texts, cancel, adapters) }
 
     /** Gives the model's memory back; a training under way pauses, an answer ends. The next call opens it again. */
     public suspend fun unload(): Unit = asked { it.unload() }

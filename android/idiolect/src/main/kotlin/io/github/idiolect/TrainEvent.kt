@@ -10,11 +10,18 @@ public sealed interface TrainEvent {
     public data class Progress(public val event: LearnEvent) : TrainEvent
 
     /**
-     * It came to its end, through the gate or without a candidate.
+     * It went through the gate.
      *
      * @property report What it came to: its verdict says whether there is a new version, and why.
      */
     public data class Finished(public val report: LearnReport) : TrainEvent
+
+    /**
+     * It came to no candidate; on the same history it is not tried again.
+     *
+     * @property report Its verdict says why, and its setbacks what was tried.
+     */
+    public data class Failed(public val report: LearnReport) : TrainEvent
 
     /**
      * It left a checkpoint; the next training goes on from there.
@@ -22,12 +29,12 @@ public sealed interface TrainEvent {
      * @property reason Why.
      */
     public data class Paused(public val reason: PauseReason) : TrainEvent
-
-    internal companion object {
-        fun of(outcome: LearnOutcome): TrainEvent = when (outcome) {
-            is LearnOutcome.Finished -> Finished(outcome.report)
-            is LearnOutcome.Failed -> Finished(outcome.report)
-            is LearnOutcome.Paused -> Paused(outcome.reason)
-        }
-    }
 }
+
+/** How a training ended, as its last event. */
+internal val LearnOutcome.event: TrainEvent
+    get() = when (this) {
+        is LearnOutcome.Finished -> TrainEvent.Finished(report)
+        is LearnOutcome.Failed -> TrainEvent.Failed(report)
+        is LearnOutcome.Paused -> TrainEvent.Paused(reason)
+    }

@@ -28,9 +28,9 @@ class CancellationTest(@param:TempDir private val home: File) {
             begun.await()
             delay(20)
             check(ended.isActive) { "$what was over before it was cancelled" }
-            milliseconds { ended.cancelAndJoin() }
+            milliseconds { ended.cancelAndJoin() }.also { check(it <= 1000) { "$what took $it ms to end" } }
         }.sorted()
-        check(took[2] <= 100 && took.last() <= 1000) { "$what took $took ms to end" }
+        check(took[2] <= 100) { "$what took $took ms to end" }
     }
 
     @Test

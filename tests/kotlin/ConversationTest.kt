@@ -41,7 +41,7 @@ class ConversationTest(@param:TempDir private val home: File) {
     }
 
     @Test
-    fun `its oldest turns are forgotten; a turn that is cut short is closed`() = conversing { engine ->
+    fun `its oldest turns are forgotten - a turn that is cut short is closed`() = conversing { engine ->
         engine.conversation(ConversationOptions(context = 128u)).use { conversation ->
             val forgotten = (0..8).map { conversation.tell("what about day $it?").forgottenTurns }
             check(forgotten.first() == 0uL && forgotten.last() > 0uL) { "$forgotten" }

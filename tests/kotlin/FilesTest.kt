@@ -16,7 +16,7 @@ class FilesTest(@param:TempDir private val home: File) {
     """.trimIndent()
 
     @Test
-    fun `takes in an exported chat; history and erasure need no model`() = work {
+    fun `takes in an exported chat - history and erasure need no model`() = work {
         val file = File(home, "with Ben.txt").apply { writeText(chat) }.path
         val authors = PersonalHistory.chatAuthors(file).associate { it.name to it.messages }
         same("authors", mapOf("Ana" to 3uL, "Ben" to 2uL), authors)

@@ -62,7 +62,7 @@ class HistoryTest(@param:TempDir private val home: File) {
     }
 
     @Test
-    fun `removes messages; the adapter that learned from them is marked, and forgotten when it is deleted`() = work {
+    fun `removes messages - the adapter that learned from them is marked, and forgotten when it is deleted`() = work {
         PersonalEngine.open(options(Person.trained(home))).whileOpen { engine ->
             val (history, adapters) = engine.history to engine.adapters
             check(history.learnedFrom(1u).isNotEmpty())

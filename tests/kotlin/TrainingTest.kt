@@ -98,7 +98,7 @@ class TrainingTest(@param:TempDir private val home: File) {
     }
 
     @Test
-    fun `answers while it trains; a second training is refused; unloading pauses`() = work {
+    fun `answers while it trains - a second training is refused - unloading pauses`() = work {
         fresh(home).whileOpen { engine ->
             val long = LearnSettings(train = TrainSettings(steps = 5000u))
             val training = async { engine.train(long).toList() }

@@ -89,20 +89,23 @@ class ErrorsTest(@param:TempDir private val home: File) {
     }
 
     @Test
-    fun `NotFinite - weights that are no numbers`() = work {
-        val broken = model("broken") { damageNorm(File(it, "model.safetensors")) }
-        opened(broken).whileOpen { engine -> refused<EngineError.NotFinite>("finite") { engine.evaluate(texts) } }
+    fun `NotFinite - an adapter whose numbers are too large`() = work {
+        PersonalEngine.open(options(Person.trained(home))).whileOpen { engine ->
+            val voice = File(home, "voice")
+            engine.adapters.exportTo(1u, voice.path)
+            inflate(File(voice, "adapter_model.safetensors"))
+            val version = engine.adapters.importFrom(voice.path)
+            refused<EngineError.NotFinite>("finite") { engine.evaluate(texts, listOf(AdapterWeight(version, 1f))) }
+        }
     }
 
-    /** Makes the last norm's weights infinite numbers or none: all ones in every bit. */
-    private fun damageNorm(file: File) = RandomAccessFile(file, "rw").use { weights ->
-        val length = ByteArray(8).also(weights::readFully)
-        val size = ByteBuffer.wrap(length).order(ByteOrder.LITTLE_ENDIAN).long
-        val header = ByteArray(size.toInt()).also(weights::readFully).decodeToString()
-        val entry = header.substringAfter("\"model.norm.weight\":").substringAfter("\"data_offsets\":[")
-        val (start, end) = entry.substringBefore("]").split(",").map { it.trim().toLong() }
-        weights.seek(8 + size + start)
-        weights.write(ByteArray((end - start).toInt()) { -1 })
+    /** Makes every parameter as large as it gets. */
+    private fun inflate(file: File) = RandomAccessFile(file, "rw").use { adapter ->
+        val length = ByteArray(8).also(adapter::readFully)
+        val begin = 8 + ByteBuffer.wrap(length).order(ByteOrder.LITTLE_ENDIAN).long
+        adapter.seek(begin)
+        val large = ByteBuffer.allocate(4).order(ByteOrder.LITTLE_ENDIAN).putFloat(3e38f).array()
+        repeat(((adapter.length() - begin) / 4).toInt()) { adapter.write(large) }
     }
 
     @Test

@@ -11,13 +11,15 @@ import org.junit.jupiter.api.io.TempDir
 /** Learning, from the plan to the report. */
 class TrainingTest(@param:TempDir private val home: File) {
     private val settings = Person.learn
-    private val few = LearnSettings(train = TrainSettings(steps = 20u, seed = 7uL))
+    private val few = LearnSettings(
+        train = TrainSettings(steps = 12u, seed = 7uL), mostValidation = 8u, mostHeldOut = 8u,
+    )
 
     @Test
     fun `plans before it runs`() = work {
         fresh(home).whileOpen { engine ->
             val plan = engine.plan(few)
-            same("steps", 20uL, plan.steps)
+            same("steps", 12uL, plan.steps)
             check(plan.texts > 0uL && plan.tokens > 0uL && plan.seconds > 0) { "$plan" }
             val started = engine.train(few).toList().started
             same("steps", plan.steps, started.steps)
@@ -73,7 +75,7 @@ class TrainingTest(@param:TempDir private val home: File) {
             File(home, name).also { File(home, "fresh").copyRecursively(it) }
         }
         val through = PersonalEngine.open(options(profiles[0])).whileOpen { it.train(few).report() }
-        val at = Random.nextULong(1uL, 20uL)
+        val at = Random.nextULong(1uL, 12uL)
         PersonalEngine.open(options(profiles[1])).whileOpen { it.train(few).until(at) }
         val resumed = PersonalEngine.open(options(profiles[1])).whileOpen { it.train(few).report() }
         check(resumed.resumed) { "begun anew after step $at" }
@@ -92,7 +94,7 @@ class TrainingTest(@param:TempDir private val home: File) {
                     saved = it.step!!
                 }
             }.toList().steps.last()
-            same("last step", 20uL, last)
+            same("last step", 12uL, last)
             check(saved > 0uL)
         }
     }

@@ -2,9 +2,7 @@ import io.github.idiolect.*
 import java.io.File
 import java.util.concurrent.CancellationException
 import kotlinx.coroutines.CompletableDeferred
-import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.Job
-import kotlinx.coroutines.async
 import kotlinx.coroutines.cancelAndJoin
 import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.delay
@@ -21,14 +19,14 @@ class CancellationTest(@param:TempDir private val home: File) {
     private suspend fun endsSoon(what: String, work: suspend (begun: () -> Unit) -> Unit) = coroutineScope {
         val took = (1..5).map {
             val begun = CompletableDeferred<Unit>()
-            val ended = async(start = CoroutineStart.LAZY) {
-                runCatching { work { begun.complete(Unit) } }.exceptionOrNull()
+            val job = launch {
+                work { begun.complete(Unit) }
+                begun.completeExceptionally(IllegalStateException("$what was over before it was cancelled"))
             }
-            ended.start()
             begun.await()
             delay(20)
-            check(ended.isActive) { "$what was over before it was cancelled" }
-            milliseconds { ended.cancelAndJoin() }.also { check(it <= 1000) { "$what took $it ms to end" } }
+            check(job.isActive) { "$what was over before it was cancelled" }
+            milliseconds { job.cancelAndJoin() }.also { check(it <= 1000) { "$what took $it ms to end" } }
         }.sorted()
         check(took[2] <= 100) { "$what took $took ms to end" }
     }

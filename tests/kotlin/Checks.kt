@@ -59,8 +59,8 @@ suspend fun PersonalEngine.greedy(prompt: String, adapters: List<AdapterWeight>?
 
 val greedyOptions = GenerateOptions(maxTokens = 24u, temperature = 0f)
 
-/** So long that it cannot be over before it is ended. */
-val longOptions = GenerateOptions(maxTokens = 1500u, temperature = 0.7f, ignoreEos = true)
+/** As long as the model's context allows: it cannot be over before it is ended. */
+val longOptions = GenerateOptions(maxTokens = 900u, temperature = 0.7f, ignoreEos = true)
 
 /** A key store whose key the engine never sees; [refuses] is thrown where it is set. */
 class Vault(private val own: Byte) : KeyStore {

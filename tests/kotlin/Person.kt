@@ -13,7 +13,7 @@ import kotlinx.coroutines.withTimeout
 object Person {
     val model: String = checkNotNull(System.getProperty("idiolect.model")) { "-Didiolect.model is missing" }
     val key = ByteArray(32) { (it + 1).toByte() }
-    val learn = LearnSettings(train = TrainSettings(epochs = 2u, seed = 7uL))
+    val learn = LearnSettings(train = TrainSettings(epochs = 1u, seed = 7uL))
 
     val messages: List<NewSample> by lazy { readJsonl(System.getProperty("idiolect.history")).samples.take(400) }
 
@@ -37,8 +37,8 @@ object Person {
 fun options(profile: File, model: String = Person.model, key: ByteArray? = Person.key) =
     EngineOptions(profile.path, ModelSource.Path(model), key, DeviceChoice.CPU, 2u)
 
-/** A test's body, away from its thread, for two minutes at most. */
-fun work(body: suspend CoroutineScope.() -> Unit) = runBlocking(Dispatchers.Default) { withTimeout(2.minutes) { body() } }
+/** A test's body, away from its thread, for five minutes at most: machines may be slow. */
+fun work(body: suspend CoroutineScope.() -> Unit) = runBlocking(Dispatchers.Default) { withTimeout(5.minutes) { body() } }
 
 /** An engine for as long as [body] takes. */
 suspend fun <T> PersonalEngine.whileOpen(body: suspend (PersonalEngine) -> T): T = try {

@@ -296,7 +296,7 @@ fn switching(engine: &Engine, first_word: &impl Fn(&Engine) -> Result<Duration>)
 fn latencies(device: DeviceChoice) -> Result<()> {
     let home = tempfile::tempdir()?;
     let model = published().ok_or("no published model")?;
-    let engine = Arc::new(open(EngineOptions { model, ..options(home.path(), device) })?);
+    let engine = Arc::new(open(EngineOptions { model: model.into(), ..options(home.path(), device) })?);
     let first_word = |engine: &Engine| -> Result<Duration> {
         let options =
             GenerateOptions { max_tokens: 4, sampling: SamplingOptions::greedy(), ..GenerateOptions::default() };

@@ -8,7 +8,8 @@ use idiolect::{engine, personalize};
 
 use crate::adapters::Adapters;
 use crate::answers::{
-    AdapterWeight, Evaluation, EvaluationText, GenerateOptions, Generation, Prompt, Score, SuggestOptions, Suggestion, chosen,
+    AdapterWeight, Evaluation, EvaluationText, GenerateOptions, Generation, Prompt, Score, SuggestOptions, Suggestion,
+    chosen,
 };
 use crate::attendance::{self, AttendListener, AttendSettings, Attendance};
 use crate::cancel::CancelToken;
@@ -22,10 +23,10 @@ use crate::listeners::{LearnListener, TextListener};
 use crate::mirror::mirror;
 use crate::model::{DeviceInfo, ModelInfo};
 use crate::options::{DeviceChoice, EngineOptions};
+use crate::plan::TrainingPlan;
 use crate::policy::DeviceSignals;
 use crate::profile::{ArchivedProfile, EraseReport};
 use crate::report::{LearnOutcome, LearnReport};
-use crate::plan::TrainingPlan;
 use crate::status::ProfileStatus;
 use crate::text_batches::batched;
 
@@ -207,7 +208,8 @@ impl Engine {
         listener: Arc<dyn TextListener>,
     ) -> Result<Generation> {
         let (prompt, answering) = (prompt.into(), self.inner.using(chosen(options.adapters.clone())));
-        batched(listener, |on_text| answering.generate(&prompt, &options.into(), &cancel.inner, on_text)).map(Into::into)
+        batched(listener, |on_text| answering.generate(&prompt, &options.into(), &cancel.inner, on_text))
+            .map(Into::into)
     }
 
     /// Begins a conversation, with the adapter that is in use at each of its turns. Several may go on side by side. The model

@@ -38,8 +38,8 @@ mod wiping;
 
 pub use adapters::{AdapterList, AdapterOrigin, AdapterVersion, Adapters};
 pub use answers::{
-    AdapterWeight, Evaluation, EvaluationText, FinishReason, GenerateOptions, Generation, Prompt, Score, SuggestOptions,
-    Suggestion, TextLoss,
+    AdapterWeight, Evaluation, EvaluationText, FinishReason, GenerateOptions, Generation, Prompt, Score,
+    SuggestOptions, Suggestion, TextLoss,
 };
 pub use attendance::{AttendListener, AttendSettings, Attendance};
 pub use cancel::CancelToken;

@@ -149,10 +149,9 @@ mod tests {
         let model = Model::open(&base).unwrap();
         let (plain, mut other) = (adapter(&model, 2, false, &["q_proj"], 4), adapter(&model, 2, false, &["q_proj"], 5));
         other.set_document_start(true);
-        for (parts, kind) in [
-            (vec![], ErrorKind::BadOption),
-            (vec![(&plain, 1.0), (&other, 1.0)], ErrorKind::AdapterMismatch),
-        ] {
+        for (parts, kind) in
+            [(vec![], ErrorKind::BadOption), (vec![(&plain, 1.0), (&other, 1.0)], ErrorKind::AdapterMismatch)]
+        {
             assert_eq!(Adapter::blend(&parts, &model).unwrap_err().kind(), kind);
         }
     }

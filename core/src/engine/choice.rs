@@ -80,7 +80,9 @@ fn key_of(weights: &[AdapterWeight]) -> Result<Using> {
     for AdapterWeight { version, weight } in weights {
         // Written so that what is no number is refused as well.
         if !(weight.abs() <= MOST_WEIGHT) {
-            return Err(wrong(format!("weight {weight} of version {version} is outside -{MOST_WEIGHT} to {MOST_WEIGHT}")));
+            return Err(wrong(format!(
+                "weight {weight} of version {version} is outside -{MOST_WEIGHT} to {MOST_WEIGHT}"
+            )));
         }
         key.push((*version, weight.to_bits(), *weight == 0.0));
     }

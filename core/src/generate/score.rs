@@ -80,8 +80,11 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
         for group in pieces.chunk_by(|a, b| a.before == b.before) {
             let first = self.logits_after(group[0].before)?;
             for batch in batches(group) {
-                let branches: Vec<_> =
-                    batch.iter().map(|piece| (&piece.ids[..piece.ids.len() - 1], 0)).filter(|(ids, _)| !ids.is_empty()).collect();
+                let branches: Vec<_> = batch
+                    .iter()
+                    .map(|piece| (&piece.ids[..piece.ids.len() - 1], 0))
+                    .filter(|(ids, _)| !ids.is_empty())
+                    .collect();
                 let rows = match branches.is_empty() {
                     true => Vec::new(),
                     false => self.logits_in_branches(group[0].before, &branches)?,

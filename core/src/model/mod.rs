@@ -16,9 +16,9 @@ use std::time::Instant;
 pub use base::BaseModel;
 pub use config::{Family, Linear, ModelConfig, RopeParameters, RopeScaling};
 pub(crate) use graph::{LoraBinding, TokenInputs};
-pub use source::ModelSource;
 #[cfg(unix)]
 pub use source::ModelDescriptor;
+pub use source::ModelSource;
 pub use summary::{MatrixForm, MatrixKind};
 
 use crate::error::{Error, ErrorKind, Result};

@@ -26,8 +26,8 @@ mod upkeep;
 
 pub(crate) use course::{Place, learn};
 pub use events::{DropReason, LearnEvent};
-pub(crate) use plan::plan;
 pub use plan::TrainingPlan;
+pub(crate) use plan::plan;
 pub use report::{DeviceStretch, LearnReport, Setback};
 pub(crate) use save_call::SaveCall;
 pub use settings::LearnSettings;

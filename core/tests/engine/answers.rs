@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use idiolect::ErrorKind;
 use idiolect::adapter::merge::{MergeOptions, MergeStage};
-use idiolect::engine::{AdapterChoice, CancelToken, Engine, EngineOptions, EngineState, LearnOutcome, PauseReason, Prompt};
+use idiolect::engine::{
+    AdapterChoice, CancelToken, Engine, EngineOptions, EngineState, LearnOutcome, PauseReason, Prompt,
+};
 use idiolect::generate::SuggestOptions;
 use idiolect::personalize::LearnReport;
 use idiolect::train::TextRow;
@@ -94,7 +96,8 @@ fn adapters_switch_and_strength_zero_is_the_base() {
     let rows = [TextRow::new("ay up flower, kettle is on", None)];
     engine.adapters().activate(Some(version)).unwrap();
     let cancel = CancelToken::new();
-    let [with, without] = [AdapterChoice::InUse, AdapterChoice::base()].map(|adapters| engine.evaluate(&rows, &adapters, &cancel).unwrap().nll);
+    let [with, without] = [AdapterChoice::InUse, AdapterChoice::base()]
+        .map(|adapters| engine.evaluate(&rows, &adapters, &cancel).unwrap().nll);
     assert!(with < without, "{with} {without}");
     let words = engine.suggest("kettle is ", &SuggestOptions::default(), &cancel).unwrap();
     assert!(words.len() == 3 && words.is_sorted_by(|a, b| a.probability >= b.probability), "{words:?}");

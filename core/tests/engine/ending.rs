@@ -8,7 +8,9 @@ use std::thread;
 use std::time::Duration;
 
 use idiolect::ErrorKind;
-use idiolect::engine::{AdapterChoice, CancelToken, Engine, EngineOptions, EngineState, LearnOutcome, PauseReason, Prompt};
+use idiolect::engine::{
+    AdapterChoice, CancelToken, Engine, EngineOptions, EngineState, LearnOutcome, PauseReason, Prompt,
+};
 use idiolect::generate::{FinishReason, GenerateOptions, SuggestOptions};
 use idiolect::history::{NewSample, Retention, Selection, Split};
 use idiolect::personalize::{LearnEvent, LearnSettings, is_paused, last_report};

@@ -37,7 +37,8 @@ class AnswerTest(@param:TempDir private val home: File) {
             engine.greedy("meanwhile")
             delay(100)
         }
-        same("text", engine.generate(Prompt.Text(prompt), options).whole().generation.text, slow.whole().generation.text)
+        val expected = engine.generate(Prompt.Text(prompt), options).whole().generation.text
+        same("text", expected, slow.whole().generation.text)
     }
 
     @Test
@@ -96,7 +97,7 @@ class AnswerTest(@param:TempDir private val home: File) {
     @Test
     fun `tells what it computes with`() = answering { engine ->
         val model = engine.model()
-        check(model.fingerprint.isNotBlank() && model.parameters > 1_000_000uL && model.family.isNotBlank()) { "$model" }
+        check(model.run { fingerprint.isNotBlank() && family.isNotBlank() && parameters > 1_000_000uL }) { "$model" }
         val backend: Backend = engine.backend()
         check(backend.kind == DeviceKind.CPU && backend.name.isNotBlank() && backend.reason.isNotBlank()) { "$backend" }
         check(engine.libraryVersion == libraryVersion() && profileVersion() > 0u)

@@ -22,7 +22,7 @@ class AttendanceTest(@param:TempDir private val home: File) {
     private val pulled = calm.copy(charging = false)
 
     // How many texts are held out is drawn by the profile's key: few are worth a training here.
-    private val learn = LearnSettings(train = TrainSettings(steps = 20u, seed = 7uL), gate = GateSettings(minUnits = 2u))
+    private val learn = LearnSettings(TrainSettings(steps = 20u, seed = 7uL), gate = GateSettings(minUnits = 2u))
     private val settings = AttendSettings(defaultPolicy(), learn)
 
     private val Attendance.rules get() = when (this) {

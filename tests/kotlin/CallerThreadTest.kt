@@ -103,7 +103,7 @@ class CallerThreadTest(@param:TempDir private val home: File) {
         .map { "$name.${it.name.substringBefore('-')}" }
 
     @Test
-    fun `every call returns or suspends at once while a training has the worker and somebody else the database`() = work {
+    fun `every call returns or suspends at once while others have the worker and the database's lock`() = work {
         val profile = Person.trained(home)
         val engine = PersonalEngine.open(options(profile))
         val talk = engine.conversation()

@@ -16,7 +16,11 @@ import org.junit.jupiter.api.io.TempDir
 /** Cancelling a coroutine ends its work, within a tenth of a second where nothing else is at it. */
 class CancellationTest(@param:TempDir private val home: File) {
     /** Begins [work] five times, and cancels it some time [after] it says that it has begun. */
-    private suspend fun endsSoon(what: String, after: Long = 20, work: suspend (begun: () -> Unit) -> Unit) = coroutineScope {
+    private suspend fun endsSoon(
+        what: String,
+        after: Long = 20,
+        work: suspend (begun: () -> Unit) -> Unit,
+    ) = coroutineScope {
         val took = (1..5).map {
             val begun = CompletableDeferred<Unit>()
             val job = launch {

@@ -73,7 +73,8 @@ class ConversationTest(@param:TempDir private val home: File) {
             val first = conversation.tell(messages[0]).generation.text
             val turns = conversation.turns()
             // What a conversation says that has known no other adapter.
-            suspend fun fresh() = engine.conversation(brief.copy(turns = turns)).use { it.tell(messages[1]).generation.text }
+            suspend fun fresh() =
+                engine.conversation(brief.copy(turns = turns)).use { it.tell(messages[1]).generation.text }
             val adapted = fresh()
             engine.adapters.use(null)
             val plain = fresh()

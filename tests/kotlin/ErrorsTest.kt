@@ -7,7 +7,10 @@ import kotlinx.coroutines.flow.toList
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.io.TempDir
 
-/** An error of each kind that an app can meet; those of keys, removals, merges and closing stand with what they are about. */
+/**
+ * An error of each kind that an app can meet; those of keys, removals, merges and closing stand with what they are
+ * about.
+ */
 class ErrorsTest(@param:TempDir private val home: File) {
     private val texts = listOf(EvaluationText("see you tomorrow"))
 
@@ -19,7 +22,8 @@ class ErrorsTest(@param:TempDir private val home: File) {
 
     @Test
     fun `every case of the bindings has its own here`() {
-        val cases = EngineException::class.java.declaredClasses.filter { EngineException::class.java.isAssignableFrom(it) }
+        fun cases(of: Class<*>) = of.declaredClasses.filter(of::isAssignableFrom)
+        val cases = cases(EngineException::class.java)
         check(cases.size == 19) { "${cases.size} cases" }
         for (case in cases) {
             val thrown = case.getConstructor(String::class.java, String::class.java).newInstance("detail", "hint")
@@ -29,7 +33,8 @@ class ErrorsTest(@param:TempDir private val home: File) {
 
                 override fun unwrap(wrapped: ByteArray): ByteArray = throw thrown as EngineException
             }
-            val expected = if (case.simpleName == "WrongKey") EngineError.WrongKey::class else EngineError.KeyStore::class
+            val isWrongKey = case.simpleName == "WrongKey"
+            val expected = if (isWrongKey) EngineError.WrongKey::class else EngineError.KeyStore::class
             work {
                 try {
                     PersonalEngine.open(options(File(home, case.simpleName), key = null), store).shutDown()
@@ -39,7 +44,7 @@ class ErrorsTest(@param:TempDir private val home: File) {
                 }
             }
         }
-        val own = EngineError::class.java.declaredClasses.filter { EngineError::class.java.isAssignableFrom(it) }
+        val own = cases(EngineError::class.java)
         same("names", cases.map { it.simpleName }.toSet(), own.map { it.simpleName }.toSet())
     }
 
@@ -75,7 +80,8 @@ class ErrorsTest(@param:TempDir private val home: File) {
     fun `Unsupported - a model of another family`() = work {
         val other = model("other") { folder ->
             val config = File(folder, "config.json")
-            config.writeText(config.readText().replace(Regex("\"model_type\": *\"\\w+\""), "\"model_type\": \"unheard_of\""))
+            val kind = Regex("\"model_type\": *\"\\w+\"")
+            config.writeText(config.readText().replace(kind, "\"model_type\": \"unheard_of\""))
         }
         opened(other).whileOpen { engine -> refused<EngineError.Unsupported>("unheard_of") { engine.check() } }
     }

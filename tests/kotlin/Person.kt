@@ -38,7 +38,8 @@ fun options(profile: File, model: String = Person.model, key: ByteArray? = Perso
     EngineOptions(profile.path, ModelSource.Path(model), key, DeviceChoice.CPU, 2u)
 
 /** A test's body, away from its thread, for five minutes at most: machines may be slow. */
-fun work(body: suspend CoroutineScope.() -> Unit) = runBlocking(Dispatchers.Default) { withTimeout(5.minutes) { body() } }
+fun work(body: suspend CoroutineScope.() -> Unit) =
+    runBlocking(Dispatchers.Default) { withTimeout(5.minutes) { body() } }
 
 /** An engine for as long as [body] takes. */
 suspend fun <T> PersonalEngine.whileOpen(body: suspend (PersonalEngine) -> T): T = try {

@@ -75,7 +75,8 @@ class ProfileTest(@param:TempDir private val home: File) {
         check(!folder.exists())
         val (history, adapters) = engine.history to engine.adapters
         val calls = listOf<suspend () -> Any?>(
-            engine::eraseAll, engine::check, engine::lastReport, { engine.suggest("see you") }, { engine.train().toList() },
+            engine::eraseAll, engine::check, engine::lastReport,
+            { engine.suggest("see you") }, { engine.train().toList() },
             history::stats, { history.add(NewSample("hello")) }, history::clear,
             adapters::list, { adapters.use(null) }, { adapters.delete(1u) }, { engine.conversation() },
         )

@@ -20,7 +20,8 @@ class ThreadsTest(@param:TempDir private val home: File) {
                             repeat(6) { round ->
                                 same("text", expected.first, engine.greedy("see you"))
                                 same("words", expected.second, engine.suggest("see y"))
-                                same("added", 1uL, engine.history.add(NewSample("thread $number, round $round")).newTexts)
+                                val own = NewSample("thread $number, round $round")
+                                same("added", 1uL, engine.history.add(own).newTexts)
                                 same("active", 1u, engine.adapters.list().active)
                                 engine.conversation().use { it.say("hello $number", greedyOptions).whole() }
                                 engine.pushSignals(DeviceSignals(idle = true))

@@ -42,7 +42,10 @@ public sealed class EngineError(public val detail: String, public val hint: Stri
     /** The key does not open the profile. */
     public class WrongKey(detail: String, hint: String? = null) : EngineError(detail, hint)
 
-    /** The history is older than it was, or records of it were put back: [PersonalEngine.acceptHistory] takes it as it is. */
+    /**
+     * The history is older than it was, or records of it were put back: [PersonalEngine.acceptHistory] takes it as it
+     * is.
+     */
     public class PutBack(detail: String, hint: String? = null) : EngineError(detail, hint)
 
     /** The app's key store refused, or does not give back what it was given. */

@@ -3,8 +3,8 @@ package io.github.idiolect
 import kotlinx.coroutines.CompletableDeferred
 
 /**
- * An object of the library's that many call and one closes: from then on calls are refused, [end] ends those under way, and
- * [free] is called once after the last of them has returned, neither of both on the thread of the caller.
+ * An object of the library's that many call and one closes: from then on calls are refused, [end] ends those under way,
+ * and [free] is called once after the last of them has returned, neither of both on the thread of the caller.
  */
 internal class Lease<T>(
     private val held: T,

@@ -22,15 +22,15 @@ public class PersonalAdapters internal constructor(private val engine: Lease<Ope
     public suspend fun setStrength(version: UInt, strength: Float): Unit = asked { it.setStrength(version, strength) }
 
     /**
-     * Writes a version unsealed, at its strength: a folder that PEFT loads, or one file of it where [destination] ends in
-     * `.tar`. It opens the model where it is not.
+     * Writes a version unsealed, at its strength: a folder that PEFT loads, or one file of it where [destination] ends
+     * in `.tar`. It opens the model where it is not.
      */
     public suspend fun exportTo(version: UInt, destination: String): Unit =
         asked { it.exportTo(version, destination) }
 
     /**
-     * Takes in an adapter's folder, or a `.tar` file of one, as a new version; its number. It is not in use yet. `BadFile`
-     * when it is damaged, `AdapterMismatch` when it does not fit the model.
+     * Takes in an adapter's folder, or a `.tar` file of one, as a new version; its number. It is not in use yet.
+     * `BadFile` when it is damaged, `AdapterMismatch` when it does not fit the model.
      */
     public suspend fun importFrom(source: String): UInt = asked { it.importFrom(source) }
 

@@ -5,11 +5,11 @@ import kotlinx.coroutines.flow.Flow
 /**
  * A conversation with the model and the adapter in use at each of its turns: [PersonalEngine.conversation].
  *
- * What was computed is kept, so that a turn costs what is new in it. Turns that the context has no room for are forgotten
- * by whole exchanges from the beginning on; the instructions stay.
+ * What was computed is kept, so that a turn costs what is new in it. Turns that the context has no room for are
+ * forgotten by whole exchanges from the beginning on; the instructions stay.
  *
- * @property plannedBytes Bytes that it takes with its whole context in use, model included: of the process on the CPU, of
- * the device on a GPU.
+ * @property plannedBytes Bytes that it takes with its whole context in use, model included: of the process on the CPU,
+ * of the device on a GPU.
  */
 public class PersonalConversation private constructor(
     private val conversation: Lease<Conversation>,
@@ -19,8 +19,8 @@ public class PersonalConversation private constructor(
      * Answers a message, once for each collection. A collection that ends early ends the answer, and what came of it is
      * what was said; a message that got no word of an answer is no part of the conversation.
      *
-     * @throws EngineError while it is collected: `BadOption` when the message is too long for the context, or an option is
-     * out of range; `OverBudget` when there is no memory for it; `Closed`.
+     * @throws EngineError while it is collected: `BadOption` when the message is too long for the context, or an option
+     * is out of range; `OverBudget` when there is no memory for it; `Closed`.
      */
     public fun say(message: String, options: GenerateOptions = GenerateOptions()): Flow<Chunk> =
         streaming { cancel, tell ->

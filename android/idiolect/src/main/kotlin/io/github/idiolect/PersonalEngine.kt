@@ -8,16 +8,17 @@ public typealias Backend = DeviceInfo
 /**
  * One person's profile with its model, ready to learn and to answer.
  *
- * No function blocks the thread that calls it, and all may be called from any thread, side by side: answers are given while
- * a training goes on. Functions suspend, and flows run, until the work is done; cancelling the coroutine ends the work
- * within a tenth of a second, and the coroutine ends once the work has. Work that cannot be ended midway (a change of the
- * history, opening the model) is waited for. A coroutine that is cancelled ends with its `CancellationException`.
+ * No function blocks the thread that calls it, and all may be called from any thread, side by side: answers are given
+ * while a training goes on. Functions suspend, and flows run, until the work is done; cancelling the coroutine ends the
+ * work within a tenth of a second, and the coroutine ends once the work has. Work that cannot be ended midway (a change
+ * of the history, opening the model) is waited for. A coroutine that is cancelled ends with its
+ * `CancellationException`.
  *
- * Flows are cold: each collection is a piece of work of its own. Nothing waits for a slow collector, and nothing is left
- * out for one. Where a flow ends in an error, all that came before it arrives first.
+ * Flows are cold: each collection is a piece of work of its own. Nothing waits for a slow collector, and nothing is
+ * left out for one. Where a flow ends in an error, all that came before it arrives first.
  *
- * One engine is enough for an app: it is opened once, [unload]s when the system wants memory back, and is closed with the
- * app.
+ * One engine is enough for an app: it is opened once, [unload]s when the system wants memory back, and is closed with
+ * the app.
  *
  * @property history What the person wrote.
  * @property adapters What was learned.
@@ -48,7 +49,9 @@ public class PersonalEngine private constructor(opened: OpenEngine, public val l
             Attendance.Off
         }
 
-    /** Opens the model now, so that the first answer need not wait for it; `Io`, `BadFile`, `Unsupported`, `OverBudget`. */
+    /**
+     * Opens the model now, so that the first answer need not wait for it; `Io`, `BadFile`, `Unsupported`, `OverBudget`.
+     */
     public suspend fun check(): Unit = asked { it.check() }
 
     /** The model, opened where it is not. */
@@ -62,9 +65,9 @@ public class PersonalEngine private constructor(opened: OpenEngine, public val l
         ended { engine, cancel -> engine.planTraining(settings, cancel) }
 
     /**
-     * Learns from the history: trains, measures, asks the gate. It goes on where an earlier training was paused or killed.
-     * A collection that ends early pauses the training, with a checkpoint. `TrainingBusy` while this or another process
-     * trains on the profile; `BadData` where there is nothing to learn from.
+     * Learns from the history: trains, measures, asks the gate. It goes on where an earlier training was paused or
+     * killed. A collection that ends early pauses the training, with a checkpoint. `TrainingBusy` while this or another
+     * process trains on the profile; `BadData` where there is nothing to learn from.
      */
     public fun train(settings: LearnSettings = LearnSettings()): Flow<TrainEvent> = streaming { cancel, tell ->
         val listener = object : LearnListener {
@@ -77,9 +80,9 @@ public class PersonalEngine private constructor(opened: OpenEngine, public val l
     public suspend fun saveProgress(): Unit = asked { it.saveProgress() }
 
     /**
-     * Attends to trainings for as long as it is collected: one is begun, paused and gone on with as the rules have it, by
-     * what [pushSignals] tells. The flow ends when the engine is closed, or another one attends in its place. `BadOption`
-     * for a setting out of its range.
+     * Attends to trainings for as long as it is collected: one is begun, paused and gone on with as the rules have it,
+     * by what [pushSignals] tells. The flow ends when the engine is closed, or another one attends in its place.
+     * `BadOption` for a setting out of its range.
      */
     public fun attend(settings: AttendSettings): Flow<AttendEvent> = attending.by(engine, settings)
 
@@ -109,8 +112,8 @@ public class PersonalEngine private constructor(opened: OpenEngine, public val l
     public suspend fun staleVersion(): UInt? = asked { it.staleVersion() }
 
     /**
-     * Continues a prompt with the adapter in use, or those of the options. `BadOption` when the prompt is too long or an
-     * option is out of range; `OverBudget` when there is no memory for it.
+     * Continues a prompt with the adapter in use, or those of the options. `BadOption` when the prompt is too long or
+     * an option is out of range; `OverBudget` when there is no memory for it.
      */
     public fun generate(prompt: Prompt, options: GenerateOptions = GenerateOptions()): Flow<Chunk> =
         streaming { cancel, tell ->
@@ -127,7 +130,9 @@ public class PersonalEngine private constructor(opened: OpenEngine, public val l
             engine.use { PersonalConversation.of(it.engine.conversation(options)) }
         }
 
-    /** The likeliest words that complete the one begun at the text's end, or the likeliest next ones; likeliest first. */
+    /**
+     * The likeliest words that complete the one begun at the text's end, or the likeliest next ones; likeliest first.
+     */
     public suspend fun suggest(text: String, options: SuggestOptions = SuggestOptions()): List<Suggestion> =
         ended { engine, cancel -> engine.suggest(text, options, cancel) }
 
@@ -157,8 +162,8 @@ public class PersonalEngine private constructor(opened: OpenEngine, public val l
     public suspend fun setDevice(choice: DeviceChoice): Unit = asked { it.setDevice(choice) }
 
     /**
-     * Has the engine hold no lock and no database of the profile's until [resumeWork]: a training under way rests with a
-     * checkpoint, an answer ends, other calls are refused with `Suspended`.
+     * Has the engine hold no lock and no database of the profile's until [resumeWork]: a training under way rests with
+     * a checkpoint, an answer ends, other calls are refused with `Suspended`.
      */
     public suspend fun suspendWork(): Unit = asked { it.suspend() }
 
@@ -167,7 +172,8 @@ public class PersonalEngine private constructor(opened: OpenEngine, public val l
 
     /**
      * Keeps the profile's key in another way from now on: under another key of the app's, by its key store, or, with
-     * neither, in the folder. Whole or not at all. `BadOption` for a key that is none, and for both together; `KeyStore`.
+     * neither, in the folder. Whole or not at all. `BadOption` for a key that is none, and for both together;
+     * `KeyStore`.
      */
     public suspend fun changeKey(key: ByteArray? = null, keyStore: KeyStore? = null): Unit =
         asked { it.changeKey(key, keyStore?.let(::AppKeyStore)) }
@@ -187,8 +193,8 @@ public class PersonalEngine private constructor(opened: OpenEngine, public val l
     public suspend fun eraseAll(): EraseReport = asked { it.erase().also { close() } }
 
     /**
-     * Closes it, and returns at once: work under way ends, a training with a checkpoint, and then all is freed. Later calls
-     * end with `Closed`. Closed already, it does nothing.
+     * Closes it, and returns at once: work under way ends, a training with a checkpoint, and then all is freed. Later
+     * calls end with `Closed`. Closed already, it does nothing.
      */
     override fun close(): Unit = engine.close()
 
@@ -211,12 +217,12 @@ public class PersonalEngine private constructor(opened: OpenEngine, public val l
     /** Opening engines, and what needs none. */
     public companion object {
         /**
-         * Opens the profile, which is made where it is missing, by the key of the options, by the app's key store, or by
-         * the key that lies in the folder. The model is opened with the first call that needs it. The native library is
-         * loaded where it is not, away from the caller's thread.
+         * Opens the profile, which is made where it is missing, by the key of the options, by the app's key store, or
+         * by the key that lies in the folder. The model is opened with the first call that needs it. The native library
+         * is loaded where it is not, away from the caller's thread.
          *
-         * `WrongKey` when it opens not with this key, `KeyStore` when the key store refuses, `PutBack` for a history from a
-         * backup.
+         * `WrongKey` when it opens not with this key, `KeyStore` when the key store refuses, `PutBack` for a history
+         * from a backup.
          */
         public suspend fun open(options: EngineOptions, keyStore: KeyStore? = null): PersonalEngine =
             making(PersonalEngine::close) {
@@ -238,23 +244,23 @@ public class PersonalEngine private constructor(opened: OpenEngine, public val l
         }
 
         /**
-         * Takes a profile's history, which was put back from a backup, as it is. Ask the person before: what they removed
-         * since then is there again.
+         * Takes a profile's history, which was put back from a backup, as it is. Ask the person before: what they
+         * removed since then is there again.
          */
         public suspend fun acceptHistory(folder: String, key: ByteArray? = null, keyStore: KeyStore? = null): Unit =
             calling { io.github.idiolect.acceptHistory(folder, key, keyStore?.let(::AppKeyStore)) }
 
         /**
-         * Erases the profile in a folder that no engine of this process has open; it needs neither key nor model. `Io` when
-         * there is none, `TrainingBusy` while a training runs.
+         * Erases the profile in a folder that no engine of this process has open; it needs neither key nor model. `Io`
+         * when there is none, `TrainingBusy` while a training runs.
          */
         public suspend fun eraseProfile(folder: String): EraseReport =
             calling { io.github.idiolect.eraseProfile(folder) }
 
         /**
-         * Has [listener] hear of the library's work, up to [level], in counts, sizes and words of its own: nothing of what
-         * the person wrote is ever in it. It takes the place of the one before; with none, nothing is told. Records come
-         * on whatever thread they arise on.
+         * Has [listener] hear of the library's work, up to [level], in counts, sizes and words of its own: nothing of
+         * what the person wrote is ever in it. It takes the place of the one before; with none, nothing is told.
+         * Records come on whatever thread they arise on.
          */
         public suspend fun setLogListener(level: LogLevel, listener: LogListener?): Unit =
             calling { io.github.idiolect.setLogListener(level, listener) }

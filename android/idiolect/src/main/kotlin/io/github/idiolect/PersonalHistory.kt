@@ -3,16 +3,16 @@ package io.github.idiolect
 /**
  * What the person wrote: [PersonalEngine.history]. It needs no model.
  *
- * Every function suspends; a coroutine that is cancelled meanwhile waits for the call that is under way, so that a change
- * is made whole or not at all.
+ * Every function suspends; a coroutine that is cancelled meanwhile waits for the call that is under way, so that a
+ * change is made whole or not at all.
  *
  * @throws EngineError from every function: `Io` when the disk refuses, `Suspended`, `Closed`, and what each one says.
  */
 public class PersonalHistory internal constructor(private val engine: Lease<OpenEngine>) {
     /**
-     * Adds a batch, all of it or nothing; durable on return. Another text under a known id takes the old one's place; of
-     * several with one id the last one stands, or the one with the latest time. A text without an id and without a time
-     * is always another.
+     * Adds a batch, all of it or nothing; durable on return. Another text under a known id takes the old one's place;
+     * of several with one id the last one stands, or the one with the latest time. A text without an id and without a
+     * time is always another.
      */
     public suspend fun add(samples: List<NewSample>): Added = asked { it.add(samples) }
 
@@ -20,20 +20,21 @@ public class PersonalHistory internal constructor(private val engine: Lease<Open
     public suspend fun add(sample: NewSample): Added = add(listOf(sample))
 
     /**
-     * Adds all messages of a file or an exported chat, in durable batches. Those without an id are known by what they say,
-     * where and when: added again, or in a later export with more, nothing counts twice.
+     * Adds all messages of a file or an exported chat, in durable batches. Those without an id are known by what they
+     * say, where and when: added again, or in a later export with more, nothing counts twice.
      */
     public suspend fun addAll(samples: List<NewSample>): Added = asked { it.addAll(samples) }
 
     /** Up to [limit] samples, latest added first; [before] is the number of the last of the page before. */
-    public suspend fun list(before: Long? = null, limit: UInt = 100u): List<StoredSample> = asked { it.list(before, limit) }
+    public suspend fun list(before: Long? = null, limit: UInt = 100u): List<StoredSample> =
+        asked { it.list(before, limit) }
 
     /** Figures of the whole history. */
     public suspend fun stats(): HistoryStats = asked { it.stats() }
 
     /**
-     * Removes what is selected, for good, and with it all that a training under way has kept of it; adapters that learned
-     * from it are marked.
+     * Removes what is selected, for good, and with it all that a training under way has kept of it; adapters that
+     * learned from it are marked.
      */
     public suspend fun remove(selection: Selection): Removed = asked { it.remove(selection) }
 
@@ -91,8 +92,12 @@ public class PersonalHistory internal constructor(private val engine: Lease<Open
         public suspend fun chatAuthors(path: String): List<ChatAuthor> =
             calling { io.github.idiolect.chatAuthors(path) }
 
-        /** The samples as the privacy filter leaves them, for an app that keeps no more; training sees no more anyway. */
-        public suspend fun masked(samples: List<NewSample>, unmasked: List<PrivacyRule> = emptyList()): List<NewSample> =
-            calling { io.github.idiolect.masked(samples, unmasked) }
+        /**
+         * The samples as the privacy filter leaves them, for an app that keeps no more; training sees no more anyway.
+         */
+        public suspend fun masked(
+            samples: List<NewSample>,
+            unmasked: List<PrivacyRule> = emptyList(),
+        ): List<NewSample> = calling { io.github.idiolect.masked(samples, unmasked) }
     }
 }

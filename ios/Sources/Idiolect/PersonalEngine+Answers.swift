@@ -46,7 +46,7 @@ extension PersonalEngine {
         _ prompt: Prompt, candidates: [String], adapters: [AdapterWeight]? = nil
     ) async throws -> [Score] {
         try await calls.make { [surface] cancel in
-            try surface.score(prompt: prompt, candidates: candidates, adapters: adapters, cancel: cancel)
+            try surface.score(prompt: prompt, candidates: candidates, cancel: cancel, adapters: adapters)
         }
     }
 
@@ -63,7 +63,7 @@ extension PersonalEngine {
     /// - Throws: an error when no text carries loss; `CancellationError`.
     public func evaluate(_ texts: [EvaluationText], adapters: [AdapterWeight]? = nil) async throws -> Evaluation {
         try await calls.make { [surface] cancel in
-            try surface.evaluate(texts: texts, adapters: adapters, cancel: cancel)
+            try surface.evaluate(texts: texts, cancel: cancel, adapters: adapters)
         }
     }
 }

@@ -20,8 +20,9 @@ extension PersonalEngine {
         calls.stream(afterLeft: true) { cancel, events in
             let listener = LearnEvents { events.yield(.progress($0)) }
             switch try self.surface.train(settings: settings, cancel: cancel, listener: listener) {
-            case .finished(let report), .failed(let report): events.yield(.finished(report))
+            case .finished(let report): events.yield(.finished(report))
             case .paused(let reason): events.yield(.paused(reason))
+            case .failed(let report): events.yield(.failed(report))
             }
         }
     }

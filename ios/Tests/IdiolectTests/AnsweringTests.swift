@@ -65,7 +65,7 @@ extension OneByOne {
             let after = try await engine.evaluate(texts)
             #expect(after.nll < before.nll)
             #expect(after.texts.count == 40)
-            let total = after.texts.map { $0.nll * Double($0.tokens) }.reduce(0, +)
+            let total = after.texts.map { ($0.nll ?? 0) * Double($0.tokens) }.reduce(0, +)
             #expect(abs(total / Double(after.tokens) - after.nll) < 1e-6)
             let half = try await engine.evaluate(texts, adapters: [AdapterWeight(version: 1, weight: 0.5)])
             #expect(half.nll < before.nll && half.nll != after.nll)
@@ -78,9 +78,9 @@ extension OneByOne {
             let scores = try await engine.score(.text(text: "see you "), candidates: candidates)
             #expect(scores.count == 2 && scores[0].logProbability > scores[1].logProbability)
             for score in scores {
-                #expect(score.tokenLogProbabilities.count == score.tokens)
+                #expect(UInt64(score.tokenLogProbabilities.count) == score.tokens)
                 let sum = score.tokenLogProbabilities.map(Double.init).reduce(0, +)
-                #expect(abs(sum - Double(score.logProbability)) < 1e-3)
+                #expect(abs(sum - score.logProbability) < 1e-3)
             }
         }
 

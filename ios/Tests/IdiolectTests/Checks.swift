@@ -66,7 +66,10 @@ extension PersonalEngine {
     /// Trains to the end; nil where it paused.
     nonisolated func finish(_ settings: LearnSettings) async throws -> LearnReport {
         for try await event in train(settings) {
-            if case .finished(let report) = event { return report }
+            switch event {
+            case .finished(let report), .failed(let report): return report
+            case .progress, .paused: continue
+            }
         }
         throw Paused()
     }

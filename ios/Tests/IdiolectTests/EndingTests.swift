@@ -43,7 +43,7 @@ extension OneByOne {
         @Test("Freed with work under way, an engine ends when that does")
         func freed() async throws {
             var engine: PersonalEngine? = try await home.learned()
-            weak let watched = engine
+            weak var watched = engine
             let options = GenerateOptions(maxTokens: 200, ignoreEos: true)
             let answer = engine!.generate(.text(text: prompt), options: options)
             engine = nil

@@ -94,7 +94,7 @@ extension OneByOne {
                     for try await _ in engine.generate(.text(text: prompt)) {}
                 }
             }
-            try await task.value
+            await task.value
         }
     }
 }

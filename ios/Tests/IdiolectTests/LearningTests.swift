@@ -36,7 +36,7 @@ extension OneByOne {
             let engine = try await home.learned()
             let report = try await Learned.shared.value.report
             let plan = try await engine.plan(settings)
-            #expect(plan.steps == report.steps && plan.samples > 0 && plan.tokens > 0)
+            #expect(plan.steps == report.steps && plan.texts > 0 && plan.tokens > 0)
             #expect(plan.plannedBytes > 0)
             await refused("OverBudget") {
                 _ = try await engine.plan(LearnSettings(train: TrainSettings(budgetBytes: 1000)))
@@ -99,6 +99,7 @@ extension OneByOne {
                     #expect(report.resumed)
                     #expect(report.candidateSha256 == whole.candidateSha256, "paused at step \(step)")
                     #expect(report.verdict == whole.verdict)
+                case .failed, .paused: Issue.record("\(event)")
                 default: break
                 }
             }

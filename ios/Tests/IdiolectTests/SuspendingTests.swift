@@ -29,6 +29,7 @@ extension OneByOne {
                     }
                 case .finished(let report): #expect(report.resumed)
                 case .paused(let reason): Issue.record("\(reason)")
+                case .failed(let report): Issue.record("\(report.verdict)")
                 case .progress: break
                 }
             }

@@ -41,7 +41,7 @@ open class BGProcessingTaskRequest: BGTaskRequest {
 
 @available(iOS 26.0, *)
 open class BGContinuedProcessingTask: BGTask, ProgressReporting {
-    public let progress = Progress()
+    public let progress = Progress(totalUnitCount: 0)
 }
 
 @available(iOS 26.0, *)

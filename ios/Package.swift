@@ -18,9 +18,18 @@ let isLocal = releaseURL.isEmpty || ProcessInfo.processInfo.environment["IDIOLEC
 /// On Linux, the folder that has `libidiolect_ffi.so`.
 let libraryFolder = ProcessInfo.processInfo.environment["IDIOLECT_LIBRARY"] ?? "."
 
-/// On Linux, set, the code for Apple's platforms is compiled and tested as well, against stand-ins for their modules.
+/// On Linux, set, the code for Apple's platforms is compiled and tested as well, against stand-ins for their modules,
+/// and with it the sample app's model.
 let standIns = ProcessInfo.processInfo.environment["IDIOLECT_STAND_INS"] == nil
     ? [] : ["Security", "BackgroundTasks", "UIKit"]
+
+let standInTargets: [Target] = standIns.isEmpty
+    ? []
+    : standIns.map { .target(name: $0, path: "Tests/Shims/\($0)") } + [
+        .target(name: "NotesModel", dependencies: ["Idiolect"], path: "Sample/Notes.swiftpm/Model"),
+        .testTarget(
+            name: "AppleTests", dependencies: ["Idiolect", "NotesModel"] + standIns.map { .target(name: $0) }),
+    ]
 
 #if os(Linux)
 let library = Target.systemLibrary(name: "IdiolectFFI", path: "Generated/IdiolectFFI")
@@ -42,12 +51,12 @@ let package = Package(
     name: "Idiolect",
     platforms: [.iOS(.v16), .macOS(.v13)],
     products: [.library(name: "Idiolect", targets: ["Idiolect"])],
-    targets: standIns.map { .target(name: $0, path: "Tests/Shims/\($0)") } + [
+    targets: [
         library,
         .target(
             name: "Idiolect", dependencies: ["IdiolectFFI"] + standIns.map { .target(name: $0) },
             linkerSettings: linking),
-        .testTarget(name: "IdiolectTests", dependencies: ["Idiolect"] + standIns.map { .target(name: $0) }),
-    ],
+        .testTarget(name: "IdiolectTests", dependencies: ["Idiolect"]),
+    ] + standInTargets,
     swiftLanguageModes: [.v6]
 )

@@ -2,8 +2,9 @@
 import Foundation
 import UIKit
 
-/// Ties an engine to its app, for as long as it is kept: the GPU in the foreground; no lock and no database held when the
-/// app is suspended; the model's memory given back on a warning; battery, heat and low-power mode told to the policy.
+/// Ties an engine to its app, for as long as it is kept: the GPU in the foreground; no lock and no database held when
+/// the app is suspended; the model's memory given back on a warning; battery, heat and low-power mode told to the
+/// policy.
 ///
 /// It uses nothing that an app extension must not use, so that a keyboard may keep one as well.
 @MainActor

@@ -13,10 +13,9 @@ public struct BackgroundTraining: Sendable {
     private let settings: LearnSettings
     private let open: @Sendable () async throws -> PersonalEngine
 
-    /// - Parameters:
-    ///   - settings: how it learns.
-    ///   - open: opens an engine of the task's own, by ``EngineOptions/inBackground()``; it is shut down with the task. It
-    ///     throws where the person has not agreed to learning, or not any more: nothing is trained then.
+    /// - Parameters: - settings: how it learns. - open: opens an engine of the task's own, by
+    ///   ``EngineOptions/inBackground()``; it is shut down with the task. It throws where the person has not agreed
+    ///   to learning, or not any more: nothing is trained then.
     public init(
         identifier: String, settings: LearnSettings = LearnSettings(),
         open: @escaping @Sendable () async throws -> PersonalEngine

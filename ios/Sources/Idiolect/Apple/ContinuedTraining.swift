@@ -14,11 +14,9 @@ public struct ContinuedTraining: Sendable {
     private let open: @Sendable () async throws -> PersonalEngine
     private let hear: @Sendable (TrainEvent) -> Void
 
-    /// - Parameters:
-    ///   - settings: how it learns.
-    ///   - open: opens an engine of the task's own, by ``EngineOptions/inBackground()`` unless the device grants the GPU in
-    ///     the background; it is shut down with the task.
-    ///   - hear: what to tell the app's screen meanwhile.
+    /// - Parameters: - settings: how it learns. - open: opens an engine of the task's own, by
+    ///   ``EngineOptions/inBackground()`` unless the device grants the GPU in the background; it is shut down with
+    ///   the task. - hear: what to tell the app's screen meanwhile.
     public init(
         identifier: String, settings: LearnSettings = LearnSettings(),
         open: @escaping @Sendable () async throws -> PersonalEngine,

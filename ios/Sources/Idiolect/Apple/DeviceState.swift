@@ -2,8 +2,8 @@
 import Foundation
 import UIKit
 
-/// What the device says of itself, for ``PersonalEngine/pushSignals(_:)``. Whether nobody uses it iOS does not tell: that
-/// stays unknown, but in work that the system begins when the device is idle.
+/// What the device says of itself, for ``PersonalEngine/pushSignals(_:)``. Whether nobody uses it iOS does not tell:
+/// that stays unknown, but in work that the system begins when the device is idle.
 @MainActor
 enum DeviceState {
     static func signals(foreground: Bool) -> DeviceSignals {

@@ -1,8 +1,8 @@
 #if canImport(BackgroundTasks)
 import BackgroundTasks
 
-/// The system's leave to work: completed once, on whatever thread. `BGTask` may be used from any; its headers do not say so
-/// in Swift's terms.
+/// The system's leave to work: completed once, on whatever thread. `BGTask` may be used from any; its headers do not
+/// say so in Swift's terms.
 final class Grant: @unchecked Sendable {
     let task: BGTask
 

@@ -1,7 +1,8 @@
 #if canImport(UIKit)
 import Foundation
 
-/// A folder for profiles that can be read while the device is locked, once it has been unlocked, and that no backup takes.
+/// A folder for profiles that can be read while the device is locked, once it has been unlocked, and that no backup
+/// takes.
 public enum ProtectedFolder {
     /// Makes the folder where it is missing, and protects it and everything in it. What is made in it later has its
     /// protection.

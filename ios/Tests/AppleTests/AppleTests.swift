@@ -22,7 +22,9 @@ private func samples(_ count: Int) throws -> [NewSample] {
 }
 
 /// Waits until something holds, half a minute at most.
-private func eventually(_ holds: () async throws -> Bool) async throws {
+private func eventually(
+    isolation: isolated (any Actor)? = #isolation, _ holds: () async throws -> Bool
+) async throws {
     for _ in 0..<1500 {
         if try await holds() { return }
         try await Task.sleep(for: .milliseconds(20))

@@ -27,7 +27,7 @@ extension OneByOne {
                 }
                 try await group.waitForAll()
             }
-            #expect(try await engine.history.stats().total.messages == 412)
+            #expect(try await engine.history.stats().total.messages == 252)
         }
 
         #if os(Linux)

@@ -8,7 +8,7 @@ extension OneByOne {
 
         @Test("Closing during a training is safe: it returns at once, and the training pauses")
         func closesTraining() async throws {
-            let engine = try await home.engine(messages: 400)
+            let engine = try await home.engine(messages: 240)
             var last: TrainEvent?
             for try await event in engine.train(settings) {
                 if case .progress(.step(2, _, _, _)) = event {
@@ -21,7 +21,7 @@ extension OneByOne {
             #expect(last == .paused(.closing))
             await refused("Closed", "closed") { try await engine.check() }
             #expect(engine.state == .closed)
-            #expect(try await engine.history.stats().total.messages == 400)
+            #expect(try await engine.history.stats().total.messages == 240)
         }
 
         @Test("Closing during an answer is safe: it ends with what there is")

@@ -14,9 +14,9 @@ extension OneByOne {
                 let added = try await history.add(Array(messages[begin..<min(begin + 150, messages.count)]))
                 fresh += added.newTexts + added.repeated
             }
-            #expect(fresh == 400)
-            #expect(try await history.add(messages).known == 400)
-            #expect(try await history.stats().total.messages == 400)
+            #expect(fresh == 240)
+            #expect(try await history.add(messages).known == 240)
+            #expect(try await history.stats().total.messages == 240)
         }
 
         @Test("What is excluded, incognito or blank stays out")
@@ -55,7 +55,7 @@ extension OneByOne {
 
         @Test("Pages are listed, and no text is shown where nobody asked for it")
         func lists() async throws {
-            let history = try await home.engine(messages: 400).history
+            let history = try await home.engine(messages: 240).history
             let first = try await history.list(limit: 10)
             let second = try await history.list(before: first.last?.id, limit: 10)
             #expect(Set((first + second).map(\.id)).count == 20)
@@ -72,7 +72,7 @@ extension OneByOne {
             let engine = try await home.learned()
             let (history, adapters) = (engine.history, engine.adapters)
             let removed = try await history.remove(.time(start: 0, end: Int64.max / 2))
-            #expect(removed.messages == 400)
+            #expect(removed.messages == 240)
             #expect(removed.marked == [1])
             #expect(try await history.finishRemoval())
             #expect(try await adapters.list().versions.map(\.learnedFromRemoved) == [true])
@@ -87,11 +87,11 @@ extension OneByOne {
 
         @Test("All of it can be cleared, and a cap holds")
         func caps() async throws {
-            let history = try await home.engine(messages: 400).history
-            #expect(try await history.clear().messages == 400)
-            _ = try await history.setRetention(Retention(maxMessages: 300))
-            #expect(try await history.add(messages).expired == 100)
-            #expect(try await history.retention().maxMessages == 300)
+            let history = try await home.engine(messages: 240).history
+            #expect(try await history.clear().messages == 240)
+            _ = try await history.setRetention(Retention(maxMessages: 200))
+            #expect(try await history.add(messages).expired == 40)
+            #expect(try await history.retention().maxMessages == 200)
         }
     }
 }

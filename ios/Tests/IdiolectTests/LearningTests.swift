@@ -45,7 +45,7 @@ extension OneByOne {
 
         @Test("Its progress comes in order, and leaving the loop pauses it with a checkpoint")
         func leaves() async throws {
-            let engine = try await home.engine(messages: 400)
+            let engine = try await home.engine(messages: 240)
             var steps: [UInt64] = []
             for try await event in engine.train(settings) {
                 guard case .progress(.step(let step, _, _, _)) = event else { continue }
@@ -66,7 +66,7 @@ extension OneByOne {
 
         @Test("A cancelled task pauses it within a tenth of a second, and hears a CancellationError")
         func cancels() async throws {
-            let engine = try await home.engine(messages: 400)
+            let engine = try await home.engine(messages: 240)
             let began = AsyncStream<Void>.makeStream()
             let task = Task {
                 for try await event in engine.train(settings) {
@@ -83,10 +83,10 @@ extension OneByOne {
             #expect(try await engine.hasPausedTraining())
         }
 
-        @Test("Paused at any step, it goes on to the same bits", arguments: [UInt64.random(in: 1...30)])
+        @Test("Paused at any step, it goes on to the same bits", arguments: [UInt64.random(in: 1...12)])
         func resumes(step: UInt64) async throws {
             let whole = try await Learned.shared.value.report
-            let engine = try await home.engine(messages: 400)
+            let engine = try await home.engine(messages: 240)
             try await engine.train(settings, untilStep: step)
             await engine.shutDown()
             let again = try await home.engine()
@@ -109,7 +109,7 @@ extension OneByOne {
 
         @Test("It saves when it is called to, and goes on")
         func saves() async throws {
-            let engine = try await home.engine(messages: 400)
+            let engine = try await home.engine(messages: 240)
             try await engine.saveProgress()
             var saved: UInt64?
             for try await event in engine.train(settings) {
@@ -145,7 +145,7 @@ extension OneByOne {
 
         @Test("A stream that nobody reads ends with it")
         func unread() async throws {
-            let engine = try await home.engine(messages: 400)
+            let engine = try await home.engine(messages: 240)
             _ = engine.train(settings)
             // It is not in the way of the next one.
             let report = try await engine.finish(LearnSettings(train: TrainSettings(steps: 2)))

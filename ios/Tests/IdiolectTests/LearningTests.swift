@@ -69,6 +69,7 @@ extension OneByOne {
             let engine = try await home.engine(messages: 240)
             let began = AsyncStream<Void>.makeStream()
             let task = Task {
+                defer { began.continuation.finish() }
                 for try await event in engine.train(settings) {
                     if case .progress(.step(3, _, _, _)) = event { began.continuation.yield() }
                 }

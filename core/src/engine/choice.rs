@@ -78,8 +78,8 @@ fn key_of(weights: &[AdapterWeight]) -> Result<Using> {
     let wrong = |message: String| Error::new(ErrorKind::BadOption, message);
     let mut key = Vec::with_capacity(weights.len());
     for AdapterWeight { version, weight } in weights {
-        // Written so that what is no number is refused as well.
-        if !(weight.abs() <= MOST_WEIGHT) {
+        // What is no number is within no range.
+        if !(-MOST_WEIGHT..=MOST_WEIGHT).contains(weight) {
             return Err(wrong(format!(
                 "weight {weight} of version {version} is outside -{MOST_WEIGHT} to {MOST_WEIGHT}"
             )));

@@ -8,9 +8,9 @@ extension OneByOne {
     @Suite struct ErrorTests {
         let home = try! Home()
 
-        @Test("BadFile: a model that is none")
+        @Test("BadFile: a model that ends behind its first words")
         func badFile() async throws {
-            try Data("GGUF, but no more".utf8).write(to: home.url.appendingPathComponent("broken.gguf"))
+            try Data("GGUF\u{3}\0\0\0".utf8).write(to: home.url.appendingPathComponent("broken.gguf"))
             let engine = try await home.engine(model: home.path("broken.gguf"))
             await refused("BadFile", home.path("broken.gguf")) { try await engine.check() }
         }

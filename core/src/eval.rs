@@ -27,6 +27,8 @@ pub struct Evaluation {
     pub nll: f64,
     /// Each sample's summed loss in nats and its tokens, in order.
     pub samples: Vec<(f64, usize)>,
+    /// Each text's, of those that the samples are of, where that was told: 0 tokens where nothing of it was measured.
+    pub texts: Vec<(f64, usize)>,
     /// What became of the texts that the samples are of, where that was told.
     pub counts: SampleCounts,
 }
@@ -41,6 +43,7 @@ impl Evaluation {
             bytes: samples.iter().map(|s| s.text_bytes).sum(),
             nll,
             samples: sums,
+            texts: Vec::new(),
             counts: SampleCounts::default(),
         }
     }

@@ -32,7 +32,7 @@ pub use device::{DeviceChoice, DeviceInfo, DeviceKind};
 pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result};
 pub use idiolect_kernels::Between;
-pub use model::Model;
+pub use model::{Model, ModelSource};
 pub use session::Session;
 
 /// The README's example, compiled with the doc tests.

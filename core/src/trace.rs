@@ -108,6 +108,8 @@ pub(crate) enum Work {
     Generation,
     /// Words for what is typed.
     Suggestion,
+    /// How likely texts are.
+    Scoring,
 }
 
 /// A stretch of work under way, until it is dropped.
@@ -125,6 +127,7 @@ pub(crate) fn begin(work: Work) -> Span {
         Work::Training => tracing::info_span!(target: "idiolect::training", "training"),
         Work::Generation => tracing::debug_span!(target: "idiolect::answers", "generation"),
         Work::Suggestion => tracing::debug_span!(target: "idiolect::answers", "suggestion"),
+        Work::Scoring => tracing::debug_span!(target: "idiolect::answers", "scoring"),
     }
     .entered()
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use idiolect::engine::AdapterChoice;
 use idiolect::generate::{self, SamplingOptions};
 use idiolect::train::TextRow;
 use idiolect::{engine, eval};
@@ -41,6 +42,25 @@ impl fmt::Debug for Prompt {
     }
 }
 
+mirror! {
+    /// An adapter version and how strongly it is used.
+    #[derive(Debug, Clone, Copy, PartialEq, uniffi::Record)]
+    pub struct AdapterWeight into engine::AdapterWeight {
+        /// Its number.
+        pub version: u32,
+        /// What takes the place of its strength, from −2 to 2: 1 is what it was trained to do, below 0 its opposite.
+        pub weight: f32,
+    }
+}
+
+/// The adapters that an app chose; the version in use where it chose none.
+pub(crate) fn chosen(adapters: Option<Vec<AdapterWeight>>) -> AdapterChoice {
+    match adapters {
+        Some(weights) => AdapterChoice::These(weights.into_iter().map(Into::into).collect()),
+        None => AdapterChoice::InUse,
+    }
+}
+
 /// How to generate. What is left open takes the engine's default.
 #[derive(Clone, Default, PartialEq, uniffi::Record)]
 #[uniffi::export(Debug)]
@@ -72,6 +92,9 @@ pub struct GenerateOptions {
     /// Go on behind end-of-turn tokens, for measuring.
     #[uniffi(default = false)]
     pub ignore_eos: bool,
+    /// Versions that answer together in the place of the one in use, each with its weight; empty for the base alone.
+    #[uniffi(default = None)]
+    pub adapters: Option<Vec<AdapterWeight>>,
 }
 
 impl fmt::Debug for GenerateOptions {
@@ -85,6 +108,7 @@ impl fmt::Debug for GenerateOptions {
             .field("repetition_penalty", &self.repetition_penalty)
             .field("seed", &self.seed)
             .field("ignore_eos", &self.ignore_eos)
+            .field("adapters", &self.adapters)
             .finish_non_exhaustive()
     }
 }
@@ -169,7 +193,7 @@ impl From<generate::Generation> for Generation {
 }
 
 /// What to suggest. What is left open takes the engine's default.
-#[derive(Debug, Clone, Default, PartialEq, Eq, uniffi::Record)]
+#[derive(Debug, Clone, Default, PartialEq, uniffi::Record)]
 pub struct SuggestOptions {
     /// How many suggestions at most, up to 64; three by default.
     #[uniffi(default = None)]
@@ -180,11 +204,14 @@ pub struct SuggestOptions {
     /// Emoji as well as words.
     #[uniffi(default = false)]
     pub emoji: bool,
+    /// Versions that suggest together in the place of the one in use, each with its weight; empty for the base alone.
+    #[uniffi(default = None)]
+    pub adapters: Option<Vec<AdapterWeight>>,
 }
 
 impl From<SuggestOptions> for generate::SuggestOptions {
     fn from(options: SuggestOptions) -> Self {
-        let SuggestOptions { count, punctuation, emoji } = options;
+        let SuggestOptions { count, punctuation, emoji, adapters: _ } = options;
         Self { count: count.map_or(Self::default().count, |count| count as usize), punctuation, emoji }
     }
 }
@@ -215,6 +242,27 @@ impl fmt::Debug for Suggestion {
     }
 }
 
+/// How likely a candidate is behind a prompt.
+#[derive(Debug, Clone, PartialEq, uniffi::Record)]
+pub struct Score {
+    /// The natural logarithm of its probability: the sum over its tokens; 0 for an empty candidate.
+    pub log_probability: f64,
+    /// Its tokens.
+    pub tokens: u64,
+    /// Each token's, behind the prompt and the tokens before it.
+    pub token_log_probabilities: Vec<f32>,
+}
+
+impl From<generate::Score> for Score {
+    fn from(score: generate::Score) -> Self {
+        Self {
+            log_probability: score.log_probability(),
+            tokens: score.token_log_probabilities.len() as u64,
+            token_log_probabilities: score.token_log_probabilities,
+        }
+    }
+}
+
 /// A text to measure.
 #[derive(Clone, PartialEq, Eq, uniffi::Record)]
 #[uniffi::export(Debug)]
@@ -238,8 +286,17 @@ impl From<EvaluationText> for TextRow {
     }
 }
 
-/// The loss of a set of texts.
+/// The loss of one text.
 #[derive(Debug, Clone, Copy, PartialEq, uniffi::Record)]
+pub struct TextLoss {
+    /// Mean loss in nats a token; none for a text of which nothing was measured.
+    pub nll: Option<f64>,
+    /// Tokens that carry loss.
+    pub tokens: u64,
+}
+
+/// The loss of a set of texts.
+#[derive(Debug, Clone, PartialEq, uniffi::Record)]
 pub struct Evaluation {
     /// Tokens that carry loss.
     pub tokens: u64,
@@ -253,6 +310,8 @@ pub struct Evaluation {
     pub bits_per_byte: Option<f64>,
     /// What became of the texts: what was cut, parted or left out.
     pub counts: SampleCounts,
+    /// Each text's, in their order.
+    pub texts: Vec<TextLoss>,
 }
 
 impl From<eval::Evaluation> for Evaluation {
@@ -264,8 +323,13 @@ impl From<eval::Evaluation> for Evaluation {
             perplexity: evaluation.perplexity(),
             bits_per_byte: evaluation.bits_per_byte(),
             counts: evaluation.counts.into(),
+            texts: evaluation.texts.iter().map(|&(loss, tokens)| text_loss(loss, tokens)).collect(),
         }
     }
+}
+
+fn text_loss(loss: f64, tokens: usize) -> TextLoss {
+    TextLoss { nll: (tokens > 0).then(|| loss / tokens as f64), tokens: tokens as u64 }
 }
 
 #[cfg(test)]

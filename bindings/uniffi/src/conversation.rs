@@ -6,7 +6,7 @@ use std::sync::Arc;
 use idiolect::engine;
 use idiolect::text::{ChatMessage, Role};
 
-use crate::answers::{GenerateOptions, Generation};
+use crate::answers::{GenerateOptions, Generation, chosen};
 use crate::cancel::CancelToken;
 use crate::error::Result;
 use crate::listeners::TextListener;
@@ -130,7 +130,8 @@ impl Conversation {
 
 #[uniffi::export]
 impl Conversation {
-    /// Answers a message. Cancelled, it gives what there is so far, and that is what was said. A message that got no word of
+    /// Answers a message, with the adapter in use or those of the options; where they are others than those of the turn
+    /// before, this turn computes all of the conversation again. Cancelled, it gives what there is so far, and that is what was said. A message that got no word of
     /// an answer is no part of the conversation.
     ///
     /// # Errors
@@ -144,7 +145,9 @@ impl Conversation {
         cancel: Arc<CancelToken>,
         listener: Arc<dyn TextListener>,
     ) -> Result<Reply> {
-        batched(listener, |on_text| self.inner.say(&message, &options.into(), &cancel.inner, on_text)).map(Into::into)
+        let adapters = chosen(options.adapters.clone());
+        batched(listener, |on_text| self.inner.say_using(&adapters, &message, &options.into(), &cancel.inner, on_text))
+            .map(Into::into)
     }
 
     /// All turns, oldest first, those that the model does not see any more among them.

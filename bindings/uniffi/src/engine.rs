@@ -7,7 +7,9 @@ use idiolect::train::TextRow;
 use idiolect::{engine, personalize};
 
 use crate::adapters::Adapters;
-use crate::answers::{Evaluation, EvaluationText, GenerateOptions, Generation, Prompt, SuggestOptions, Suggestion};
+use crate::answers::{
+    AdapterWeight, Evaluation, EvaluationText, GenerateOptions, Generation, Prompt, Score, SuggestOptions, Suggestion, chosen,
+};
 use crate::attendance::{self, AttendListener, AttendSettings, Attendance};
 use crate::cancel::CancelToken;
 use crate::conversation::{Conversation, ConversationOptions};
@@ -23,6 +25,7 @@ use crate::options::{DeviceChoice, EngineOptions};
 use crate::policy::DeviceSignals;
 use crate::profile::{ArchivedProfile, EraseReport};
 use crate::report::{LearnOutcome, LearnReport};
+use crate::plan::TrainingPlan;
 use crate::status::ProfileStatus;
 use crate::text_batches::batched;
 
@@ -190,7 +193,7 @@ impl Engine {
         Ok(personalize::is_paused(self.inner.profile())?)
     }
 
-    /// Continues a prompt with the adapter in use. Cancelled, it gives what there is so far; so it does where the engine is
+    /// Continues a prompt with the adapter in use, or those of the options. Cancelled, it gives what there is so far; so it does where the engine is
     /// shut down or memory asked back meanwhile.
     ///
     /// # Errors
@@ -203,9 +206,8 @@ impl Engine {
         cancel: Arc<CancelToken>,
         listener: Arc<dyn TextListener>,
     ) -> Result<Generation> {
-        let prompt = prompt.into();
-        batched(listener, |on_text| self.inner.generate(&prompt, &options.into(), &cancel.inner, on_text))
-            .map(Into::into)
+        let (prompt, answering) = (prompt.into(), self.inner.using(chosen(options.adapters.clone())));
+        batched(listener, |on_text| answering.generate(&prompt, &options.into(), &cancel.inner, on_text)).map(Into::into)
     }
 
     /// Begins a conversation, with the adapter that is in use at each of its turns. Several may go on side by side. The model
@@ -231,22 +233,63 @@ impl Engine {
         options: SuggestOptions,
         cancel: Arc<CancelToken>,
     ) -> Result<Vec<Suggestion>> {
-        let suggestions = self.inner.suggest(&prompt, &options.into(), &cancel.inner)?;
+        let answering = self.inner.using(chosen(options.adapters.clone()));
+        let suggestions = answering.suggest(&prompt, &options.into(), &cancel.inner)?;
         Ok(suggestions.into_iter().map(Into::into).collect())
     }
 
-    /// The loss of texts under the model, with the adapter in use or without any.
+    /// How likely each candidate is directly behind the prompt, in their order, under the adapter in use or those given: for
+    /// ranking them. That a text ends behind its candidate is no part of it, so a longer candidate is never likelier than its
+    /// own beginning: divide by `tokens` to compare across lengths.
     ///
     /// # Errors
-    /// When no text carries loss, or it was cancelled.
+    /// When prompt and candidate are too long, an adapter that was chosen is not there or was made for another base, or the
+    /// model cannot be opened; `OverBudget` when the machine has no memory for it; `Cancelled` when it was cancelled.
+    #[uniffi::method(default(adapters = None))]
+    pub fn score(
+        &self,
+        prompt: Prompt,
+        candidates: Vec<String>,
+        cancel: Arc<CancelToken>,
+        adapters: Option<Vec<AdapterWeight>>,
+    ) -> Result<Vec<Score>> {
+        let scores = self.inner.using(chosen(adapters)).score(&prompt.into(), &candidates, &cancel.inner)?;
+        Ok(scores.into_iter().map(Into::into).collect())
+    }
+
+    /// The tokens of a text as the model reads them, without those that stand around a prompt: what it takes of a context.
+    ///
+    /// # Errors
+    /// When the text cannot be tokenized, or the model cannot be opened.
+    pub fn count_tokens(&self, text: String) -> Result<u64> {
+        Ok(self.inner.count_tokens(&text)? as u64)
+    }
+
+    /// The loss of texts under the model, with the adapter in use or those given.
+    ///
+    /// # Errors
+    /// When no text carries loss, an adapter that was chosen is not there or was made for another base, or it was
+    /// cancelled.
+    #[uniffi::method(default(adapters = None))]
     pub fn evaluate(
         &self,
         texts: Vec<EvaluationText>,
-        with_adapter: bool,
         cancel: Arc<CancelToken>,
+        adapters: Option<Vec<AdapterWeight>>,
     ) -> Result<Evaluation> {
         let rows: Vec<TextRow> = texts.into_iter().map(Into::into).collect();
-        Ok(self.inner.evaluate(&rows, with_adapter, &cancel.inner)?.into())
+        Ok(self.inner.evaluate(&rows, &chosen(adapters), &cancel.inner)?.into())
+    }
+
+    /// Plans a training as `train` would begin it: what it learns from, the bytes and about the time that it takes. A few
+    /// steps are tried for that, which takes seconds, and the memory of the training; nothing of them is kept. It does not
+    /// look whether an earlier training has left something to go on from: `status` does.
+    ///
+    /// # Errors
+    /// `BadData` when there is nothing to learn from yet, or the history is none to learn from; `OverBudget`, saying what
+    /// would fit; `TrainingBusy` while a training is under way here; `Cancelled` when it was cancelled.
+    pub fn plan_training(&self, settings: LearnSettings, cancel: Arc<CancelToken>) -> Result<TrainingPlan> {
+        Ok(self.inner.plan_training(&settings.into(), &cancel.inner)?.into())
     }
 
     /// Gives the model's memory back; a training under way pauses, an answer ends. The next call opens the model again.

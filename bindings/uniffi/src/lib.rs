@@ -27,6 +27,7 @@ mod merge;
 mod mirror;
 mod model;
 mod options;
+mod plan;
 mod policy;
 mod profile;
 mod report;
@@ -37,7 +38,8 @@ mod wiping;
 
 pub use adapters::{AdapterList, AdapterOrigin, AdapterVersion, Adapters};
 pub use answers::{
-    Evaluation, EvaluationText, FinishReason, GenerateOptions, Generation, Prompt, SuggestOptions, Suggestion,
+    AdapterWeight, Evaluation, EvaluationText, FinishReason, GenerateOptions, Generation, Prompt, Score, SuggestOptions,
+    Suggestion, TextLoss,
 };
 pub use attendance::{AttendListener, AttendSettings, Attendance};
 pub use cancel::CancelToken;
@@ -55,8 +57,9 @@ pub use learning::{Decay, GateSettings, LearnSettings, LoraSettings, PrivacyRule
 pub use listeners::{LearnListener, MergeListener, TextListener};
 pub use log::{LogLevel, LogListener, set_log_listener};
 pub use merge::{Divergence, MergeOptions, MergeReport, MergeStage, MergedMatrix};
-pub use model::ModelInfo;
-pub use options::{DeviceChoice, EngineOptions};
+pub use model::{DeviceInfo, DeviceKind, ModelInfo};
+pub use options::{DeviceChoice, EngineOptions, ModelSource};
+pub use plan::TrainingPlan;
 pub use policy::{
     DeviceSignals, PolicyDecision, PolicyReason, PolicyRule, PolicySettings, PolicyVerdict, RuleState, Standing,
     TimeWindow, TrainingPhase, always_policy, decide_training, default_policy, explain_training,
@@ -69,5 +72,18 @@ pub use samples::{
     Added, FileRows, NewSample, Origin, SkippedRow, Split, StoredSample, Tally, read_every_line, read_jsonl, read_lines,
 };
 pub use status::{NextTraining, NextTrainingReason, ProfileStatus, VersionInUse};
+
+/// The version of this library, such as `0.1.0`.
+#[uniffi::export]
+pub fn library_version() -> String {
+    env!("CARGO_PKG_VERSION").into()
+}
+
+/// The version of the profiles that this library writes: an older one is brought up to it when it is opened, a newer one is
+/// refused as `Unsupported`.
+#[uniffi::export]
+pub fn profile_version() -> u32 {
+    idiolect::history::FORMAT_VERSION
+}
 
 uniffi::setup_scaffolding!();

@@ -1,6 +1,7 @@
 //! The base model and the device that has it, as an app sees them.
 
 use idiolect::Model;
+use idiolect::format::ModelLayout;
 
 use crate::mirror::mirror;
 
@@ -11,6 +12,10 @@ pub struct ModelInfo {
     pub path: String,
     /// What distinguishes it from every other base; adapters fit only the base that they were made for.
     pub fingerprint: String,
+    /// The family that it belongs to, such as `llama`.
+    pub family: String,
+    /// How it lies on the disk: `folder` or `gguf`.
+    pub format: String,
     /// Parameters, a tied head counted once.
     pub parameters: u64,
     /// Decoder blocks.
@@ -27,6 +32,11 @@ impl ModelInfo {
         Self {
             path: model.path().to_string_lossy().into_owned(),
             fingerprint: model.fingerprint().to_owned(),
+            family: base.config.family.name().into(),
+            format: match model.files().layout() {
+                ModelLayout::Folder(_) => "folder".into(),
+                ModelLayout::Gguf(_) => "gguf".into(),
+            },
             parameters: base.parameters() as u64,
             layers: base.config.layers as u64,
             vocab_size: base.config.vocab_size as u64,

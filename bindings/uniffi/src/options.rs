@@ -3,6 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+#[cfg(unix)]
+use idiolect::model::ModelDescriptor;
+use idiolect::{Error, ErrorKind};
+
 use crate::error::Result;
 use crate::key_store::{KeyStore, key_source};
 use crate::mirror::mirror;
@@ -20,16 +24,64 @@ mirror! {
     }
 }
 
+/// Where a model is opened from. Its weights are mapped while the engine has it: it has to lie in the app's own storage, or
+/// where only the system writes, for a file that is cut short while it is mapped ends the process. Copy a model out of
+/// shared storage first.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Enum)]
+pub enum ModelSource {
+    /// A folder or a GGUF file.
+    Path {
+        /// Its path.
+        path: String,
+    },
+    /// A GGUF file within an open file, such as an asset of an APK that is stored as it is: never copied. The engine takes a
+    /// descriptor of its own, so the app may close this one once the engine is open.
+    Descriptor {
+        /// The open file's number.
+        fd: i32,
+        /// Where the model begins in it, in bytes.
+        offset: u64,
+        /// How many bytes it has.
+        length: u64,
+    },
+}
+
+impl ModelSource {
+    /// The same for the engine, with a descriptor of its own.
+    fn opened(self) -> Result<idiolect::ModelSource> {
+        match self {
+            Self::Path { path } => Ok(path.into()),
+            Self::Descriptor { fd, offset, length } => described(fd, offset, length),
+        }
+    }
+}
+
+#[cfg(unix)]
+fn described(fd: i32, offset: u64, length: u64) -> Result<idiolect::ModelSource> {
+    use std::os::fd::BorrowedFd;
+    if fd < 0 {
+        let error = Error::new(ErrorKind::BadOption, format!("model: {fd} is no descriptor"));
+        return Err(error.with_hint("give the number of a file that is open").into());
+    }
+    // SAFETY: the number is not -1; the app says that it is open for as long as this call takes, and it is used for nothing
+    // but to have the system give a second one, which refuses where it is not.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+    Ok(idiolect::ModelSource::Descriptor(ModelDescriptor::new(borrowed, offset, length)?))
+}
+
+#[cfg(not(unix))]
+fn described(_: i32, _: u64, _: u64) -> Result<idiolect::ModelSource> {
+    Err(Error::new(ErrorKind::Unsupported, "model: no descriptors on this system").with_hint("give a path").into())
+}
+
 /// What an engine is opened with.
 #[derive(Clone, PartialEq, uniffi::Record)]
 #[uniffi::export(Debug)]
 pub struct EngineOptions {
     /// The folder of the profile; made where it is missing.
     pub profile: String,
-    /// The base model: a folder or a GGUF file. Its weights are mapped while the engine has it: it has to lie in the app's
-    /// own storage, not where another app may write, for a file that is cut short while it is mapped ends the process.
-    /// Copy a model out of shared storage first.
-    pub model: String,
+    /// The base model.
+    pub model: ModelSource,
     /// The app's own key, 32 bytes from the Android Keystore or the iOS Keychain: nothing in the folder opens without
     /// it. None, and no key store: the profile's key lies in the folder, which does not protect against somebody who holds
     /// the folder. The app overwrites its array once the engine is open.
@@ -72,7 +124,7 @@ impl fmt::Debug for EngineOptions {
 impl EngineOptions {
     /// The same for the engine, with the app's key store where it has one.
     pub(crate) fn with(self, key_store: Option<Arc<dyn KeyStore>>) -> Result<idiolect::engine::EngineOptions> {
-        let defaults = idiolect::engine::EngineOptions::new(self.profile, self.model);
+        let defaults = idiolect::engine::EngineOptions::new(self.profile, self.model.opened()?);
         Ok(idiolect::engine::EngineOptions {
             key: key_source(self.key, key_store)?,
             device: self.device.map_or(defaults.device, Into::into),
@@ -95,7 +147,7 @@ mod tests {
     fn what_is_left_open_is_the_engines_default() {
         let options = |key| EngineOptions {
             profile: "profile".into(),
-            model: "model".into(),
+            model: ModelSource::Path { path: "model".into() },
             key,
             device: None,
             threads: 0,

@@ -1,5 +1,6 @@
 //! LoRA adapters: what they adapt, their parameters, their files.
 
+mod blend;
 mod layout;
 pub mod merge;
 mod options;
@@ -35,18 +36,24 @@ impl Adapter {
     /// # Errors
     /// [`ErrorKind::OverBudget`] when memory cannot hold it.
     pub fn new(shape: AdapterShape, seed: u64) -> Result<Self> {
-        let layout = shape.layout();
+        let mut fresh = Self::zero(shape)?;
+        let mut random = Random::new(seed ^ 0x4c6f_5241); // apart from the order of samples
+        for (.., slot) in fresh.shape.layout().slots() {
+            let bound = 1.0 / (slot.inputs as f32).sqrt();
+            fresh.params[slot.a..slot.b].iter_mut().for_each(|a| *a = (2.0 * random.uniform() - 1.0) * bound);
+        }
+        Ok(fresh)
+    }
+
+    /// One whose parameters are all zero.
+    fn zero(shape: AdapterShape) -> Result<Self> {
+        let len = shape.layout().len();
         let mut params = Vec::new();
-        params.try_reserve_exact(layout.len()).map_err(|_| {
-            let message = format!("an adapter of {} parameters does not fit into memory", layout.len());
+        params.try_reserve_exact(len).map_err(|_| {
+            let message = format!("an adapter of {len} parameters does not fit into memory");
             Error::new(ErrorKind::OverBudget, message).with_hint("give a lower rank or fewer targets")
         })?;
-        params.resize(layout.len(), 0.0);
-        let mut random = Random::new(seed ^ 0x4c6f_5241); // apart from the order of samples
-        for (.., slot) in layout.slots() {
-            let bound = 1.0 / (slot.inputs as f32).sqrt();
-            params[slot.a..slot.b].iter_mut().for_each(|a| *a = (2.0 * random.uniform() - 1.0) * bound);
-        }
+        params.resize(len, 0.0);
         Ok(Self { shape, params, document_start: false, strength: 1.0 })
     }
 

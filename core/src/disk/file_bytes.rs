@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use idiolect_kernels::matrix::Bytes;
-use memmap2::Mmap;
+use memmap2::{Mmap, MmapOptions};
 
 use crate::available_memory::available_memory;
 use crate::disk::file_stamp::FileStamp;
@@ -21,7 +21,7 @@ use crate::disk::file_stamp::FileStamp;
 use crate::disk::staged::nameless_file;
 use crate::error::{Error, ErrorKind, Result};
 
-/// A whole file, as it was when it was opened.
+/// A file, or a part of one, as it was when it was opened.
 pub(crate) struct FileBytes {
     path: PathBuf,
     content: Content,
@@ -29,7 +29,8 @@ pub(crate) struct FileBytes {
 
 enum Content {
     Read(Vec<u8>),
-    Mapped(Mmap, File),
+    /// From an offset in the file on.
+    Mapped(Mmap, File, u64),
 }
 
 /// How the bytes of a path come about.
@@ -39,7 +40,24 @@ impl FileBytes {
     /// Maps a file that nobody else changes: see [`crate::Model::open`].
     pub fn map(path: &Path) -> Result<Arc<Self>> {
         let (file, length) = open(path)?;
-        Self::mapped(path, file, length)
+        Self::mapped(path, file, 0..length)
+    }
+
+    /// Maps the bytes `range` of an open file, which nobody else changes; `name` stands for it in errors.
+    ///
+    /// # Errors
+    /// When the file is none that can be mapped, or ends before the range does.
+    pub fn map_part(name: &Path, file: File, range: Range<u64>) -> Result<Arc<Self>> {
+        let metadata = file.metadata().map_err(|cause| Error::io(name, &cause))?;
+        if !metadata.is_file() {
+            return Err(Error::bad_file(name, "descriptor", "not of a regular file"));
+        }
+        if range.start > range.end || range.end > metadata.len() {
+            let what = format!("bytes {} to {} of a file of {}", range.start, range.end, metadata.len());
+            return Err(Error::bad_file(name, "offset and length", what)
+                .with_hint("give what the system says of the asset: its offset and its length in the file"));
+        }
+        Self::mapped(name, file, range)
     }
 
     /// Maps a file, or, where somebody else may change it, a copy of it: one without a name, in `folder`, that is gone
@@ -56,15 +74,17 @@ impl FileBytes {
             if others_may_write(&metadata(&file)?, &metadata(&copy)?) {
                 let copied = std::io::copy(&mut file.take(length), &mut copy);
                 let copied = copied.map_err(|cause| Error::io(path, &cause))?;
-                return Self::mapped(path, copy, copied);
+                return Self::mapped(path, copy, 0..copied);
             }
         }
         #[cfg(not(unix))]
         let _ = folder; // Windows refuses to cut a file that is mapped.
-        Self::mapped(path, file, length)
+        Self::mapped(path, file, 0..length)
     }
 
-    fn mapped(path: &Path, file: File, length: u64) -> Result<Arc<Self>> {
+    fn mapped(path: &Path, file: File, range: Range<u64>) -> Result<Arc<Self>> {
+        let too_long = || Error::new(ErrorKind::OverBudget, format!("{}: too long to be mapped", path.display()));
+        let length = usize::try_from(range.end - range.start).map_err(|_| too_long())?;
         let content = match length {
             // It cannot be mapped.
             0 => Content::Read(Vec::new()),
@@ -72,8 +92,8 @@ impl FileBytes {
                 // SAFETY: the mapping is read-only and private to this process; bytes are only ever copied out of it or
                 // decoded, never trusted to keep a value that was checked before. Who opens a model answers for its
                 // not being cut while it is mapped.
-                let map = unsafe { Mmap::map(&file) }.map_err(|cause| Error::io(path, &cause))?;
-                Content::Mapped(map, file)
+                let map = unsafe { MmapOptions::new().offset(range.start).len(length).map(&file) };
+                Content::Mapped(map.map_err(|cause| Error::io(path, &cause))?, file, range.start)
             }
         };
         Ok(Arc::new(Self { path: path.to_owned(), content }))
@@ -106,10 +126,12 @@ impl FileBytes {
     }
 
     /// The stamp of a mapped file as it is now, where the system has stamps. Of the file that is mapped, whatever has its
-    /// name by now.
+    /// name by now, and of the part of it that is.
     pub fn stamp(&self) -> Option<FileStamp> {
         match &self.content {
-            Content::Mapped(_, file) => FileStamp::of(&file.metadata().ok()?),
+            Content::Mapped(map, file, start) => {
+                FileStamp::of(&file.metadata().ok()?, *start..*start + map.len() as u64)
+            }
             Content::Read(_) => None,
         }
     }
@@ -120,9 +142,9 @@ impl FileBytes {
     /// # Errors
     /// When it was cut.
     pub fn check_whole(&self) -> Result<()> {
-        let Content::Mapped(map, file) = &self.content else { return Ok(()) };
+        let Content::Mapped(map, file, start) = &self.content else { return Ok(()) };
         let length = file.metadata().map_err(|cause| Error::io(&self.path, &cause))?.len();
-        if length >= map.len() as u64 {
+        if length >= start + map.len() as u64 {
             return Ok(());
         }
         Err(Error::bad_file(&self.path, "file", "was cut while it was open")
@@ -158,7 +180,7 @@ impl AsRef<[u8]> for FileBytes {
     fn as_ref(&self) -> &[u8] {
         match &self.content {
             Content::Read(bytes) => bytes,
-            Content::Mapped(map, _) => map,
+            Content::Mapped(map, ..) => map,
         }
     }
 }

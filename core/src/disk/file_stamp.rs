@@ -1,6 +1,7 @@
 //! What tells that a file is another one, or was written to, without reading it.
 
 use std::fs::Metadata;
+use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How many seconds a file has to have been left alone before its stamp stands for its content. Times on a disk go by ticks:
@@ -15,6 +16,8 @@ pub(crate) struct FileStamp {
     pub inode: u64,
     /// In bytes.
     pub length: u64,
+    /// Where the part of it lies that is used, in bytes.
+    pub part: (u64, u64),
     /// When its content was written, in seconds and nanoseconds since 1970; whoever may write it can set this.
     pub modified: (i64, i64),
     /// When content, names, rights or times were last changed, which nobody can set.
@@ -22,14 +25,15 @@ pub(crate) struct FileStamp {
 }
 
 impl FileStamp {
-    /// The stamp in the metadata of a file, where the system numbers its files.
+    /// The stamp of a part of a file by the file's metadata, where the system numbers its files.
     #[cfg(unix)]
-    pub fn of(metadata: &Metadata) -> Option<Self> {
+    pub fn of(metadata: &Metadata, part: Range<u64>) -> Option<Self> {
         use std::os::unix::fs::MetadataExt;
         Some(Self {
             device: metadata.dev(),
             inode: metadata.ino(),
             length: metadata.len(),
+            part: (part.start, part.end),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
         })
@@ -37,7 +41,7 @@ impl FileStamp {
 
     /// The stamp in the metadata of a file: the standard library tells no file numbers here.
     #[cfg(not(unix))]
-    pub fn of(_: &Metadata) -> Option<Self> {
+    pub fn of(_: &Metadata, _: Range<u64>) -> Option<Self> {
         None
     }
 
@@ -49,12 +53,11 @@ impl FileStamp {
     }
 
     /// All of it, for a hash.
-    pub fn to_bytes(self) -> [u8; 56] {
+    pub fn to_bytes(self) -> [u8; 72] {
+        let places = [self.device, self.inode, self.length, self.part.0, self.part.1];
         let numbers = [self.modified.0, self.modified.1, self.changed.0, self.changed.1].map(i64::cast_unsigned);
-        let mut bytes = [0; 56];
-        for (place, number) in
-            bytes.chunks_exact_mut(8).zip([self.device, self.inode, self.length].into_iter().chain(numbers))
-        {
+        let mut bytes = [0; 72];
+        for (place, number) in bytes.chunks_exact_mut(8).zip(places.into_iter().chain(numbers)) {
             place.copy_from_slice(&number.to_le_bytes());
         }
         bytes
@@ -82,7 +85,7 @@ mod tests {
             ((-1, 0), (-1, 0), 0, false),
             ((-100, 0), (-100, 0), 0, true),
         ] {
-            let stamp = FileStamp { device: 1, inode: 2, length: 3, modified, changed };
+            let stamp = FileStamp { device: 1, inode: 2, length: 3, part: (0, 3), modified, changed };
             let now = UNIX_EPOCH + Duration::from_millis(now);
             assert_eq!(stamp.is_settled(now), settled, "{stamp:?} {now:?}");
         }

@@ -9,8 +9,8 @@ use crate::trace::{self, Event};
 /// Tokens that a cache grows by.
 const CAPACITY_STEP: usize = 256;
 
-/// A version and its strength: what an answer, and the cache, depend on beside the prompt.
-pub(super) type Using = Option<(u32, u32)>;
+/// Versions and their weights, as bits: what an answer, and the cache, depend on beside the prompt. None is the base alone.
+pub(super) type Using = Vec<(u32, u32)>;
 
 /// What a cache has to have room for.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +58,7 @@ impl AnswerCache {
     /// As [`Generator::within`].
     pub fn prepare(
         &mut self,
-        using: Using,
+        using: &Using,
         adapter: Option<&Adapter>,
         room: Room,
         give_way: &mut dyn FnMut() -> bool,
@@ -77,12 +77,12 @@ impl AnswerCache {
         self.generator.as_mut().map(|(_, generator)| generator).ok_or_else(lost)
     }
 
-    fn try_prepare(&mut self, using: Using, adapter: Option<&Adapter>, room: Room) -> Result<()> {
+    fn try_prepare(&mut self, using: &Using, adapter: Option<&Adapter>, room: Room) -> Result<()> {
         let Room { tokens, context, budget_bytes } = room;
         // Before the session is handed over: what a caller asked too much must not cost the next one's answer.
         check_capacity(tokens, context)?;
         let capacity = tokens.next_multiple_of(CAPACITY_STEP).min(context);
-        if let Some((_, generator)) = self.generator.as_mut().filter(|(key, _)| *key == using) {
+        if let Some((_, generator)) = self.generator.as_mut().filter(|(key, _)| key == using) {
             if generator.capacity() >= tokens {
                 return Ok(());
             }
@@ -98,7 +98,7 @@ impl AnswerCache {
         match Generator::on(self.session.take().ok_or_else(lost)?, adapter, capacity, budget_bytes) {
             Ok(generator) => {
                 trace::tell(Event::CacheGrown { tokens: capacity });
-                self.generator = Some((using, generator));
+                self.generator = Some((using.clone(), generator));
             }
             Err((session, error)) => {
                 self.session = Some(session);

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use super::answer_cache::AnswerCache;
 use super::asking::streamed;
 use super::cancel::CancelToken;
+use super::choice::AdapterChoice;
 use super::queue::Queue;
 use super::serving::nothing_generated;
 use crate::error::{ErrorKind, Result};
@@ -83,10 +84,26 @@ impl Conversation {
         cancel: &CancelToken,
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Reply> {
+        self.say_using(&AdapterChoice::InUse, message, options, cancel, on_text)
+    }
+
+    /// The same with adapters that were chosen: where they are others than those of the turn before, this turn computes all
+    /// of the conversation again.
+    ///
+    /// # Errors
+    /// As [`Conversation::say`]; when an adapter that was chosen is not there or was made for another base.
+    pub fn say_using(
+        &self,
+        adapters: &AdapterChoice,
+        message: &str,
+        options: &GenerateOptions,
+        cancel: &CancelToken,
+        on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Reply> {
         let (place, message) = (Arc::clone(&self.place), message.to_owned());
-        let (options, stop) = (options.clone(), cancel.clone());
+        let (adapters, options, stop) = (adapters.clone(), options.clone(), cancel.clone());
         let said = streamed(&self.queue, cancel, on_text, move |serving, show| {
-            serving.say(&place, &message, &options, &stop, show)
+            serving.say(&adapters, &place, &message, &options, &stop, show)
         });
         match said {
             Err(error) if error.kind() == ErrorKind::Cancelled => {

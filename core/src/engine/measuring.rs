@@ -1,4 +1,4 @@
-//! Long work beside trainings: texts that are measured, versions that are merged.
+//! Long work beside trainings: texts that are measured, versions that are merged, trainings that are planned.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -6,39 +6,72 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use super::asking::{received, whatever_is_lost};
-use super::{CancelToken, Engine};
-use crate::adapter::Adapter;
+use super::choice::{self, AdapterChoice};
+use super::{CancelToken, Engine, EngineState};
 use crate::adapter::merge::{MergeOptions, MergeReport, MergeStage, merge};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::eval::{Evaluation, evaluate};
+use crate::personalize::{self, LearnSettings, TrainingPlan};
 use crate::train::{TextRow, TrainingData};
 
 /// Longest text in tokens that an evaluation takes whole.
 const LONGEST_EVALUATED: usize = 1024;
 
 impl Engine {
-    /// The loss of texts under the model, with the adapter in use or without any.
+    /// The loss of texts under the model, with the adapters that were chosen.
     ///
     /// # Errors
-    /// When no text carries loss, or it was cancelled.
-    pub fn evaluate(&self, rows: &[TextRow], with_adapter: bool, cancel: &CancelToken) -> Result<Evaluation> {
+    /// When no text carries loss, an adapter that was chosen is not there or was made for another base, or it was
+    /// cancelled.
+    pub fn evaluate(&self, rows: &[TextRow], adapters: &AdapterChoice, cancel: &CancelToken) -> Result<Evaluation> {
         let ask = || {
-            let (rows, token, registry) = (rows.to_vec(), cancel.clone(), self.registry.clone());
+            let (rows, adapters) = (rows.to_vec(), adapters.clone());
+            let (token, registry) = (cancel.clone(), self.registry.clone());
             let (reply, answer) = channel();
             let ticket = self.queue.add_task(Box::new(move |worker| {
                 let measured = worker.model().and_then(|model| {
                     let data = TrainingData::from_texts(&rows, &model, model.base().context.min(LONGEST_EVALUATED))?;
-                    let active = if with_adapter { registry.active(&model)? } else { None };
-                    let adapter: Option<Adapter> = active.map(|(_, adapter)| adapter);
+                    let using = choice::chosen(&adapters, &registry, &model)?;
+                    let adapter = choice::load(&using, &registry, &model)?;
                     worker.long_work(
                         move || token.is_cancelled(),
                         |session| {
                             let evaluation = evaluate(session, adapter.as_ref(), data.samples())?.finite()?;
-                            Ok(Evaluation { counts: data.counts(), ..evaluation })
+                            let texts = data.by_text(&evaluation.samples);
+                            Ok(Evaluation { counts: data.counts(), texts, ..evaluation })
                         },
                     )
                 });
                 drop(reply.send(measured));
+            }))?;
+            self.queue.wait_for(ticket, cancel)?;
+            received(&answer)
+        };
+        whatever_is_lost(&self.queue, ask, || true)
+    }
+
+    /// Plans a training on the history as [`Engine::train`] would begin it: what it learns from, the bytes and about the time
+    /// that it takes. A few steps are tried for that, which takes seconds, and the memory of the training; nothing of them
+    /// is kept.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadData`] when there is nothing to learn from yet, or the history is none to learn from;
+    /// [`ErrorKind::OverBudget`], saying what would fit; [`ErrorKind::TrainingBusy`] while a training is under way here;
+    /// [`ErrorKind::Cancelled`].
+    pub fn plan_training(&self, settings: &LearnSettings, cancel: &CancelToken) -> Result<TrainingPlan> {
+        if let EngineState::Training { .. } = self.state() {
+            let message = "a training is under way, whose plan stands";
+            return Err(Error::new(ErrorKind::TrainingBusy, message).with_hint("plan the next one when it has ended"));
+        }
+        let ask = || {
+            let (settings, token, profile) = (settings.clone(), cancel.clone(), Arc::clone(&self.profile));
+            let (reply, answer) = channel();
+            let ticket = self.queue.add_task(Box::new(move |worker| {
+                let planned = worker.long_work(
+                    move || token.is_cancelled(),
+                    |session| personalize::plan(session, profile.history(), &settings),
+                );
+                drop(reply.send(planned));
             }))?;
             self.queue.wait_for(ticket, cancel)?;
             received(&answer)

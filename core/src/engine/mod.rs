@@ -5,9 +5,11 @@
 //! directly: they are safe to share.
 
 mod answer_cache;
+mod answering;
 mod asking;
 mod attendance;
 mod cancel;
+mod choice;
 mod conversation;
 mod device_use;
 mod faults;
@@ -21,13 +23,14 @@ mod user_clock;
 mod worker;
 
 use std::fmt;
-use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
+pub use answering::Answering;
 pub use attendance::{AttendEvent, AttendListener, AttendSettings};
 pub use cancel::CancelToken;
+pub use choice::{AdapterChoice, AdapterWeight};
 pub use conversation::{Conversation, ConversationOptions, Reply};
 #[cfg(feature = "faults")]
 pub use faults::Faults;
@@ -40,7 +43,6 @@ pub use serving::Prompt;
 use crate::device::{DeviceChoice, DeviceInfo};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gate::GateSettings;
-use crate::generate::{GenerateOptions, Generation, SuggestOptions, Suggestion};
 use crate::history::{History, Removed, Selection};
 use crate::model::Model;
 use crate::personalize::{self, LearnEvent, LearnSettings, SaveCall, Status};
@@ -48,10 +50,10 @@ use crate::policy::{Attendance, DutyCycle, Signals};
 use crate::profile::{EraseReport, Profile};
 use crate::registry::Registry;
 
-use asking::{received, streamed, whatever_is_lost};
+use asking::received;
 use attendance::Attending;
 use queue::{Queue, Ticket};
-use serving::{Serving, nothing_generated};
+use serving::Serving;
 use trainings::Trainings;
 use user_clock::UserClock;
 use worker::Worker;
@@ -273,29 +275,6 @@ impl Engine {
         self.attending.state()
     }
 
-    /// Continues a prompt with the adapter in use; `on_text` sees pieces of whole characters on the calling thread.
-    /// Cancelled, it gives what there is so far; so it does where the engine is closed or memory asked back meanwhile.
-    ///
-    /// # Errors
-    /// When the prompt is too long, an option is out of range, or the model cannot be opened; [`ErrorKind::OverBudget`]
-    /// when the machine has no memory for it.
-    pub fn generate(
-        &self,
-        prompt: &Prompt,
-        options: &GenerateOptions,
-        cancel: &CancelToken,
-        on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
-    ) -> Result<Generation> {
-        let (prompt, options, stop) = (prompt.clone(), options.clone(), cancel.clone());
-        let generated = streamed(&self.queue, cancel, on_text, move |serving, show| {
-            serving.generate(&prompt, &options, &stop, show)
-        });
-        match generated {
-            Err(error) if error.kind() == ErrorKind::Cancelled => Ok(nothing_generated()),
-            other => other,
-        }
-    }
-
     /// Begins a conversation, with the adapter that is in use at each of its turns. Several may go on side by side. Once the
     /// engine is closed or dropped, its calls end with [`ErrorKind::Closed`].
     ///
@@ -308,22 +287,6 @@ impl Engine {
         let (_, begun) = self.begin_answer(|serving| serving.begin_conversation(options))?;
         let (place, plan) = received(&begun)?;
         Ok(Conversation::new(Arc::clone(&self.queue), place, plan))
-    }
-
-    /// The likeliest words that complete the one begun at the text's end, or the likeliest next ones; likeliest first. A
-    /// text longer than the model's context is read from its end.
-    ///
-    /// # Errors
-    /// When an option is out of range, or the model cannot be opened; [`ErrorKind::OverBudget`] when the machine has no
-    /// memory for it; [`ErrorKind::Cancelled`].
-    pub fn suggest(&self, prompt: &str, options: &SuggestOptions, cancel: &CancelToken) -> Result<Vec<Suggestion>> {
-        let ask = || {
-            let (prompt, options, token) = (prompt.to_owned(), options.clone(), cancel.clone());
-            let (ticket, suggestions) = self.begin_answer(move |serving| serving.suggest(&prompt, &options, &token))?;
-            self.queue.wait_for(ticket, cancel)?;
-            received(&suggestions)
-        };
-        whatever_is_lost(&self.queue, ask, || true)
     }
 
     /// Gives the model's memory back; a training under way pauses, an answer ends. The next call opens the model again.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::device::DeviceChoice;
+use crate::model::ModelSource;
 use crate::profile::KeySource;
 
 /// What an engine is opened with.
@@ -11,8 +12,9 @@ use crate::profile::KeySource;
 pub struct EngineOptions {
     /// The folder of the profile; made where it is missing.
     pub profile: PathBuf,
-    /// The base model: a folder or a GGUF file, where nobody but the app writes ([`Model::open`] says why).
-    pub model: PathBuf,
+    /// The base model: a folder or a GGUF file, or one within another file, where nobody but the app writes
+    /// ([`Model::open`](crate::Model::open) says why).
+    pub model: ModelSource,
     /// What opens the profile's key.
     pub key: KeySource,
     /// Where to compute.
@@ -32,7 +34,7 @@ pub struct EngineOptions {
 
 impl EngineOptions {
     /// A profile and a model, all else by default.
-    pub fn new(profile: impl Into<PathBuf>, model: impl Into<PathBuf>) -> Self {
+    pub fn new(profile: impl Into<PathBuf>, model: impl Into<ModelSource>) -> Self {
         Self {
             profile: profile.into(),
             model: model.into(),

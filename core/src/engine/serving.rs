@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use super::answer_cache::{AnswerCache, Room, Using};
 use super::cancel::CancelToken;
+use super::choice::{self, AdapterChoice};
 use super::conversation::{ConversationOptions, Holders, Place, Reply};
 use super::queue::Queue;
 use crate::adapter::Adapter;
 use crate::device::DeviceInfo;
 use crate::error::{Error, ErrorKind, Result};
 use crate::generate::{
-    FinishReason, GenerateOptions, Generation, GenerationPlan, Generator, SuggestOptions, SuggestPrompt, Suggestion,
-    Transcript, WordTable, chat_prompt, plain_prompt,
+    Continuation, FinishReason, GenerateOptions, Generation, GenerationPlan, Generator, Score, SuggestOptions,
+    SuggestPrompt, Suggestion, Transcript, WordTable, chat_prompt, plain_prompt,
 };
 use crate::model::{DEFAULT_CONTEXT, Model};
 use crate::registry::Registry;
@@ -48,7 +49,7 @@ pub(super) struct Serving {
     /// Of single answers and suggestions.
     cache: AnswerCache,
     conversations: Holders,
-    opened: Vec<((u32, u32), Arc<Adapter>)>,
+    opened: Vec<(Using, Arc<Adapter>)>,
     words: Option<Arc<WordTable>>,
     queue: Arc<Queue>,
     failed: bool,
@@ -64,21 +65,41 @@ impl Serving {
     /// Continues a prompt; `on_text` sees pieces of whole characters.
     pub fn generate(
         &mut self,
+        adapters: &AdapterChoice,
         prompt: &Prompt,
         options: &GenerateOptions,
         cancel: &CancelToken,
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Generation> {
         let _span = trace::begin(Work::Generation);
-        let generated = self.try_generate(prompt, options, cancel, on_text);
+        let generated = self.try_generate(adapters, prompt, options, cancel, on_text);
         self.heed(generated)
     }
 
     /// The likeliest words that complete the one begun, or come next.
-    pub fn suggest(&mut self, prompt: &str, options: &SuggestOptions, cancel: &CancelToken) -> Result<Vec<Suggestion>> {
+    pub fn suggest(
+        &mut self,
+        adapters: &AdapterChoice,
+        prompt: &str,
+        options: &SuggestOptions,
+        cancel: &CancelToken,
+    ) -> Result<Vec<Suggestion>> {
         let _span = trace::begin(Work::Suggestion);
-        let suggested = self.try_suggest(prompt, options, cancel);
+        let suggested = self.try_suggest(adapters, prompt, options, cancel);
         self.heed(suggested)
+    }
+
+    /// How likely each candidate is behind the prompt.
+    pub fn score(
+        &mut self,
+        adapters: &AdapterChoice,
+        prompt: &Prompt,
+        candidates: &[String],
+        cancel: &CancelToken,
+    ) -> Result<Vec<Score>> {
+        let _span = trace::begin(Work::Scoring);
+        let scored = self.try_score(adapters, prompt, candidates, cancel);
+        self.heed(scored)
     }
 
     /// Looks whether the model can lead such a conversation, and whether there is memory for it.
@@ -90,6 +111,7 @@ impl Serving {
     /// Answers a message of a conversation.
     pub fn say(
         &mut self,
+        adapters: &AdapterChoice,
         place: &Arc<Place>,
         message: &str,
         options: &GenerateOptions,
@@ -97,7 +119,7 @@ impl Serving {
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Reply> {
         let _span = trace::begin(Work::Generation);
-        let said = self.try_say(place, message, options, cancel, on_text);
+        let said = self.try_say(adapters, place, message, options, cancel, on_text);
         self.heed(said)
     }
 
@@ -112,16 +134,17 @@ impl Serving {
 
     fn try_generate(
         &mut self,
+        adapters: &AdapterChoice,
         prompt: &Prompt,
         options: &GenerateOptions,
         cancel: &CancelToken,
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Generation> {
-        let (using, adapter) = self.using()?;
+        let (using, adapter) = self.using(adapters)?;
         let ids = self.ids(prompt, adapter.as_deref())?;
         let ends = self.ends(cancel);
         let generator =
-            self.generator(using, adapter.as_deref(), ids.len().saturating_add(options.max_tokens), cancel)?;
+            self.generator(&using, adapter.as_deref(), ids.len().saturating_add(options.max_tokens), cancel)?;
         generator.generate(&ids, options, &mut |text| {
             // The last piece as well: what is streamed and what is returned are the same text.
             on_text(text)?;
@@ -129,11 +152,50 @@ impl Serving {
         })
     }
 
-    fn try_suggest(&mut self, prompt: &str, options: &SuggestOptions, cancel: &CancelToken) -> Result<Vec<Suggestion>> {
-        let (using, adapter) = self.using()?;
+    fn try_suggest(
+        &mut self,
+        adapters: &AdapterChoice,
+        prompt: &str,
+        options: &SuggestOptions,
+        cancel: &CancelToken,
+    ) -> Result<Vec<Suggestion>> {
+        let (using, adapter) = self.using(adapters)?;
         let prompt = SuggestPrompt::new(&*self.model()?, adapter.as_deref(), prompt)?;
         let words = self.words()?;
-        self.generator(using, adapter.as_deref(), prompt.tokens(), cancel)?.suggest(&prompt, options, &words)
+        self.generator(&using, adapter.as_deref(), prompt.tokens(), cancel)?.suggest(&prompt, options, &words)
+    }
+
+    fn try_score(
+        &mut self,
+        adapters: &AdapterChoice,
+        prompt: &Prompt,
+        candidates: &[String],
+        cancel: &CancelToken,
+    ) -> Result<Vec<Score>> {
+        let (using, adapter) = self.using(adapters)?;
+        let ids = self.ids(prompt, adapter.as_deref())?;
+        let behind = candidates.iter().map(|text| self.continuation(prompt, &ids, text, adapter.as_deref()));
+        let continuations = behind.collect::<Result<Vec<_>>>()?;
+        let Some(tokens) = continuations.iter().map(Continuation::tokens).max() else { return Ok(Vec::new()) };
+        self.generator(&using, adapter.as_deref(), tokens, cancel)?.score(&continuations)
+    }
+
+    /// `text` behind the prompt, whose tokens are `ids`: read with it as one text, or by itself as the assistant's turn.
+    fn continuation(
+        &self,
+        prompt: &Prompt,
+        ids: &[u32],
+        text: &str,
+        adapter: Option<&Adapter>,
+    ) -> Result<Continuation> {
+        let model = self.model()?;
+        if let Prompt::Text(before) = prompt {
+            let joined = plain_prompt(&model, adapter, &format!("{before}{text}"))?;
+            if let Some(continuation) = Continuation::within(joined, ids) {
+                return Ok(continuation);
+            }
+        }
+        Ok(Continuation::behind(ids, &model.tokenizer().encode(text)?))
     }
 
     fn try_begin_conversation(&mut self, options: ConversationOptions) -> Result<(Arc<Place>, GenerationPlan)> {
@@ -151,20 +213,21 @@ impl Serving {
             });
         }
         let transcript = Transcript::new(model.tokenizer(), instructions.as_deref(), turns)?;
-        let (_, adapter) = self.using()?;
+        let (_, adapter) = self.using(&AdapterChoice::InUse)?;
         let plan = GenerationPlan::new(self.cache.session()?, adapter.as_deref(), context, budget_bytes)?;
         Ok((Place::new(transcript, context, budget_bytes), plan))
     }
 
     fn try_say(
         &mut self,
+        adapters: &AdapterChoice,
         place: &Arc<Place>,
         message: &str,
         options: &GenerateOptions,
         cancel: &CancelToken,
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Reply> {
-        let (using, adapter) = self.using()?;
+        let (using, adapter) = self.using(adapters)?;
         let model = self.model()?;
         model.files().check_whole()?;
         let mut said = place.said().clone();
@@ -180,7 +243,7 @@ impl Serving {
         let ends = Arc::new(self.ends(cancel));
         let (conversations, answers) = (&mut self.conversations, &mut self.cache);
         let mut give_way = || conversations.free_first() || answers.free();
-        let generated = cache.prepare(using, adapter.as_deref(), room, &mut give_way).and_then(|generator| {
+        let generated = cache.prepare(&using, adapter.as_deref(), room, &mut give_way).and_then(|generator| {
             generator.session_mut().set_between(Some(ends.clone()));
             generator.converse(&prompt, options, &mut |text| {
                 on_text(text)?;
@@ -220,32 +283,28 @@ impl Serving {
         Ok(Arc::clone(self.words.get_or_insert_with(|| Arc::new(WordTable::new(model.tokenizer())))))
     }
 
-    /// What the registry says now: another process may have switched. Of another base's version, nothing is used.
-    fn using(&mut self) -> Result<(Using, Option<Arc<Adapter>>)> {
-        let state = self.registry.state()?;
-        let Some(number) = state.active else { return Ok((None, None)) };
-        let version = state.version(number)?;
+    /// What was chosen, and its adapter.
+    fn using(&mut self, adapters: &AdapterChoice) -> Result<(Using, Option<Arc<Adapter>>)> {
         let model = self.model()?;
-        let key = (number, version.strength.to_bits());
-        if version.strength == 0.0 || version.is_stale(model.fingerprint()) {
-            return Ok((None, None));
-        }
-        if let Some(at) = self.opened.iter().position(|(opened, _)| *opened == key) {
+        let using = choice::chosen(adapters, &self.registry, &model)?;
+        if let Some(at) = self.opened.iter().position(|(opened, _)| *opened == using) {
             let found = self.opened.remove(at);
             self.opened.push(found.clone());
-            return Ok((Some(key), Some(found.1)));
+            return Ok((using, Some(found.1)));
         }
-        let adapter = Arc::new(self.registry.load(number, &model)?);
-        self.opened.push((key, Arc::clone(&adapter)));
+        let Some(adapter) = choice::load(&using, &self.registry, &model)?.map(Arc::new) else {
+            return Ok((using, None));
+        };
+        self.opened.push((using.clone(), Arc::clone(&adapter)));
         let excess = self.opened.len().saturating_sub(MOST_OPENED);
         self.opened.drain(..excess);
-        Ok((Some(key), Some(adapter)))
+        Ok((using, Some(adapter)))
     }
 
-    /// A generator with room for `tokens`, for what is in use now.
+    /// A generator with room for `tokens`, for what was chosen.
     fn generator(
         &mut self,
-        using: Using,
+        using: &Using,
         adapter: Option<&Adapter>,
         tokens: usize,
         cancel: &CancelToken,

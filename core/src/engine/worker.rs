@@ -2,7 +2,6 @@
 
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,7 +14,7 @@ use super::queue::{Answer, NAP, Next, Queue, closed};
 use super::serving::Serving;
 use crate::device::{DeviceChoice, DeviceKind};
 use crate::error::{ErrorKind, Result};
-use crate::model::Model;
+use crate::model::{Model, ModelSource};
 use crate::policy::DutyCycle;
 use crate::profile::Profile;
 use crate::registry::Registry;
@@ -23,7 +22,7 @@ use crate::session::Session;
 
 /// Runs on its own thread until it is closed.
 pub(super) struct Worker {
-    model: PathBuf,
+    model: ModelSource,
     context: Option<usize>,
     pub device: DeviceUse,
     faults: Faults,
@@ -99,7 +98,7 @@ impl Worker {
 
     fn load(&mut self) -> Result<&mut Loaded> {
         if self.loaded.is_none() {
-            let model = self.profile.open_model(&self.model)?;
+            let model = self.profile.open_model(self.model.clone())?;
             let model = match self.context {
                 Some(context) => model.with_context(context)?,
                 None => model,

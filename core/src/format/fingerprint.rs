@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::known_weights::KnownWeights;
-use super::model_files::{ModelFiles, ModelSource};
+use super::model_files::{ModelFiles, ModelLayout};
 use super::tensor::Tensor;
 use crate::disk::json::JsonFields;
 use crate::model::config::{ModelConfig, RopeScaling};
@@ -30,9 +30,9 @@ impl ModelFiles {
     /// `tokenizer`, the hash of tokenizer and chat template. The same however the weights are spread over files. Reads
     /// all weights, but for a folder that `import` wrote and for files that are `known`.
     pub(crate) fn fingerprint(&self, tokenizer: &[u8; 32], known: Option<&KnownWeights>) -> String {
-        let noted = match self.source() {
-            ModelSource::Folder(folder) => noted(folder, self.config(), self.stored()),
-            ModelSource::Gguf(_) => None,
+        let noted = match self.layout() {
+            ModelLayout::Folder(folder) => noted(folder, self.config(), self.stored()),
+            ModelLayout::Gguf(_) => None,
         };
         let weights = noted.unwrap_or_else(|| {
             let hash = || {
@@ -52,7 +52,7 @@ impl ModelFiles {
 
     /// Whether plain prompts begin with the document-start token: in a folder with an adapter merged in that learned so.
     pub(crate) fn document_start(&self) -> bool {
-        let ModelSource::Folder(folder) = self.source() else { return false };
+        let ModelLayout::Folder(folder) = self.layout() else { return false };
         // As with the noted hash, a manifest that cannot be read says nothing.
         let manifest = JsonFields::read(&folder.join(MANIFEST));
         manifest.is_ok_and(|manifest| manifest.bool(DOCUMENT_START).ok().flatten() == Some(true))

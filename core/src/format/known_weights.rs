@@ -157,7 +157,7 @@ mod tests {
     }
 
     fn stamp() -> FileStamp {
-        FileStamp { device: 1, inode: 2, length: 3, modified: (4, 5), changed: (6, 7) }
+        FileStamp { device: 1, inode: 2, length: 3, part: (0, 3), modified: (4, 5), changed: (6, 7) }
     }
 
     #[test]
@@ -175,8 +175,8 @@ mod tests {
             ("the device", 1, vec![other(&|stamp| stamp.device = 9)]),
             ("the number of the file", 1, vec![other(&|stamp| stamp.inode = 9)]),
             ("the length", 1, vec![other(&|stamp| stamp.length = 9)]),
-            ("the second of writing", 1, vec![other(&|stamp| stamp.modified.0 = 9)]),
-            ("the moment of writing", 1, vec![other(&|stamp| stamp.modified.1 = 9)]),
+            ("the part of the file", 1, vec![other(&|stamp| stamp.part = (1, 3))]),
+            ("the time of writing", 1, vec![other(&|stamp| stamp.modified.1 = 9)]),
             ("the moment of change", 1, vec![other(&|stamp| stamp.changed.1 = 9)]),
         ];
         for (what, header, stamps) in &cases {

@@ -18,5 +18,5 @@ mod tensor;
 
 pub use gguf::{GgufArray, GgufFile, GgufValue, vocabulary};
 pub use import::{ImportOptions, ImportReport, import};
-pub use model_files::{ModelFiles, ModelSource, TensorName};
+pub use model_files::{ModelFiles, ModelLayout, TensorName};
 pub use tensor::{Storage, Tensor};

@@ -13,6 +13,7 @@ use super::safetensors;
 use super::tensor::{Storage, Tensor};
 use crate::disk::file_bytes::{FileBytes, OpenBytes};
 use crate::error::{Error, Result};
+use crate::model::ModelSource;
 use crate::model::config::{Linear, ModelConfig};
 use crate::text::Tokenizer;
 
@@ -66,9 +67,9 @@ impl TensorName {
     }
 }
 
-/// Where a model comes from: where its tokenizer, chat template and settings are to be found.
+/// How a model lies on the disk, and so where its tokenizer, chat template and settings are to be found.
 #[derive(Debug)]
-pub enum ModelSource {
+pub enum ModelLayout {
     /// A folder in Hugging Face's or MLX's layout.
     Folder(PathBuf),
     /// A GGUF file.
@@ -78,7 +79,7 @@ pub enum ModelSource {
 /// An open model. Matrices stay in the mapped files.
 #[derive(Debug)]
 pub struct ModelFiles {
-    source: ModelSource,
+    layout: ModelLayout,
     config: ModelConfig,
     parts: Parts,
     mapped: Vec<Arc<FileBytes>>,
@@ -95,6 +96,18 @@ impl ModelFiles {
     /// When a file is missing, broken or contradicts itself, or the model is of an unknown kind.
     pub fn open(path: &Path) -> Result<Self> {
         Self::open_by(path, &FileBytes::map)
+    }
+
+    /// Opens what [`ModelFiles::open`] does, or a GGUF file within another file.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_source(source: &ModelSource) -> Result<Self> {
+        match source {
+            ModelSource::Path(path) => Self::open(path),
+            #[cfg(unix)]
+            ModelSource::Descriptor(descriptor) => Self::open_gguf(descriptor.name(), &|_| descriptor.map()),
+        }
     }
 
     /// The same with the weights' files opened by `open`.
@@ -130,7 +143,7 @@ impl ModelFiles {
         // Old checkpoints carry each layer's rotary frequencies, which the configuration gives as well.
         assembly.tensors.retain(|name, _| !name.ends_with("self_attn.rotary_emb.inv_freq"));
         let parts = assembly.parts(stored)?;
-        Ok(Self { source: ModelSource::Folder(folder.to_owned()), config, parts, mapped })
+        Ok(Self { layout: ModelLayout::Folder(folder.to_owned()), config, parts, mapped })
     }
 
     fn open_gguf(path: &Path, open: OpenBytes<'_>) -> Result<Self> {
@@ -143,7 +156,7 @@ impl ModelFiles {
         let assembly = Assembly { origin: path, config: &config, quantization: &quantization, tensors, gguf: true };
         let parts = assembly.parts(stored)?;
         let mapped = vec![Arc::clone(file.file())];
-        Ok(Self { source: ModelSource::Gguf(file), config, parts, mapped })
+        Ok(Self { layout: ModelLayout::Gguf(file), config, parts, mapped })
     }
 
     /// The shape of the model.
@@ -151,16 +164,16 @@ impl ModelFiles {
         &self.config
     }
 
-    /// Where the model comes from.
-    pub fn source(&self) -> &ModelSource {
-        &self.source
+    /// How the model lies on the disk.
+    pub fn layout(&self) -> &ModelLayout {
+        &self.layout
     }
 
     /// The folder or file that was opened.
     pub fn path(&self) -> &Path {
-        match &self.source {
-            ModelSource::Folder(folder) => folder,
-            ModelSource::Gguf(file) => file.path(),
+        match &self.layout {
+            ModelLayout::Folder(folder) => folder,
+            ModelLayout::Gguf(file) => file.path(),
         }
     }
 
@@ -169,9 +182,9 @@ impl ModelFiles {
     /// # Errors
     /// When it is missing, damaged or of an unknown kind.
     pub fn tokenizer(&self) -> Result<Tokenizer> {
-        match &self.source {
-            ModelSource::Folder(folder) => Tokenizer::from_folder(folder),
-            ModelSource::Gguf(file) => Tokenizer::from_gguf(&vocabulary(file)?, file.path()),
+        match &self.layout {
+            ModelLayout::Folder(folder) => Tokenizer::from_folder(folder),
+            ModelLayout::Gguf(file) => Tokenizer::from_gguf(&vocabulary(file)?, file.path()),
         }
     }
 
@@ -203,7 +216,7 @@ impl ModelFiles {
     pub fn bias(&self, layer: usize, linear: Linear) -> Result<Option<Vec<f32>>> {
         let Some(tensor) = self.parts.biases.get(&(layer, linear)) else { return Ok(None) };
         let stored = tensor.floats(&[self.config.widths(linear).1])?;
-        let interleaved = matches!(self.source, ModelSource::Gguf(_)) && is_rotated(linear);
+        let interleaved = matches!(self.layout, ModelLayout::Gguf(_)) && is_rotated(linear);
         Ok(Some(if interleaved { halves_apart(&stored, self.config.head_dim) } else { stored }))
     }
 

@@ -54,12 +54,17 @@ impl Rows {
 }
 
 impl<S: DerefMut<Target = Session>> Generator<S> {
-    /// What may come after `prefix` alone.
+    /// What may come after `prefix` alone: the probabilities of all tokens.
     pub(super) fn next_after(&mut self, prefix: &[u32]) -> Result<Vec<f32>> {
+        Ok(softmax(&self.logits_after(prefix)?))
+    }
+
+    /// The logits after `prefix`.
+    pub(super) fn logits_after(&mut self, prefix: &[u32]) -> Result<Vec<f32>> {
         let held = self.cache.held(prefix, false).min(prefix.len().saturating_sub(1));
         // The first token has nothing before it that it could go along with.
         if held == 0 || prefix.len() - held > MOST_ALONG {
-            return Ok(softmax(&self.prompt_logits(prefix)?));
+            return self.prompt_logits(prefix);
         }
         let mut rows = Rows::default();
         (held..prefix.len()).for_each(|at| rows.add(prefix[at], at, at, [0, 0]));
@@ -71,6 +76,12 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
     /// What may come after `prefix` and each branch, from its token number `from` on: the probabilities of all tokens, a
     /// list for each such token. All branches together have at most [`MOST_BRANCH_TOKENS`] tokens.
     pub(super) fn next_in_branches(&mut self, prefix: &[u32], branches: &[(&[u32], usize)]) -> Result<Vec<Vec<f32>>> {
+        let logits = self.logits_in_branches(prefix, branches)?;
+        Ok(logits.par_iter().map(|logits| softmax(logits)).collect())
+    }
+
+    /// The logits of the same.
+    pub(super) fn logits_in_branches(&mut self, prefix: &[u32], branches: &[(&[u32], usize)]) -> Result<Vec<Vec<f32>>> {
         let mut held = self.cache.held(prefix, false);
         if held == 0 || prefix.len() - held > MOST_ALONG {
             self.prompt_logits(prefix)?;
@@ -93,7 +104,7 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
         self.run_few(prefix, held, rows, &selected)
     }
 
-    /// Runs the end of `prefix` from token `held` on and what else is in `rows`.
+    /// Runs the end of `prefix` from token `held` on and what else is in `rows`: the logits of those that are `selected`.
     fn run_few(&mut self, prefix: &[u32], held: usize, mut rows: Rows, selected: &[u32]) -> Result<Vec<Vec<f32>>> {
         if let ([id], [position], [slot]) = (&rows.ids[..], &rows.positions[..], &rows.slots[..]) {
             // A row alone goes another way through the kernels, and rounds otherwise.
@@ -115,7 +126,7 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
         executor.run(pass.program, &Run { rows: counts, inputs, scalars: Scalars::default() })?;
         self.cache.extend(&prefix[held..], false);
         let logits = executor.read(pass.program, pass.logits)?;
-        Ok(logits.par_chunks_exact(logits.len() / selected.len()).map(softmax).collect())
+        Ok(logits.chunks_exact(logits.len() / selected.len()).map(<[f32]>::to_vec).collect())
     }
 
     fn branch_pass(&mut self) -> Result<BranchPass> {

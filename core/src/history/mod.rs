@@ -350,6 +350,10 @@ fn write<T>(
 }
 
 /// The schema's version, read in one transaction: another process may be making the tables.
+/// The version of the histories that this library writes. An older one is brought up to it when it is opened; a newer one is
+/// refused.
+pub const FORMAT_VERSION: u32 = schema::VERSION as u32;
+
 fn version(connection: &Connection, path: &Path) -> Result<usize, Fault> {
     schema::version(&*connection.unchecked_transaction()?, path)
 }

@@ -5,6 +5,7 @@ pub mod config;
 pub(crate) mod graph;
 pub(crate) mod inference;
 mod rope;
+mod source;
 mod summary;
 pub(crate) mod training;
 
@@ -15,6 +16,9 @@ use std::time::Instant;
 pub use base::BaseModel;
 pub use config::{Family, Linear, ModelConfig, RopeParameters, RopeScaling};
 pub(crate) use graph::{LoraBinding, TokenInputs};
+pub use source::ModelSource;
+#[cfg(unix)]
+pub use source::ModelDescriptor;
 pub use summary::{MatrixForm, MatrixKind};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -48,8 +52,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// Opens a model folder or a GGUF file for contexts of up to [`DEFAULT_CONTEXT`] tokens. A descriptor that the system
-    /// gave opens by its path (`/proc/self/fd/7`).
+    /// Opens a model folder or a GGUF file for contexts of up to [`DEFAULT_CONTEXT`] tokens.
     ///
     /// The weights' files are mapped, not read, for as long as the model is open. **They have to lie where nobody else
     /// writes**: in the app's own storage, or where only the system does. A file that another app cuts short ends this
@@ -61,8 +64,21 @@ impl Model {
     /// # Errors
     /// When a file is missing or damaged, or the architecture or a tensor type is not supported.
     pub fn open(path: &Path) -> Result<Self> {
+        Self::open_source(&path.into())
+    }
+
+    /// The same from wherever it lies: an app's asset, too, by its descriptor. The same holds for the file that it lies in.
+    ///
+    /// # Errors
+    /// As [`Model::open`]; when a descriptor is none of a regular file, or the file ends before the model does.
+    pub fn open_source(source: &ModelSource) -> Result<Self> {
         let began = Instant::now();
-        let files = ModelFiles::open(path)?;
+        let files = ModelFiles::open_source(source)?;
+        let path = match source {
+            ModelSource::Path(path) => path.as_path(),
+            #[cfg(unix)]
+            ModelSource::Descriptor(descriptor) => descriptor.name(),
+        };
         let base = BaseModel::new(&files, DEFAULT_CONTEXT)?;
         let tokenizer = files.tokenizer()?;
         let document_start = files.document_start();

@@ -14,6 +14,7 @@ use super::records::{LastTraining, Records, RunKey};
 use super::report::LearnReport;
 use super::save_call::SaveCall;
 use super::settings::LearnSettings;
+use super::training::training_data;
 use super::stage::{Candidate, Epochs, Noted, Progress, Stage, UnderWay, Way};
 use crate::adapter::Adapter;
 use crate::error::{Error, ErrorKind, Result};
@@ -82,7 +83,7 @@ fn go_on(
         Chosen::Unfit(report) => return Ok(report),
         Chosen::Rows { stage, selection, corpus } => (stage, selection, corpus),
     };
-    let data = Arc::new(course.data(session.model(), &mut corpus)?);
+    let data = Arc::new(training_data(session.model(), &mut corpus, settings)?);
     // Before, there is nothing to save but what lies on the disk.
     let _listening = save_call.listen();
     loop {

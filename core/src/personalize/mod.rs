@@ -13,6 +13,7 @@ mod events;
 mod judging;
 mod own_samples;
 mod pace;
+mod plan;
 mod records;
 mod report;
 mod save_call;
@@ -25,6 +26,8 @@ mod upkeep;
 
 pub(crate) use course::{Place, learn};
 pub use events::{DropReason, LearnEvent};
+pub(crate) use plan::plan;
+pub use plan::TrainingPlan;
 pub use report::{DeviceStretch, LearnReport, Setback};
 pub(crate) use save_call::SaveCall;
 pub use settings::LearnSettings;

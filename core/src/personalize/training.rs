@@ -6,6 +6,7 @@ use super::corpus::Corpus;
 use super::course::{Course, generic_samples};
 use super::events::LearnEvent;
 use super::pace::Moment;
+use super::settings::LearnSettings;
 use super::stage::{Candidate, Epochs, Noted, Stage, UnderWay, best_epoch};
 use crate::error::{Error, ErrorKind, Result};
 use crate::eval::{Evaluation, Measured};
@@ -18,30 +19,30 @@ use crate::train::{Replay, Training, TrainingData};
 /// Bytes of a checkpoint for each parameter: its value and two moments.
 const BYTES_A_PARAMETER: u64 = 12;
 
-impl Course<'_> {
-    /// The samples of the corpus's training part, and generic text beside them.
-    ///
-    /// # Errors
-    /// When there are none.
-    pub(super) fn data(&self, model: &Model, corpus: &mut Corpus) -> Result<TrainingData> {
-        if corpus.training.is_empty() {
-            if let Some(refusal) = corpus.refusal.take() {
-                return Err(refusal);
-            }
-            let hint = match corpus.counts.no_room {
-                0 => "add what the person wrote, then train",
-                _ => "give a seq-len with room for more than the model's chat template",
-            };
-            return Err(Error::new(ErrorKind::BadData, "the history holds nothing to learn from yet").with_hint(hint));
+/// The samples of the corpus's training part, and generic text beside them.
+///
+/// # Errors
+/// When there are none.
+pub(super) fn training_data(model: &Model, corpus: &mut Corpus, settings: &LearnSettings) -> Result<TrainingData> {
+    if corpus.training.is_empty() {
+        if let Some(refusal) = corpus.refusal.take() {
+            return Err(refusal);
         }
-        let pieces = corpus.languages.measured.iter().flat_map(|language| gate::generic::replay(language));
-        let generic = generic_samples(model, pieces, self.settings.train.seq_len)?;
-        let replayed = generic.samples.into_iter().chain(corpus.own_samples.replay()).collect();
-        let replay = Replay::new(replayed, self.settings.replay_share);
-        let data = TrainingData::from_samples(std::mem::take(&mut corpus.training), corpus.plain, model)?;
-        data.with_replay(replay, model)
+        let hint = match corpus.counts.no_room {
+            0 => "add what the person wrote, then train",
+            _ => "give a seq-len with room for more than the model's chat template",
+        };
+        return Err(Error::new(ErrorKind::BadData, "the history holds nothing to learn from yet").with_hint(hint));
     }
+    let pieces = corpus.languages.measured.iter().flat_map(|language| gate::generic::replay(language));
+    let generic = generic_samples(model, pieces, settings.train.seq_len)?;
+    let replayed = generic.samples.into_iter().chain(corpus.own_samples.replay()).collect();
+    let replay = Replay::new(replayed, settings.replay_share);
+    let data = TrainingData::from_samples(std::mem::take(&mut corpus.training), corpus.plain, model)?;
+    data.with_replay(replay, model)
+}
 
+impl Course<'_> {
     /// Trains from the beginning, or from between two steps; what it comes to.
     pub(super) fn train(
         &mut self,

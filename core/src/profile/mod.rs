@@ -39,7 +39,7 @@ use crate::disk::staged::{refuse_occupied, remove_if_there};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::known_weights::KnownWeights;
 use crate::history::History;
-use crate::model::Model;
+use crate::model::{Model, ModelSource};
 use crate::registry::Registry;
 use crate::seal::Key;
 
@@ -207,13 +207,13 @@ impl Profile {
         self.subfolder(CHECKPOINTS)
     }
 
-    /// Opens a model as [`Model::open`] does, for work on this profile: what is hashed for [`Model::fingerprint`] is
+    /// Opens a model as [`Model::open_source`] does, for work on this profile: what is hashed for [`Model::fingerprint`] is
     /// remembered here, and not read again for as long as the system says that the files are the same.
     ///
     /// # Errors
-    /// As [`Model::open`]. That something cannot be remembered is none.
-    pub fn open_model(&self, path: &Path) -> Result<Model> {
-        Ok(Model::open(path)?.with_known(KnownWeights::new(&self.folder, MARK, &self.key, &self.door)))
+    /// As [`Model::open_source`]. That something cannot be remembered is none.
+    pub fn open_model(&self, source: impl Into<ModelSource>) -> Result<Model> {
+        Ok(Model::open_source(&source.into())?.with_known(KnownWeights::new(&self.folder, MARK, &self.key, &self.door)))
     }
 
     /// Closes what is open in the folder and lets nobody in until [`Profile::resume`]: calls under way are ended or waited

@@ -27,6 +27,8 @@ pub struct TrainingData {
     kind: DataKind,
     replay: Replay,
     counts: SampleCounts,
+    /// The number of each sample's text, where they are of texts in order.
+    texts: Vec<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,16 +47,18 @@ impl TrainingData {
     /// # Errors
     /// When no text carries loss; where it is because the model refuses them, why it refuses the first.
     pub fn from_texts(rows: &[TextRow], model: &Model, seq_len: usize) -> Result<Self> {
-        let (mut samples, mut counts, mut plain) = (Vec::new(), SampleCounts::default(), false);
+        let (mut samples, mut texts) = (Vec::new(), Vec::new());
+        let (mut counts, mut plain) = (SampleCounts::default(), false);
         let mut refusal = None;
-        for row in rows {
+        for (number, row) in rows.iter().enumerate() {
             let made = samples_for(row, model, seq_len);
             counts.add(&made);
             refusal = refusal.or_else(|| made.refusal().cloned());
             plain |= row.context.is_none() && !made.samples.is_empty();
-            samples.extend(made.samples);
+            samples.extend(made.samples.into_iter().filter(|sample| sample.supervised() > 0));
+            texts.resize(samples.len(), number);
         }
-        let data = Self::of_texts(samples, plain, counts);
+        let data = Self { texts, ..Self::of_texts(samples, plain, counts) };
         match refusal {
             Some(refusal) if data.samples.is_empty() => Err(refusal),
             _ => data.checked(model),
@@ -72,7 +76,7 @@ impl TrainingData {
 
     fn of_texts(samples: Vec<Sample>, plain: bool, counts: SampleCounts) -> Self {
         let samples = samples.into_iter().filter(|sample| sample.supervised() > 0).collect();
-        Self { samples, kind: DataKind::Texts { plain }, replay: Replay::default(), counts }
+        Self { samples, kind: DataKind::Texts { plain }, replay: Replay::default(), counts, texts: Vec::new() }
     }
 
     /// The same with generic text mixed into every step.
@@ -95,7 +99,8 @@ impl TrainingData {
             return Err(Error::new(ErrorKind::BadData, message).with_hint("give every row two ids or more"));
         }
         let samples = rows.iter().map(|ids| sample_of_ids(ids, model.tokenizer())).collect();
-        Self { samples, kind: DataKind::Ids, replay: Replay::default(), counts: SampleCounts::default() }.checked(model)
+        let (kind, counts) = (DataKind::Ids, SampleCounts::default());
+        Self { samples, kind, replay: Replay::default(), counts, texts: Vec::new() }.checked(model)
     }
 
     fn checked(self, model: &Model) -> Result<Self> {
@@ -121,6 +126,29 @@ impl TrainingData {
     /// What became of the texts; nothing but zeros for samples that were none.
     pub fn counts(&self) -> SampleCounts {
         self.counts
+    }
+
+    /// The sum of each text's samples' losses, and of their tokens; 0 for a text that has none. Nothing for samples that
+    /// are not of texts.
+    pub fn by_text(&self, sums: &[(f64, usize)]) -> Vec<(f64, usize)> {
+        let mut of_texts = vec![(0.0, 0); if self.texts.is_empty() { 0 } else { self.counts.texts }];
+        for (&text, &(loss, tokens)) in self.texts.iter().zip(sums) {
+            of_texts[text] = (of_texts[text].0 + loss, of_texts[text].1 + tokens);
+        }
+        of_texts
+    }
+
+    /// How much there is to do.
+    ///
+    /// # Errors
+    /// As [`Training::new`].
+    pub(crate) fn size(&self, options: &TrainOptions) -> Result<TrainingSize> {
+        let mut steps = self.steps(options)?;
+        let mut tokens = 0;
+        for k in 0..steps.len() {
+            tokens += self.samples_of(steps.step(k, &self.samples, &self.replay)).map(Sample::inputs).sum::<usize>();
+        }
+        Ok(TrainingSize { steps: steps.len(), steps_an_epoch: steps.an_epoch(), tokens })
     }
 
     /// Bytes that the samples take.
@@ -163,6 +191,17 @@ impl TrainingData {
             DataKind::Ids => Box::new(samples.flat_map(move |sample| packed([sample], row_tokens))),
         }
     }
+}
+
+/// How much a whole training is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TrainingSize {
+    /// Optimizer steps.
+    pub steps: usize,
+    /// Those of a pass over the samples.
+    pub steps_an_epoch: usize,
+    /// Tokens that go through the model, replayed ones among them.
+    pub tokens: usize,
 }
 
 /// What a training begins with.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use idiolect::ErrorKind;
 use idiolect::adapter::merge::{MergeOptions, MergeStage};
-use idiolect::engine::{CancelToken, Engine, EngineOptions, EngineState, LearnOutcome, PauseReason, Prompt};
+use idiolect::engine::{AdapterChoice, CancelToken, Engine, EngineOptions, EngineState, LearnOutcome, PauseReason, Prompt};
 use idiolect::generate::SuggestOptions;
 use idiolect::personalize::LearnReport;
 use idiolect::train::TextRow;
@@ -94,7 +94,7 @@ fn adapters_switch_and_strength_zero_is_the_base() {
     let rows = [TextRow::new("ay up flower, kettle is on", None)];
     engine.adapters().activate(Some(version)).unwrap();
     let cancel = CancelToken::new();
-    let [with, without] = [true, false].map(|adapter| engine.evaluate(&rows, adapter, &cancel).unwrap().nll);
+    let [with, without] = [AdapterChoice::InUse, AdapterChoice::base()].map(|adapters| engine.evaluate(&rows, &adapters, &cancel).unwrap().nll);
     assert!(with < without, "{with} {without}");
     let words = engine.suggest("kettle is ", &SuggestOptions::default(), &cancel).unwrap();
     assert!(words.len() == 3 && words.is_sorted_by(|a, b| a.probability >= b.probability), "{words:?}");
@@ -121,7 +121,7 @@ fn adapters_switch_and_strength_zero_is_the_base() {
     assert!(made.divergence.kl < 0.1 * made.divergence.kl_of_base, "{:?}", made.divergence);
     let alone = Engine::open(EngineOptions::new(home.path().join("other"), &merged)).unwrap();
     assert_eq!(alone.model().unwrap().fingerprint(), made.fingerprint);
-    let without = alone.evaluate(&rows, false, &cancel).unwrap().nll;
+    let without = alone.evaluate(&rows, &AdapterChoice::InUse, &cancel).unwrap().nll;
     assert!((without - with).abs() < 0.1, "{without} {with}");
     let entries = || fs::read_dir(home.path()).unwrap().count();
     let before = entries();

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use idiolect::ErrorKind;
-use idiolect::engine::{CancelToken, Engine, EngineOptions, EngineState, LearnOutcome, PauseReason, Prompt};
+use idiolect::engine::{AdapterChoice, CancelToken, Engine, EngineOptions, EngineState, LearnOutcome, PauseReason, Prompt};
 use idiolect::generate::{FinishReason, GenerateOptions, SuggestOptions};
 use idiolect::history::{NewSample, Retention, Selection, Split};
 use idiolect::personalize::{LearnEvent, LearnSettings, is_paused, last_report};
@@ -56,7 +56,7 @@ fn what_waits_when_it_closes_is_refused() {
             thread::sleep(Duration::from_millis(2));
         }
         let rows = [TextRow::new("ay up flower", None)];
-        let waiting = scope.spawn(move || engine.evaluate(&rows, false, &CancelToken::new()));
+        let waiting = scope.spawn(move || engine.evaluate(&rows, &AdapterChoice::base(), &CancelToken::new()));
         thread::sleep(Duration::from_millis(100));
         assert!(!waiting.is_finished(), "it waits for the training");
         // Both return when the worker has ended, whoever came first.
@@ -236,7 +236,7 @@ fn what_still_waits_is_cancelled_at_once() {
         let rows = [TextRow::new("ay up flower", None)];
         let (prompt, merged) = (Prompt::Text("hello".into()), home.path().join("merged"));
         let kinds = [
-            engine.evaluate(&rows, false, &cancelled).unwrap_err().kind(),
+            engine.evaluate(&rows, &AdapterChoice::base(), &cancelled).unwrap_err().kind(),
             engine.merge(1, &merged, Default::default(), &cancelled, &mut |_, _, _| {}).unwrap_err().kind(),
             engine.suggest("hello", &SuggestOptions::default(), &cancelled).unwrap_err().kind(),
         ];

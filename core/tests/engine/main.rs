@@ -2,6 +2,7 @@
 
 mod answers;
 mod attending;
+mod choosing;
 mod conversing;
 mod diverging;
 mod ending;

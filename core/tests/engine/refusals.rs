@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use idiolect::DeviceChoice;
-use idiolect::engine::{CancelToken, Engine, EngineOptions};
+use idiolect::engine::{AdapterChoice, CancelToken, Engine, EngineOptions};
 use idiolect::history::NewSample;
 use idiolect::train::TextRow;
 
@@ -47,7 +47,7 @@ fn refused_texts_are_left_out_and_counted_wherever_they_lie() {
     assert_eq!(finish(&engine, &settings(2)).counts, counts);
 
     let row = |context: &str| TextRow::new("on my way", Some(context.into()));
-    let measure = |rows: &[TextRow]| engine.evaluate(rows, false, &CancelToken::new());
+    let measure = |rows: &[TextRow]| engine.evaluate(rows, &AdapterChoice::base(), &CancelToken::new());
     let (both, one) = (measure(&[row("a zebra?"), row("a duck?")]).unwrap(), measure(&[row("a duck?")]).unwrap());
     assert_eq!((both.counts.texts, both.counts.refused, both.nll), (2, 1, one.nll));
     let refusal = measure(&[row("a zebra?"), TextRow::new(" ", None)]).unwrap_err();

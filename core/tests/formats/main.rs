@@ -6,6 +6,8 @@ mod import;
 mod merge;
 mod opening;
 mod samples;
+#[cfg(unix)]
+mod within;
 
 use idiolect::format::{ModelFiles, TensorName};
 use idiolect::model::Linear;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use idiolect::adapter::LoraOptions;
-use idiolect::format::ModelSource;
+use idiolect::format::ModelLayout;
 use idiolect::model::{MatrixKind, ModelConfig};
 use idiolect::text::Tokenizer;
 use idiolect::{Model, Result};
@@ -123,9 +123,9 @@ impl Info {
         let adapter = LoraOptions::default().shape(&model)?;
         output.result(&Report {
             path: self.model.clone(),
-            format: match model.files().source() {
-                ModelSource::Folder(_) => "folder",
-                ModelSource::Gguf(_) => "GGUF",
+            format: match model.files().layout() {
+                ModelLayout::Folder(_) => "folder",
+                ModelLayout::Gguf(_) => "GGUF",
             },
             architecture: config.family.name(),
             layers: config.layers,

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::forms::{Form, Forms};
 use crate::disk::json::JsonFields;
 use crate::error::{Error, Result};
-use crate::format::model_files::{ModelFiles, ModelSource};
+use crate::format::model_files::{ModelFiles, ModelLayout};
 use crate::model::config::{ModelConfig, RopeScaling};
 use crate::text::Tokenizer;
 
@@ -17,7 +17,7 @@ const REPLACED: [&str; 7] =
 /// What f32 becomes where 16 bits are asked for: the type that the model's own configuration names, as in mlx-lm; f16
 /// where it names none, which keeps more of a value than bf16.
 pub(crate) fn half_type(files: &ModelFiles) -> Result<FloatType> {
-    let ModelSource::Folder(folder) = files.source() else { return Ok(FloatType::F16) };
+    let ModelLayout::Folder(folder) = files.layout() else { return Ok(FloatType::F16) };
     let fields = JsonFields::read(&folder.join("config.json"))?;
     let named = match fields.str("torch_dtype")? {
         Some(named) => Some(named),
@@ -32,15 +32,15 @@ pub(crate) fn half_type(files: &ModelFiles) -> Result<FloatType> {
 /// When the model has rotary factors that `config.json` cannot say.
 pub(super) fn config_json(files: &ModelFiles, tokenizer: &Tokenizer, forms: &Forms) -> Result<Value> {
     let config = files.config();
-    let mut values = match files.source() {
-        ModelSource::Folder(folder) => JsonFields::read(&folder.join("config.json"))?.object().clone(),
-        ModelSource::Gguf(_) => Map::new(),
+    let mut values = match files.layout() {
+        ModelLayout::Folder(folder) => JsonFields::read(&folder.join("config.json"))?.object().clone(),
+        ModelLayout::Gguf(_) => Map::new(),
     };
     values.retain(|key, _| !REPLACED.contains(&key.as_str()));
     for (key, value) in shape(config) {
         values.insert(key.into(), value);
     }
-    if let ModelSource::Gguf(_) = files.source() {
+    if let ModelLayout::Gguf(_) = files.layout() {
         values.insert("bos_token_id".into(), json!(tokenizer.bos()));
         let eos = match tokenizer.eos_ids() {
             [only] => json!(only),

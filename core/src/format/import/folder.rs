@@ -10,7 +10,7 @@ use super::{config, weights};
 use crate::disk::staged::StagedFolder;
 use crate::error::Result;
 use crate::format::fingerprint::{DOCUMENT_START, MANIFEST, manifest_entry};
-use crate::format::model_files::{ModelFiles, ModelSource};
+use crate::format::model_files::{ModelFiles, ModelLayout};
 use crate::text::Tokenizer;
 
 /// Files beside the weights that go along with them.
@@ -64,13 +64,13 @@ impl NewFolder<'_> {
         let config = config::config_json(files, tokenizer, forms)?;
         let staged = StagedFolder::begin(destination)?;
         weights::write(files, forms, self.added, &staged, weights::SHARD_BYTES, progress)?;
-        match files.source() {
-            ModelSource::Folder(folder) => {
+        match files.layout() {
+            ModelLayout::Folder(folder) => {
                 for name in COMPANIONS.into_iter().filter(|name| folder.join(name).is_file()) {
                     staged.copy(&folder.join(name), name)?;
                 }
             }
-            ModelSource::Gguf(_) => {
+            ModelLayout::Gguf(_) => {
                 tokenizer.write_folder(staged.path())?;
                 let generation = json!({ "bos_token_id": tokenizer.bos(), "eos_token_id": config["eos_token_id"] });
                 staged.write("generation_config.json", format!("{generation:#}\n").as_bytes())?;

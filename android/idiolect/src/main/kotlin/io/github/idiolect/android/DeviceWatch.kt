@@ -21,8 +21,8 @@ import io.github.idiolect.DeviceSignals
  */
 public class DeviceWatch(context: Context, private val push: (DeviceSignals) -> Unit) : AutoCloseable {
     private val context = context.applicationContext
-    private val power = context.getSystemService(PowerManager::class.java)
-    private val activities = context.getSystemService(ActivityManager::class.java)
+    private val power = context.systemService<PowerManager>()
+    private val activities = context.systemService<ActivityManager>()
     private val thread = HandlerThread("idiolect-device").apply { start() }
     private val handler = Handler(thread.looper)
 

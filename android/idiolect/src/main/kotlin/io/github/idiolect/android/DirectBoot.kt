@@ -9,4 +9,4 @@ import android.os.UserManager
  * engine, and opens it once `Intent.ACTION_USER_UNLOCKED` arrives.
  */
 public val Context.isPersonReachable: Boolean
-    get() = getSystemService(UserManager::class.java).isUserUnlocked
+    get() = systemService<UserManager>().isUserUnlocked

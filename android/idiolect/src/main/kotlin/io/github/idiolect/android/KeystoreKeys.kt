@@ -85,7 +85,7 @@ public class KeystoreKeys(public val alias: String = DEFAULT_ALIAS) : KeyStore {
 
     public companion object {
         /** The name of the key where the app gives none. */
-        public const val DEFAULT_ALIAS = "io.github.idiolect.profile"
+        public const val DEFAULT_ALIAS: String = "io.github.idiolect.profile"
 
         private const val PROVIDER = "AndroidKeyStore"
         private const val TRANSFORMATION = "AES/GCM/NoPadding"

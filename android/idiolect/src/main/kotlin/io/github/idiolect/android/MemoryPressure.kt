@@ -25,7 +25,7 @@ public class MemoryPressure(context: Context, private val engine: PersonalEngine
 
         override fun onConfigurationChanged(configuration: Configuration) = Unit
 
-        @Deprecated("The system calls onTrimMemory")
+        @Suppress("OVERRIDE_DEPRECATION") // Systems call it still.
         override fun onLowMemory() = unload()
     }
 
@@ -34,7 +34,7 @@ public class MemoryPressure(context: Context, private val engine: PersonalEngine
     }
 
     /** Listens no more. */
-    override fun close() = application.unregisterComponentCallbacks(callbacks)
+    override fun close(): Unit = application.unregisterComponentCallbacks(callbacks)
 
     private fun unload() {
         scope.launch {

@@ -47,7 +47,7 @@ public abstract class PersonalTrainingJob : JobService() {
     protected open fun settings(): AttendSettings = AttendSettings(defaultPolicy())
 
     /** A training ended here. It is called away from the main thread. */
-    protected open fun onOutcome(outcome: LearnOutcome) = Unit
+    protected open fun onOutcome(outcome: LearnOutcome): Unit = Unit
 
     final override fun onStartJob(parameters: JobParameters): Boolean {
         run = scope.launch {
@@ -121,6 +121,6 @@ public abstract class PersonalTrainingJob : JobService() {
         /** Has it run no more; a run under way is stopped. */
         public fun cancel(context: Context, id: Int): Unit = scheduler(context).cancel(id)
 
-        private fun scheduler(context: Context) = context.getSystemService(JobScheduler::class.java)
+        private fun scheduler(context: Context) = context.systemService<JobScheduler>()
     }
 }

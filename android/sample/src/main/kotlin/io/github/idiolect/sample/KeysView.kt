@@ -16,7 +16,7 @@ class KeysView(private val container: LinearLayout, private val press: (Key) -> 
     var capital = false
         set(value) {
             field = value
-            for (letter in letters) letter.text = shown(letter.text.single())
+            for (letter in letters) letter.text = shown(letter.text.single()).toString()
         }
 
     init {

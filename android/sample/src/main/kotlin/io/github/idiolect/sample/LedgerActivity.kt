@@ -28,7 +28,7 @@ class LedgerActivity : Screen(R.layout.activity_ledger) {
         val engine = app.engine()
         val history = engine.history
         val learned = history.learnedVersions().lastOrNull()?.let { history.learnedFrom(it.version).toSet() }.orEmpty()
-        val samples = history.list(PAGE)
+        val samples = history.list(null, PAGE)
         val total = history.stats().total.messages
         findViewById<TextView>(R.id.total).text =
             if (total == 0uL) getString(R.string.ledger_none) else getString(R.string.ledger_total, total.toLong())

@@ -42,6 +42,7 @@ class Trainer(private val app: SampleApp) {
                     is TrainEvent.Progress -> clock.heard(event.event) ?: current.value
                     is TrainEvent.Paused -> TrainingState.Paused
                     is TrainEvent.Finished -> TrainingState.Finished(event.report.verdict.explanation)
+                    is TrainEvent.Failed -> TrainingState.Finished(event.report.verdict.explanation)
                 }
             }
         } catch (error: EngineError) {

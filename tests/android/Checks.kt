@@ -1,9 +1,8 @@
 import android.os.Looper
 import java.util.concurrent.TimeUnit
 import kotlinx.coroutines.CoroutineScope
-import kotlinx.coroutines.Deferred
 import kotlinx.coroutines.Dispatchers
-import kotlinx.coroutines.async
+import kotlinx.coroutines.launch
 import org.robolectric.Shadows.shadowOf
 
 private val PATIENCE_NS = TimeUnit.MINUTES.toNanos(3)
@@ -20,10 +19,10 @@ fun until(what: String, holds: () -> Boolean) {
 
 /** What [work] comes to, while the main thread goes on. */
 fun <T> awaited(work: suspend () -> T): T {
-    val result: Deferred<T> = CoroutineScope(Dispatchers.Default).async { work() }
-    until("a call of the engine's") { result.isCompleted }
-    result.getCompletionExceptionOrNull()?.let { throw it }
-    return result.getCompleted()
+    var result: Result<T>? = null
+    CoroutineScope(Dispatchers.Default).launch { result = runCatching { work() } }
+    until("a call of the engine's") { result != null }
+    return checkNotNull(result).getOrThrow()
 }
 
 /** [got] is [wanted]. */

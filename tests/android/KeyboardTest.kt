@@ -85,6 +85,7 @@ class KeyboardTest {
         val info = EditorInfo().apply { packageName = "org.example.chat" }
         val connection = checkNotNull(field.onCreateInputConnection(info))
         info.packageName = "org.example.chat"
+        @Suppress("DEPRECATION")
         keyboard.onCreateInputMethodInterface().startInput(connection as BaseInputConnection, info)
         keyboard.onStartInputView(info, false)
     }

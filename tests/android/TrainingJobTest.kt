@@ -50,7 +50,7 @@ class TrainingJobTest {
     fun night() {
         TestKeystore.install()
         outcomes.clear()
-        shadowOf(app.getSystemService(PowerManager::class.java)).setIsInteractive(false)
+        shadowOf(app.getSystemService(PowerManager::class.java)).turnScreenOn(false)
         val memory = ActivityManager.MemoryInfo().apply { availMem = 4L shl 30 }
         shadowOf(app.getSystemService(ActivityManager::class.java)).setMemoryInfo(memory)
         battery(plugged = true)

@@ -59,7 +59,7 @@ class VoiceActivity : Screen(R.layout.activity_voice) {
             else -> getString(R.string.voice_status, status.messages.toLong(), inUse.version.toInt())
         }
         train.setText(if (status.pausedTraining) R.string.voice_go_on else R.string.voice_train)
-        for (view in listOf(strength, findViewById(R.id.export))) view.isEnabled = inUse != null
+        for (view in listOf<View>(strength, findViewById(R.id.export))) view.isEnabled = inUse != null
         strength.progress = inUse?.let { (it.strength * strength.max + 0.5f).toInt() } ?: 0
         showStrength(strength.progress)
     }

@@ -66,7 +66,7 @@ class VoiceActivity : Screen(R.layout.activity_voice) {
 
     private fun show(state: TrainingState) {
         val running = state is TrainingState.Running || state is TrainingState.Starting || state is TrainingState.Measuring
-        train.isEnabled = !running
+        train.visibility = if (running) View.GONE else View.VISIBLE
         pause.visibility = if (running) View.VISIBLE else View.GONE
         progress.visibility = if (running) View.VISIBLE else View.GONE
         progress.isIndeterminate = state !is TrainingState.Running

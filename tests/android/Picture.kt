@@ -11,6 +11,9 @@ import kotlin.math.pow
 /** A view as it is drawn: kept as a PNG for people, and measured. */
 class Picture(private val root: View, name: String) {
     private val bitmap = Bitmap.createBitmap(root.width, root.height, Bitmap.Config.ARGB_8888).also { root.draw(Canvas(it)) }
+    private val pixels = IntArray(root.width * root.height).also {
+        bitmap.getPixels(it, 0, root.width, 0, 0, root.width, root.height)
+    }
 
     init {
         File(checkNotNull(System.getProperty("idiolect.pictures")), "$name.png").outputStream().use {
@@ -50,8 +53,9 @@ class Picture(private val root: View, name: String) {
         val (left, top) = IntArray(2).also(view::getLocationInWindow)
         val columns = left.coerceAtLeast(0) until (left + view.width).coerceAtMost(bitmap.width)
         val rows = top.coerceAtLeast(0) until (top + view.height).coerceAtMost(bitmap.height)
-        val colours = columns.flatMap { x -> rows.map { y -> bitmap.getPixel(x, y) } }
-        return colours.groupingBy { it }.eachCount().maxByOrNull { it.value }?.key
+        val counts = HashMap<Int, Int>()
+        for (row in rows) for (column in columns) counts.merge(pixels[row * bitmap.width + column], 1, Int::plus)
+        return counts.maxByOrNull { it.value }?.key
     }
 
     private fun contrast(one: Int, other: Int): Double {

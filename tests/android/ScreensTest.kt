@@ -124,12 +124,12 @@ class ScreensTest {
     fun `each screen holds in the dark, small, large, from right to left and with large letters`() {
         app.consent.answer(true)
         for ((name, qualifiers, scale) in listOf(
-            Triple("light", "w411dp-h891dp-notnight-xhdpi", 1f),
-            Triple("dark", "w411dp-h891dp-night-xhdpi", 1f),
+            Triple("light", "w411dp-h891dp-notnight-mdpi", 1f),
+            Triple("dark", "w411dp-h891dp-night-mdpi", 1f),
             Triple("small", "w320dp-h480dp-notnight-mdpi", 1f),
             Triple("large", "w800dp-h1280dp-notnight-mdpi", 1f),
-            Triple("rtl", "ar-ldrtl-w411dp-h891dp-notnight-xhdpi", 1f),
-            Triple("large-font", "w411dp-h891dp-notnight-xhdpi", 2f),
+            Triple("rtl", "ar-ldrtl-w411dp-h891dp-notnight-mdpi", 1f),
+            Triple("large-font", "w411dp-h891dp-notnight-mdpi", 2f),
         )) {
             RuntimeEnvironment.setQualifiers(qualifiers)
             RuntimeEnvironment.setFontScale(scale)

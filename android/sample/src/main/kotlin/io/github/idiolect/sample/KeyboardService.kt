@@ -1,0 +1,156 @@
+package io.github.idiolect.sample
+
+import android.inputmethodservice.InputMethodService
+import android.view.KeyEvent
+import android.view.View
+import android.view.inputmethod.EditorInfo
+import android.widget.TextView
+import io.github.idiolect.EngineError
+import io.github.idiolect.NewSample
+import io.github.idiolect.SuggestOptions
+import io.github.idiolect.Suggestion
+import io.github.idiolect.android.FieldRefusal
+import io.github.idiolect.android.TextFieldRules
+import io.github.idiolect.android.isPersonReachable
+import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.Job
+import kotlinx.coroutines.SupervisorJob
+import kotlinx.coroutines.cancel
+import kotlinx.coroutines.launch
+
+/**
+ * A keyboard that suggests the person's words, and learns from what they write where it may: in fields of prose, once they
+ * have agreed. A line above the words says what it does in this field, and why not where it does not.
+ */
+class KeyboardService : InputMethodService() {
+    private val scope = CoroutineScope(SupervisorJob() + Dispatchers.Main)
+    private val typed = TypedText()
+    private var rules = TextFieldRules.of(null)
+    private var suggesting: Job? = null
+    private var keys: KeysView? = null
+    private var bar: SuggestionBar? = null
+    private var status: TextView? = null
+
+    override fun onCreateInputView(): View = layoutInflater.inflate(R.layout.keyboard, null).also {
+        keys = KeysView(it.findViewById(R.id.keys), ::press)
+        bar = SuggestionBar(it.findViewById(R.id.suggestions), ::accept)
+        status = it.findViewById(R.id.keyboard_status)
+    }
+
+    override fun onEvaluateFullscreenMode() = false
+
+    override fun onStartInput(info: EditorInfo?, restarting: Boolean) {
+        super.onStartInput(info, restarting)
+        rules = TextFieldRules.of(info)
+    }
+
+    override fun onStartInputView(info: EditorInfo?, restarting: Boolean) {
+        super.onStartInputView(info, restarting)
+        keys?.capital = false
+        status?.text = words()
+        suggest()
+    }
+
+    override fun onFinishInput() {
+        learn()
+        bar?.show(emptyList())
+        super.onFinishInput()
+    }
+
+    override fun onUpdateSelection(oldStart: Int, oldEnd: Int, start: Int, end: Int, composingStart: Int, composingEnd: Int) {
+        super.onUpdateSelection(oldStart, oldEnd, start, end, composingStart, composingEnd)
+        // Somewhere else, or sent: what was typed is complete.
+        if (!typed.isBefore(currentInputConnection?.getTextBeforeCursor(typed.length, 0))) learn()
+        suggest()
+    }
+
+    override fun onDestroy() {
+        scope.cancel()
+        super.onDestroy()
+    }
+
+    private fun press(key: Key) {
+        val connection = currentInputConnection ?: return
+        when (key) {
+            is Key.Character -> type((keys?.shown(key.character) ?: key.character).toString())
+            Key.Shift -> keys?.run { capital = !capital }
+            Key.Delete -> {
+                typed.delete(1)
+                connection.deleteSurroundingTextInCodePoints(1, 0)
+            }
+            Key.Enter -> enter()
+        }
+        if (key !is Key.Shift) suggest()
+    }
+
+    private fun type(text: String) {
+        typed.add(text)
+        currentInputConnection?.commitText(text, 1)
+        keys?.capital = false
+    }
+
+    private fun enter() {
+        learn()
+        if (!sendDefaultEditorAction(true)) sendDownUpKeyEvents(KeyEvent.KEYCODE_ENTER)
+    }
+
+    private fun accept(suggestion: Suggestion) {
+        val connection = currentInputConnection ?: return
+        connection.beginBatchEdit()
+        typed.delete(suggestion.replaces.toInt())
+        connection.deleteSurroundingTextInCodePoints(suggestion.replaces.toInt(), 0)
+        type(suggestion.text + " ")
+        connection.endBatchEdit()
+        suggest()
+    }
+
+    private fun suggest() {
+        suggesting?.cancel()
+        val before = currentInputConnection?.getTextBeforeCursor(CONTEXT, 0)?.toString()
+        if (!rules.maySuggest || !isPersonReachable || before == null) {
+            bar?.show(emptyList())
+            return
+        }
+        suggesting = work {
+            bar?.show(app.engine().suggest(before, SuggestOptions(count = SuggestionBar.PLACES.toUInt())))
+        }
+    }
+
+    private fun learn() {
+        val text = typed.take() ?: return
+        if (!rules.mayLearn || !isPersonReachable || !app.consent.given) return
+        val source = currentInputEditorInfo?.packageName
+        work { app.engine().history.add(listOf(NewSample(text, source = source))) }
+    }
+
+    private fun work(block: suspend () -> Unit): Job = scope.launch {
+        try {
+            block()
+        } catch (error: EngineError) {
+            bar?.show(emptyList())
+            status?.text = getString(R.string.keyboard_unavailable, error.detail)
+            app.dropEngine()
+        }
+    }
+
+    private fun words(): String = getString(
+        when (rules.refusal) {
+            FieldRefusal.PASSWORD -> R.string.keyboard_password
+            FieldRefusal.INCOGNITO -> R.string.keyboard_incognito
+            FieldRefusal.NO_SUGGESTIONS -> R.string.keyboard_no_suggestions
+            FieldRefusal.NOT_TEXT -> R.string.keyboard_not_text
+            null -> when {
+                !isPersonReachable -> R.string.keyboard_locked
+                !app.consent.given -> R.string.keyboard_not_agreed
+                !rules.mayLearn -> R.string.keyboard_no_prose
+                else -> R.string.keyboard_learns
+            }
+        },
+    )
+
+    private companion object {
+        /** Characters before the cursor that the words follow from. */
+        const val CONTEXT = 400
+    }
+}

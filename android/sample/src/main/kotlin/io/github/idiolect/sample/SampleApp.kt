@@ -1,0 +1,43 @@
+package io.github.idiolect.sample
+
+import android.app.Application
+import io.github.idiolect.PersonalEngine
+import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.SupervisorJob
+
+/** The application, in each of its two processes: the notes app's and the keyboard's. */
+class SampleApp : Application() {
+    /** Work that outlives a screen. */
+    val scope = CoroutineScope(SupervisorJob() + Dispatchers.Main)
+
+    /** What the person has agreed to. */
+    val consent by lazy { Consent(this) }
+
+    /** The training by hand, which the screens show. */
+    val trainer by lazy { Trainer(this) }
+
+    private val shared by lazy { SharedEngine(this) }
+
+    /** The engine of this process, opened where it is not. */
+    suspend fun engine(): PersonalEngine = shared.get()
+
+    /** Lets go of an engine that is of no use any more, as one whose profile the other process has erased. */
+    suspend fun dropEngine() = shared.drop()
+
+    /** Turns learning on or off: the consent first, then the nightly training. */
+    fun setLearning(agreed: Boolean) {
+        consent.answer(agreed)
+        if (agreed) TrainingJob.schedule(this) else TrainingJob.cancel(this)
+    }
+
+    /** Erases the profile, its key and the consent; how many files went. */
+    suspend fun forgetEverything(): ULong {
+        setLearning(false)
+        trainer.pause()
+        return shared.erase().total.files
+    }
+}
+
+/** The application of a component. */
+val android.content.Context.app: SampleApp get() = applicationContext as SampleApp

@@ -1,0 +1,35 @@
+package io.github.idiolect.sample
+
+import android.app.Activity
+import android.os.Bundle
+import android.widget.Toast
+import io.github.idiolect.EngineError
+import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.MainScope
+import kotlinx.coroutines.cancel
+import kotlinx.coroutines.launch
+
+/** A screen with work of its own, which ends with it. */
+abstract class Screen(private val layout: Int) : Activity() {
+    private val scope = MainScope()
+
+    override fun onCreate(savedInstanceState: Bundle?) {
+        super.onCreate(savedInstanceState)
+        setContentView(layout)
+    }
+
+    override fun onDestroy() {
+        scope.cancel()
+        super.onDestroy()
+    }
+
+    /** Works until the screen is gone; what the engine refuses is shown. */
+    protected fun work(block: suspend CoroutineScope.() -> Unit) = scope.launch {
+        try {
+            block()
+        } catch (error: EngineError) {
+            if (error is EngineError.Closed) app.dropEngine()
+            Toast.makeText(this@Screen, error.message, Toast.LENGTH_LONG).show()
+        }
+    }
+}

@@ -1,0 +1,47 @@
+package io.github.idiolect.sample
+
+import android.content.Context
+import io.github.idiolect.EraseReport
+import io.github.idiolect.PersonalEngine
+import io.github.idiolect.android.AppModel
+import io.github.idiolect.android.KeystoreKeys
+import io.github.idiolect.android.MemoryPressure
+import io.github.idiolect.android.open
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.sync.Mutex
+import kotlinx.coroutines.sync.withLock
+import kotlinx.coroutines.withContext
+
+/** The one engine of a process: opened with the first need, its memory given back under pressure. */
+class SharedEngine(private val context: Context) {
+    private class Open(val engine: PersonalEngine, val pressure: MemoryPressure)
+
+    private val mutex = Mutex()
+    private var open: Open? = null
+
+    /** The engine, opened where it is not. */
+    suspend fun get(): PersonalEngine = mutex.withLock { opened().engine }
+
+    /** Closes the engine; the next [get] opens another. */
+    suspend fun drop() = mutex.withLock { close() }
+
+    /** Erases the profile, and the key that sealed its key. */
+    suspend fun erase(): EraseReport = mutex.withLock {
+        val report = opened().engine.eraseAll()
+        close()
+        withContext(Dispatchers.IO) { KeystoreKeys().delete() }
+        report
+    }
+
+    private suspend fun opened(): Open = open ?: run {
+        val model = withContext(Dispatchers.IO) { ModelFolder(context).unpacked() }
+        val engine = PersonalEngine.open(context, AppModel.Stored(model))
+        Open(engine, MemoryPressure(context, engine)).also { open = it }
+    }
+
+    private fun close() {
+        open?.pressure?.close()
+        open?.engine?.close()
+        open = null
+    }
+}

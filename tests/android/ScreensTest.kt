@@ -1,0 +1,172 @@
+import android.app.Activity
+import android.view.View
+import android.view.ViewGroup
+import android.widget.EditText
+import android.widget.ListView
+import android.widget.SeekBar
+import android.widget.TextView
+import io.github.idiolect.PersonalHistory
+import io.github.idiolect.sample.ConsentActivity
+import io.github.idiolect.sample.KeyboardService
+import io.github.idiolect.sample.LedgerActivity
+import io.github.idiolect.sample.NotesActivity
+import io.github.idiolect.sample.R
+import io.github.idiolect.sample.SampleApp
+import io.github.idiolect.sample.TrainingState
+import io.github.idiolect.sample.VoiceActivity
+import org.junit.Before
+import org.junit.Test
+import org.junit.runner.RunWith
+import org.robolectric.Robolectric
+import org.robolectric.RobolectricTestRunner
+import org.robolectric.RuntimeEnvironment
+import org.robolectric.Shadows.shadowOf
+import org.robolectric.shadows.ShadowAlertDialog
+
+/** The screens: created, laid out, used and drawn, with the real engine. */
+@RunWith(RobolectricTestRunner::class)
+class ScreensTest {
+    private val app get() = RuntimeEnvironment.getApplication() as SampleApp
+
+    @Before
+    fun keys() = TestKeystore.install()
+
+    @Test
+    fun `the first start asks before anything is learned`() {
+        val notes = open(NotesActivity::class.java)
+        same("asks", ConsentActivity::class.java.name, shadowOf(notes).nextStartedActivity.component?.className)
+        val consent = open(ConsentActivity::class.java)
+        val picture = Picture(consent.root(), "consent")
+        same(
+            "texts",
+            listOf(
+                R.string.consent_title, R.string.consent_what, R.string.consent_where, R.string.consent_never,
+                R.string.consent_undo, R.string.consent_agree, R.string.consent_decline,
+            ).map(app::getString),
+            picture.texts,
+        )
+        picture.checkTargets()
+        picture.checkContrast()
+        check(!app.consent.given && !app.consent.answered)
+        consent.findViewById<View>(R.id.decline).performClick()
+        check(!app.consent.given && app.consent.answered && consent.isFinishing)
+        write(notes, "not for learning")
+        same("learned", emptyList<String>(), history())
+    }
+
+    @Test
+    fun `a note is learned from once the person agreed, and forgotten when it is deleted`() {
+        app.setLearning(true)
+        val notes = open(NotesActivity::class.java)
+        write(notes, "the kettle is on")
+        until("it is kept") { history() == listOf("the kettle is on") }
+        val picture = Picture(notes.root(), "notes")
+        same("texts", listOf("Notes", "My voice", "the kettle is on", "Delete", "Save"), picture.texts)
+        picture.checkTargets()
+        picture.checkContrast()
+
+        val ledger = open(LedgerActivity::class.java)
+        until("the ledger") { ledger.findViewById<ListView>(R.id.samples).childCount == 1 }
+        Picture(ledger.root(), "ledger").run {
+            check("the kettle is on" in texts) { "$texts" }
+            checkTargets()
+            checkContrast()
+        }
+        notes.findViewById<ListView>(R.id.notes).getChildAt(0).findViewById<View>(R.id.row_remove).performClick()
+        until("it is forgotten") { history().isEmpty() }
+        same("notes", View.VISIBLE, notes.findViewById<View>(R.id.empty).visibility)
+    }
+
+    @Test
+    fun `the voice is trained, paused, gone on with, compared, weakened and forgotten`() {
+        app.setLearning(true)
+        val messages = System.getProperty("idiolect.history")!!
+        awaited { app.engine().history.addAll(PersonalHistory.readJsonl(messages).samples.take(300)) }
+        val voice = open(VoiceActivity::class.java)
+        until("how it stands") { voice.text(R.id.status).startsWith("300 ") }
+        voice.click(R.id.train)
+        until("its steps") { (app.trainer.state.value as? TrainingState.Running)?.let { it.step >= 2 } == true }
+        until("they are shown") { voice.text(R.id.training).startsWith("Step ") }
+        Picture(voice.root(), "voice-training").run {
+            checkTargets()
+            checkContrast()
+        }
+        voice.click(R.id.pause)
+        until("it has paused") { app.trainer.state.value is TrainingState.Paused }
+        until("it may go on") { voice.text(R.id.train) == app.getString(R.string.voice_go_on) }
+        voice.click(R.id.train)
+        until("its end") { app.trainer.state.value is TrainingState.Finished }
+        until("the version") { voice.text(R.id.status).endsWith("version 1 in use.") }
+        until("its words") { voice.text(R.id.training) == (app.trainer.state.value as TrainingState.Finished).words }
+
+        voice.click(R.id.compare)
+        until("before and after") { voice.text(R.id.after).length > app.getString(R.string.voice_after).length + 20 }
+        val slider = voice.findViewById<SeekBar>(R.id.strength)
+        same("strength", 100, slider.progress)
+        slider.progress = 40
+        shadowOf(slider).onSeekBarChangeListener.onStopTrackingTouch(slider)
+        until("the strength") { awaited { app.engine().adapters.list() }.versions.single().strength == 0.4f }
+        same("says", "Strength: 40 %", voice.text(R.id.strength_label))
+        Picture(voice.root(), "voice-trained").run {
+            checkTargets()
+            checkContrast()
+        }
+
+        voice.click(R.id.forget)
+        val dialog = ShadowAlertDialog.getLatestAlertDialog()
+        dialog.getButton(android.content.DialogInterface.BUTTON_POSITIVE).performClick()
+        until("it is forgotten") { voice.text(R.id.training).startsWith("Forgotten: ") }
+        check(!app.consent.given && TestKeystore.keys.size <= 1)
+        same("learned", emptyList<String>(), history())
+    }
+
+    @Test
+    fun `each screen holds in the dark, small, large, from right to left and with large letters`() {
+        app.consent.answer(true)
+        for ((name, qualifiers, scale) in listOf(
+            Triple("light", "w411dp-h891dp-notnight-mdpi", 1f),
+            Triple("dark", "w411dp-h891dp-night-mdpi", 1f),
+            Triple("small", "w320dp-h480dp-notnight-mdpi", 1f),
+            Triple("large", "w800dp-h1280dp-notnight-mdpi", 1f),
+            Triple("rtl", "ar-ldrtl-w411dp-h891dp-notnight-mdpi", 1f),
+            Triple("large-font", "w411dp-h891dp-notnight-mdpi", 2f),
+        )) {
+            RuntimeEnvironment.setQualifiers(qualifiers)
+            RuntimeEnvironment.setFontScale(scale)
+            for (screen in listOf(NotesActivity::class.java, ConsentActivity::class.java, VoiceActivity::class.java)) {
+                Picture(open(screen).root(), "${screen.simpleName}-$name").run {
+                    check(texts.isNotEmpty())
+                    checkTargets()
+                    checkContrast()
+                }
+            }
+            val keyboard = Robolectric.buildService(KeyboardService::class.java).create().get()
+            val keys = keyboard.onCreateInputView()
+            keyboard.setInputView(keys)
+            val width = app.resources.displayMetrics.widthPixels
+            keys.measure(View.MeasureSpec.makeMeasureSpec(width, View.MeasureSpec.EXACTLY), View.MeasureSpec.UNSPECIFIED)
+            keys.layout(0, 0, keys.measuredWidth, keys.measuredHeight)
+            // Ten keys stand side by side: of them the height counts.
+            Picture(keys, "Keyboard-$name").run {
+                checkTargets(wide = false)
+                checkContrast()
+            }
+        }
+    }
+
+    private fun <T : Activity> open(screen: Class<T>): T = Robolectric.buildActivity(screen).setup().get()
+
+    private fun Activity.root(): ViewGroup = window.decorView as ViewGroup
+
+    private fun Activity.text(id: Int) = findViewById<TextView>(id).text.toString()
+
+    private fun Activity.click(id: Int) = check(findViewById<View>(id).performClick())
+
+    private fun write(notes: NotesActivity, text: String) {
+        notes.findViewById<EditText>(R.id.text).setText(text)
+        notes.findViewById<View>(R.id.save).performClick()
+        shadowOf(android.os.Looper.getMainLooper()).idle()
+    }
+
+    private fun history() = awaited { app.engine().history.list(null, 9u) }.map { it.text }
+}

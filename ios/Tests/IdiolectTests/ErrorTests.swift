@@ -69,6 +69,8 @@ extension OneByOne {
             let engine = try await home.engine()
             try await engine.history.clear()
             await engine.shutDown()
+            // The log beside it belongs to the newer one.
+            for end in ["-wal", "-shm"] { try? FileManager.default.removeItem(atPath: history.path + end) }
             try backup.write(to: history)
             let error = await refused("PutBack") { _ = try await home.engine() }
             #expect(error?.hint != nil)

@@ -63,15 +63,18 @@ extension OneByOne {
 
         @Test("PutBack: a history from a backup is taken when the person agrees")
         func putBack() async throws {
-            let history = home.url.appendingPathComponent("profile/history.db")
+            // The database and what its log has of it.
+            let files = ["", "-wal"].map { home.url.appendingPathComponent("profile/history.db" + $0) }
             await (try home.engine(messages: 30)).shutDown()
-            let backup = try Data(contentsOf: history)
+            let backup = files.map { try? Data(contentsOf: $0) }
             let engine = try await home.engine()
             try await engine.history.clear()
             await engine.shutDown()
-            // The log beside it belongs to the newer one.
-            for end in ["-wal", "-shm"] { try? FileManager.default.removeItem(atPath: history.path + end) }
-            try backup.write(to: history)
+            try? FileManager.default.removeItem(atPath: files[0].path + "-shm")
+            for (file, content) in zip(files, backup) {
+                try? FileManager.default.removeItem(at: file)
+                try content?.write(to: file)
+            }
             let error = await refused("PutBack") { _ = try await home.engine() }
             #expect(error?.hint != nil)
             try await PersonalEngine.acceptHistory(home.path("profile"), key: key)

@@ -53,9 +53,15 @@ final class Home: Sendable {
     }
 
     /// An engine on a copy of the profile that has learned.
-    func learned() async throws -> PersonalEngine {
-        let profile = try await Learned.shared.value.home.path("profile")
-        try FileManager.default.copyItem(atPath: profile, toPath: path("profile"))
+    func learned() async throws -> PersonalEngine { try await copied("profile") }
+
+    /// An engine on a copy of that profile as it was before it learned. (In another profile the key would split the texts
+    /// otherwise, and what is learned would be another.)
+    func unlearned() async throws -> PersonalEngine { try await copied("unlearned") }
+
+    private func copied(_ profile: String) async throws -> PersonalEngine {
+        let source = try await Learned.shared.value.home.path(profile)
+        try FileManager.default.copyItem(atPath: source, toPath: path("profile"))
         return try await engine()
     }
 }
@@ -69,7 +75,9 @@ struct Learned {
 
     private init() async throws {
         home = try Home()
-        let engine = try await home.engine(messages: 240)
+        await (try home.engine(messages: 240)).shutDown()
+        try FileManager.default.copyItem(atPath: home.path("profile"), toPath: home.path("unlearned"))
+        let engine = try await home.engine()
         report = try await engine.finish(settings)
         await engine.shutDown()
     }

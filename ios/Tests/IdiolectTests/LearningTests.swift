@@ -87,7 +87,7 @@ extension OneByOne {
         @Test("Paused at any step, it goes on to the same bits", arguments: [UInt64.random(in: 1...12)])
         func resumes(step: UInt64) async throws {
             let whole = try await Learned.shared.value.report
-            let engine = try await home.engine(messages: 240)
+            let engine = try await home.unlearned()
             try await engine.train(settings, untilStep: step)
             await engine.shutDown()
             let again = try await home.engine()

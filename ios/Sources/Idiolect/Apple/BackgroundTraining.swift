@@ -64,7 +64,7 @@ public struct BackgroundTraining: Sendable {
     private func train() async throws -> End {
         let engine = try await open()
         let ended = await Result { () async throws in
-            guard try await engine.status().nextTraining.worthwhile else { return End.nothingToLearn }
+            guard try await engine.status(gate: settings.gate).nextTraining.worthwhile else { return End.nothingToLearn }
             var ended = End.paused
             for try await event in engine.train(settings) {
                 if case .finished = event { ended = .finished }

@@ -62,14 +62,19 @@ public final class AppLifecycle {
     }
 }
 
-/// Observers of notifications on the main thread, which end with it.
+/// Observers of notifications, which react on the main actor and end with it.
 private final class Observers {
     private var tokens: [any NSObjectProtocol] = []
 
     @MainActor
     func add(_ name: Notification.Name, _ react: @escaping @MainActor @Sendable () -> Void) {
-        let token = NotificationCenter.default.addObserver(forName: name, object: nil, queue: .main) { _ in
-            MainActor.assumeIsolated(react)
+        let token = NotificationCenter.default.addObserver(forName: name, object: nil, queue: nil) { _ in
+            // UIKit posts on the main thread, and goes on when this returns; heat and power come from anywhere.
+            if Thread.isMainThread {
+                MainActor.assumeIsolated(react)
+            } else {
+                Task { @MainActor in react() }
+            }
         }
         tokens.append(token)
     }

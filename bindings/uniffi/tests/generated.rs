@@ -76,12 +76,13 @@ fn surface(text: &str, grammar: &Grammar) -> BTreeMap<String, BTreeSet<String>> 
         }
         let member = if within.as_deref() == Some("") { grammar.case } else { grammar.method };
         if let (Some(object), Some(rest)) = (&within, line.strip_prefix(member)) {
-            if !above.trim_end().ends_with("*/") && !above.trim_start().starts_with('@') {
+            if !above.trim_end().ends_with("*/") {
                 bare.push(format!("{object}.{}", name(rest)));
             }
             found.entry(object.clone()).or_default().insert(name(rest));
         }
-        if !line.trim().is_empty() {
+        // Annotations stand between a comment and what it is about.
+        if !line.trim().is_empty() && !line.trim_start().starts_with('@') {
             above = line;
         }
     }

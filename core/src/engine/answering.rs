@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use super::asking::{begin_answer, received, streamed, whatever_is_lost};
+use super::asking::{answered, streamed};
 use super::choice::AdapterChoice;
 use super::serving::{Prompt, nothing_generated};
 use super::{CancelToken, Engine};
@@ -85,16 +85,9 @@ impl Answering<'_> {
     /// When an option is out of range, an adapter that was chosen is not there or was made for another base, or the model
     /// cannot be opened; [`ErrorKind::OverBudget`] when the machine has no memory for it; [`ErrorKind::Cancelled`].
     pub fn suggest(&self, prompt: &str, options: &SuggestOptions, cancel: &CancelToken) -> Result<Vec<Suggestion>> {
-        let queue = &self.engine.queue;
-        let ask = || {
-            let (adapters, prompt, options, token) =
-                (self.adapters.clone(), prompt.to_owned(), options.clone(), cancel.clone());
-            let (ticket, suggestions) =
-                begin_answer(queue, move |serving| serving.suggest(&adapters, &prompt, &options, &token))?;
-            queue.wait_for(ticket, cancel)?;
-            received(&suggestions)
-        };
-        whatever_is_lost(queue, ask, || true)
+        let (adapters, prompt) = (self.adapters.clone(), prompt.to_owned());
+        let (options, token) = (options.clone(), cancel.clone());
+        answered(&self.engine.queue, cancel, move |serving| serving.suggest(&adapters, &prompt, &options, &token))
     }
 
     /// How likely each candidate is directly behind the prompt, in their order: for ranking them. The prompt runs once, and
@@ -105,15 +98,8 @@ impl Answering<'_> {
     /// # Errors
     /// As [`Answering::suggest`]; when prompt and candidate together are too long.
     pub fn score(&self, prompt: &Prompt, candidates: &[String], cancel: &CancelToken) -> Result<Vec<Score>> {
-        let queue = &self.engine.queue;
-        let ask = || {
-            let (adapters, prompt, candidates, token) =
-                (self.adapters.clone(), prompt.clone(), candidates.to_vec(), cancel.clone());
-            let (ticket, scores) =
-                begin_answer(queue, move |serving| serving.score(&adapters, &prompt, &candidates, &token))?;
-            queue.wait_for(ticket, cancel)?;
-            received(&scores)
-        };
-        whatever_is_lost(queue, ask, || true)
+        let (adapters, prompt) = (self.adapters.clone(), prompt.clone());
+        let (candidates, token) = (candidates.to_vec(), cancel.clone());
+        answered(&self.engine.queue, cancel, move |serving| serving.score(&adapters, &prompt, &candidates, &token))
     }
 }

@@ -20,6 +20,23 @@ pub(super) fn begin_answer<T: Send + 'static>(
     Ok((ticket, answer))
 }
 
+/// The same, and waits for it. Where the device was lost, it is asked for again.
+///
+/// # Errors
+/// [`ErrorKind::Cancelled`] where it was cancelled before it was begun; what `make` gives.
+pub(super) fn answered<T: Send + 'static>(
+    queue: &Queue,
+    cancel: &CancelToken,
+    make: impl FnOnce(&mut Serving) -> Result<T> + Clone + Send + 'static,
+) -> Result<T> {
+    let ask = || {
+        let (ticket, answer) = begin_answer(queue, make.clone())?;
+        queue.wait_for(ticket, cancel)?;
+        received(&answer)
+    };
+    whatever_is_lost(queue, ask, || true)
+}
+
 /// The same for an answer whose text is shown as it comes, on the calling thread; where `on_text` breaks, it is cancelled.
 /// Where the device was lost before any text came, it is asked for again.
 ///

@@ -84,6 +84,8 @@ pub(crate) fn plan(session: &mut Session, history: &History, settings: &LearnSet
         }
     }
     drop(training);
+    // What the trial held is given back now, not with the next job.
+    session.start_job();
     Ok(TrainingPlan {
         texts: corpus.texts[Split::Training as usize],
         held_out_texts: corpus.texts[Split::HeldOut as usize],

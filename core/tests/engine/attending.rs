@@ -12,7 +12,6 @@ use idiolect::gate::GateSettings;
 use idiolect::personalize::{LearnEvent, LearnReport, LearnSettings, is_paused};
 use idiolect::policy::{Attendance, PolicySettings, Signals};
 use idiolect::profile::{KeySource, Profile};
-use idiolect::train::TrainOptions;
 
 use super::{copy_folder, engine, finish, settings};
 
@@ -31,11 +30,11 @@ const CALM: Signals = Signals {
 
 const PULLED: Signals = Signals { charging: Some(false), ..CALM };
 
-/// Small steps, and a gate that few held-out texts are worth asking for: how many there are is drawn by the profile's key.
+/// A gate that few held-out texts are worth asking for: how many there are is drawn by the profile's key.
 fn learn(steps: usize) -> LearnSettings {
     let settings = settings(steps);
     let gate = GateSettings { min_units: 2, ..settings.gate };
-    LearnSettings { train: TrainOptions { batch_samples: 4, ..settings.train.clone() }, gate, ..settings }
+    LearnSettings { gate, ..settings }
 }
 
 fn attend(steps: usize) -> AttendSettings {

@@ -49,9 +49,10 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
+/// So many small steps.
 fn settings(steps: usize) -> LearnSettings {
     LearnSettings {
-        train: TrainOptions { steps: Some(steps), ..TrainOptions::default() },
+        train: TrainOptions { steps: Some(steps), batch_samples: 4, ..TrainOptions::default() },
         checkpoint_every: Some(Duration::from_millis(50)),
         ..LearnSettings::default()
     }

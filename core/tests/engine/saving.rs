@@ -13,7 +13,7 @@ use super::{copy_folder, engine, finish, settings};
 
 /// Settings under which no checkpoint comes by time.
 fn by_call() -> LearnSettings {
-    LearnSettings { checkpoint_every: Some(Duration::from_secs(3600)), ..settings(14) }
+    LearnSettings { checkpoint_every: Some(Duration::from_secs(3600)), ..settings(30) }
 }
 
 /// What lies in a profile's folder of checkpoints.

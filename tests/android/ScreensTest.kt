@@ -1,4 +1,5 @@
 import android.app.Activity
+import android.content.Intent
 import android.view.View
 import android.view.ViewGroup
 import android.widget.EditText
@@ -14,6 +15,7 @@ import io.github.idiolect.sample.R
 import io.github.idiolect.sample.SampleApp
 import io.github.idiolect.sample.TrainingState
 import io.github.idiolect.sample.VoiceActivity
+import java.io.File
 import org.junit.Before
 import org.junit.Test
 import org.junit.runner.RunWith
@@ -112,6 +114,7 @@ class ScreensTest {
             checkContrast()
         }
 
+        export(voice)
         voice.click(R.id.forget)
         val dialog = ShadowAlertDialog.getLatestAlertDialog()
         dialog.getButton(android.content.DialogInterface.BUTTON_POSITIVE).performClick()
@@ -152,6 +155,31 @@ class ScreensTest {
                 checkContrast()
             }
         }
+    }
+
+    /** The voice goes to a document whole, and to one on a full disk not at all. */
+    private fun export(voice: VoiceActivity) {
+        Robolectric.setupContentProvider(Documents::class.java, Documents.AUTHORITY)
+        val taken = File.createTempFile("voice", ".tar")
+        for ((place, words) in listOf(taken to R.string.voice_exported, File("/dev/full") to R.string.voice_not_exported)) {
+            Documents.place = place
+            Documents.deleted = false
+            voice.click(R.id.export)
+            val asked = shadowOf(voice).nextStartedActivityForResult.intent
+            same("asks for", Intent.ACTION_CREATE_DOCUMENT, asked.action)
+            shadowOf(voice).receiveResult(asked, Activity.RESULT_OK, Intent().setData(Documents.uri))
+            until("its words") { voice.text(R.id.training) == app.getString(words) }
+            same("deleted there", words == R.string.voice_not_exported, Documents.deleted)
+            same("left in the app", emptyList<String>(), app.cacheDir.list().orEmpty().filter { "voice" in it })
+        }
+        val (own, imported) = awaited {
+            app.engine().adapters.run {
+                val version = importFrom(taken.path)
+                list().versions.also { delete(version) }
+            }
+        }
+        same("bits", own.sha256, imported.sha256)
+        check(taken.delete())
     }
 
     private fun <T : Activity> open(screen: Class<T>): T = Robolectric.buildActivity(screen).setup().get()

@@ -83,9 +83,11 @@ class AdaptersTest(@param:TempDir private val home: File) {
             same("fingerprint", report.fingerprint, alone.model().fingerprint)
             val without = alone.evaluate(texts).nll
             check(kotlin.math.abs(with - without) < 0.1) { "$with with the adapter, $without merged" }
-            val voice = File(home, "voice").path
-            engine.adapters.exportTo(1u, voice)
-            refused<EngineError.AdapterMismatch>("") { alone.adapters.importFrom(voice) }
+            for (voice in listOf("voice", "voice.tar").map { File(home, it).path }) {
+                engine.adapters.exportTo(1u, voice)
+                refused<EngineError.AdapterMismatch>("") { alone.adapters.importFrom(voice) }
+            }
+            same("versions", 0, alone.adapters.list().versions.size)
         }
         // On another base, the adapter is of no use until it has learned again.
         val copy = File(home, "copy").also { File(home, "trained").copyRecursively(it) }

@@ -35,7 +35,7 @@ public suspend fun PersonalEngine.Companion.open(
     if (!context.isPersonReachable) {
         throw EngineError.KeyStore(
             "the device has not been unlocked since it started",
-            "go without the engine, and open it when Intent.ACTION_USER_UNLOCKED arrives",
+            "awaitPerson() waits for it; DirectBootSuggestions has words till then",
         )
     }
     return model.opened(context) { source: ModelSource ->

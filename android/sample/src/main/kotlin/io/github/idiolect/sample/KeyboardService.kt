@@ -11,6 +11,7 @@ import io.github.idiolect.SuggestOptions
 import io.github.idiolect.Suggestion
 import io.github.idiolect.android.FieldRefusal
 import io.github.idiolect.android.TextFieldRules
+import io.github.idiolect.android.awaitPerson
 import io.github.idiolect.android.isPersonReachable
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
@@ -21,7 +22,8 @@ import kotlinx.coroutines.launch
 
 /**
  * A keyboard that suggests the person's words, and learns from what they write where it may: in fields of prose, once they
- * have agreed. A line above the words says what it does in this field, and why not where it does not.
+ * have agreed. A line above the words says what it does in this field, and why not where it does not. Before the first unlock
+ * after a restart it suggests by the base model, and learns nothing.
  */
 class KeyboardService : InputMethodService() {
     private val scope = CoroutineScope(SupervisorJob() + Dispatchers.Main)
@@ -31,6 +33,14 @@ class KeyboardService : InputMethodService() {
     private var keys: KeysView? = null
     private var bar: SuggestionBar? = null
     private var status: TextView? = null
+
+    override fun onCreate() {
+        super.onCreate()
+        work {
+            awaitPerson()
+            unlocked()
+        }
+    }
 
     override fun onCreateInputView(): View = layoutInflater.inflate(R.layout.keyboard, null).also {
         keys = KeysView(it.findViewById(R.id.keys), ::press)
@@ -108,13 +118,22 @@ class KeyboardService : InputMethodService() {
     private fun suggest() {
         suggesting?.cancel()
         val before = currentInputConnection?.getTextBeforeCursor(CONTEXT, 0)?.toString()
-        if (!rules.maySuggest || !isPersonReachable || before == null) {
+        if (!rules.maySuggest || before == null) {
             bar?.show(emptyList())
             return
         }
         suggesting = work {
-            bar?.show(app.engine().suggest(before, SuggestOptions(count = SuggestionBar.PLACES.toUInt())))
+            bar?.show(app.suggest(before, SuggestOptions(count = SuggestionBar.PLACES.toUInt())))
         }
+    }
+
+    private suspend fun unlocked() {
+        suggesting?.cancel()
+        // The bar said that nothing is learned while this was typed.
+        typed.take()
+        app.unlocked()
+        status?.text = words()
+        suggest()
     }
 
     private fun learn() {

@@ -2,6 +2,8 @@ package io.github.idiolect.sample
 
 import android.app.Application
 import io.github.idiolect.PersonalEngine
+import io.github.idiolect.SuggestOptions
+import io.github.idiolect.Suggestion
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.SupervisorJob
@@ -21,6 +23,12 @@ class SampleApp : Application() {
 
     /** The engine of this process, opened where it is not. */
     suspend fun engine(): PersonalEngine = shared.get()
+
+    /** Words that follow, before the first unlock after a restart too. */
+    suspend fun suggest(text: String, options: SuggestOptions): List<Suggestion> = shared.suggest(text, options)
+
+    /** The phone is unlocked. */
+    suspend fun unlocked() = shared.unlocked()
 
     /** Lets go of an engine that is of no use any more, as one whose profile the other process has erased. */
     suspend fun dropEngine() = shared.drop()

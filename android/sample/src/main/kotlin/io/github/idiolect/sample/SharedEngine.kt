@@ -3,9 +3,13 @@ package io.github.idiolect.sample
 import android.content.Context
 import io.github.idiolect.EraseReport
 import io.github.idiolect.PersonalEngine
+import io.github.idiolect.SuggestOptions
+import io.github.idiolect.Suggestion
 import io.github.idiolect.android.AppModel
+import io.github.idiolect.android.DirectBootSuggestions
 import io.github.idiolect.android.KeystoreKeys
 import io.github.idiolect.android.MemoryPressure
+import io.github.idiolect.android.isPersonReachable
 import io.github.idiolect.android.open
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.sync.Mutex
@@ -18,9 +22,21 @@ class SharedEngine(private val context: Context) {
 
     private val mutex = Mutex()
     private var open: Open? = null
+    private val model = ModelFolder(context)
+    private val locked by lazy { DirectBootSuggestions(context, AppModel.Stored(model.folder)) }
 
     /** The engine, opened where it is not. */
     suspend fun get(): PersonalEngine = mutex.withLock { opened().engine }
+
+    /** Words by the person's own engine; before the first unlock after a restart by the base alone. */
+    suspend fun suggest(text: String, options: SuggestOptions): List<Suggestion> {
+        if (context.isPersonReachable) return get().suggest(text, options)
+        withContext(Dispatchers.IO) { model.unpacked() }
+        return locked.suggest(text, options)
+    }
+
+    /** The phone is unlocked: what suggested till then is erased. */
+    suspend fun unlocked() = locked.end()
 
     /** Closes the engine; the next [get] opens another. */
     suspend fun drop() = mutex.withLock { close() }
@@ -34,8 +50,8 @@ class SharedEngine(private val context: Context) {
     }
 
     private suspend fun opened(): Open = open ?: run {
-        val model = withContext(Dispatchers.IO) { ModelFolder(context).unpacked() }
-        val engine = PersonalEngine.open(context, AppModel.Stored(model))
+        val folder = withContext(Dispatchers.IO) { model.unpacked() }
+        val engine = PersonalEngine.open(context, AppModel.Stored(folder))
         Open(engine, MemoryPressure(context, engine)).also { open = it }
     }
 

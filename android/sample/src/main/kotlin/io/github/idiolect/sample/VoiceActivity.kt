@@ -15,9 +15,6 @@ import io.github.idiolect.Chunk
 import io.github.idiolect.GateSettings
 import io.github.idiolect.GenerateOptions
 import io.github.idiolect.Prompt
-import java.io.File
-import kotlinx.coroutines.Dispatchers
-import kotlinx.coroutines.withContext
 
 /** The person's voice: how it stands, training it, hearing it, how strongly it is used, taking it along, forgetting it. */
 class VoiceActivity : Screen(R.layout.activity_voice) {
@@ -138,13 +135,8 @@ class VoiceActivity : Screen(R.layout.activity_voice) {
         val version = version
         if (request != EXPORT || result != RESULT_OK || place == null || version == null) return
         work {
-            val file = File(cacheDir, "my-voice.tar").apply { delete() }
-            app.engine().adapters.exportTo(version, file.path)
-            withContext(Dispatchers.IO) {
-                checkNotNull(contentResolver.openOutputStream(place)).use { to -> file.inputStream().use { it.copyTo(to) } }
-                file.delete()
-            }
-            training.text = getString(R.string.voice_exported)
+            val whole = VoiceExport(this@VoiceActivity).write(app.engine().adapters, version, place)
+            training.setText(if (whole) R.string.voice_exported else R.string.voice_not_exported)
             training.visibility = View.VISIBLE
         }
     }

@@ -1,0 +1,66 @@
+package io.github.idiolect.android
+
+import android.content.Context
+import io.github.idiolect.EngineError
+import io.github.idiolect.EngineOptions
+import io.github.idiolect.PersonalEngine
+import io.github.idiolect.SuggestOptions
+import io.github.idiolect.Suggestion
+import io.github.idiolect.calling
+import kotlinx.coroutines.sync.Mutex
+import kotlinx.coroutines.sync.withLock
+
+/**
+ * A keyboard's words before the first unlock after a restart: those of the base model, for nothing of the person's can be
+ * read yet (see [isPersonReachable]).
+ *
+ * Its profile is empty and stays so, for here is nothing that adds to it or trains. It lies in device-protected storage with
+ * its key beside it, as there is nothing to keep secret, and [end] erases it.
+ *
+ * @param model an asset, or a file in device-protected storage ([Context.createDeviceProtectedStorageContext]).
+ * @param options the options to open with, given those with profile and model set.
+ */
+public class DirectBootSuggestions(
+    private val context: Context,
+    private val model: AppModel,
+    private val options: (EngineOptions) -> EngineOptions = { it },
+) {
+    private class Open(val engine: PersonalEngine, val pressure: MemoryPressure)
+
+    private val mutex = Mutex()
+    private var open: Open? = null
+    private var ended = false
+
+    /**
+     * The likeliest words, as [PersonalEngine.suggest] gives them. The model is opened with the first call, and its memory
+     * given back under pressure.
+     *
+     * @throws EngineError `Closed` once it has ended, and what [PersonalEngine.suggest] refuses.
+     */
+    public suspend fun suggest(text: String, options: SuggestOptions = SuggestOptions()): List<Suggestion> =
+        mutex.withLock { opened() }.suggest(text, options)
+
+    /** Ends it for good and erases its profile, once the person has unlocked; also what a process left that was killed. */
+    public suspend fun end(): Unit = mutex.withLock {
+        ended = true
+        open?.pressure?.close()
+        open?.engine?.eraseAll()
+        open = null
+        eraseLeft()
+    }
+
+    private suspend fun opened(): PersonalEngine {
+        if (ended) throw EngineError.Closed("suggestions before the unlock have ended", "ask the person's own engine")
+        open?.let { return it.engine }
+        eraseLeft()
+        val engine = model.opened(context) { source -> PersonalEngine.open(options(EngineOptions(folder().path, source))) }
+        open = Open(engine, MemoryPressure(context, engine))
+        return engine
+    }
+
+    private suspend fun eraseLeft() {
+        if (calling { folder().exists() }) PersonalEngine.eraseProfile(folder().path)
+    }
+
+    private fun folder() = profileFolder(context.createDeviceProtectedStorageContext(), "direct-boot")
+}

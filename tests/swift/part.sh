@@ -1,0 +1,46 @@
+# The part `swift` of tests/run, which sources this.
+
+# Debian 13 has Swift 6 as a package; its folder is entered by chroot, which lets any Debian build and run with it. The
+# library is built outside: the C library there has to be as new as the one here.
+swift() {
+  [ "$(id -u)" = 0 ] || die "run as root: Swift lives in a folder that is entered by chroot"
+  packages debootstrap
+  mkdir -p "$target/swift"
+  local root
+  root=$(cd "$target/swift" && pwd)/debian-13
+  if ! [ -e "$root/etc/ld.so.conf.d/swift.conf" ]; then
+    say "Debian 13 with its Swift"
+    rm -rf "$root"
+    debootstrap --variant=minbase --include=swiftlang,libc6-dev,libstdc++-14-dev trixie "$root" >"$root.log" ||
+      die "debootstrap failed: see $root.log"
+    echo /usr/libexec/swift/lib/swift/linux >"$root/etc/ld.so.conf.d/swift.conf"
+    chroot "$root" ldconfig
+  fi
+  surface swift "$target/swift/generated"
+  local place=$root/idiolect generated=$target/swift/generated
+  mkdir -p "$place/ios" "$place/library" "$place/bindings/cli"
+  rm -rf "$place"/ios/{Package.swift,Sources,Tests,Sample,Generated} "$place/bindings/cli/assets" "$place/example"
+  cp -rp ios/{Package.swift,Sources,Tests,Sample} "$place/ios"
+  cp -rp bindings/cli/assets "$place/bindings/cli"
+  cp -p "$target/debug/libidiolect_ffi.so" "$place/library"
+  mkdir -p "$place/ios/Sources/Idiolect/Generated" "$place/ios/Generated/IdiolectFFI"
+  cp "$generated/Idiolect.swift" "$place/ios/Sources/Idiolect/Generated"
+  cp "$generated/IdiolectFFI.h" "$place/ios/Generated/IdiolectFFI"
+  cp "$generated/IdiolectFFI.modulemap" "$place/ios/Generated/IdiolectFFI/module.modulemap"
+  # The README's example, as an app of its own that has the package; its model is the embedded one.
+  mkdir -p "$place/example/Sources/Example"
+  cp tests/swift/example/Package.swift "$place/example"
+  readme_example swift >"$place/example/Sources/Example/main.swift"
+  ln -s ../bindings/cli/assets/base "$place/example/SmolLM2-135M-Instruct.Q4_1.gguf"
+  head -n 120 bindings/cli/assets/history.jsonl >"$place/example/messages.jsonl"
+  say "swift build, swift test, and the README's example"
+  # Swift asks /proc for its own path; a mount namespace of its own leaves no mount behind.
+  unshare --mount sh -c 'mount --bind /proc "$1/proc" && mount --bind /dev "$1/dev" && exec chroot "$1" sh -ec "
+    export IDIOLECT_STAND_INS=1 IDIOLECT_LIBRARY=/idiolect/library IDIOLECT_NO_GPU=1 HOME=/root
+    cd /idiolect/ios
+    swift build -Xswiftc -warnings-as-errors
+    swift test --disable-xctest
+    unset IDIOLECT_STAND_INS
+    cd /idiolect/example
+    swift run --quiet"' sh "$root"
+}

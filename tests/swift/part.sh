@@ -33,14 +33,19 @@ swift() {
   readme_example swift >"$place/example/Sources/Example/main.swift"
   ln -s ../bindings/cli/assets/base "$place/example/SmolLM2-135M-Instruct.Q4_1.gguf"
   head -n 120 bindings/cli/assets/history.jsonl >"$place/example/messages.jsonl"
+  rm -rf "$place/symbols"
+  mkdir "$place/symbols"
   say "swift build, swift test, and the README's example"
   # Swift asks /proc for its own path; a mount namespace of its own leaves no mount behind.
   unshare --mount sh -c 'mount --bind /proc "$1/proc" && mount --bind /dev "$1/dev" && exec chroot "$1" sh -ec "
     export IDIOLECT_STAND_INS=1 IDIOLECT_LIBRARY=/idiolect/library IDIOLECT_NO_GPU=1 HOME=/root
     cd /idiolect/ios
-    swift build -Xswiftc -warnings-as-errors
-    swift test --disable-xctest
+    swift build --build-tests -Xswiftc -warnings-as-errors -Xswiftc -emit-symbol-graph \
+      -Xswiftc -emit-symbol-graph-dir -Xswiftc /idiolect/symbols
+    swift test --skip-build --disable-xctest
     unset IDIOLECT_STAND_INS
     cd /idiolect/example
     swift run --quiet"' sh "$root"
+  say "the package's public surface"
+  tests/swift/surface.py "$place/symbols" ios/api.txt
 }

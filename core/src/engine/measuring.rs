@@ -30,12 +30,14 @@ impl Engine {
             let (reply, answer) = channel();
             let ticket = self.queue.add_task(Box::new(move |worker| {
                 let measured = worker.model().and_then(|model| {
-                    let data = TrainingData::from_texts(&rows, &model, model.base().context.min(LONGEST_EVALUATED))?;
                     let using = choice::chosen(&adapters, &registry, &model)?;
                     let adapter = choice::load(&using, &registry, &model)?;
                     worker.long_work(
                         move || token.is_cancelled(),
                         |session| {
+                            let longest = model.base().context.min(LONGEST_EVALUATED);
+                            let give_way = &mut || session.give_way();
+                            let data = TrainingData::from_many_texts(&rows, &model, longest, give_way)?;
                             let evaluation = evaluate(session, adapter.as_ref(), data.samples())?.finite()?;
                             let texts = data.by_text(&evaluation.samples);
                             Ok(Evaluation { counts: data.counts(), texts, ..evaluation })

@@ -40,6 +40,9 @@ enum DataKind {
     Ids,
 }
 
+/// Texts between two times of giving way.
+const TEXTS_AT_A_TIME: usize = 64;
+
 impl TrainingData {
     /// A person's texts as samples of at most `seq_len` tokens, or as many as the model holds. Blank ones are left out, and
     /// those that the model refuses.
@@ -47,10 +50,26 @@ impl TrainingData {
     /// # Errors
     /// When no text carries loss; where it is because the model refuses them, why it refuses the first.
     pub fn from_texts(rows: &[TextRow], model: &Model, seq_len: usize) -> Result<Self> {
+        Self::from_many_texts(rows, model, seq_len, &mut || Ok(()))
+    }
+
+    /// The same, giving way between some texts and others: thousands take seconds.
+    ///
+    /// # Errors
+    /// Those of [`Self::from_texts`], and the one of `give_way`.
+    pub(crate) fn from_many_texts(
+        rows: &[TextRow],
+        model: &Model,
+        seq_len: usize,
+        give_way: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Self> {
         let (mut samples, mut texts) = (Vec::new(), Vec::new());
         let (mut counts, mut plain) = (SampleCounts::default(), false);
         let mut refusal = None;
         for (number, row) in rows.iter().enumerate() {
+            if number % TEXTS_AT_A_TIME == 0 {
+                give_way()?;
+            }
             let made = samples_for(row, model, seq_len);
             counts.add(&made);
             refusal = refusal.or_else(|| made.refusal().cloned());
@@ -439,5 +458,29 @@ impl<'s> Training<'s> {
     /// When the device fails.
     pub fn adapter(&mut self) -> Result<Adapter> {
         self.trainer.adapter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn reading_many_texts_gives_way_and_ends_where_it_is_told_to() {
+        let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bindings/cli/assets/base");
+        let model = Model::open(&base).unwrap();
+        let rows = vec![TextRow::new("see you at the station", None); 2 * TEXTS_AT_A_TIME + 1];
+        let read = |ends_at: usize| {
+            let mut times = 0;
+            let data = TrainingData::from_many_texts(&rows, &model, 64, &mut || {
+                times += 1;
+                if times == ends_at { Err(Error::new(ErrorKind::Cancelled, "told to")) } else { Ok(()) }
+            });
+            (times, data.map(|data| data.samples().len()).map_err(|error| error.kind()))
+        };
+        assert_eq!(read(usize::MAX), (3, Ok(rows.len())));
+        assert_eq!(read(2), (2, Err(ErrorKind::Cancelled)));
     }
 }

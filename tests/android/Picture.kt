@@ -91,6 +91,8 @@ class Picture(private val root: View, name: String) {
 
     /** Where a view lies in the picture, also where it is in no window. */
     private fun place(view: View) = Rect(0, 0, view.width, view.height).also {
+        // Its content's scrolling is not its own.
+        it.offset(view.scrollX, view.scrollY)
         if (view !== root) (root as ViewGroup).offsetDescendantRectToMyCoords(view, it)
     }
 

@@ -1,12 +1,16 @@
 import android.graphics.Bitmap
 import android.graphics.Canvas
 import android.graphics.Color
+import android.graphics.Rect
 import android.view.View
 import android.view.ViewGroup
 import android.widget.AdapterView
+import android.widget.Button
 import android.widget.TextView
 import java.io.File
+import java.util.Locale
 import kotlin.math.pow
+import kotlin.math.roundToInt
 
 /** A view as it is drawn: kept as a PNG for people, and measured. */
 class Picture(private val root: View, name: String) {
@@ -37,9 +41,34 @@ class Picture(private val root: View, name: String) {
     /** Each text stands out from what is behind it, as WCAG 2 asks: 4.5 to 1. */
     fun checkContrast() {
         for (view in shown().filterIsInstance<TextView>().filter { it.text.isNotBlank() && it.isEnabled }) {
-            val ratio = contrast(view.currentTextColor, background(view) ?: continue)
+            val ratio = ratio(view) ?: continue
             check(ratio >= 4.5) { "${named(view)}: contrast $ratio" }
         }
+    }
+
+    /** Ten letters stand side by side: each has a tenth of the width, the gap between two of them included. */
+    fun checkLetters(gap: Int) {
+        val letters = shown().filterIsInstance<Button>().filter { it.text.singleOrNull()?.isLetter() == true }
+        check(letters.size == 26) { "${letters.size} letters" }
+        for (letter in letters) check(letter.width + gap >= root.width / 10) { "“${letter.text}” is ${letter.width} wide" }
+    }
+
+    /** Every view that is shown, a line each: what it is, where in dp, its words, how they stand out. */
+    fun lines(view: View = root.findViewById(android.R.id.content) ?: root, depth: Int = 0): List<String> {
+        if (view.visibility != View.VISIBLE) return emptyList()
+        val children = if (view is ViewGroup) (0 until view.childCount).map(view::getChildAt) else emptyList()
+        return listOf("  ".repeat(depth) + described(view)) + children.flatMap { lines(it, depth + 1) }
+    }
+
+    private fun described(view: View): String {
+        val density = root.resources.displayMetrics.density
+        val (x, y, width, height) = place(view).run { listOf(left, top, width(), height()) }.map { (it / density).roundToInt() }
+        val words = (view as? TextView)?.run { text.ifEmpty { hint } }?.takeIf { it.isNotBlank() }
+        return listOfNotNull(
+            named(view), "$x,$y $width×$height", words?.let { "“$it”" }, view.contentDescription?.let { "[$it]" },
+            (view as? TextView)?.takeIf { it.text.isNotBlank() }?.let(::ratio)?.let { "%.1f to 1".format(Locale.ROOT, it) },
+            "disabled".takeIf { !view.isEnabled },
+        ).joinToString(" ")
     }
 
     private fun shown(view: View = root): List<View> = when {
@@ -48,14 +77,23 @@ class Picture(private val root: View, name: String) {
         else -> listOf(view)
     }
 
+    private fun ratio(view: TextView) = background(view)?.let { contrast(view.currentTextColor, it) }
+
     /** The commonest colour in a view's place; none where it lies outside the picture. */
     private fun background(view: View): Int? {
-        val (left, top) = IntArray(2).also(view::getLocationInWindow)
-        val columns = left.coerceAtLeast(0) until (left + view.width).coerceAtMost(bitmap.width)
-        val rows = top.coerceAtLeast(0) until (top + view.height).coerceAtMost(bitmap.height)
+        val place = place(view)
+        val columns = place.left.coerceAtLeast(0) until place.right.coerceAtMost(bitmap.width)
+        val rows = place.top.coerceAtLeast(0) until place.bottom.coerceAtMost(bitmap.height)
         val counts = HashMap<Int, Int>()
         for (row in rows) for (column in columns) counts.merge(pixels[row * bitmap.width + column], 1, Int::plus)
         return counts.maxByOrNull { it.value }?.key
+    }
+
+    /** Where a view lies in the picture, also where it is in no window. */
+    private fun place(view: View) = Rect(0, 0, view.width, view.height).also {
+        // Its content's scrolling is not its own.
+        it.offset(view.scrollX, view.scrollY)
+        if (view !== root) (root as ViewGroup).offsetDescendantRectToMyCoords(view, it)
     }
 
     private fun contrast(one: Int, other: Int): Double {

@@ -8,7 +8,6 @@ import android.widget.SeekBar
 import android.widget.TextView
 import io.github.idiolect.PersonalHistory
 import io.github.idiolect.sample.ConsentActivity
-import io.github.idiolect.sample.KeyboardService
 import io.github.idiolect.sample.LedgerActivity
 import io.github.idiolect.sample.NotesActivity
 import io.github.idiolect.sample.R
@@ -121,40 +120,6 @@ class ScreensTest {
         until("it is forgotten") { voice.text(R.id.training).startsWith("Forgotten: ") }
         check(!app.consent.given && TestKeystore.keys.size <= 1)
         same("learned", emptyList<String>(), history())
-    }
-
-    @Test
-    fun `each screen holds in the dark, small, large, from right to left and with large letters`() {
-        app.consent.answer(true)
-        for ((name, qualifiers, scale) in listOf(
-            Triple("light", "w411dp-h891dp-notnight-mdpi", 1f),
-            Triple("dark", "w411dp-h891dp-night-mdpi", 1f),
-            Triple("small", "w320dp-h480dp-notnight-mdpi", 1f),
-            Triple("large", "w800dp-h1280dp-notnight-mdpi", 1f),
-            Triple("rtl", "ar-ldrtl-w411dp-h891dp-notnight-mdpi", 1f),
-            Triple("large-font", "w411dp-h891dp-notnight-mdpi", 2f),
-        )) {
-            RuntimeEnvironment.setQualifiers(qualifiers)
-            RuntimeEnvironment.setFontScale(scale)
-            for (screen in listOf(NotesActivity::class.java, ConsentActivity::class.java, VoiceActivity::class.java)) {
-                Picture(open(screen).root(), "${screen.simpleName}-$name").run {
-                    check(texts.isNotEmpty())
-                    checkTargets()
-                    checkContrast()
-                }
-            }
-            val keyboard = Robolectric.buildService(KeyboardService::class.java).create().get()
-            val keys = keyboard.onCreateInputView()
-            keyboard.setInputView(keys)
-            val width = app.resources.displayMetrics.widthPixels
-            keys.measure(View.MeasureSpec.makeMeasureSpec(width, View.MeasureSpec.EXACTLY), View.MeasureSpec.UNSPECIFIED)
-            keys.layout(0, 0, keys.measuredWidth, keys.measuredHeight)
-            // Ten keys stand side by side: of them the height counts.
-            Picture(keys, "Keyboard-$name").run {
-                checkTargets(wide = false)
-                checkContrast()
-            }
-        }
     }
 
     /** The voice goes to a document whole, and to one on a full disk not at all. */

@@ -65,12 +65,18 @@ class DirectBootTest {
         typist.leave()
         typist.enter(InputType.TYPE_CLASS_TEXT)
         typist.type(TEXT)
-        same("messages", 0uL, awaited { beside().use { it.history.stats().total.messages } })
+        same("messages", 0uL, messages())
 
+        // The system knows before the keyboard is told.
+        users().setUserUnlocked(true)
+        typist.leave()
+        same("learned of what was typed before", history, history())
+        typist.enter(InputType.TYPE_CLASS_TEXT)
+        typist.type(TEXT)
         unlock()
         until("the status") { typist.status() == app.getString(R.string.keyboard_learns) }
         until("the person's words") { typist.words() == own }
-        check(!empty.exists()) { "its profile is there still" }
+        until("its profile is gone") { !empty.exists() }
         typist.leave()
         same("learned of what was typed before", history, history())
         typist.enter(InputType.TYPE_CLASS_TEXT)
@@ -83,10 +89,10 @@ class DirectBootTest {
     fun `what a killed process left is erased, and its profile with the unlock`() {
         restart()
         empty.mkdirs()
-        awaited { beside().use { it.history.add(NewSample("left")) } }
+        beside { it.history.add(NewSample("left")) }
         val words = DirectBootSuggestions(app, model)
         check(awaited { words.suggest("see you ") }.isNotEmpty())
-        same("messages", 0uL, awaited { beside().use { it.history.stats().total.messages } })
+        same("messages", 0uL, messages())
         awaited { words.end() }
         check(!empty.exists())
         assertThrows(EngineError.Closed::class.java) { awaited { words.suggest("see you ") } }
@@ -132,7 +138,16 @@ class DirectBootTest {
     }
 
     /** Another engine on the profile of the time before the unlock. */
-    private suspend fun beside() = PersonalEngine.open(EngineOptions(empty.path, ModelSource.Path(model.file.path)))
+    private fun <T> beside(look: suspend (PersonalEngine) -> T): T = awaited {
+        val engine = PersonalEngine.open(EngineOptions(empty.path, ModelSource.Path(model.file.path)))
+        try {
+            look(engine)
+        } finally {
+            engine.shutDown()
+        }
+    }
+
+    private fun messages() = beside { it.history.stats().total.messages }
 
     private fun history() = awaited { app.engine().history.list(null, 1000u) }.map { it.text }
 

@@ -41,6 +41,8 @@ def executables(messages):
 
 def put_behind_script(program, qemu):
     real = program.with_name(program.name + ".emulated")
+    # Of an earlier run it may be a link to the same file, which would not move.
+    real.unlink(missing_ok=True)
     program.replace(real)
     program.write_text(f'#!/bin/sh\nexec {shlex.join([*qemu, str(real)])} "$@"\n')
     program.chmod(0o755)

@@ -89,7 +89,7 @@ class ExportTest(@param:TempDir private val home: File) {
             refused<EngineError.Io>("") { engine.exportProfile(place.path, "a passphrase") }
         }
         val training = async { engine.train(LearnSettings(train = TrainSettings(steps = 5000u))).toList() }
-        while (engine.state !is EngineState.Training) Thread.sleep(5)
+        while (engine.state !is EngineState.Training) delay(5)
         refused<EngineError.TrainingBusy>("training") { engine.exportProfile(archive.path, "a passphrase") }
         training.cancelAndJoin()
         check(bytes.contentEquals(archive.readBytes())) { "what lay there is another" }

@@ -1,6 +1,8 @@
 import java.io.BufferedReader
 import java.io.File
+import java.util.Timer
 import java.util.concurrent.TimeUnit
+import kotlin.concurrent.schedule
 
 /** The notes app on the profile in [place], in a process of its own with this one's classes, library and model. */
 class OtherProcess(place: File) : AutoCloseable {
@@ -8,8 +10,11 @@ class OtherProcess(place: File) : AutoCloseable {
         .redirectError(ProcessBuilder.Redirect.INHERIT)
         .start()
     private val told: BufferedReader = process.inputReader()
+    private val limit = Timer(true)
 
     init {
+        // What waits for a line of its hears of its end.
+        limit.schedule(LIMIT) { process.destroyForcibly() }
         awaitLine("open")
     }
 
@@ -43,6 +48,7 @@ class OtherProcess(place: File) : AutoCloseable {
 
     /** It ends with its input. */
     override fun close() {
+        limit.cancel()
         process.outputStream.close()
         if (!process.waitFor(1, TimeUnit.MINUTES)) kill()
     }
@@ -52,5 +58,10 @@ class OtherProcess(place: File) : AutoCloseable {
             .map { "-D$it=${System.getProperty(it)}" }
         val program = File(System.getProperty("java.home"), "bin/java").path
         return listOf(program) + properties + listOf("-cp", System.getProperty("java.class.path"))
+    }
+
+    private companion object {
+        /** Milliseconds that it may take for all that it is asked. */
+        const val LIMIT = 180_000L
     }
 }

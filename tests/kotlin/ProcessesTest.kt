@@ -2,6 +2,7 @@ import io.github.idiolect.*
 import java.io.File
 import kotlinx.coroutines.async
 import kotlinx.coroutines.cancelAndJoin
+import kotlinx.coroutines.delay
 import kotlinx.coroutines.flow.toList
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.io.TempDir
@@ -35,7 +36,7 @@ class ProcessesTest(@param:TempDir private val home: File) {
                 check(keyboard.greedy(prompt) != keyboard.greedy(prompt, listOf())) { "the adapter does nothing" }
 
                 val training = async { keyboard.train(LearnSettings(train = TrainSettings(steps = 5000u))).toList() }
-                while (keyboard.state !is EngineState.Training) Thread.sleep(5)
+                while (keyboard.state !is EngineState.Training) delay(5)
                 same("refused there", "busy: $hint", notes.asked("train"))
                 training.cancelAndJoin()
             }

@@ -74,7 +74,7 @@ shrunk() {
   rm "$home/plain/ApiTest.kt"
   kotlinc "$home" plain-tests -Werror "$home"/plain/*.kt
   say "R8"
-  rm -rf "$home/shrunk"
+  rm -rf "$home/shrunk" "$home/unruled"
   tests/kotlin/shrink "$home" "$home/shrunk" tests/kotlin/entries.pro "$rules"
   say "the facade on the real library, shrunk"
   local junit

@@ -1,5 +1,6 @@
 //! Logits, every adapter gradient and ten AdamW steps against transformers and PEFT (`tests/goldens/README.md`): on the
-//! CPU and on a GPU (a software one will do), rows one by one and packed, with activations kept and made again.
+//! CPU and on a GPU (a software one will do, and takes fewer steps of large models), rows one by one and packed, with
+//! activations kept and made again.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 
 /// Parameters from which on a software GPU takes minutes for all of a golden's steps.
 const LARGE: u64 = 1_000_000;
-/// Steps of such a model on a GPU: the gradients of the first, and what AdamW makes of them twice.
+/// Steps of such a model on a GPU: the gradients of the first, and the loss behind it.
 const FEW_STEPS: usize = 2;
 /// Asks for all steps.
 const LONG_VARIABLE: &str = "IDIOLECT_LONG";

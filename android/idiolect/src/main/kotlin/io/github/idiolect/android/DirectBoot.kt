@@ -24,11 +24,13 @@ public suspend fun Context.awaitPerson() {
             unlocked.complete(Unit)
         }
     }
-    registerReceiver(receiver, IntentFilter(Intent.ACTION_USER_UNLOCKED))
+    // The application's, which no service's end takes it from.
+    val application = applicationContext
+    application.registerReceiver(receiver, IntentFilter(Intent.ACTION_USER_UNLOCKED))
     try {
         // It may have come before the receiver was there.
         if (!isPersonReachable) unlocked.await()
     } finally {
-        unregisterReceiver(receiver)
+        application.unregisterReceiver(receiver)
     }
 }

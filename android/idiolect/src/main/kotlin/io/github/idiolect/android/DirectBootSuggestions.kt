@@ -7,15 +7,18 @@ import io.github.idiolect.PersonalEngine
 import io.github.idiolect.SuggestOptions
 import io.github.idiolect.Suggestion
 import io.github.idiolect.calling
+import kotlinx.coroutines.NonCancellable
 import kotlinx.coroutines.sync.Mutex
 import kotlinx.coroutines.sync.withLock
+import kotlinx.coroutines.withContext
 
 /**
  * A keyboard's words before the first unlock after a restart: those of the base model, for nothing of the person's can be
  * read yet (see [isPersonReachable]).
  *
  * Its profile is empty and stays so, for here is nothing that adds to it or trains. It lies in device-protected storage with
- * its key beside it, as there is nothing to keep secret, and [end] erases it.
+ * its key beside it, as there is nothing to keep secret, and [end] erases it. An app has one of these, for as long as the
+ * process in which its keyboard runs.
  *
  * @param model an asset, or a file in device-protected storage ([Context.createDeviceProtectedStorageContext]).
  * @param options the options to open with, given those with profile and model set.
@@ -38,15 +41,19 @@ public class DirectBootSuggestions(
      * @throws EngineError `Closed` once it has ended, and what [PersonalEngine.suggest] refuses.
      */
     public suspend fun suggest(text: String, options: SuggestOptions = SuggestOptions()): List<Suggestion> =
-        mutex.withLock { opened() }.suggest(text, options)
+        // The next key cancels this, and should find it open.
+        mutex.withLock { withContext(NonCancellable) { opened() } }.suggest(text, options)
 
     /** Ends it for good and erases its profile, once the person has unlocked; also what a process left that was killed. */
-    public suspend fun end(): Unit = mutex.withLock {
-        ended = true
-        open?.pressure?.close()
-        open?.engine?.eraseAll()
-        open = null
-        eraseLeft()
+    public suspend fun end(): Unit = withContext(NonCancellable) {
+        mutex.withLock {
+            ended = true
+            val last = open
+            open = null
+            last?.pressure?.close()
+            last?.engine?.eraseAll()
+            eraseLeft()
+        }
     }
 
     private suspend fun opened(): PersonalEngine {
@@ -59,7 +66,8 @@ public class DirectBootSuggestions(
     }
 
     private suspend fun eraseLeft() {
-        if (calling { folder().exists() }) PersonalEngine.eraseProfile(folder().path)
+        // Killed at its beginning or its end it is an empty folder, which is no profile.
+        if (calling { folder().run { exists() && !delete() } }) PersonalEngine.eraseProfile(folder().path)
     }
 
     private fun folder() = profileFolder(context.createDeviceProtectedStorageContext(), "direct-boot")

@@ -95,7 +95,8 @@ class KeyboardService : InputMethodService() {
     }
 
     private fun type(text: String) {
-        typed.add(text)
+        // Before the unlock the line above the words says that nothing is learned.
+        if (isPersonReachable) typed.add(text)
         currentInputConnection?.commitText(text, 1)
         keys?.capital = false
     }
@@ -129,7 +130,7 @@ class KeyboardService : InputMethodService() {
 
     private suspend fun unlocked() {
         suggesting?.cancel()
-        // The bar said that nothing is learned while this was typed.
+        // The line said so till now.
         typed.take()
         app.unlocked()
         status?.text = words()

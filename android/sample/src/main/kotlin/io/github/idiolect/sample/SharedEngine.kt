@@ -1,6 +1,7 @@
 package io.github.idiolect.sample
 
 import android.content.Context
+import io.github.idiolect.EngineError
 import io.github.idiolect.EraseReport
 import io.github.idiolect.PersonalEngine
 import io.github.idiolect.SuggestOptions
@@ -11,6 +12,8 @@ import io.github.idiolect.android.KeystoreKeys
 import io.github.idiolect.android.MemoryPressure
 import io.github.idiolect.android.isPersonReachable
 import io.github.idiolect.android.open
+import java.io.File
+import java.io.IOException
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.sync.Mutex
 import kotlinx.coroutines.sync.withLock
@@ -31,7 +34,7 @@ class SharedEngine(private val context: Context) {
     /** Words by the person's own engine; before the first unlock after a restart by the base alone. */
     suspend fun suggest(text: String, options: SuggestOptions): List<Suggestion> {
         if (context.isPersonReachable) return get().suggest(text, options)
-        withContext(Dispatchers.IO) { model.unpacked() }
+        mutex.withLock { unpacked() }
         return locked.suggest(text, options)
     }
 
@@ -50,9 +53,16 @@ class SharedEngine(private val context: Context) {
     }
 
     private suspend fun opened(): Open = open ?: run {
-        val folder = withContext(Dispatchers.IO) { model.unpacked() }
-        val engine = PersonalEngine.open(context, AppModel.Stored(folder))
+        val engine = PersonalEngine.open(context, AppModel.Stored(unpacked()))
         Open(engine, MemoryPressure(context, engine)).also { open = it }
+    }
+
+    private suspend fun unpacked(): File = withContext(Dispatchers.IO) {
+        try {
+            model.unpacked()
+        } catch (_: IOException) {
+            throw EngineError.Io("the model cannot be copied out of the app", "make room on the phone")
+        }
     }
 
     private fun close() {

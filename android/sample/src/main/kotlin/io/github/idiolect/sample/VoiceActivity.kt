@@ -132,10 +132,9 @@ class VoiceActivity : Screen(R.layout.activity_voice) {
     override fun onActivityResult(request: Int, result: Int, data: Intent?) {
         super.onActivityResult(request, result, data)
         val place = data?.data
-        val version = version
-        if (request != EXPORT || result != RESULT_OK || place == null || version == null) return
+        if (request != EXPORT || result != RESULT_OK || place == null) return
         work {
-            val whole = VoiceExport(this@VoiceActivity).write(app.engine().adapters, version, place)
+            val whole = VoiceExport(this@VoiceActivity).write(app.engine().adapters, place)
             training.setText(if (whole) R.string.voice_exported else R.string.voice_not_exported)
             training.visibility = View.VISIBLE
         }

@@ -132,13 +132,18 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
     /// Looks at what comes after these branches of `prefix`, and at each place on the way to them.
     fn explore(&mut self, prefix: &[u32], branches: &[Vec<u32>]) -> Result<()> {
         if branches.iter().any(Vec::is_empty) {
-            let next = self.next_after(prefix)?;
-            self.explored.next.insert(Vec::new(), next.into());
+            if self.explored.next(&[]).is_none() {
+                let next = self.next_after(prefix)?;
+                self.explored.next.insert(Vec::new(), next.into());
+            }
             return Ok(());
         }
         let unknown = |branch: &Vec<u32>| (1..=branch.len()).find(|&len| self.explored.next(&branch[..len]).is_none());
         let asked: Vec<(&[u32], usize)> =
             branches.iter().filter_map(|branch| Some((&branch[..], unknown(branch)? - 1))).collect();
+        if asked.is_empty() {
+            return Ok(());
+        }
         let mut next = self.next_in_branches(prefix, &asked)?.into_iter();
         for (branch, from) in asked {
             for len in from + 1..=branch.len() {

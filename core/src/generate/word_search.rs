@@ -1,7 +1,7 @@
 //! The search for the words that may come: ways to spell them, the likeliest first.
 
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashSet};
 
 use super::branches::{MOST_BRANCH_TOKENS, MOST_LOOKED_AT};
 use super::casing::{Fit, Form, Found, capitalized};
@@ -73,6 +73,8 @@ pub(super) struct Search<'p> {
     tokenizer: &'p Tokenizer,
     /// Branches whose next tokens were not looked at.
     frontier: BinaryHeap<Branch>,
+    /// Where this search has looked: what earlier ones have explored spares passes, and is not to change what is found.
+    known: HashSet<Vec<u32>>,
     found: Found,
     /// Marks that go in the place of the space that was typed.
     marks: Found,
@@ -98,15 +100,17 @@ impl<'p> Search<'p> {
                 typed.push(tokenizer.encode(&if spaced { format!(" {letters}") } else { letters })?);
             }
         }
-        Ok(Self { prompt, options, words, tokenizer, frontier, found, marks, parts: 0.0, typed })
+        let known = HashSet::new();
+        Ok(Self { prompt, options, words, tokenizer, frontier, known, found, marks, parts: 0.0, typed })
     }
 
-    /// Goes on from all that is known; gives the branches to look at next, none where the words are settled.
+    /// Goes on from all that it has looked at, which `explored` has; gives the branches to look at next, none where the words
+    /// are settled.
     pub(super) fn advance(&mut self, explored: &Explored) -> Result<Vec<Vec<u32>>> {
         let mut asked: Vec<Branch> = Vec::new();
         // What was typed takes several tokens: all of them in one pass, not one after another.
         let spelled = self.typed.first().filter(|path| path.len() < LONGEST_WORD).cloned().unwrap_or_default();
-        let unknown = (0..spelled.len()).filter(|&len| explored.next(&spelled[..=len]).is_none()).count();
+        let unknown = (0..spelled.len()).filter(|&len| !self.known.contains(&spelled[..=len])).count();
         let (mut tokens, mut looked_at) = if unknown > 1 { (spelled.len(), unknown) } else { (0, 0) };
         while let Some(branch) = self.frontier.peek() {
             // Whatever is left is less likely than what was found, or than anything worth showing.
@@ -119,7 +123,7 @@ impl<'p> Search<'p> {
                 break;
             }
             let Some(branch) = self.frontier.pop() else { break };
-            match explored.next(&branch.path) {
+            match explored.next(&branch.path).filter(|_| self.known.contains(&branch.path)) {
                 Some(next) => self.expand(&branch, next)?,
                 None => {
                     tokens += branch.path.len();
@@ -134,6 +138,11 @@ impl<'p> Search<'p> {
             paths.insert(0, spelled);
         }
         self.frontier.extend(asked);
+        match paths.first().is_some_and(Vec::is_empty) {
+            // What comes first of all is looked at alone.
+            true => drop(self.known.insert(Vec::new())),
+            false => self.known.extend(paths.iter().flat_map(|path| (1..=path.len()).map(|len| path[..len].to_vec()))),
+        }
         Ok(paths)
     }
 

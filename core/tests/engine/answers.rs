@@ -70,7 +70,8 @@ fn suggestions_change_no_answer_and_are_those_of_the_text() {
     assert!(!alone.is_empty() && alone.len() == last.len(), "{alone:?} {last:?}");
     for (alone, typed) in alone.iter().zip(&last) {
         assert_eq!((&alone.text, alone.replaces), (&typed.text, 2));
-        assert!((alone.probability - typed.probability).abs() < 1e-3, "{alone:?} {typed:?}");
+        // What was explored for earlier letters spares passes, and finds nothing else.
+        assert!((alone.probability / typed.probability - 1.0).abs() < 1e-5, "{alone:?} {typed:?}");
     }
 }
 

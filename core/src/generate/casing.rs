@@ -1,6 +1,6 @@
 //! Words that were found, one however it is cased, and the case that a sentence asks for.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::word_table::fold;
 
@@ -50,7 +50,7 @@ pub(super) struct Form {
 /// Words by their letters.
 #[derive(Default)]
 pub(super) struct Found {
-    words: HashMap<String, Vec<Form>>,
+    words: BTreeMap<String, Vec<Form>>,
 }
 
 impl Found {

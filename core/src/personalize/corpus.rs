@@ -191,7 +191,7 @@ impl Selection {
         give_way: &mut dyn FnMut() -> Result<()>,
     ) -> Result<Result<Corpus, DropReason>> {
         let mut corpus = Corpus {
-            // Few texts come to more than one sample; a vector that grows holds twice of what it needs.
+            // Few texts come to more than one sample; a vector that grows holds up to twice what it needs.
             training: Vec::with_capacity(self.training.values().map(|&times| times as usize).sum()),
             plain: false,
             validation: Vec::new(),

@@ -25,4 +25,8 @@ android() {
     org.junit.runner.JUnitCore $(basename -a -s .kt "${tests[@]}")
   say "an APK"
   tests/android/pack "$home"
+  say "its reference pages, by Dokka"
+  mvn --batch-mode --file tests/android/pom.xml -Dmaven.repo.local="$home/maven" -Dhome="$home" dokka:dokka \
+    >"$home/dokka.log" || die "Dokka failed: see $home/dokka.log"
+  python3 tests/android/documented.py "$home/dokka.log"
 }

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Runs what cargo built for another machine in qemu's user mode: run.py QEMU BUILT.json SCRATCH
+"""Runs what cargo built for arm64 in qemu's user mode: run.py DEBIAN BUILT.json KOTLIN SCRATCH
 
-QEMU is the emulator with its options, BUILT.json what `cargo test --no-run --message-format json` printed. The program
-itself is put behind a script of its name, by which tests that start it, emulated themselves, start it emulated.
+DEBIAN is the root of an arm64 Debian with Mesa's software Vulkan and a JVM, BUILT.json what `cargo test --no-run
+--message-format json` printed, KOTLIN the folder with the Kotlin facade's and its tests' classes. The program itself is
+put behind a script of its name, by which tests that start it, emulated themselves, start it emulated.
 """
 
 import json
@@ -12,7 +13,7 @@ import shlex
 import subprocess
 import sys
 
-# A package's folder, a target in it, and which of its tests: all of them, or those with these names.
+# A package's folder, a target in it, and which of its tests: all of them, or those with this name.
 TESTS = [
     ("kernels", "idiolect_kernels", []),
     ("kernels", "cpu", []),
@@ -22,21 +23,30 @@ TESTS = [
     ("bindings/cli", "program", ["profile::", "results::"]),
     ("bindings/cli", "lifecycle", ["a killed training goes on"]),
     ("bindings/cli", "lifecycle", ["one trains, others add"]),
+    ("kernels", "gpu", ["vulkan"]),
 ]
 
+# Of the Kotlin facade's life.
+LIFE = ["FilesTest", "HistoryTest", "TrainingTest", "AnswerTest", "CancellationTest"]
 
-def executables(messages):
-    """The tests by their package's folder and their target, and the program."""
-    tests, program = {}, None
-    for message in map(json.loads, messages):
-        if message["reason"] != "compiler-artifact" or not message["executable"]:
-            continue
-        target, executable = message["target"]["name"], pathlib.Path(message["executable"])
-        if message["profile"]["test"]:
-            tests[os.path.relpath(os.path.dirname(message["manifest_path"])), target] = executable
-        elif target == "idiolect":
-            program = executable
-    return tests, program
+
+class Built:
+    """What cargo built: the tests by their package's folder and their target, the program and the library for apps."""
+
+    def __init__(self, messages):
+        self.tests = {}
+        for message in map(json.loads, messages):
+            if message["reason"] != "compiler-artifact":
+                continue
+            target = message["target"]["name"]
+            for file in map(pathlib.Path, message["filenames"]):
+                if file.name == "libidiolect_ffi.so":
+                    self.library = file
+            if message["executable"] and message["profile"]["test"]:
+                package = os.path.relpath(os.path.dirname(message["manifest_path"]))
+                self.tests[package, target] = message["executable"]
+            elif message["executable"] and target == "idiolect":
+                self.program = pathlib.Path(message["executable"])
 
 
 def put_behind_script(program, qemu):
@@ -48,19 +58,35 @@ def put_behind_script(program, qemu):
     program.chmod(0o755)
 
 
+def kotlin_life(debian, kotlin, library):
+    """The JVM's command for the facade's tests in folder `kotlin`, on the library."""
+    java = next(debian.glob("usr/lib/jvm/java-*-openjdk-arm64/bin/java"))
+    classes = [kotlin / "tests", kotlin / "facade", kotlin / "bindings", (kotlin / "classpath").read_text()]
+    return [
+        java, f"-Djna.library.path={library.parent}", "-Didiolect.model=bindings/cli/assets/base",
+        "-Didiolect.history=bindings/cli/assets/history.jsonl", "-cp", ":".join(map(str, classes)),
+        "org.junit.platform.console.ConsoleLauncher", "execute", "--disable-banner", "--disable-ansi-colors",
+        "--details=tree", *(f"--select-class={name}" for name in LIFE),
+    ]  # fmt: skip
+
+
 def run(what, command, folder):
     print(f"\n== {what}", flush=True)
     subprocess.run(command, cwd=folder, check=True)
 
 
 def main():
-    qemu, built, scratch = shlex.split(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
-    tests, program = executables(built.read_text().splitlines())
-    run("idiolect demo", [*qemu, program, "demo"], scratch)
-    put_behind_script(program, qemu)
+    debian, built, kotlin, scratch = map(pathlib.Path, sys.argv[1:])
+    qemu = ["qemu-aarch64", "-L", str(debian)]
+    # Of the drivers there, the software one.
+    os.environ["VK_DRIVER_FILES"] = "/usr/share/vulkan/icd.d/lvp_icd.aarch64.json"
+    built = Built(built.read_text().splitlines())
+    run("idiolect demo", [*qemu, built.program, "demo"], scratch)
+    put_behind_script(built.program, qemu)
     for package, target, names in TESTS:
         # Under cargo, too, a test's folder is its package's.
-        run(f"{package}: {target}", [*qemu, tests[package, target], *names], package)
+        run(f"{package}: {target}", [*qemu, built.tests[package, target], *names], package)
+    run("the Kotlin facade on the JVM", [*qemu, *kotlin_life(debian, kotlin, built.library)], ".")
 
 
 if __name__ == "__main__":

@@ -23,15 +23,20 @@ facade() {
   kotlinc "$home" facade -Werror -Xexplicit-api=strict android/idiolect/src/main/kotlin/io/github/idiolect/*.kt
 }
 
+# Its tests, compiled there.
+kotlin_tests() {
+  say "kotlinc: the tests and the README's example"
+  readme_example kotlin >"$1/Readme.kt"
+  kotlinc "$1" tests -Werror "$1/Readme.kt" tests/kotlin/*.kt
+}
+
 kotlin() {
   mkdir -p "$target/kotlin"
   local home classpath
   home=$(cd "$target/kotlin" && pwd)
   facade "$home"
+  kotlin_tests "$home"
   classpath=$(<"$home/classpath")
-  say "kotlinc: the tests and the README's example"
-  readme_example kotlin >"$home/Readme.kt"
-  kotlinc "$home" tests -Werror "$home/Readme.kt" tests/kotlin/*.kt
   local classes=$home/tests:$home/facade:$home/bindings:$classpath
   say "the facade on the real library"
   rm -rf "$home/reports" "$home/damaged"

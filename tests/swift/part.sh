@@ -48,4 +48,11 @@ swift() {
     swift run --quiet"' sh "$root"
   say "the package's public surface"
   tests/swift/surface.py "$place/symbols" ios/api.txt
+  say "its reference pages, by DocC"
+  rm -rf "$place/pages"
+  mkdir -p "$place/pages/symbols"
+  cp "$place"/symbols/Idiolect{.,@}*symbols.json "$place/pages/symbols"
+  chroot "$root" /usr/libexec/swift/bin/docc convert --additional-symbol-graph-dir /idiolect/pages/symbols \
+    --fallback-display-name Idiolect --fallback-bundle-identifier io.github.idiolect \
+    --warnings-as-errors --output-dir /idiolect/pages/Idiolect.doccarchive
 }

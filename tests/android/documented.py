@@ -10,7 +10,7 @@ UNDOCUMENTED = re.compile(r"Undocumented: (\S+)")
 # bindings' generated source needs in public for itself.
 NOT_OURS = re.compile(
     r"/(values|valueOf|entries|component\d+|copy|equals|hashCode|toString|close|destroy)/|Companion"
-    r"|/(FfiConverter|Uniffi|RustBuffer|ForeignBytes|Disposable|NoHandle|NoPointer|IntegrityChecking|InternalException)"
+    r"|/(EngineException|FfiConverter|Uniffi|RustBuffer|ForeignBytes|Disposable|NoHandle|NoPointer|IntegrityChecking|InternalException)"
 )
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What the library for apps weighs, and what each crate in it does.
 
-`report.py STRIPPED UNSTRIPPED BUDGET`: the file as it ships, the same with its symbols, and a table of budgets
-(tests/size/budget.tsv). Prints a line a crate, then one JSON object. Ends with 1 where a budget is passed.
+`report.py STRIPPED UNSTRIPPED BUDGET PREFIX`: the file as it ships, the same with its symbols, a table of budgets
+(tests/size/budget.tsv), and what the names of its machine's binutils begin with. Prints a line a crate, then one JSON object. Ends with 1 where a budget is passed.
 
 Code and named data are counted by the crate whose name stands first in their symbol; of a function of one crate that is
 made for a type of another, that is the function's. What has no symbol (strings, tables without a name, unwinding) is the
@@ -28,10 +28,10 @@ def crate_of(symbol: str) -> str:
     return "sqlite3 (C)" if SQLITE.match(symbol) else "other C and anonymous"
 
 
-def sizes(library: Path) -> Counter:
+def sizes(library: Path, prefix: str) -> Counter:
     """Bytes by crate, of every symbol that has a size."""
     listed = subprocess.run(
-        ["nm", "--demangle", "--print-size", "--defined-only", library], check=True, capture_output=True, text=True
+        [f"{prefix}nm", "--demangle", "--print-size", "--defined-only", library], check=True, capture_output=True, text=True
     ).stdout
     found, seen = Counter(), set()
     for line in listed.splitlines():
@@ -46,8 +46,8 @@ def sizes(library: Path) -> Counter:
     return found
 
 
-def sections(library: Path) -> dict:
-    listed = subprocess.run(["size", "-A", library], check=True, capture_output=True, text=True).stdout
+def sections(library: Path, prefix: str) -> dict:
+    listed = subprocess.run([f"{prefix}size", "-A", library], check=True, capture_output=True, text=True).stdout
     rows = (line.split() for line in listed.splitlines())
     return {row[0]: int(row[1]) for row in rows if len(row) == 3 and row[0].startswith(".") and int(row[2])}
 
@@ -59,12 +59,13 @@ def budgets(table: Path) -> dict:
 
 def main() -> int:
     stripped, unstripped, table = map(Path, sys.argv[1:4])
-    whole, crates, allowed = stripped.stat().st_size, sizes(unstripped), budgets(table)
+    prefix = sys.argv[4]
+    whole, crates, allowed = stripped.stat().st_size, sizes(unstripped, prefix), budgets(table)
     passed = {}
     if whole > allowed["whole"]:
         passed["whole"] = whole
     print(f"{stripped.name}: {whole / 1e6:.2f} MB stripped, {allowed['whole'] / 1e6:.1f} MB allowed")
-    for name, size in sorted(sections(stripped).items(), key=lambda section: -section[1])[:8]:
+    for name, size in sorted(sections(stripped, prefix).items(), key=lambda section: -section[1])[:8]:
         print(f"  {name:<24} {size / 1e6:6.2f} MB")
     rest = allowed["any other crate"]
     for crate, size in crates.most_common():

@@ -33,7 +33,7 @@ use crate::text_batches::batched;
 /// A profile with its model, ready to learn and to answer.
 ///
 /// Calls may come from any thread and block until they are done. Answers are served while a training goes on. Freeing
-/// the object does not end a call that is under way: [`Engine::shut_down`] does.
+/// the object does not end a call that is under way: shutting it down does.
 #[derive(uniffi::Object)]
 pub struct Engine {
     inner: Arc<idiolect::Engine>,

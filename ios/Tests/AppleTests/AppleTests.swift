@@ -8,30 +8,6 @@ import Security
 import Testing
 import UIKit
 
-private let assets = URL(fileURLWithPath: #filePath)
-    .deletingLastPathComponent().appendingPathComponent("../../../bindings/cli/assets").standardized
-
-private func options(_ home: URL, key: Data? = nil) -> EngineOptions {
-    EngineOptions(
-        profile: home.appendingPathComponent("profile").path,
-        model: .path(path: assets.appendingPathComponent("base").path), key: key, device: .cpu, threads: 2)
-}
-
-private func samples(_ count: Int) throws -> [NewSample] {
-    try Array(readJsonl(path: assets.appendingPathComponent("history.jsonl").path).samples.prefix(count))
-}
-
-/// Waits until something holds, three minutes at most.
-private func eventually(
-    isolation: isolated (any Actor)? = #isolation, _ holds: () async throws -> Bool
-) async throws {
-    for _ in 0..<9000 {
-        if try await holds() { return }
-        try await Task.sleep(for: .milliseconds(20))
-    }
-    Issue.record("it did not come about")
-}
-
 @Suite(.serialized)
 final class AppleTests {
     let home = FileManager.default.temporaryDirectory.appendingPathComponent("idiolect-\(UUID())")
@@ -126,7 +102,8 @@ final class AppleTests {
     func notes() async throws {
         let engine = try await PersonalEngine.open(options(home))
         let preferences = try #require(UserDefaults(suiteName: "\(UUID())"))
-        let notes = NotesModel(engine, preferences: preferences)
+        let learn = LearnSettings(train: TrainSettings(steps: 12), gate: GateSettings(minUnits: 2))
+        let notes = NotesModel(engine, preferences: preferences, settings: learn)
         await notes.write("a secret of mine")
         #expect(!notes.isLearning && notes.ledger.isEmpty)
         notes.setLearning(true)
@@ -136,18 +113,17 @@ final class AppleTests {
         await notes.forget(gone)
         #expect(!notes.ledger.contains { $0.id == gone.id })
         #expect(await !notes.suggest("see y").isEmpty)
-        let learn = LearnSettings(train: TrainSettings(steps: 12), gate: GateSettings(minUnits: 2))
         var shares: [Double] = []
         notes.changed = { [unowned notes] in
             guard let progress = notes.progress else { return }
             shares.append(progress.share)
             if progress.step == 5, shares.count < 40 { notes.pause() }
         }
-        notes.train(learn)
+        notes.train()
         await notes.rest()
         #expect(notes.outcome?.hasPrefix("Paused") == true && notes.progress == nil)
         notes.changed = { [unowned notes] in if let progress = notes.progress { shares.append(progress.share) } }
-        notes.train(learn)
+        notes.train()
         await notes.rest()
         #expect(notes.problem == nil && notes.outcome?.hasPrefix("Paused") == false)
         #expect(shares.max() == 1)
@@ -156,9 +132,12 @@ final class AppleTests {
         if notes.version != nil {
             await notes.setStrength(0.5)
             #expect(notes.version?.strength == 0.5)
-            await notes.export(to: home.appendingPathComponent("my-voice.tar").path)
+            let file = try #require(await notes.export())
+            #expect(FileManager.default.fileExists(atPath: file.path))
+            notes.exported(file, isThere: nil)
+            #expect(!FileManager.default.fileExists(atPath: file.path))
         }
-        await notes.forgetEverything()
+        #expect(await notes.forgetEverything()?.hasPrefix("Forgotten") == true)
         #expect(notes.ledger.isEmpty && !notes.isLearning)
         #expect(!FileManager.default.fileExists(atPath: home.appendingPathComponent("profile").path))
     }

@@ -14,19 +14,25 @@ private func options() throws -> EngineOptions {
     return EngineOptions(profile: folder + "/profile", model: .path(path: model.path), key: try key.read())
 }
 
+/// Whether the person has agreed that the app learns.
+@Sendable
+private func hasAgreed() -> Bool { UserDefaults.standard.bool(forKey: NotesModel.agreed) }
+
 /// Nothing is trained before the person has agreed to it.
 private struct NotAgreed: Error {}
 
 private let training = BackgroundTraining(identifier: "io.github.idiolect.notes.training") {
-    guard UserDefaults.standard.bool(forKey: "learning") else { throw NotAgreed() }
+    guard hasAgreed() else { throw NotAgreed() }
     return try await PersonalEngine.open(options().inBackground())
 }
 
 /// Notes that the app learns from, once the person has agreed.
 @main
 struct NotesApp: App {
-    @State private var opened: (screen: NotesScreen, lifecycle: AppLifecycle)?
+    @State private var opened: (notes: ObservedNotes, lifecycle: AppLifecycle)?
     @State private var problem: String?
+    /// What was forgotten, in words, while a new profile takes the old one's place.
+    @State private var forgotten: String?
     @Environment(\.scenePhase) private var phase
 
     init() {
@@ -36,7 +42,7 @@ struct NotesApp: App {
     var body: some Scene {
         WindowGroup {
             if let opened {
-                opened.screen
+                NotesScreen(notes: opened.notes, hasForgotten: beginAnew)
             } else if let problem {
                 ContentUnavailableView("The profile does not open", systemImage: "lock", description: Text(problem))
             } else {
@@ -44,18 +50,27 @@ struct NotesApp: App {
             }
         }
         .onChange(of: phase) {
-            if phase == .background { try? training.schedule() }
+            guard phase == .background else { return }
+            if hasAgreed() { try? training.schedule() } else { training.cancel() }
         }
     }
 
     private func open() async {
         do {
             let engine = try await PersonalEngine.open(options())
-            let model = NotesModel(engine)
+            let model = NotesModel(engine, outcome: forgotten)
             await model.load()
-            opened = (NotesScreen(notes: ObservedNotes(model)), AppLifecycle(engine))
+            opened = (ObservedNotes(model), AppLifecycle(engine))
         } catch {
             problem = error.localizedDescription
         }
+    }
+
+    /// The profile is erased, and its engine closed: without the key no copy of it opens any more, and what is written
+    /// from now on goes into another profile.
+    private func beginAnew(_ forgotten: String) {
+        try? key.delete()
+        self.forgotten = forgotten
+        opened = nil
     }
 }

@@ -5,13 +5,22 @@ import Idiolect
 /// screens are told by `changed` that something is new.
 @MainActor
 public final class NotesModel {
+    /// The preference that says whether the person has agreed.
+    nonisolated public static let agreed = "learning"
+
     /// Whether the person has agreed that the app learns from what they write: not until they say so.
     public private(set) var isLearning: Bool
     /// What was kept, newest first: what there is to learn from.
     public private(set) var ledger: [StoredSample] = []
+    /// The numbers of those that the latest version learned from.
+    public private(set) var learned: Set<Int64> = []
+    /// How many messages were written.
+    public private(set) var messages: UInt64 = 0
+    /// Whether a training waits to be gone on with.
+    public private(set) var isPaused = false
     /// A training under way.
     public private(set) var progress: TrainingProgress?
-    /// What the last training came to, in words.
+    /// What the last training, or anything else that the person asked for, came to, in words.
     public private(set) var outcome: String?
     /// How the model goes on with the same words, without and with what was learned.
     public private(set) var comparison: Comparison?
@@ -24,22 +33,34 @@ public final class NotesModel {
 
     private let engine: PersonalEngine
     private let preferences: UserDefaults
+    private let settings: LearnSettings
     private var training: Task<Void, Never>?
-    private static let agreed = "learning"
 
     /// The screens of one engine.
-    public init(_ engine: PersonalEngine, preferences: UserDefaults = .standard) {
+    ///
+    /// - Parameters: - settings: how it learns. - outcome: what the person is told at first.
+    public init(
+        _ engine: PersonalEngine, preferences: UserDefaults = .standard, settings: LearnSettings = LearnSettings(),
+        outcome: String? = nil
+    ) {
         self.engine = engine
         self.preferences = preferences
+        self.settings = settings
+        self.outcome = outcome
         isLearning = preferences.bool(forKey: Self.agreed)
     }
 
     /// Reads what the screens begin with.
     public func load() async {
-        await attempt {
-            ledger = try await engine.history.list(limit: 200)
-            version = try await engine.status().inUse
-        }
+        await attempt { try await read() }
+    }
+
+    private func read() async throws {
+        let (history, status) = (engine.history, try await engine.status())
+        ledger = try await history.list(limit: 200)
+        let latest = try await history.learnedVersions().last?.version
+        learned = if let latest { Set(try await history.learnedFrom(latest)) } else { [] }
+        (messages, isPaused, version) = (status.messages, status.pausedTraining, status.inUse)
     }
 
     /// The person agrees, or does not any more: then a training pauses, and what was learned stays until it is
@@ -56,25 +77,26 @@ public final class NotesModel {
         guard isLearning else { return }
         await attempt {
             try await engine.history.add([NewSample(text: text, source: "notes")])
-            ledger = try await engine.history.list(limit: 200)
+            try await read()
         }
     }
 
     /// Words to go on with.
     public func suggest(_ text: String) async -> [Suggestion] {
-        (try? await engine.suggest(text)) ?? []
+        text.isEmpty ? [] : (try? await engine.suggest(text)) ?? []
     }
 
     /// Trains now, to the end or until it is paused.
-    public func train(_ settings: LearnSettings = LearnSettings()) {
+    public func train() {
         guard isLearning, training == nil else { return }
         progress = TrainingProgress()
         outcome = nil
         training = Task {
             await attempt {
                 for try await event in engine.train(settings) { hear(event) }
-                version = try await engine.status().inUse
             }
+            // What went wrong before is still to be read.
+            do { try await read() } catch { problem = problem ?? words(of: error) }
             (progress, training) = (nil, nil)
             changed()
         }
@@ -95,7 +117,7 @@ public final class NotesModel {
         switch event {
         case .progress(let event): progress?.hear(event)
         case .finished(let report), .failed(let report): outcome = report.verdict.explanation
-        case .paused: outcome = "Paused: it goes on where it was."
+        case .paused: outcome = Self.paused
         }
         changed()
     }
@@ -109,7 +131,7 @@ public final class NotesModel {
     }
 
     private func continued(_ text: String, adapters: [AdapterWeight]?) async throws -> String {
-        var words = ""
+        var words = text
         let options = GenerateOptions(maxTokens: 30, temperature: 0, adapters: adapters)
         for try await case .text(let piece) in engine.generate(.text(text: text), options: options) { words += piece }
         return words
@@ -124,27 +146,46 @@ public final class NotesModel {
         }
     }
 
-    /// Writes the version in use to a file that opens elsewhere.
-    public func export(to path: String) async {
-        guard let version else { return }
-        await attempt { try await engine.adapters.exportTo(version.version, destination: path) }
+    /// Writes the version in use to a file of the app's that opens elsewhere; nil where it cannot. It is not sealed:
+    /// once the person has chosen where it goes, or not, ``exported(_:isThere:)`` is told.
+    public func export() async -> URL? {
+        guard let version else { return nil }
+        let file = FileManager.default.temporaryDirectory.appendingPathComponent("my-voice.tar")
+        await attempt { try await engine.adapters.exportTo(version.version, destination: file.path) }
+        return problem == nil ? file : nil
+    }
+
+    /// The exported file went where the person wanted it, or it could not; nil where they wanted it nowhere. None of it
+    /// stays in the app.
+    public func exported(_ file: URL, isThere: Bool?) {
+        try? FileManager.default.removeItem(at: file)
+        outcome = isThere.map {
+            $0 ? "Exported." : "Not exported: there is no room for it, or it may not be written there."
+        }
+        changed()
     }
 
     /// Forgets a note; an adapter that learned from it is marked, and the next training makes one without it.
     public func forget(_ sample: StoredSample) async {
         await attempt {
             try await engine.history.remove(.samples(ids: [sample.id]))
-            ledger = try await engine.history.list(limit: 200)
+            try await read()
         }
     }
 
-    /// Forgets everything: the key first, then all of the profile. The engine is closed then.
-    public func forgetEverything() async {
+    /// Forgets everything: the key first, then all of the profile; the agreement too. The engine is closed then.
+    ///
+    /// - Returns: what to tell the person; nil where something could not be erased.
+    public func forgetEverything() async -> String? {
         setLearning(false)
+        await rest()
+        var forgotten: String?
         await attempt {
-            try await engine.eraseAll()
-            (ledger, version, comparison, outcome) = ([], nil, nil, nil)
+            forgotten = "Forgotten: \(try await engine.eraseAll().total.files) files."
+            (ledger, learned, messages, isPaused) = ([], [], 0, false)
+            (version, comparison, outcome) = (nil, nil, nil)
         }
+        return forgotten
     }
 
     private func attempt(_ work: () async throws -> Void) async {
@@ -152,16 +193,21 @@ public final class NotesModel {
         do {
             try await work()
         } catch is CancellationError {
-            outcome = "Paused: it goes on where it was."
+            outcome = Self.paused
         } catch {
-            problem = [error.localizedDescription, (error as? EngineError)?.hint].compactMap { $0 }
-                .joined(separator: ". ")
+            problem = words(of: error)
         }
         changed()
     }
+
+    private static let paused = "Paused. It goes on from here, tonight or when you ask."
+
+    private func words(of error: any Error) -> String {
+        [error.localizedDescription, (error as? EngineError)?.hint].compactMap { $0 }.joined(separator: ". ")
+    }
 }
 
-/// How the model goes on with the same words.
+/// How the model goes on with the same words, which each begins with.
 public struct Comparison: Sendable, Equatable {
     /// The base alone.
     public let before: String

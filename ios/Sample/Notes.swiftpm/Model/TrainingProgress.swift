@@ -9,6 +9,8 @@ public struct TrainingProgress: Sendable {
     public private(set) var steps: UInt64 = 0
     /// The loss of the last step.
     public private(set) var loss: Float?
+    /// Whether it measures, on messages that it has not seen, what it made.
+    public private(set) var isMeasuring = false
     private var began: (step: UInt64, at: Date)?
 
     /// None is taken yet.
@@ -30,6 +32,7 @@ public struct TrainingProgress: Sendable {
         case .step(let taken, let loss, _, _):
             (step, self.loss) = (taken, loss)
             if began == nil { began = (taken, now) }
+        case .measuring: isMeasuring = true
         default: break
         }
     }

@@ -19,16 +19,21 @@ let isLocal = releaseURL.isEmpty || ProcessInfo.processInfo.environment["IDIOLEC
 let libraryFolder = ProcessInfo.processInfo.environment["IDIOLECT_LIBRARY"] ?? "."
 
 /// On Linux, set, the code for Apple's platforms is compiled and tested as well, against stand-ins for their modules,
-/// and with it the sample app's model.
+/// and with it the sample app, which has a copy of `bindings/cli/assets/base` in `App/` then as on a Mac.
 let standIns = ProcessInfo.processInfo.environment["IDIOLECT_STAND_INS"] == nil
     ? [] : ["Security", "BackgroundTasks", "UIKit"]
 
 let standInTargets: [Target] = standIns.isEmpty
     ? []
     : standIns.map { .target(name: $0, path: "Tests/Shims/\($0)") } + [
+        .target(name: "SwiftUI", path: "Tests/Shims/SwiftUI"),
         .target(name: "NotesModel", dependencies: ["Idiolect"], path: "Sample/Notes.swiftpm/Model"),
+        .executableTarget(
+            name: "App", dependencies: ["NotesModel", "SwiftUI"], path: "Sample/Notes.swiftpm/App",
+            resources: [.copy("base")]),
         .testTarget(
-            name: "AppleTests", dependencies: ["Idiolect", "NotesModel"] + standIns.map { .target(name: $0) }),
+            name: "AppleTests",
+            dependencies: ["App", "Idiolect", "NotesModel", "SwiftUI"] + standIns.map { .target(name: $0) }),
     ]
 
 #if os(Linux)

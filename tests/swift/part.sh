@@ -18,10 +18,14 @@ swift() {
   fi
   surface swift "$target/swift/generated"
   local place=$root/idiolect generated=$target/swift/generated
-  mkdir -p "$place/ios" "$place/library" "$place/bindings/cli"
+  local words=android/sample/src/main/res/values
+  mkdir -p "$place/ios" "$place/library" "$place/bindings/cli" "$place/$words"
   rm -rf "$place"/ios/{Package.swift,Sources,Tests,Sample,Generated} "$place/bindings/cli/assets" "$place/example"
   cp -rp ios/{Package.swift,Sources,Tests,Sample} "$place/ios"
   cp -rp bindings/cli/assets "$place/bindings/cli"
+  # The sample app's model lies beside its screens; its words are compared with those of the other sample.
+  cp -rp bindings/cli/assets/base "$place/ios/Sample/Notes.swiftpm/App"
+  cp -p "$words/strings.xml" "$place/$words"
   cp -p "$target/debug/libidiolect_ffi.so" "$place/library"
   mkdir -p "$place/ios/Sources/Idiolect/Generated" "$place/ios/Generated/IdiolectFFI"
   cp "$generated/Idiolect.swift" "$place/ios/Sources/Idiolect/Generated"
@@ -33,15 +37,18 @@ swift() {
   readme_example swift >"$place/example/Sources/Example/main.swift"
   ln -s ../bindings/cli/assets/base "$place/example/SmolLM2-135M-Instruct.Q4_1.gguf"
   head -n 120 bindings/cli/assets/history.jsonl >"$place/example/messages.jsonl"
-  rm -rf "$place/symbols"
+  rm -rf "$place"/{symbols,data}
   mkdir "$place/symbols"
   say "swift build, swift test, and the README's example"
-  # Swift asks /proc for its own path; a mount namespace of its own leaves no mount behind.
+  # The surface is written by a build of its own: this compiler breaks on that of the stand-in for SwiftUI. Swift asks /proc
+  # for its own path; a mount namespace of its own leaves no mount behind.
   unshare --mount sh -c 'mount --bind /proc "$1/proc" && mount --bind /dev "$1/dev" && exec chroot "$1" sh -ec "
-    export IDIOLECT_STAND_INS=1 IDIOLECT_LIBRARY=/idiolect/library IDIOLECT_NO_GPU=1 HOME=/root
+    export IDIOLECT_STAND_INS=1 IDIOLECT_LIBRARY=/idiolect/library IDIOLECT_NO_GPU=1 HOME=/root \
+      XDG_DATA_HOME=/idiolect/data
     cd /idiolect/ios
-    swift build --build-tests -Xswiftc -warnings-as-errors -Xswiftc -emit-symbol-graph \
-      -Xswiftc -emit-symbol-graph-dir -Xswiftc /idiolect/symbols
+    swift build --target Idiolect -Xswiftc -emit-symbol-graph -Xswiftc -emit-symbol-graph-dir \
+      -Xswiftc /idiolect/symbols
+    swift build --build-tests -Xswiftc -warnings-as-errors
     swift test --skip-build --disable-xctest
     unset IDIOLECT_STAND_INS
     cd /idiolect/example
@@ -51,7 +58,7 @@ swift() {
   say "its reference pages, by DocC"
   rm -rf "$place/pages"
   mkdir -p "$place/pages/symbols"
-  cp "$place"/symbols/Idiolect{.,@}*symbols.json "$place/pages/symbols"
+  cp "$place"/symbols/Idiolect*symbols.json "$place/pages/symbols"
   chroot "$root" /usr/libexec/swift/bin/docc convert --additional-symbol-graph-dir /idiolect/pages/symbols \
     --fallback-display-name Idiolect --fallback-bundle-identifier io.github.idiolect \
     --warnings-as-errors --output-dir /idiolect/pages/Idiolect.doccarchive

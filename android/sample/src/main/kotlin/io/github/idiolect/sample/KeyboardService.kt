@@ -61,10 +61,6 @@ class KeyboardService : InputMethodService() {
         if (!rules.mayLearn) typed.take()
     }
 
-    private fun isFieldEmpty() = currentInputConnection?.run {
-        listOf(getTextBeforeCursor(1, 0), getTextAfterCursor(1, 0)).all { it?.isEmpty() == true }
-    } ?: true
-
     override fun onStartInputView(info: EditorInfo?, restarting: Boolean) {
         super.onStartInputView(info, restarting)
         keys?.capital = false
@@ -146,6 +142,10 @@ class KeyboardService : InputMethodService() {
         status?.text = words()
         suggest()
     }
+
+    private fun isFieldEmpty() = currentInputConnection?.run {
+        listOf(getTextBeforeCursor(1, 0), getTextAfterCursor(1, 0)).all { it?.isEmpty() == true }
+    } ?: true
 
     private fun learn() {
         val text = typed.take() ?: return

@@ -4,15 +4,23 @@ plugins {
     alias(libs.plugins.android.library)
     alias(libs.plugins.kotlin.android)
     alias(libs.plugins.dokka)
+    `maven-publish`
 }
 
 /** Where Cargo's workspace is. */
 val workspace: File = rootDir.parentFile
+/** Where Cargo puts what it builds. */
+val cargoTarget: File = workspace.resolve(providers.environmentVariable("CARGO_TARGET_DIR").getOrElse("target"))
 val generatedKotlin = layout.buildDirectory.dir("generated/bindings")
 val nativeLibraries = layout.buildDirectory.dir("generated/jniLibs")
 val rustSources = fileTree(workspace) {
     include("Cargo.toml", "Cargo.lock", "core/**", "kernels/**", "bindings/**")
 }
+
+group = "io.github.idiolect"
+version = checkNotNull(Regex("""\[workspace\.package]\s+version = "(.+)"""").find(workspace.resolve("Cargo.toml").readText())) {
+    "Cargo.toml has no version first in [workspace.package]"
+}.groupValues[1]
 
 android {
     namespace = "io.github.idiolect"
@@ -37,6 +45,11 @@ android {
     publishing {
         singleVariant("release") { withSourcesJar() }
     }
+}
+
+// The component is there once the plugin has made the variants.
+afterEvaluate {
+    publishing.publications.register<MavenPublication>("release") { from(components["release"]) }
 }
 
 // What is public says so in the facade: `tests/run kotlin` compiles it so. Not here, for the generated sources do not.
@@ -78,8 +91,9 @@ val generateBindings by tasks.registering(Exec::class) {
     inputs.files(rustSources)
     outputs.dir(generatedKotlin)
     workingDir = workspace
+    val built = cargoTarget.resolve("debug")
     commandLine(
-        "target/debug/uniffi-bindgen", "generate", "target/debug/${System.mapLibraryName("idiolect_ffi")}",
+        built.resolve("uniffi-bindgen").path, "generate", built.resolve(System.mapLibraryName("idiolect_ffi")).path,
         "--language", "kotlin", "--no-format", "--out-dir", generatedKotlin.get().asFile.path,
     )
 }

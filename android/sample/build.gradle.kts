@@ -39,6 +39,12 @@ android {
     }
 
     sourceSets["main"].assets.srcDir(model)
+    // The tests' assets: what somebody wrote, and the published model, where tests/get-model has fetched it.
+    val target = providers.environmentVariable("CARGO_TARGET_DIR").getOrElse("target")
+    for (folder in listOf("bindings/cli/assets", "$target/models")) {
+        sourceSets["androidTest"].assets.srcDir(rootDir.parentFile.resolve(folder))
+    }
+    androidResources { noCompress += "gguf" }
 }
 
 kotlin {
@@ -48,7 +54,6 @@ kotlin {
 dependencies {
     implementation(project(":idiolect"))
     androidTestImplementation(libs.androidx.test.runner)
-    androidTestImplementation(libs.androidx.test.junit)
 }
 
 tasks.named("preBuild") { dependsOn(copyModel) }

@@ -65,5 +65,50 @@ class KeyboardTest {
         same("learned", emptyList<String>(), history())
     }
 
+    @Test
+    fun `it learns nothing of a field that was or becomes another's`() {
+        app.consent.answer(true)
+        val text = InputType.TYPE_CLASS_TEXT
+        val password = text or InputType.TYPE_TEXT_VARIATION_PASSWORD
+        val quiet = EditorInfo.IME_FLAG_NO_PERSONALIZED_LEARNING
+        for ((case, before, after) in listOf(
+            Triple("a password that is shown", password to 0, text to 0),
+            Triple("a password from now on", text to 0, password to 0),
+            Triple("a private window till now", text to quiet, text to 0),
+            Triple("an address till now", (text or InputType.TYPE_TEXT_VARIATION_URI) to 0, text to 0),
+        )) {
+            typist.enter(before.first, before.second)
+            typist.type("open se")
+            typist.become(after.first, after.second)
+            typist.type("same")
+            // Told so twice, it is still the same field.
+            typist.become(after.first, after.second)
+            typist.type(" now")
+            same(case, "open sesame now", typist.field.text.toString())
+            typist.leave()
+            same("learned of $case", emptyList<String>(), history())
+        }
+        typist.enter(text)
+        typist.type("so be")
+        typist.become(text or InputType.TYPE_TEXT_FLAG_MULTI_LINE)
+        typist.type(" it")
+        typist.leave()
+        same("learned", listOf("so be it"), history())
+        typist.enter(password)
+        typist.become(text)
+        typist.type("and so on")
+        typist.leave()
+        same("learned of a field that was empty", listOf("and so on", "so be it"), history())
+    }
+
+    @Test
+    fun `what was typed is learned though the keyboard ends at once`() {
+        app.consent.answer(true)
+        typist.enter(InputType.TYPE_CLASS_TEXT)
+        typist.type("so be it")
+        typist.end()
+        until("it is kept") { history() == listOf("so be it") }
+    }
+
     private fun history() = awaited { app.engine().history.list(null, 9u) }.map { it.text }
 }

@@ -2,19 +2,27 @@ import android.app.Activity
 import android.content.Intent
 import android.view.View
 import android.view.ViewGroup
+import android.view.inputmethod.EditorInfo
 import android.widget.EditText
 import android.widget.ListView
 import android.widget.SeekBar
 import android.widget.TextView
+import io.github.idiolect.EngineError
+import io.github.idiolect.NewSample
 import io.github.idiolect.PersonalHistory
+import io.github.idiolect.android.FieldRefusal
+import io.github.idiolect.android.TextFieldRules
+import io.github.idiolect.android.profileFolder
 import io.github.idiolect.sample.ConsentActivity
 import io.github.idiolect.sample.LedgerActivity
+import io.github.idiolect.sample.Notes
 import io.github.idiolect.sample.NotesActivity
 import io.github.idiolect.sample.R
 import io.github.idiolect.sample.SampleApp
 import io.github.idiolect.sample.TrainingState
 import io.github.idiolect.sample.VoiceActivity
 import java.io.File
+import org.junit.Assert.assertThrows
 import org.junit.Before
 import org.junit.Test
 import org.junit.runner.RunWith
@@ -23,6 +31,7 @@ import org.robolectric.RobolectricTestRunner
 import org.robolectric.RuntimeEnvironment
 import org.robolectric.Shadows.shadowOf
 import org.robolectric.shadows.ShadowAlertDialog
+import org.robolectric.shadows.ShadowToast
 
 /** The screens: created, laid out, used and drawn, with the real engine. */
 @RunWith(RobolectricTestRunner::class)
@@ -52,6 +61,7 @@ class ScreensTest {
         consent.findViewById<View>(R.id.decline).performClick()
         check(!app.consent.given && app.consent.answered && consent.isFinishing)
         write(notes, "not for learning")
+        shadowOf(android.os.Looper.getMainLooper()).idle()
         same("learned", emptyList<String>(), history())
     }
 
@@ -73,9 +83,108 @@ class ScreensTest {
             checkTargets()
             checkContrast()
         }
-        notes.findViewById<ListView>(R.id.notes).getChildAt(0).findViewById<View>(R.id.row_remove).performClick()
+        notes.remove(R.id.notes)
         until("it is forgotten") { history().isEmpty() }
-        same("notes", View.VISIBLE, notes.findViewById<View>(R.id.empty).visibility)
+        until("there is no note") { notes.findViewById<View>(R.id.empty).visibility == View.VISIBLE }
+    }
+
+    @Test
+    fun `what is saved and deleted is done though the screen is gone`() {
+        app.setLearning(true)
+        // The keyboard must not add a note again, under no id.
+        val field = open(NotesActivity::class.java).findViewById<EditText>(R.id.text)
+        val info = EditorInfo().also { field.onCreateInputConnection(it) }
+        same("what a keyboard may do", FieldRefusal.INCOGNITO, TextFieldRules.of(info).refusal)
+        gone(NotesActivity::class.java) { write(it, "the kettle is on") }
+        until("it is kept") { history() == listOf("the kettle is on") }
+        gone(NotesActivity::class.java) { it.remove(R.id.notes) }
+        until("it is forgotten") { history().isEmpty() && Notes(app).all().isEmpty() }
+        awaited { app.engine().history.add(NewSample("from elsewhere")) }
+        val ledger = Robolectric.buildActivity(LedgerActivity::class.java).setup()
+        until("the ledger") { ledger.get().findViewById<ListView>(R.id.samples).childCount == 1 }
+        ledger.get().remove(R.id.samples)
+        ledger.close()
+        until("it is removed") { history().isEmpty() }
+    }
+
+    @Test
+    fun `a note that cannot be forgotten stays`() {
+        app.setLearning(true)
+        val notes = open(NotesActivity::class.java)
+        write(notes, "the kettle is on")
+        until("it is kept") { history() == listOf("the kettle is on") }
+        loseKey()
+        notes.remove(R.id.notes)
+        until("it says so") { ShadowToast.getTextOfLatestToast()?.contains("Keystore") == true }
+        same("notes", listOf("the kettle is on"), Notes(app).all().map { it.text })
+    }
+
+    @Test
+    fun `nothing is trained without consent, and no longer than it is given`() {
+        val voice = open(VoiceActivity::class.java)
+        voice.click(R.id.train)
+        same("asks", ConsentActivity::class.java.name, shadowOf(voice).nextStartedActivity.component?.className)
+        app.trainer.start()
+        same("trains", TrainingState.Idle, app.trainer.state.value)
+        app.setLearning(true)
+        awaited { app.engine().history.addAll(PersonalHistory.readJsonl(System.getProperty("idiolect.history")!!).samples.take(300)) }
+        voice.click(R.id.train)
+        until("its steps") { (app.trainer.state.value as? TrainingState.Running)?.let { it.step >= 2 } == true }
+        app.setLearning(false)
+        until("it has paused") { app.trainer.state.value is TrainingState.Paused }
+        check(awaited { app.engine().hasPausedTraining() }) { "no checkpoint" }
+    }
+
+    @Test
+    fun `everything is forgotten, whatever has become of the profile`() {
+        for ((trouble, make) in listOf<Pair<String, () -> Unit>>(
+            "none" to {},
+            "nothing there" to { awaited { app.forgetEverything() } },
+            "not open" to ::close,
+            "a lost key" to ::loseKey,
+            "a damaged one" to ::damage,
+            "a history that was put back" to ::putBack,
+        )) {
+            awaited { app.engine().history.add(NewSample("the kettle is on")) }
+            make()
+            var wasThere: Boolean? = null
+            TestKeystore.deleted = { wasThere = profileFolder(app).exists() }
+            val files = awaited { app.forgetEverything() }
+            val nothing = trouble == "nothing there"
+            // Its key first: what opens it before it is gone finds none.
+            same("there when the key went, $trouble", !nothing, wasThere)
+            same("there, $trouble", false, profileFolder(app).exists())
+            same("files, $trouble", nothing, files == 0uL)
+            same("history, $trouble", emptyList<String>(), history())
+        }
+    }
+
+    /** The engine is closed, and another one is opened with the next need. */
+    private fun close() = awaited {
+        app.engine().shutDown()
+        app.dropEngine()
+    }
+
+    private fun loseKey() {
+        close()
+        TestKeystore.keys.clear()
+    }
+
+    private fun damage() {
+        close()
+        profileFolder(app).listFiles().orEmpty().filter { it.isFile }.forEach { it.writeText("damaged") }
+    }
+
+    private fun putBack() {
+        close()
+        val folder = profileFolder(app)
+        val names = listOf("history.db", "history.db-wal", "history.db-shm")
+        val backup = names.map { File(folder, it) }.filter { it.exists() }.associate { it.name to it.readBytes() }
+        awaited { app.engine().history.clear() }
+        close()
+        names.forEach { File(folder, it).delete() }
+        backup.forEach { (name, bytes) -> File(folder, name).writeBytes(bytes) }
+        assertThrows(EngineError.PutBack::class.java) { awaited { app.engine() } }
     }
 
     @Test
@@ -149,6 +258,17 @@ class ScreensTest {
 
     private fun <T : Activity> open(screen: Class<T>): T = Robolectric.buildActivity(screen).setup().get()
 
+    /** A screen that is gone as soon as it was used. */
+    private fun <T : Activity> gone(screen: Class<T>, use: (T) -> Unit) {
+        val shown = Robolectric.buildActivity(screen).setup()
+        use(shown.get())
+        shown.close()
+    }
+
+    private fun Activity.remove(list: Int) {
+        findViewById<ListView>(list).getChildAt(0).findViewById<View>(R.id.row_remove).performClick()
+    }
+
     private fun Activity.root(): ViewGroup = window.decorView as ViewGroup
 
     private fun Activity.text(id: Int) = findViewById<TextView>(id).text.toString()
@@ -158,7 +278,6 @@ class ScreensTest {
     private fun write(notes: NotesActivity, text: String) {
         notes.findViewById<EditText>(R.id.text).setText(text)
         notes.findViewById<View>(R.id.save).performClick()
-        shadowOf(android.os.Looper.getMainLooper()).idle()
     }
 
     private fun history() = awaited { app.engine().history.list(null, 9u) }.map { it.text }

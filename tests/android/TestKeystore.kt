@@ -22,8 +22,12 @@ object TestKeystore {
     /** What the last key was asked for with. */
     var spec: KeyGenParameterSpec? = null
 
+    /** Hears that a key is deleted. */
+    var deleted: () -> Unit = {}
+
     fun install() {
         keys.clear()
+        deleted = {}
         Security.removeProvider(NAME)
         Security.addProvider(object : Provider(NAME, "1", "keys in memory") {
             init {
@@ -57,6 +61,7 @@ object TestKeystore {
 
         override fun engineDeleteEntry(alias: String) {
             keys.remove(alias)
+            deleted()
         }
 
         override fun engineContainsAlias(alias: String) = alias in keys

@@ -5,6 +5,7 @@ import android.content.Intent
 import android.os.BatteryManager
 import android.os.PowerManager
 import io.github.idiolect.AttendSettings
+import io.github.idiolect.EngineError
 import io.github.idiolect.LearnOutcome
 import io.github.idiolect.LearnSettings
 import io.github.idiolect.PersonalEngine
@@ -20,6 +21,7 @@ import io.github.idiolect.defaultPolicy
 import io.github.idiolect.sample.ModelFolder
 import io.github.idiolect.sample.SampleApp
 import io.github.idiolect.sample.TrainingJob
+import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.flow.toList
 import org.junit.Before
 import org.junit.Test
@@ -38,12 +40,16 @@ class TrainingJobTest {
 
     /** A job whose engine and rate of learning the test gives. */
     class NightJob : PersonalTrainingJob() {
-        override suspend fun engine() = checkNotNull(night)
+        override suspend fun engine() = trouble?.let { throw it } ?: checkNotNull(night)
 
         override fun settings() = AttendSettings(defaultPolicy(), settings)
 
         override fun onOutcome(outcome: LearnOutcome) {
             outcomes += outcome
+        }
+
+        override fun onError(error: Exception) {
+            errors += error
         }
     }
 
@@ -51,6 +57,8 @@ class TrainingJobTest {
     fun night() {
         TestKeystore.install()
         outcomes.clear()
+        errors.clear()
+        trouble = null
         shadowOf(app.getSystemService(PowerManager::class.java)).turnScreenOn(false)
         val memory = ActivityManager.MemoryInfo().apply { availMem = 4L shl 30 }
         shadowOf(app.getSystemService(ActivityManager::class.java)).setMemoryInfo(memory)
@@ -66,8 +74,58 @@ class TrainingJobTest {
         same("service", TrainingJob::class.java.name, job.service.className)
         app.setLearning(true)
         same("jobs", 1, scheduler.allPendingJobs.size)
+        // A force stop takes it; the next start schedules it, where the person has agreed.
+        scheduler.cancelAll()
+        app.onCreate()
+        same("jobs", 1, scheduler.allPendingJobs.size)
         app.setLearning(false)
+        app.onCreate()
         same("jobs", 0, scheduler.allPendingJobs.size)
+        shadowOf(scheduler).failOnJob(job.id)
+        same("scheduled", false, app.setLearning(true))
+    }
+
+    @Test
+    fun `the system's word for an idle phone stands where its job waits for one`() {
+        shadowOf(app.getSystemService(PowerManager::class.java)).turnScreenOn(true)
+        night = engine("idle")
+        val (_, byItself) = start()
+        until("it ends, for the screen is on") { shadowOf(byItself).isJobFinished }
+        check(shadowOf(byItself).isRescheduleNeeded && outcomes.isEmpty()) { "$outcomes" }
+        check(PersonalTrainingJob.schedule(app, NightJob::class.java, 0))
+        val (_, byConstraint) = start()
+        until("it trains though the screen is on, as a screen saver's") { shadowOf(byConstraint).isJobFinished }
+        check(outcomes.single() is LearnOutcome.Finished) { "$outcomes" }
+        checkNotNull(night).close()
+    }
+
+    @Test
+    fun `whatever keeps it from training, it ends and is run again`() {
+        for (thrown in listOf(
+            EngineError.WrongKey("no key", null),
+            IllegalStateException("the app's own"),
+            java.util.concurrent.CancellationException("of another scope than the job's"),
+        )) {
+            trouble = thrown
+            val (_, job) = start()
+            until("it ends for $thrown") { shadowOf(job).isJobFinished }
+            check(shadowOf(job).isRescheduleNeeded) { "$thrown" }
+            same<Exception>("told", thrown, errors.single())
+            errors.clear()
+        }
+        trouble = null
+        night = engine("ended")
+        val ended = checkNotNull(night)
+        for ((how, end) in listOf<Pair<String, suspend () -> Unit>>(
+            "the app attends" to { ended.attend(AttendSettings(defaultPolicy(), settings)).first() },
+            "it is closed" to { ended.shutDown() },
+        )) {
+            val (_, job) = start()
+            until("it trains") { ended.state is io.github.idiolect.EngineState.Training }
+            awaited { end() }
+            until("the job ends where $how") { shadowOf(job).isJobFinished }
+            check(shadowOf(job).isRescheduleNeeded && errors.isEmpty()) { "$how: $errors" }
+        }
     }
 
     @Test
@@ -142,6 +200,8 @@ class TrainingJobTest {
 
     private companion object {
         var night: PersonalEngine? = null
+        var trouble: Exception? = null
+        val errors = java.util.concurrent.CopyOnWriteArrayList<Exception>()
         val outcomes = java.util.concurrent.CopyOnWriteArrayList<LearnOutcome>()
         val settings = LearnSettings(train = TrainSettings(epochs = 1u, seed = 7uL))
     }

@@ -18,13 +18,33 @@ class Typist(private val app: SampleApp) {
         private set
 
     fun enter(type: Int, options: Int = 0) {
-        field = EditText(app).apply { inputType = type; imeOptions = options }
-        val info = EditorInfo().apply { packageName = "org.example.chat" }
-        val connection = checkNotNull(field.onCreateInputConnection(info))
+        field = EditText(app)
+        start(type, options, restarting = false)
+    }
+
+    /** The app makes another kind of field of it, with what stands in it. */
+    fun become(type: Int, options: Int = 0) {
+        start(type, options, restarting = true)
+        // Android's field has put the cursor to its beginning.
+        field.setSelection(field.length())
+    }
+
+    private fun start(type: Int, options: Int, restarting: Boolean) {
+        field.inputType = type
+        field.imeOptions = options
+        val info = EditorInfo()
+        val connection = checkNotNull(field.onCreateInputConnection(info)) as BaseInputConnection
         info.packageName = "org.example.chat"
         @Suppress("DEPRECATION")
-        keyboard.onCreateInputMethodInterface().startInput(connection as BaseInputConnection, info)
-        keyboard.onStartInputView(info, false)
+        val method = keyboard.onCreateInputMethodInterface()
+        if (restarting) method.restartInput(connection, info) else method.startInput(connection, info)
+        keyboard.onStartInputView(info, restarting)
+    }
+
+    /** The system ends the keyboard, as it does when another is chosen. */
+    fun end() {
+        keyboard.onFinishInput()
+        keyboard.onDestroy()
     }
 
     fun leave() {

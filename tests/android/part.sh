@@ -11,6 +11,9 @@ android() {
   say "Robolectric, R8, the Kotlin compiler"
   tests/android/fetch "$home"
   surface kotlin "$home/sources"
+  say "the published model, an asset of the tests"
+  venv
+  "$python" tests/get-model
   say "the library and the sample app"
   tests/android/build "$home"
   say "the screens, the keyboard and the training job, on the real engine"

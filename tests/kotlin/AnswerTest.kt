@@ -100,7 +100,7 @@ class AnswerTest(@param:TempDir private val home: File) {
         check(model.run { fingerprint.isNotBlank() && family.isNotBlank() && parameters > 1_000_000uL }) { "$model" }
         val backend: Backend = engine.backend()
         check(backend.kind == DeviceKind.CPU && backend.name.isNotBlank() && backend.reason.isNotBlank()) { "$backend" }
-        check(engine.libraryVersion == libraryVersion() && profileVersion() > 0u)
+        check(PersonalEngine.libraryVersion == libraryVersion() && profileVersion() > 0u)
         val answered = engine.generate(Prompt.Chat("hello"), greedyOptions).whole().generation
         check(answered.promptTokens > engine.countTokens("hello")) { "no chat template: $answered" }
     }

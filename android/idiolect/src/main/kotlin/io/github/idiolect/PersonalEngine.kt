@@ -22,11 +22,10 @@ public typealias Backend = DeviceInfo
  *
  * @property history What the person wrote.
  * @property adapters What was learned.
- * @property libraryVersion The version of the native library.
  * @throws EngineError from every function, and from every flow while it is collected: `Closed` after [close],
  * [shutDown] and [eraseAll], `Suspended` between [suspendWork] and [resumeWork], and what each one says.
  */
-public class PersonalEngine private constructor(opened: OpenEngine, public val libraryVersion: String) : AutoCloseable {
+public class PersonalEngine private constructor(opened: OpenEngine) : AutoCloseable {
     private val attending = Attending()
     private val engine = Lease(opened, end = ::end, free = OpenEngine::free)
 
@@ -216,6 +215,9 @@ public class PersonalEngine private constructor(opened: OpenEngine, public val l
 
     /** Opening engines, and what needs none. */
     public companion object {
+        /** The version of the native library, which is loaded for it where it is not. */
+        public val libraryVersion: String get() = io.github.idiolect.libraryVersion()
+
         /**
          * Opens the profile, which is made where it is missing, by the key of the options, by the app's key store, or
          * by the key that lies in the folder. The model is opened with the first call that needs it. The native library
@@ -226,7 +228,7 @@ public class PersonalEngine private constructor(opened: OpenEngine, public val l
          */
         public suspend fun open(options: EngineOptions, keyStore: KeyStore? = null): PersonalEngine =
             making(PersonalEngine::close) {
-                PersonalEngine(OpenEngine(Engine.open(options, keyStore?.let(::AppKeyStore))), libraryVersion())
+                PersonalEngine(OpenEngine(Engine.open(options, keyStore?.let(::AppKeyStore))))
             }
 
         /**
@@ -262,7 +264,7 @@ public class PersonalEngine private constructor(opened: OpenEngine, public val l
          * what the person wrote is ever in it. It takes the place of the one before; with none, nothing is told.
          * Records come on whatever thread they arise on.
          */
-        public suspend fun setLogListener(level: LogLevel, listener: LogListener?): Unit =
+        public suspend fun setLogListener(listener: LogListener?, level: LogLevel = LogLevel.INFO): Unit =
             calling { io.github.idiolect.setLogListener(level, listener) }
     }
 }

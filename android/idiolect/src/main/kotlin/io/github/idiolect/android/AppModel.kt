@@ -1,8 +1,10 @@
 package io.github.idiolect.android
 
 import android.content.Context
+import android.content.res.AssetFileDescriptor
 import io.github.idiolect.EngineError
 import io.github.idiolect.ModelSource
+import io.github.idiolect.making
 import java.io.File
 import java.io.FileNotFoundException
 
@@ -28,7 +30,7 @@ public sealed interface AppModel {
 /** Calls [use] with the model as the engine takes it; a descriptor of an asset is open meanwhile. */
 internal suspend fun <T> AppModel.opened(context: Context, use: suspend (ModelSource) -> T): T = when (this) {
     is AppModel.Stored -> use(ModelSource.Path(file.path))
-    is AppModel.Asset -> asset(context, name).use { asset ->
+    is AppModel.Asset -> making(AssetFileDescriptor::close) { asset(context, name) }.use { asset ->
         val fd = asset.parcelFileDescriptor.fd
         use(ModelSource.Descriptor(fd, asset.startOffset.toULong(), asset.length.toULong()))
     }

@@ -18,8 +18,15 @@ import io.github.idiolect.DeviceSignals
  * that attends to trainings informed. It watches on a thread of its own until it is closed.
  *
  * It needs no permission. A signal that the system does not tell is left open, and the policy says what that means.
+ *
+ * @param idle whether nobody uses the device, where something says so that knows better than the screen, which a screen saver
+ *   or a dock keeps on: the system, in a job that waits for an idle device.
  */
-public class DeviceWatch(context: Context, private val push: (DeviceSignals) -> Unit) : AutoCloseable {
+public class DeviceWatch(
+    context: Context,
+    private val push: (DeviceSignals) -> Unit,
+    private val idle: Boolean? = null,
+) : AutoCloseable {
     private val context = context.applicationContext
     private val power = context.systemService<PowerManager>()
     private val activities = context.systemService<ActivityManager>()
@@ -49,7 +56,7 @@ public class DeviceWatch(context: Context, private val push: (DeviceSignals) -> 
         return DeviceSignals(
             charging = battery?.let(::isPowered),
             battery = battery?.let(::charge),
-            idle = !power.isInteractive,
+            idle = idle ?: !power.isInteractive,
             thermal = heat(),
             lowPower = power.isPowerSaveMode,
             freeMemory = freeMemory(),

@@ -60,14 +60,16 @@ public class DirectBootSuggestions(
         if (ended) throw EngineError.Closed("suggestions before the unlock have ended", "ask the person's own engine")
         open?.let { return it.engine }
         eraseLeft()
-        val engine = model.opened(context) { source -> PersonalEngine.open(options(EngineOptions(folder().path, source))) }
+        val folder = calling { folder().path }
+        val engine = model.opened(context) { source -> PersonalEngine.open(options(EngineOptions(folder, source))) }
         open = Open(engine, MemoryPressure(context, engine))
         return engine
     }
 
     private suspend fun eraseLeft() {
         // Killed at its beginning or its end it is an empty folder, which is no profile.
-        if (calling { folder().run { exists() && !delete() } }) PersonalEngine.eraseProfile(folder().path)
+        val left = calling { folder().takeIf { it.exists() && !it.delete() }?.path }
+        if (left != null) PersonalEngine.eraseProfile(left)
     }
 
     private fun folder() = profileFolder(context.createDeviceProtectedStorageContext(), "direct-boot")

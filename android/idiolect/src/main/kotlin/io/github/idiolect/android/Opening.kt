@@ -4,8 +4,9 @@ import android.content.Context
 import io.github.idiolect.EngineError
 import io.github.idiolect.EngineOptions
 import io.github.idiolect.KeyStore
-import io.github.idiolect.PersonalEngine
 import io.github.idiolect.ModelSource
+import io.github.idiolect.PersonalEngine
+import io.github.idiolect.calling
 import java.io.File
 
 /**
@@ -38,7 +39,6 @@ public suspend fun PersonalEngine.Companion.open(
             "awaitPerson() waits for it; DirectBootSuggestions has words till then",
         )
     }
-    return model.opened(context) { source: ModelSource ->
-        open(options(EngineOptions(profileFolder(context, profile).path, source)), keyStore)
-    }
+    val folder = calling { profileFolder(context, profile).path }
+    return model.opened(context) { source: ModelSource -> open(options(EngineOptions(folder, source)), keyStore) }
 }

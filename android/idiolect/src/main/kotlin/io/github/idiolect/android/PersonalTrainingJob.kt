@@ -6,10 +6,10 @@ import android.app.job.JobScheduler
 import android.app.job.JobService
 import android.content.ComponentName
 import android.content.Context
+import android.util.Log
 import io.github.idiolect.AttendEvent
 import io.github.idiolect.AttendSettings
 import io.github.idiolect.Attendance
-import io.github.idiolect.EngineError
 import io.github.idiolect.LearnOutcome
 import io.github.idiolect.PersonalEngine
 import io.github.idiolect.defaultPolicy
@@ -19,7 +19,8 @@ import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.Job
 import kotlinx.coroutines.SupervisorJob
 import kotlinx.coroutines.cancel
-import kotlinx.coroutines.flow.first
+import kotlinx.coroutines.ensureActive
+import kotlinx.coroutines.flow.firstOrNull
 import kotlinx.coroutines.launch
 
 /**
@@ -49,11 +50,22 @@ public abstract class PersonalTrainingJob : JobService() {
     /** A training ended here. It is called away from the main thread. */
     protected open fun onOutcome(outcome: LearnOutcome): Unit = Unit
 
+    /**
+     * Something kept it from training: an `EngineError`, or what [engine], [settings] or [onOutcome] threw. The system runs
+     * the job again after a while. It is logged where the app has nothing else to do.
+     */
+    protected open fun onError(error: Exception) {
+        Log.w("idiolect", "a training job ended early", error)
+    }
+
     final override fun onStartJob(parameters: JobParameters): Boolean {
         run = scope.launch {
             val again = try {
-                attend(engine())
-            } catch (_: EngineError) {
+                attend(engine(), idle = waitsForIdle(parameters))
+            } catch (error: Exception) {
+                // Stopped by the system, it is not waited for.
+                ensureActive()
+                onError(error)
                 true
             }
             jobFinished(parameters, again)
@@ -72,10 +84,15 @@ public abstract class PersonalTrainingJob : JobService() {
         super.onDestroy()
     }
 
+    /** That the device is idle, where the system starts the job only then and stops it otherwise; else nothing is known. */
+    private fun waitsForIdle(parameters: JobParameters): Boolean? =
+        scheduler(this).getPendingJob(parameters.jobId)?.isRequireDeviceIdle?.takeIf { it }
+
     /** Attends to one training; whether the system shall run the job again before its next period. */
-    private suspend fun attend(engine: PersonalEngine): Boolean = DeviceWatch(this, engine::pushSignals).use {
-        var again = false
-        engine.attend(settings()).first { event ->
+    private suspend fun attend(engine: PersonalEngine, idle: Boolean?): Boolean = DeviceWatch(this, engine::pushSignals, idle).use {
+        var again = true
+        // Where the engine is closed meanwhile, or attended to by the app, there is no last event.
+        engine.attend(settings()).firstOrNull { event ->
             when (event) {
                 is AttendEvent.Progress -> false
                 is AttendEvent.Ended -> {

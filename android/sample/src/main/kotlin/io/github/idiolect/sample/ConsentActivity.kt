@@ -12,7 +12,7 @@ class ConsentActivity : Screen(R.layout.activity_consent) {
     }
 
     private fun answer(agreed: Boolean) {
-        app.setLearning(agreed)
+        setLearning(agreed)
         finish()
     }
 }

@@ -27,6 +27,8 @@ import kotlinx.coroutines.launch
  */
 class KeyboardService : InputMethodService() {
     private val scope = CoroutineScope(SupervisorJob() + Dispatchers.Main)
+
+    /** What was typed where it may be learned. */
     private val typed = TypedText()
     private var rules = TextFieldRules.of(null)
     private var suggesting: Job? = null
@@ -52,7 +54,11 @@ class KeyboardService : InputMethodService() {
 
     override fun onStartInput(info: EditorInfo?, restarting: Boolean) {
         super.onStartInput(info, restarting)
-        rules = TextFieldRules.of(info)
+        val now = TextFieldRules.of(info)
+        // The same field, under other rules: a password that is shown is one still.
+        val begunUnlearned = restarting && !rules.mayLearn && !isFieldEmpty()
+        rules = if (begunUnlearned) now.copy(mayLearn = false) else now
+        if (!rules.mayLearn) typed.take()
     }
 
     override fun onStartInputView(info: EditorInfo?, restarting: Boolean) {
@@ -96,7 +102,7 @@ class KeyboardService : InputMethodService() {
 
     private fun type(text: String) {
         // Before the unlock the line above the words says that nothing is learned.
-        if (isPersonReachable) typed.add(text)
+        if (rules.mayLearn && isPersonReachable) typed.add(text)
         currentInputConnection?.commitText(text, 1)
         keys?.capital = false
     }
@@ -137,14 +143,19 @@ class KeyboardService : InputMethodService() {
         suggest()
     }
 
+    private fun isFieldEmpty() = currentInputConnection?.run {
+        listOf(getTextBeforeCursor(1, 0), getTextAfterCursor(1, 0)).all { it?.isEmpty() == true }
+    } ?: true
+
     private fun learn() {
         val text = typed.take() ?: return
-        if (!rules.mayLearn || !isPersonReachable || !app.consent.given) return
+        if (!isPersonReachable || !app.consent.given) return
         val source = currentInputEditorInfo?.packageName
-        work { app.engine().history.add(listOf(NewSample(text, source = source))) }
+        // The system ends this service whenever another keyboard is chosen.
+        work(app.scope) { app.engine().history.add(listOf(NewSample(text, source = source))) }
     }
 
-    private fun work(block: suspend () -> Unit): Job = scope.launch {
+    private fun work(scope: CoroutineScope = this.scope, block: suspend () -> Unit): Job = scope.launch {
         try {
             block()
         } catch (error: EngineError) {

@@ -18,9 +18,9 @@ class LedgerActivity : Screen(R.layout.activity_ledger) {
     }
 
     private fun remove(sample: StoredSample) {
-        work {
+        workOn {
             app.engine().history.remove(Selection.Samples(listOf(sample.id)))
-            show()
+            work { show() }
         }
     }
 

@@ -32,14 +32,17 @@ class NotesActivity : Screen(R.layout.activity_notes) {
         text.text.clear()
         show()
         if (app.consent.given) {
-            work { app.engine().history.add(listOf(NewSample(note.text, id = note.id, source = packageName))) }
+            workOn { app.engine().history.add(listOf(NewSample(note.text, id = note.id, source = packageName))) }
         }
     }
 
     private fun delete(note: Note) {
-        notes.delete(note)
-        show()
-        work { app.engine().history.remove(Selection.AppIds(listOf(note.id))) }
+        workOn {
+            // While it is not forgotten the note stays, to be deleted again.
+            app.engine().history.remove(Selection.AppIds(listOf(note.id)))
+            notes.delete(note)
+            show()
+        }
     }
 
     private fun show() {

@@ -7,6 +7,7 @@ import io.github.idiolect.Suggestion
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.SupervisorJob
+import kotlinx.coroutines.launch
 
 /** The application, in each of its two processes: the notes app's and the keyboard's. */
 class SampleApp : Application() {
@@ -21,6 +22,12 @@ class SampleApp : Application() {
 
     private val shared by lazy { SharedEngine(this) }
 
+    override fun onCreate() {
+        super.onCreate()
+        // A force stop took the job. Where the system refuses it, the next start asks again.
+        if (consent.given) TrainingJob.schedule(this)
+    }
+
     /** The engine of this process, opened where it is not. */
     suspend fun engine(): PersonalEngine = shared.get()
 
@@ -33,17 +40,20 @@ class SampleApp : Application() {
     /** Lets go of an engine that is of no use any more, as one whose profile the other process has erased. */
     suspend fun dropEngine() = shared.drop()
 
-    /** Turns learning on or off: the consent first, then the nightly training. */
-    fun setLearning(agreed: Boolean) {
+    /** Turns learning on or off: the consent first, then all training. False where the system refuses the nightly one. */
+    fun setLearning(agreed: Boolean): Boolean {
         consent.answer(agreed)
-        if (agreed) TrainingJob.schedule(this) else TrainingJob.cancel(this)
+        if (agreed) return TrainingJob.schedule(this)
+        TrainingJob.cancel(this)
+        scope.launch { trainer.pause() }
+        return true
     }
 
     /** Erases the profile, its key and the consent; how many files went. */
     suspend fun forgetEverything(): ULong {
         setLearning(false)
         trainer.pause()
-        return shared.erase().total.files
+        return shared.erase()
     }
 }
 

@@ -2,7 +2,6 @@ package io.github.idiolect.sample
 
 import android.content.Context
 import io.github.idiolect.EngineError
-import io.github.idiolect.EraseReport
 import io.github.idiolect.PersonalEngine
 import io.github.idiolect.SuggestOptions
 import io.github.idiolect.Suggestion
@@ -12,6 +11,7 @@ import io.github.idiolect.android.KeystoreKeys
 import io.github.idiolect.android.MemoryPressure
 import io.github.idiolect.android.isPersonReachable
 import io.github.idiolect.android.open
+import io.github.idiolect.android.profileFolder
 import java.io.File
 import java.io.IOException
 import kotlinx.coroutines.Dispatchers
@@ -42,14 +42,18 @@ class SharedEngine(private val context: Context) {
     suspend fun unlocked() = locked.end()
 
     /** Closes the engine; the next [get] opens another. */
-    suspend fun drop() = mutex.withLock { close() }
+    suspend fun drop() {
+        mutex.withLock { close() }
+    }
 
-    /** Erases the profile, and the key that sealed its key. */
-    suspend fun erase(): EraseReport = mutex.withLock {
-        val report = opened().engine.eraseAll()
-        close()
+    /** Erases the profile, be it damaged or its key lost; how many files went. */
+    suspend fun erase(): ULong = mutex.withLock {
+        // The key that sealed its key goes first: nothing opens it any more, and what the other process makes meanwhile has
+        // another.
         withContext(Dispatchers.IO) { KeystoreKeys().delete() }
-        report
+        close()?.shutDown()
+        val left = withContext(Dispatchers.IO) { profileFolder(context).takeIf { it.exists() && !it.delete() }?.path }
+        if (left == null) 0uL else PersonalEngine.eraseProfile(left).total.files
     }
 
     private suspend fun opened(): Open = open ?: run {
@@ -65,9 +69,9 @@ class SharedEngine(private val context: Context) {
         }
     }
 
-    private fun close() {
-        open?.pressure?.close()
-        open?.engine?.close()
+    private fun close(): PersonalEngine? = open?.run {
         open = null
+        pressure.close()
+        engine.also(PersonalEngine::close)
     }
 }

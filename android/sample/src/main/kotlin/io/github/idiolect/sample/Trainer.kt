@@ -19,9 +19,9 @@ class Trainer(private val app: SampleApp) {
     /** What it is doing. */
     val state: StateFlow<TrainingState> = current.asStateFlow()
 
-    /** Begins, or goes on where it paused. One that runs already goes on. */
+    /** Begins, or goes on where it paused; not before the person has agreed. One that runs already goes on. */
     fun start() {
-        if (run?.isActive == true) return
+        if (!app.consent.given || run?.isCompleted == false) return
         current.value = TrainingState.Starting
         // Lazy, so that a training that ends at once does not end before it is known.
         run = app.scope.launch(start = CoroutineStart.LAZY) { train() }.also(Job::start)
@@ -29,7 +29,7 @@ class Trainer(private val app: SampleApp) {
 
     /** Ends it with a checkpoint, and waits for that. Nothing running, there is nothing to do. */
     suspend fun pause() {
-        val run = run?.takeIf(Job::isActive) ?: return
+        val run = run?.takeUnless(Job::isCompleted) ?: return
         run.cancelAndJoin()
         current.value = TrainingState.Paused
     }

@@ -10,7 +10,7 @@ class TrainingJob : PersonalTrainingJob() {
     companion object {
         private const val ID = 1
 
-        /** Schedules it, once the person has agreed. */
+        /** Schedules it, where the person has agreed and it is not; false where the system refuses. */
         fun schedule(context: Context) = schedule(context, TrainingJob::class.java, ID)
 
         /** Has it run no more. */

@@ -28,9 +28,8 @@ class VoiceActivity : Screen(R.layout.activity_voice) {
 
     override fun onCreate(savedInstanceState: Bundle?) {
         super.onCreate(savedInstanceState)
-        learning.isChecked = app.consent.given
-        learning.setOnCheckedChangeListener { _, agreed -> app.setLearning(agreed) }
-        train.setOnClickListener { app.trainer.start() }
+        learning.setOnClickListener { setLearning(learning.isChecked) }
+        train.setOnClickListener { train() }
         pause.setOnClickListener { work { app.trainer.pause() } }
         findViewById<View>(R.id.compare).setOnClickListener { work { compare() } }
         findViewById<View>(R.id.ledger).setOnClickListener {
@@ -44,7 +43,12 @@ class VoiceActivity : Screen(R.layout.activity_voice) {
 
     override fun onResume() {
         super.onResume()
+        learning.isChecked = app.consent.given
         work { showStatus() }
+    }
+
+    private fun train() {
+        if (app.consent.given) app.trainer.start() else startActivity(Intent(this, ConsentActivity::class.java))
     }
 
     private suspend fun showStatus() {
@@ -143,7 +147,7 @@ class VoiceActivity : Screen(R.layout.activity_voice) {
     private fun askToForget() {
         AlertDialog.Builder(this)
             .setMessage(R.string.voice_forget_ask)
-            .setPositiveButton(R.string.voice_forget_yes) { _, _ -> work { forget() } }
+            .setPositiveButton(R.string.voice_forget_yes) { _, _ -> workOn { forget() } }
             .setNegativeButton(R.string.voice_forget_no, null)
             .show()
     }

@@ -53,6 +53,13 @@ swift() {
     unset IDIOLECT_STAND_INS
     cd /idiolect/example
     swift run --quiet"' sh "$root"
+  say "the package of a release, with stand-ins for Xcode, Rust and zip"
+  rm -rf "$place/release"
+  mkdir "$place/release"
+  cp -rp ios LICENSE* "$place/release"
+  cp -p tests/swift/release.sh "$place"
+  unshare --mount sh -c 'mount --bind /proc "$1/proc" && mount --bind /dev "$1/dev" &&
+    HOME=/root exec chroot "$1" /idiolect/release.sh /idiolect/release' sh "$root"
   say "the package's public surface"
   tests/swift/surface.py "$place/symbols" ios/api.txt
   say "its reference pages, by DocC"

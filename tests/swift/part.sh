@@ -66,7 +66,9 @@ swift() {
   rm -rf "$place/pages"
   mkdir -p "$place/pages/symbols"
   cp "$place"/symbols/Idiolect*symbols.json "$place/pages/symbols"
-  chroot "$root" /usr/libexec/swift/bin/docc convert --additional-symbol-graph-dir /idiolect/pages/symbols \
+  # Without its own path, of /proc, it shows its usage and succeeds.
+  unshare --mount sh -c 'mount --bind /proc "$1/proc" && exec chroot "$1" /usr/libexec/swift/bin/docc convert \
+    --additional-symbol-graph-dir /idiolect/pages/symbols \
     --fallback-display-name Idiolect --fallback-bundle-identifier io.github.idiolect \
-    --warnings-as-errors --output-dir /idiolect/pages/Idiolect.doccarchive
+    --warnings-as-errors --output-dir /idiolect/pages/Idiolect.doccarchive' sh "$root"
 }

@@ -38,9 +38,9 @@ extension PersonalEngine {
         }
     }
 
-    /// How likely the model finds each candidate behind the prompt, in the order given: for ranking.
+    /// How likely the model finds each candidate behind the prompt, in the order given: for ranking. Of `adapters`, nil
+    /// takes the version in use, an empty list the base alone.
     ///
-    /// - Parameter adapters: what to add to the base; nil takes the version in use, an empty list the base alone.
     /// - Throws: an error when a text is too long or the model cannot be opened; `CancellationError`.
     public func score(
         _ prompt: Prompt, candidates: [String], adapters: [AdapterWeight]? = nil
@@ -57,9 +57,9 @@ extension PersonalEngine {
         try await made { try $0.countTokens(text: text) }
     }
 
-    /// The loss of texts, of all together and of each.
+    /// The loss of texts, of all together and of each. Of `adapters`, nil takes the version in use, an empty list the
+    /// base alone.
     ///
-    /// - Parameter adapters: what to add to the base; nil takes the version in use, an empty list the base alone.
     /// - Throws: an error when no text carries loss; `CancellationError`.
     public func evaluate(_ texts: [EvaluationText], adapters: [AdapterWeight]? = nil) async throws -> Evaluation {
         try await made { engine, cancel in

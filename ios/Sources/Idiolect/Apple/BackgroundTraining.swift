@@ -6,7 +6,7 @@ import Foundation
 /// ended. Heat, low-power mode, battery, memory and the minutes of the day are the policy's to judge.
 ///
 /// The app names `identifier` in `BGTaskSchedulerPermittedIdentifiers`, has the background mode `processing`, calls
-/// ``register()`` before it has finished launching, and ``schedule()`` whenever it goes to the background.
+/// ``register()`` before it has finished launching, and ``schedule(earliest:)`` whenever it goes to the background.
 public struct BackgroundTraining: Sendable {
     /// The task's name, as in the app's Info.plist.
     public let identifier: String

@@ -8,7 +8,7 @@
 import Foundation
 import PackageDescription
 
-/// The library of a release, for Apple platforms; `build-xcframework --release URL` writes both lines.
+/// The library of a release, for Apple platforms; `build-xcframework --release` writes both lines of its package.
 let releaseURL = ""
 let releaseChecksum = ""
 
@@ -42,6 +42,7 @@ let linking: [LinkerSetting] = [
     .linkedLibrary("idiolect_ffi"),
     .unsafeFlags(["-L", libraryFolder, "-Xlinker", "-rpath", "-Xlinker", libraryFolder]),
 ]
+let appleTests: [Target] = []
 #else
 let library: Target = isLocal
     ? .binaryTarget(name: "IdiolectFFI", path: "IdiolectFFI.xcframework")
@@ -50,7 +51,14 @@ let library: Target = isLocal
 let linking: [LinkerSetting] = [
     .linkedFramework("Metal"), .linkedFramework("QuartzCore"), .linkedFramework("Foundation"),
 ]
+// On the real modules, what can be called without the system's part in it.
+let appleTests: [Target] = [.testTarget(name: "AppleTests", dependencies: ["Idiolect"])]
 #endif
+
+/// A release has no tests: they take their model from the repository.
+let isRelease = !FileManager.default.fileExists(atPath: "\(Context.packageDirectory)/Tests")
+let tests = isRelease
+    ? [] : [.testTarget(name: "IdiolectTests", dependencies: ["Idiolect"])] + appleTests + standInTargets
 
 let package = Package(
     name: "Idiolect",
@@ -61,7 +69,6 @@ let package = Package(
         .target(
             name: "Idiolect", dependencies: ["IdiolectFFI"] + standIns.map { .target(name: $0) },
             linkerSettings: linking),
-        .testTarget(name: "IdiolectTests", dependencies: ["Idiolect"]),
-    ] + standInTargets,
+    ] + tests,
     swiftLanguageModes: [.v6]
 )

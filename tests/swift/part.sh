@@ -53,13 +53,22 @@ swift() {
     unset IDIOLECT_STAND_INS
     cd /idiolect/example
     swift run --quiet"' sh "$root"
+  say "the package of a release, with stand-ins for Xcode, Rust and zip"
+  rm -rf "$place/release"
+  mkdir "$place/release"
+  cp -rp ios LICENSE* "$place/release"
+  cp -p tests/swift/release.sh "$place"
+  unshare --mount sh -c 'mount --bind /proc "$1/proc" && mount --bind /dev "$1/dev" &&
+    HOME=/root exec chroot "$1" /idiolect/release.sh /idiolect/release' sh "$root"
   say "the package's public surface"
   tests/swift/surface.py "$place/symbols" ios/api.txt
   say "its reference pages, by DocC"
   rm -rf "$place/pages"
   mkdir -p "$place/pages/symbols"
   cp "$place"/symbols/Idiolect*symbols.json "$place/pages/symbols"
-  chroot "$root" /usr/libexec/swift/bin/docc convert --additional-symbol-graph-dir /idiolect/pages/symbols \
+  # Without its own path, of /proc, it shows its usage and succeeds.
+  unshare --mount sh -c 'mount --bind /proc "$1/proc" && exec chroot "$1" /usr/libexec/swift/bin/docc convert \
+    --additional-symbol-graph-dir /idiolect/pages/symbols \
     --fallback-display-name Idiolect --fallback-bundle-identifier io.github.idiolect \
-    --warnings-as-errors --output-dir /idiolect/pages/Idiolect.doccarchive
+    --warnings-as-errors --output-dir /idiolect/pages/Idiolect.doccarchive' sh "$root"
 }

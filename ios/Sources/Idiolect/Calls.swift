@@ -5,26 +5,13 @@ import Dispatch
 struct Calls: Sendable {
     /// Calls that nobody listens to any more, and that are about to end: within a tenth of a second.
     private let left = DispatchGroup()
-    /// The shutting down that was begun and not waited for.
-    private let closing: DispatchGroup
 
-    init() {
-        closing = DispatchGroup()
-    }
-
-    /// Calls about a part of an engine, which end with it.
-    init(under engine: Calls) {
-        closing = engine.closing
-    }
-
-    /// A call that cannot be cancelled. It begins when what was left to close is closed; one that has to do with what
-    /// may have been left waits for that as well.
+    /// A call that cannot be cancelled. One that has to do with what may have been left waits for that first.
     func make<T: Sendable, Failure: Error>(
         afterLeft waits: Bool = false, _ call: @escaping @Sendable () throws(Failure) -> T
     ) async throws(Failure) -> T {
         let made: Result<T, Failure> = await withCheckedContinuation { continuation in
             Self.onThread {
-                closing.wait()
                 if waits { left.wait() }
                 continuation.resume(returning: Result(catching: call))
             }
@@ -32,7 +19,8 @@ struct Calls: Sendable {
         return try made.get()
     }
 
-    /// A call that ends when the task that awaits it is cancelled.
+    /// A call that ends when the task that awaits it is cancelled. Ended by the engine, as one that closes, it keeps the
+    /// engine's error.
     func make<T: Sendable>(cancelling call: @escaping @Sendable (CancelToken) throws -> T) async throws -> T {
         try Task.checkCancellation()
         let cancel = CancelToken()
@@ -42,7 +30,7 @@ struct Calls: Sendable {
             } onCancel: {
                 cancel.cancel()
             }
-        } catch EngineError.Cancelled {
+        } catch EngineError.Cancelled where Task.isCancelled {
             throw CancellationError()
         }
     }
@@ -65,7 +53,6 @@ struct Calls: Sendable {
                 continuation.finish(throwing: CancellationError())
             }
             Self.onThread {
-                closing.wait()
                 if waits { left.wait() }
                 under.enter()
                 defer { under.leave() }
@@ -90,18 +77,9 @@ struct Calls: Sendable {
         }
     }
 
-    /// Shuts down without waiting; every later call waits instead.
-    func close(_ shutDown: @escaping @Sendable () -> Void) {
-        closing.enter()
-        Self.onThread {
-            shutDown()
-            closing.leave()
-        }
-    }
-
     /// A serial queue for each call: the system gives it a thread at once, however many calls wait. One concurrent
     /// queue would share as many threads as there are cores; on two, the 32nd of calls of a second began after seven.
-    private static func onThread(_ work: @escaping @Sendable () -> Void) {
+    static func onThread(_ work: @escaping @Sendable () -> Void) {
         DispatchQueue(label: "io.github.idiolect.call").async(execute: work)
     }
 }

@@ -3,7 +3,7 @@ public struct PersonalAdapters: Sendable {
     let engine: PersonalEngine
 
     private func make<T: Sendable>(_ call: @escaping @Sendable (Adapters) throws -> T) async throws -> T {
-        try await engine.calls.make { [surface = engine.surface] in try call(surface.adapters()) }
+        try await engine.made { try call($0.adapters()) }
     }
 
     /// Every version, and the one in use.
@@ -61,8 +61,10 @@ public struct PersonalAdapters: Sendable {
     ) -> AsyncThrowingStream<MergeEvent, Error> {
         engine.calls.stream { [engine] cancel, events in
             let listener = MergeStages { events.yield($0) }
-            let report = try engine.surface.adapters().merge(
-                version: version, destination: destination, options: options, cancel: cancel, listener: listener)
+            let report = try engine.lease.use {
+                try $0.adapters().merge(
+                    version: version, destination: destination, options: options, cancel: cancel, listener: listener)
+            }
             events.yield(.finished(report))
         }
     }

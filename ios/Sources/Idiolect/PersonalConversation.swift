@@ -7,12 +7,11 @@ public final class PersonalConversation: Sendable {
     private let surface: Conversation
     /// Keeps the engine open.
     private let engine: PersonalEngine
-    private let calls: Calls
+    private let calls = Calls()
 
-    init(surface: Conversation, engine: PersonalEngine) {
+    init(_ surface: Conversation, of engine: PersonalEngine) {
         self.surface = surface
         self.engine = engine
-        calls = Calls(under: engine.calls)
     }
 
     /// Answers a message. Left or cancelled, what there is so far is what was said; a message that got no word of an
@@ -25,7 +24,9 @@ public final class PersonalConversation: Sendable {
     ) -> AsyncThrowingStream<Chunk, Error> {
         calls.stream(afterLeft: true) { cancel, chunks in
             let listener = Pieces { chunks.yield($0) }
-            let reply = try self.surface.say(message: message, options: options, cancel: cancel, listener: listener)
+            let reply = try self.engine.lease.use { _ in
+                try self.surface.say(message: message, options: options, cancel: cancel, listener: listener)
+            }
             chunks.yield(.end(generation: reply.generation, forgottenTurns: reply.forgottenTurns))
         }
     }

@@ -9,8 +9,9 @@ extension PersonalEngine {
     ) -> AsyncThrowingStream<Chunk, Error> {
         calls.stream { cancel, chunks in
             let listener = Pieces { chunks.yield($0) }
-            let generation = try self.surface.generate(
-                prompt: prompt, options: options, cancel: cancel, listener: listener)
+            let generation = try self.lease.use {
+                try $0.generate(prompt: prompt, options: options, cancel: cancel, listener: listener)
+            }
             chunks.yield(.end(generation: generation, forgottenTurns: 0))
         }
     }
@@ -23,8 +24,7 @@ extension PersonalEngine {
     public func conversation(
         _ options: ConversationOptions = ConversationOptions()
     ) async throws -> PersonalConversation {
-        let surface = try await calls.make { [surface] in try surface.conversation(options: options) }
-        return PersonalConversation(surface: surface, engine: self)
+        PersonalConversation(try await made { try $0.conversation(options: options) }, of: self)
     }
 
     /// The likeliest words that complete the one begun at the text's end, or the likeliest next ones; likeliest
@@ -33,20 +33,20 @@ extension PersonalEngine {
     /// - Throws: an error when an option is out of range or the model cannot be opened; `OverBudget`;
     ///   `CancellationError`.
     public func suggest(_ text: String, options: SuggestOptions = SuggestOptions()) async throws -> [Suggestion] {
-        try await calls.make { [surface] cancel in
-            try surface.suggest(prompt: text, options: options, cancel: cancel)
+        try await made { engine, cancel in
+            try engine.suggest(prompt: text, options: options, cancel: cancel)
         }
     }
 
-    /// How likely the model finds each candidate behind the prompt, in the order given: for ranking.
+    /// How likely the model finds each candidate behind the prompt, in the order given: for ranking. Of `adapters`, nil
+    /// takes the version in use, an empty list the base alone.
     ///
-    /// - Parameter adapters: what to add to the base; nil takes the version in use, an empty list the base alone.
     /// - Throws: an error when a text is too long or the model cannot be opened; `CancellationError`.
     public func score(
         _ prompt: Prompt, candidates: [String], adapters: [AdapterWeight]? = nil
     ) async throws -> [Score] {
-        try await calls.make { [surface] cancel in
-            try surface.score(prompt: prompt, candidates: candidates, cancel: cancel, adapters: adapters)
+        try await made { engine, cancel in
+            try engine.score(prompt: prompt, candidates: candidates, cancel: cancel, adapters: adapters)
         }
     }
 
@@ -54,16 +54,16 @@ extension PersonalEngine {
     ///
     /// - Throws: an error when the model cannot be opened.
     public func countTokens(_ text: String) async throws -> UInt64 {
-        try await calls.make { [surface] in try surface.countTokens(text: text) }
+        try await made { try $0.countTokens(text: text) }
     }
 
-    /// The loss of texts, of all together and of each.
+    /// The loss of texts, of all together and of each. Of `adapters`, nil takes the version in use, an empty list the
+    /// base alone.
     ///
-    /// - Parameter adapters: what to add to the base; nil takes the version in use, an empty list the base alone.
     /// - Throws: an error when no text carries loss; `CancellationError`.
     public func evaluate(_ texts: [EvaluationText], adapters: [AdapterWeight]? = nil) async throws -> Evaluation {
-        try await calls.make { [surface] cancel in
-            try surface.evaluate(texts: texts, cancel: cancel, adapters: adapters)
+        try await made { engine, cancel in
+            try engine.evaluate(texts: texts, cancel: cancel, adapters: adapters)
         }
     }
 }

@@ -4,7 +4,7 @@ extension PersonalEngine {
     ///
     /// - Throws: an error when there is nothing to learn from, or no budget could hold it; `CancellationError`.
     public func plan(_ settings: LearnSettings = LearnSettings()) async throws -> TrainingPlan {
-        try await calls.make { [surface] cancel in try surface.planTraining(settings: settings, cancel: cancel) }
+        try await made { engine, cancel in try engine.planTraining(settings: settings, cancel: cancel) }
     }
 
     /// Learns from the history: trains, measures, asks the gate. It goes on where an earlier training was paused or
@@ -19,7 +19,8 @@ extension PersonalEngine {
     ) -> AsyncThrowingStream<TrainEvent, Error> {
         calls.stream(afterLeft: true) { cancel, events in
             let listener = LearnEvents { events.yield(.progress($0)) }
-            switch try self.surface.train(settings: settings, cancel: cancel, listener: listener) {
+            let outcome = try self.lease.use { try $0.train(settings: settings, cancel: cancel, listener: listener) }
+            switch outcome {
             case .finished(let report): events.yield(.finished(report))
             case .paused(let reason): events.yield(.paused(reason))
             case .failed(let report): events.yield(.failed(report))
@@ -32,7 +33,7 @@ extension PersonalEngine {
     ///
     /// - Throws: `Io` when the disk refuses the checkpoint; the training ends with the same error.
     public func saveProgress() async throws {
-        try await calls.make { [surface] in try surface.saveProgress() }
+        try await made { try $0.saveProgress() }
     }
 
     /// Attends to trainings from now on: one is begun, paused and gone on with as the rules have it, by what
@@ -43,17 +44,20 @@ extension PersonalEngine {
     ///
     /// - Returns: a stream that throws `BadOption` for a setting out of its range, and `Closed`.
     public nonisolated func attend(_ settings: AttendSettings) -> AsyncThrowingStream<AttendEvent, Error> {
-        AsyncThrowingStream { continuation in
+        let stream = CancelToken()
+        return AsyncThrowingStream { continuation in
             continuation.onTermination = { termination in
                 guard case .cancelled = termination else { return }
-                self.calls.leave { self.surface.stopAttending() }
+                stream.cancel()
+                // Closed meanwhile, the engine attends no more anyway.
+                self.calls.leave { try? self.lease.use { self.attending.end(stream, $0.stopAttending) } }
                 continuation.finish(throwing: CancellationError())
             }
             let listener = AttendEvents(continuation)
             Task {
                 do {
-                    try await self.calls.make(afterLeft: true) { [surface = self.surface] in
-                        try surface.attend(settings: settings, listener: listener)
+                    try await self.made(afterLeft: true) { engine in
+                        try self.attending.begin(stream) { try engine.attend(settings: settings, listener: listener) }
                     }
                 } catch {
                     continuation.finish(throwing: error)
@@ -63,11 +67,12 @@ extension PersonalEngine {
     }
 
     /// How the attendance stands, and why a training waits.
-    public nonisolated var attendance: Attendance { surface.attendance() }
+    public nonisolated var attendance: Attendance { (try? lease.use { $0.attendance() }) ?? .off }
 
     /// Tells what the device says of itself now; it holds until it is told anew.
     public nonisolated func pushSignals(_ signals: DeviceSignals) {
-        surface.pushSignals(signals: signals)
+        // Closed, nobody attends any more.
+        try? lease.use { $0.pushSignals(signals: signals) }
     }
 
     /// How the profile stands, and what would make the next training worthwhile; `gate` is what a candidate will have
@@ -76,21 +81,21 @@ extension PersonalEngine {
     ///
     /// - Throws: an error when the profile cannot be read, or the model not be opened.
     public func status(gate: GateSettings = GateSettings(), openModel: Bool = false) async throws -> ProfileStatus {
-        try await calls.make(afterLeft: true) { [surface] in try surface.status(gate: gate, openModel: openModel) }
+        try await made(afterLeft: true) { try $0.status(gate: gate, openModel: openModel) }
     }
 
     /// The report of the last training that came to its end; nil before the first.
     ///
     /// - Throws: an error when it cannot be read.
     public func lastReport() async throws -> LearnReport? {
-        try await calls.make(afterLeft: true) { [surface] in try surface.lastReport() }
+        try await made(afterLeft: true) { try $0.lastReport() }
     }
 
     /// Whether a training was paused or killed, so that ``train(_:)`` goes on with it.
     ///
     /// - Throws: an error when the folder cannot be read.
     public func hasPausedTraining() async throws -> Bool {
-        try await calls.make(afterLeft: true) { [surface] in try surface.hasPausedTraining() }
+        try await made(afterLeft: true) { try $0.hasPausedTraining() }
     }
 
     /// The version in use, where it was made for another base than the engine's model: then the base alone answers
@@ -98,6 +103,6 @@ extension PersonalEngine {
     ///
     /// - Throws: an error when the model cannot be opened, or the registry not be read.
     public func staleVersion() async throws -> UInt32? {
-        try await calls.make { [surface] in try surface.staleVersion() }
+        try await made { try $0.staleVersion() }
     }
 }

@@ -6,7 +6,7 @@ extension PersonalEngine {
     ///
     /// - Throws: `BadOption` for a key that is none, and for both together; `KeyStore` when the store refuses; `Io`.
     public func changeKey(_ key: Data? = nil, keyStore: KeyStore? = nil) async throws {
-        try await calls.make { [surface] in try surface.changeKey(key: key, keyStore: keyStore) }
+        try await made { try $0.changeKey(key: key, keyStore: keyStore) }
     }
 
     /// Writes the whole profile, its key included, to one file sealed under a passphrase, for another device.
@@ -14,9 +14,7 @@ extension PersonalEngine {
     /// - Throws: `BadOption` for an empty passphrase, `TrainingBusy` while a training runs, `Io`.
     @discardableResult
     public func exportProfile(to archive: String, passphrase: String) async throws -> ArchivedProfile {
-        try await calls.make(afterLeft: true) { [surface] in
-            try surface.exportProfile(archive: archive, passphrase: passphrase)
-        }
+        try await made(afterLeft: true) { try $0.exportProfile(archive: archive, passphrase: passphrase) }
     }
 
     /// Makes a profile in a folder that is not there yet of an archive, under a key or a key store of this device's.
@@ -51,7 +49,7 @@ extension PersonalEngine {
     /// it. One for the whole process.
     ///
     /// - Throws: an error when another logger has the process already.
-    public static func setLogListener(_ listener: LogListener?, level: LogLevel = .info) throws {
-        try Idiolect.setLogListener(level: level, listener: listener)
+    public static func setLogListener(_ listener: LogListener?, level: LogLevel = .info) async throws {
+        try await Calls().make { try Idiolect.setLogListener(level: level, listener: listener) }
     }
 }

@@ -15,11 +15,12 @@ public typealias Backend = DeviceInfo
 ///
 /// Errors are ``EngineError``s: a case, `detail` and `hint`.
 public actor PersonalEngine {
-    let surface: Engine
+    let lease: Lease
     let calls = Calls()
+    let attending = Attending()
 
-    init(surface: Engine) {
-        self.surface = surface
+    init(_ engine: Engine) {
+        lease = Lease(engine)
     }
 
     deinit {
@@ -36,7 +37,7 @@ public actor PersonalEngine {
     ///   refuses.
     public static func open(_ options: EngineOptions, keyStore: KeyStore? = nil) async throws -> PersonalEngine {
         try await Calls().make {
-            PersonalEngine(surface: try Engine.open(options: options, keyStore: keyStore))
+            PersonalEngine(try Engine.open(options: options, keyStore: keyStore))
         }
     }
 
@@ -44,25 +45,25 @@ public actor PersonalEngine {
     ///
     /// - Throws: an error when it cannot be opened, or the device cannot hold it.
     public func check() async throws {
-        try await calls.make { [surface] in try surface.check() }
+        try await made { try $0.check() }
     }
 
     /// The model, opened where it is not.
     ///
     /// - Throws: an error when it cannot be opened, or the device cannot hold it.
     public func model() async throws -> ModelInfo {
-        try await calls.make { [surface] in try surface.model() }
+        try await made { try $0.model() }
     }
 
     /// The device in use, and why it was chosen; the model is opened where it is not.
     ///
     /// - Throws: an error when the model cannot be opened, or the device cannot hold it.
     public func backend() async throws -> Backend {
-        try await calls.make { [surface] in try surface.device() }
+        try await made { try $0.device() }
     }
 
     /// What the engine is doing.
-    public nonisolated var state: EngineState { surface.state() }
+    public nonisolated var state: EngineState { (try? lease.use { $0.state() }) ?? .closed }
 
     /// What the person wrote.
     public nonisolated var history: PersonalHistory { PersonalHistory(engine: self) }
@@ -75,7 +76,7 @@ public actor PersonalEngine {
     ///
     /// - Throws: `Closed`.
     public func unload() async throws {
-        try await calls.make { [surface] in try surface.unload() }
+        try await made { try $0.unload() }
     }
 
     /// Computes on another device from the next piece of work on, or tries the same one again: an app that comes to the
@@ -83,7 +84,7 @@ public actor PersonalEngine {
     ///
     /// - Throws: `Closed`.
     public func setDevice(_ choice: DeviceChoice) async throws {
-        try await calls.make { [surface] in try surface.setDevice(device: choice) }
+        try await made { try $0.setDevice(device: choice) }
     }
 
     /// Has the engine hold no lock and no database, as iOS demands of an app that it suspends. A training under way
@@ -92,25 +93,26 @@ public actor PersonalEngine {
     ///
     /// - Throws: `Closed`.
     public func suspendWork() async throws {
-        try await calls.make { [surface] in try surface.suspend() }
+        try await made { try $0.suspend() }
     }
 
     /// Goes on after ``suspendWork()``, the training that rests too. Without a suspension there is nothing to do.
     ///
     /// - Throws: `Closed`; an error when the history cannot be opened any more, and it stays suspended then.
     public func resumeWork() async throws {
-        try await calls.make { [surface] in try surface.resume() }
+        try await made { try $0.resume() }
     }
 
-    /// Ends all work and returns at once; memory is freed later. A training under way leaves a checkpoint. Later
-    /// calls that need the model fail with `Closed`; the history stays usable.
+    /// Closes it, and returns at once: work under way ends, a training with a checkpoint, and then all is freed. Later
+    /// calls fail with `Closed`, those of history and adapters too. Closed already, it does nothing.
     public nonisolated func close() {
-        calls.close { [surface] in surface.shutDown() }
+        lease.close()
     }
 
-    /// Ends all work as ``close()`` does, and waits until everything is freed.
+    /// The same as ``close()``, and waits until all is freed.
     public func shutDown() async {
-        await calls.make { [surface] in surface.shutDown() }
+        close()
+        await calls.make { [lease] in lease.waitUntilFreed() }
     }
 
     /// Closes the engine and erases the profile: key, history, checkpoints, adapters. It may be called while other
@@ -120,6 +122,22 @@ public actor PersonalEngine {
     ///   removed: ``eraseProfile(_:)`` takes what is left.
     @discardableResult
     public func eraseAll() async throws -> EraseReport {
-        try await calls.make { [surface] in try surface.erase() }
+        let report = try await made { try $0.erase() }
+        close()
+        return report
+    }
+
+    /// A call that cannot be cancelled, as ``Calls`` makes it.
+    nonisolated func made<T: Sendable>(
+        afterLeft waits: Bool = false, _ call: @escaping @Sendable (Engine) throws -> T
+    ) async throws -> T {
+        try await calls.make(afterLeft: waits) { [lease] in try lease.use(call) }
+    }
+
+    /// A call that ends when the task that awaits it is cancelled.
+    nonisolated func made<T: Sendable>(
+        _ call: @escaping @Sendable (Engine, CancelToken) throws -> T
+    ) async throws -> T {
+        try await calls.make { [lease] cancel in try lease.use { try call($0, cancel) } }
     }
 }

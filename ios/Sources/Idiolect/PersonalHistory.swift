@@ -3,7 +3,7 @@ public struct PersonalHistory: Sendable {
     let engine: PersonalEngine
 
     private func make<T: Sendable>(_ call: @escaping @Sendable (History) throws -> T) async throws -> T {
-        try await engine.calls.make { [surface = engine.surface] in try call(surface.history()) }
+        try await engine.made { try call($0.history()) }
     }
 
     /// Adds a batch, all of it or nothing; durable on return. Another text under a known id takes the old one's place.
@@ -123,9 +123,17 @@ extension PersonalHistory {
 
     /// Reads a file with one message a line.
     ///
-    /// - Throws: `Io` or `BadFile` when the file cannot be read.
+    /// - Throws: `Io` or `BadFile` when the file cannot be read; `BadOption` for what begins like an exported chat, in
+    ///   which others wrote, too.
     public static func readLines(_ path: String) async throws -> FileRows {
         try await Calls().make { try Idiolect.readLines(path: path) }
+    }
+
+    /// Reads a file with one message a line, whatever it looks like.
+    ///
+    /// - Throws: `Io` or `BadFile` when the file cannot be read.
+    public static func readEveryLine(_ path: String) async throws -> FileRows {
+        try await Calls().make { try Idiolect.readEveryLine(path: path) }
     }
 
     /// Who wrote in an exported chat, most messages first: to ask the person which of them they are.
@@ -140,5 +148,10 @@ extension PersonalHistory {
     /// - Throws: as ``chatAuthors(_:)``; `BadOption` when no message is by `name`.
     public static func readChat(_ path: String, name: String) async throws -> ChatExport {
         try await Calls().make { try Idiolect.readChat(path: path, name: name) }
+    }
+
+    /// The samples as the privacy filter leaves them, for an app that keeps no more; training sees no more anyway.
+    public static func masked(_ samples: [NewSample], unmasked: [PrivacyRule] = []) async -> [NewSample] {
+        await Calls().make { Idiolect.masked(samples: samples, unmasked: unmasked) }
     }
 }

@@ -1,3 +1,4 @@
+#if canImport(NotesModel)
 // The sample app as a whole, on stand-ins.
 
 @testable import App
@@ -76,3 +77,4 @@ extension AppleTests {
         }
     }
 }
+#endif

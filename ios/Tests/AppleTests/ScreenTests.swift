@@ -1,3 +1,4 @@
+#if canImport(NotesModel)
 // The sample's screens on a stand-in for SwiftUI: that they do what they say, not how the real one shows it.
 
 @testable import App
@@ -184,3 +185,4 @@ extension AppleTests {
         }
     }
 }
+#endif

@@ -7,10 +7,11 @@ import Testing
 let assets = URL(fileURLWithPath: #filePath)
     .deletingLastPathComponent().appendingPathComponent("../../../bindings/cli/assets").standardized
 
+let base = ModelSource.path(path: assets.appendingPathComponent("base").path)
+
 func options(_ home: URL, key: Data? = nil) -> EngineOptions {
     EngineOptions(
-        profile: home.appendingPathComponent("profile").path,
-        model: .path(path: assets.appendingPathComponent("base").path), key: key, device: .cpu, threads: 2)
+        profile: home.appendingPathComponent("profile").path, model: base, key: key, device: .cpu, threads: 2)
 }
 
 func samples(_ count: Int) throws -> [NewSample] {

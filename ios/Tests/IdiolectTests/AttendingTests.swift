@@ -1,6 +1,7 @@
 import Foundation
-import Idiolect
 import Testing
+
+@testable import Idiolect
 
 extension OneByOne {
     @Suite struct AttendingTests {
@@ -81,6 +82,23 @@ extension OneByOne {
             while try await other.next() != nil {}
             await refused("Closed", "closed") { for try await _ in engine.attend(attending) {} }
             #expect(engine.attendance == .off)
+        }
+
+        @Test("A stream that was left before its turn came does not attend, nor end one that took its place")
+        func leftBefore() async throws {
+            let engine = try await home.engine(messages: 120)
+            engine.pushSignals(signals(charging: false))
+            // What was left has to end before another attends.
+            await engine.calls.leave { Thread.sleep(forTimeInterval: 0.3) }
+            _ = engine.attend(attending)
+            try await Task.sleep(for: .milliseconds(600))
+            #expect(engine.attendance == .off)
+            let (first, second) = (CancelToken(), CancelToken())
+            let attending = Attending()
+            for stream in [first, second] { try attending.begin(stream) {} }
+            var ended = 0
+            for stream in [first, second, second] { attending.end(stream) { ended += 1 } }
+            #expect(ended == 1)
         }
 
         @Test("A cancelled task stops attending")

@@ -62,6 +62,21 @@ extension OneByOne {
             for call in waiting { #expect(try await call.value > 0) }
         }
 
+        @Test("Ended by its task, a call is cancelled; ended by the engine, it says so")
+        func endedByEngine() async throws {
+            let calls = Calls()
+            let cancelled: @Sendable (CancelToken) throws -> Void = { cancel in
+                while !cancel.isCancelled() { Thread.sleep(forTimeInterval: 0.001) }
+                throw EngineError.Cancelled(detail: "cancelled", hint: nil)
+            }
+            let task = Task { try await calls.make(cancelling: cancelled) }
+            task.cancel()
+            await #expect(throws: CancellationError.self) { try await task.value }
+            await refused("Cancelled") {
+                try await calls.make { (_: CancelToken) in throw EngineError.Cancelled(detail: "closing", hint: nil) }
+            }
+        }
+
         /// Calls that need the worker and the disk are made from the main actor, which has to be there again at once,
         /// as has the cooperative pool; properties answer as soon.
         @MainActor

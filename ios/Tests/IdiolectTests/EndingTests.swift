@@ -19,9 +19,35 @@ extension OneByOne {
                 last = event
             }
             #expect(last == .paused(.closing))
-            await refused("Closed", "closed") { try await engine.check() }
             #expect(engine.state == .closed)
-            #expect(try await engine.history.stats().total.messages == 240)
+        }
+
+        @Test("Closed, everything is refused, and nothing of the profile is held", arguments: [false, true])
+        func closesAll(atOnce: Bool) async throws {
+            let engine = try await home.learned()
+            let (history, adapters) = (engine.history, engine.adapters)
+            let conversation = try await engine.conversation()
+            if atOnce { engine.close() } else { await engine.shutDown() }
+            let calls: [() async throws -> Void] = [
+                { try await engine.check() }, { _ = try await engine.status() }, { _ = try await engine.lastReport() },
+                { _ = try await engine.suggest("hello") }, { _ = try await engine.finish(settings) },
+                { _ = try await engine.greedy(prompt) }, { _ = try await engine.conversation() },
+                { _ = try await conversation.say("hello").answer() }, { try await engine.suspendWork() },
+                { _ = try await history.stats() }, { try await history.add(messages) },
+                { _ = try await adapters.list() }, { try await adapters.use(nil) },
+                { for try await _ in adapters.merge(1, destination: home.path("merged")) {} },
+                { try await engine.eraseAll() },
+            ]
+            for call in calls { await refused("Closed", "closed") { try await call() } }
+            #expect(engine.state == .closed && engine.attendance == .off)
+            engine.pushSignals(DeviceSignals())
+            engine.close()
+            await engine.shutDown()
+            #if os(Linux)
+            let files = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")
+            let open = files.compactMap { try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)") }
+            #expect(!open.contains { $0.hasPrefix(home.path("profile")) })
+            #endif
         }
 
         @Test("Closing during an answer is safe: it ends with what there is")

@@ -33,11 +33,12 @@ extension OneByOne {
         }
 
         @Test("What training would not see is masked")
-        func masks() {
-            let sample = masked(samples: [NewSample(text: "write to ana@example.com")], unmasked: [])[0]
+        func masks() async {
+            let sample = await PersonalHistory.masked([NewSample(text: "write to ana@example.com")])[0]
             #expect(sample.text == "write to ***")
             let place = [NewSample(text: "cpf 111.222.333-96 at 52.520008, 13.404954")]
-            #expect(masked(samples: place, unmasked: [.nationalId])[0].text == "cpf 111.222.333-96 at ***")
+            let masked = await PersonalHistory.masked(place, unmasked: [.nationalId])
+            #expect(masked[0].text == "cpf 111.222.333-96 at ***")
         }
 
         @Test("An edit takes the old text's place, and an origin of the app's own is kept")

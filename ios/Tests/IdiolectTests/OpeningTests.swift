@@ -41,10 +41,10 @@ extension OneByOne {
         @Test("A developer's listener hears how the work goes on, and nothing that was written")
         func logs() async throws {
             let log = Log()
-            try PersonalEngine.setLogListener(log, level: .trace)
+            try await PersonalEngine.setLogListener(log, level: .trace)
             let engine = try await home.engine(messages: 3)
             _ = try await engine.greedy("a secret of mine")
-            try PersonalEngine.setLogListener(nil)
+            try await PersonalEngine.setLogListener(nil)
             let records = log.records
             #expect(records.contains { $0.contains("model opened") })
             #expect(!records.contains { $0.contains("secret") || $0.contains(messages[0].text) })

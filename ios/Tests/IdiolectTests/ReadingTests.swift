@@ -45,7 +45,6 @@ extension OneByOne {
             #expect(status.messages == 3)
             #expect(status.sources.map(\.messages) == [3])
             #expect(!status.nextTraining.worthwhile && !status.nextTraining.explanation.isEmpty)
-            await engine.shutDown()
             #expect(try await engine.history.stats().total.messages == 3)
             #expect(try await engine.eraseAll().history.files > 0)
             #expect(!home.has("profile"))
@@ -62,6 +61,9 @@ extension OneByOne {
             #expect(read.skippedRows.map(\.line) == [2])
             try "on my way\nsee you\n".write(toFile: home.path("lines.txt"), atomically: true, encoding: .utf8)
             #expect(try await PersonalHistory.readLines(home.path("lines.txt")).samples.count == 2)
+            try chat.write(toFile: home.path("lines.txt"), atomically: true, encoding: .utf8)
+            await refused("BadOption") { _ = try await PersonalHistory.readLines(home.path("lines.txt")) }
+            #expect(try await PersonalHistory.readEveryLine(home.path("lines.txt")).samples.count == 7)
         }
     }
 }

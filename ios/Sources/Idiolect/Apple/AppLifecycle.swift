@@ -9,78 +9,52 @@ import UIKit
 /// It uses nothing that an app extension must not use, so that a keyboard may keep one as well.
 @MainActor
 public final class AppLifecycle {
-    private let engine: PersonalEngine
-    private let device: DeviceChoice
-    private var isForeground = true
+    private let suspension: Suspension
+    private let watch: DeviceWatch
     private let observers = Observers()
 
     /// Begins at once.
     ///
-    /// - Parameter device: where the engine computes in the foreground.
-    public init(_ engine: PersonalEngine, device: DeviceChoice = .auto) {
-        self.engine = engine
-        self.device = device
+    /// - Parameters: - device: where the engine computes in the foreground. - failed: hears, on any thread, why the
+    ///   engine was not suspended or did not go on. To go on is tried again every second while the app is in the
+    ///   foreground; until then calls fail with `Suspended`.
+    public init(
+        _ engine: PersonalEngine, device: DeviceChoice = .auto,
+        failed: @escaping @Sendable (any Error) -> Void = { _ in }
+    ) {
+        let lease = engine.lease
+        suspension = Suspension(
+            .init(
+                suspend: { try lease.use { try $0.suspend() } },
+                resume: { try lease.use { try $0.resume() } },
+                returned: { try lease.use { try $0.setDevice(device: device) } }),
+            failed: failed)
+        watch = DeviceWatch(engine, isForeground: true)
         for name in [UIApplication.didEnterBackgroundNotification, .NSExtensionHostDidEnterBackground] {
             observers.add(name) { [weak self] in self?.enterBackground() }
         }
         for name in [UIApplication.willEnterForegroundNotification, .NSExtensionHostWillEnterForeground] {
             observers.add(name) { [weak self] in self?.enterForeground() }
         }
-        observers.add(UIApplication.didReceiveMemoryWarningNotification) { [engine] in
+        observers.add(UIApplication.didReceiveMemoryWarningNotification) {
+            // It fails where the engine is closed, and holds nothing then.
             Task { try? await engine.unload() }
         }
-        for name in [
-            UIDevice.batteryStateDidChangeNotification, UIDevice.batteryLevelDidChangeNotification,
-            ProcessInfo.thermalStateDidChangeNotification, .NSProcessInfoPowerStateDidChange,
-        ] {
-            observers.add(name) { [weak self] in self?.pushSignals() }
-        }
-        pushSignals()
-    }
-
-    private func pushSignals() {
-        engine.pushSignals(DeviceState.signals(foreground: isForeground))
     }
 
     private func enterBackground() {
-        isForeground = false
-        pushSignals()
-        let surface = engine.surface
-        // The system suspends the process no sooner than this has returned, on a thread of its own.
-        ProcessInfo.processInfo.performExpiringActivity(withReason: "a training writes a checkpoint") { isExpired in
-            if !isExpired { try? surface.suspend() }
+        watch.isForeground = false
+        suspension.leave()
+        // The system suspends the process no sooner than this has returned, on a thread of its own. Where it grants no
+        // time, or that is over, it says so by a call as well: there is none to lose then.
+        ProcessInfo.processInfo.performExpiringActivity(withReason: "a training writes a checkpoint") { [suspension] _ in
+            suspension.settle()
         }
     }
 
     private func enterForeground() {
-        isForeground = true
-        Task { [engine, device] in
-            try? await engine.resumeWork()
-            try? await engine.setDevice(device)
-        }
-        pushSignals()
-    }
-}
-
-/// Observers of notifications, which react on the main actor and end with it.
-private final class Observers {
-    private var tokens: [any NSObjectProtocol] = []
-
-    @MainActor
-    func add(_ name: Notification.Name, _ react: @escaping @MainActor @Sendable () -> Void) {
-        let token = NotificationCenter.default.addObserver(forName: name, object: nil, queue: nil) { _ in
-            // UIKit posts on the main thread, and goes on when this returns; heat and power come from anywhere.
-            if Thread.isMainThread {
-                MainActor.assumeIsolated(react)
-            } else {
-                Task { @MainActor in react() }
-            }
-        }
-        tokens.append(token)
-    }
-
-    deinit {
-        tokens.forEach(NotificationCenter.default.removeObserver)
+        suspension.comeBack()
+        watch.isForeground = true
     }
 }
 #endif

@@ -1,24 +1,24 @@
-#if canImport(BackgroundTasks)
+#if canImport(BackgroundTasks) && canImport(UIKit)
 import BackgroundTasks
 import Foundation
 
 /// Trains while the device is idle and charging, as the system finds the time: minutes at a time, going on where it was
-/// ended.
+/// ended. Heat, low-power mode, battery, memory and the minutes of the day are the policy's to judge.
 ///
 /// The app names `identifier` in `BGTaskSchedulerPermittedIdentifiers`, has the background mode `processing`, calls
-/// ``register()`` before it has finished launching, and ``schedule()`` whenever it goes to the background.
+/// ``register()`` before it has finished launching, and ``schedule(earliest:)`` whenever it goes to the background.
 public struct BackgroundTraining: Sendable {
     /// The task's name, as in the app's Info.plist.
     public let identifier: String
-    private let settings: LearnSettings
-    private let open: @Sendable () async throws -> PersonalEngine
+    private let settings: AttendSettings
+    private let open: @Sendable () async throws -> PersonalEngine?
 
-    /// - Parameters: - settings: how it learns. - open: opens an engine of the task's own, by
-    ///   ``EngineOptions/inBackground()``; it is shut down with the task. It throws where the person has not agreed
-    ///   to learning, or not any more: nothing is trained then.
+    /// - Parameters: - settings: when and how it trains. - open: opens an engine of the task's own, by
+    ///   ``EngineOptions/inBackground()``; it is shut down with the task. It gives nil where the person has not agreed
+    ///   to learning, or not any more: nothing is trained then, and no other time is asked for.
     public init(
-        identifier: String, settings: LearnSettings = LearnSettings(),
-        open: @escaping @Sendable () async throws -> PersonalEngine
+        identifier: String, settings: AttendSettings = AttendSettings(policy: defaultPolicy()),
+        open: @escaping @Sendable () async throws -> PersonalEngine?
     ) {
         self.identifier = identifier
         self.settings = settings
@@ -51,36 +51,60 @@ public struct BackgroundTraining: Sendable {
 
     private func run(_ grant: Grant) {
         let training = Task {
-            let ended = try? await train()
-            // What was ended in its midst goes on as soon as may be, what came to its end a day later.
-            try? schedule(earliest: ended == .paused ? nil : Date(timeIntervalSinceNow: 20 * 3600))
-            grant.complete(success: ended != nil)
+            var end = (try? await train()) ?? .error
+            if Task.isCancelled && end != .refused { end = .expired }
+            // Refused by the scheduler, it waits for the app to ask again.
+            if let earliest = earliest(after: end) { try? schedule(earliest: earliest) }
+            grant.complete(success: end != .error)
         }
         grant.onExpiration { training.cancel() }
     }
 
-    private enum End { case finished, paused, nothingToLearn }
+    /// How a run ended.
+    private enum End {
+        /// The system ended it in its midst.
+        case expired
+        /// A rule stands against it, somebody else trains, or it rests.
+        case waiting
+        /// A training came to its end, or would come to nothing.
+        case done
+        /// The person has not agreed.
+        case refused
+        /// It threw.
+        case error
+    }
+
+    /// When to go on; nil for never.
+    private func earliest(after end: End) -> Date? {
+        switch end {
+        case .expired: Date()
+        case .waiting, .error: Date(timeIntervalSinceNow: 3600)
+        case .done: Date(timeIntervalSinceNow: Double(settings.restMinutes ?? 20 * 60) * 60)
+        case .refused: nil
+        }
+    }
 
     private func train() async throws -> End {
-        let engine = try await open()
-        let ended = await Result { () async throws in
-            guard try await engine.status(gate: settings.gate).nextTraining.worthwhile else { return End.nothingToLearn }
-            var ended = End.paused
-            for try await event in engine.train(settings) {
-                if case .finished = event { ended = .finished }
-            }
-            return ended
-        }
+        guard let engine = try await open() else { return .refused }
+        let watch = await DeviceWatch(engine, isForeground: false, idle: true)
+        let end: Result<End, any Error>
+        do { end = .success(try await attend(engine)) } catch { end = .failure(error) }
+        withExtendedLifetime(watch) {}
         // The checkpoint is written, and nothing held, when the system goes on.
         await engine.shutDown()
-        return Task.isCancelled ? .paused : try ended.get()
+        return try end.get()
     }
-}
 
-extension Result where Failure == any Error {
-    /// What asynchronous work gives or throws.
-    fileprivate init(_ work: () async throws -> Success) async {
-        do { self = .success(try await work()) } catch { self = .failure(error) }
+    /// Attends to one training.
+    private func attend(_ engine: PersonalEngine) async throws -> End {
+        for try await event in engine.attend(settings) {
+            switch event {
+            case .progress, .state(.off), .state(.preparing), .state(.training), .state(.pausing): continue
+            case .ended(.finished), .ended(.failed), .state(.nothingToLearn): return .done
+            case .ended(.paused), .state: return .waiting
+            }
+        }
+        return .waiting
     }
 }
 #endif

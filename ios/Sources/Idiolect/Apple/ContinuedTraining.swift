@@ -11,19 +11,22 @@ public struct ContinuedTraining: Sendable {
     /// The task's name: the app's bundle identifier and something behind it.
     public let identifier: String
     private let settings: LearnSettings
+    private let usesGpu: Bool
     private let open: @Sendable () async throws -> PersonalEngine
     private let hear: @Sendable (TrainEvent) -> Void
 
-    /// - Parameters: - settings: how it learns. - open: opens an engine of the task's own, by
-    ///   ``EngineOptions/inBackground()`` unless the device grants the GPU in the background; it is shut down with
-    ///   the task. - hear: what to tell the app's screen meanwhile.
+    /// - Parameters: - settings: how it learns. - usesGpu: whether to ask for the GPU where ``hasGpu``, for which the app
+    ///   needs the entitlement of background GPU access. - open: opens an engine of the task's own, by
+    ///   ``EngineOptions/inBackground()`` unless it has the GPU; it is shut down with the task. - hear: what to tell
+    ///   the app's screen meanwhile.
     public init(
-        identifier: String, settings: LearnSettings = LearnSettings(),
+        identifier: String, settings: LearnSettings = LearnSettings(), usesGpu: Bool = false,
         open: @escaping @Sendable () async throws -> PersonalEngine,
         hear: @escaping @Sendable (TrainEvent) -> Void
     ) {
         self.identifier = identifier
         self.settings = settings
+        self.usesGpu = usesGpu
         self.open = open
         self.hear = hear
     }
@@ -45,7 +48,7 @@ public struct ContinuedTraining: Sendable {
     public func begin(title: String, subtitle: String) throws {
         let request = BGContinuedProcessingTaskRequest(identifier: identifier, title: title, subtitle: subtitle)
         request.strategy = .fail
-        if Self.hasGpu { request.requiredResources = .gpu }
+        if usesGpu && Self.hasGpu { request.requiredResources = .gpu }
         try BGTaskScheduler.shared.submit(request)
     }
 
@@ -59,17 +62,20 @@ public struct ContinuedTraining: Sendable {
 
     /// Whether it came to its end.
     private func train(_ progress: Progress) async throws -> Bool {
+        progress.totalUnitCount = 1000
         let engine = try await open()
         var isFinished = false
+        var share = TrainingShare()
         do {
             for try await event in engine.train(settings) {
                 switch event {
-                case .progress(.started(let steps, let resumedAt, _, _, _)):
-                    progress.totalUnitCount = Int64(steps)
-                    progress.completedUnitCount = Int64(resumedAt)
-                case .progress(.step(let step, _, _, _)): progress.completedUnitCount = Int64(step)
-                case .finished: isFinished = true
-                default: break
+                case .progress(let event):
+                    share.hear(event)
+                    progress.completedUnitCount = Int64(share.done * Double(progress.totalUnitCount))
+                case .finished:
+                    progress.completedUnitCount = progress.totalUnitCount
+                    isFinished = true
+                case .paused, .failed: break
                 }
                 hear(event)
             }

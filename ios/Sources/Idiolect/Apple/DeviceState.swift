@@ -6,12 +6,13 @@ import UIKit
 /// that stays unknown, but in work that the system begins when the device is idle.
 @MainActor
 enum DeviceState {
-    static func signals(foreground: Bool) -> DeviceSignals {
+    static func signals(foreground: Bool, idle: Bool?) -> DeviceSignals {
         let (device, process) = (UIDevice.current, ProcessInfo.processInfo)
         device.isBatteryMonitoringEnabled = true
         return DeviceSignals(
             charging: device.batteryState == .unknown ? nil : device.batteryState != .unplugged,
             battery: device.batteryLevel < 0 ? nil : device.batteryLevel,
+            idle: idle,
             thermal: heat(process.thermalState),
             lowPower: process.isLowPowerModeEnabled,
             foreground: foreground)

@@ -74,7 +74,10 @@ open class BGTaskScheduler: NSObject {
     open class var shared: BGTaskScheduler { theOne }
 
     @available(iOS 26.0, *)
-    open class var supportedResources: BGContinuedProcessingTaskRequest.Resources { [] }
+    open class var supportedResources: BGContinuedProcessingTaskRequest.Resources { hasGpu ? .gpu : [] }
+
+    /// test: whether this device may use its GPU in the background.
+    nonisolated(unsafe) public static var hasGpu = false
 
     @discardableResult
     open func register(

@@ -8,16 +8,27 @@ public extension FileManager {
     }
 }
 
+/// test: what the system finds, and how it answers who asks it for time.
+public enum TestSystem {
+    nonisolated(unsafe) public static var thermalState = ProcessInfo.ThermalState.nominal
+    nonisolated(unsafe) public static var refusesTime = false
+    /// Set, activities wait here to be begun.
+    nonisolated(unsafe) public static var waiting: [@Sendable () -> Void]?
+}
+
 public extension ProcessInfo {
     enum ThermalState: Int, Sendable { case nominal, fair, serious, critical }
 
     static let thermalStateDidChangeNotification = Notification.Name("NSProcessInfoThermalStateDidChange")
 
-    var thermalState: ThermalState { .nominal }
+    var thermalState: ThermalState { TestSystem.thermalState }
     var isLowPowerModeEnabled: Bool { false }
 
     func performExpiringActivity(withReason reason: String, using block: @escaping @Sendable (Bool) -> Void) {
-        DispatchQueue.global().async { block(false) }
+        let isExpired = TestSystem.refusesTime
+        if TestSystem.waiting?.append({ block(isExpired) }) == nil {
+            DispatchQueue.global().async { block(isExpired) }
+        }
     }
 }
 

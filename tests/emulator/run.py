@@ -81,7 +81,7 @@ def main():
     # Of the drivers there, the software one.
     os.environ["VK_DRIVER_FILES"] = "/usr/share/vulkan/icd.d/lvp_icd.aarch64.json"
     built = Built(built.read_text().splitlines())
-    run("idiolect demo", [*qemu, built.program, "demo"], scratch)
+    run("idiolect demo", [*qemu, built.program, "demo", "--steps", "2"], scratch)
     put_behind_script(built.program, qemu)
     for package, target, names in TESTS:
         # Under cargo, too, a test's folder is its package's.

@@ -45,6 +45,10 @@ pub struct Demo {
     #[arg(long, value_name = "FOLDER", default_value = "idiolect-demo")]
     out: PathBuf,
 
+    /// Optimizer steps [default: three times through the history]
+    #[arg(long)]
+    steps: Option<usize>,
+
     #[command(flatten)]
     device: DeviceArgs,
 }
@@ -81,7 +85,7 @@ impl Demo {
         let before = measure(&page, "before", &mut session, None, &history.held_out)?;
         page.line("before", &loss(&before))?;
         let completed_before = completions(&mut session, None)?;
-        let (adapter, summary) = learn(&page, &mut session, adapter, history.learned)?;
+        let (adapter, summary) = self.learn(&page, &mut session, adapter, history.learned)?;
         let after = measure(&page, "after", &mut session, Some(&adapter), &history.held_out)?;
         let fall = 100.0 * (1.0 - after.nll / before.nll);
         page.line("after", &format!("{}, {fall:.0} % less loss", loss(&after)))?;
@@ -128,6 +132,31 @@ impl Demo {
         page.line("", &format!("{parameters} parameters in {size}, {how} in {seconds:.2} s"))?;
         Ok((path, model))
     }
+
+    fn learn(
+        &self,
+        page: &Page<'_>,
+        session: &mut Session,
+        adapter: AdapterShape,
+        data: TrainingData,
+    ) -> Result<(Adapter, TrainingSummary)> {
+        let options = TrainOptions { steps: self.steps, ..TrainOptions::default() };
+        let mut training = Training::new(session, adapter, data, &options)?;
+        let planned = megabytes(training.plan().total_bytes());
+        let steps = training.steps();
+        let mut progress = Progress::new(page.output, "learning");
+        while let Some(report) = training.step()? {
+            progress.reach(report.step, steps, report_line(&report));
+        }
+        drop(progress);
+        let (adapter, summary) = training.finish()?;
+        let (seconds, speed) = (summary.seconds, summary.tokens_per_second());
+        page.line(
+            "learning",
+            &format!("{steps} steps in {seconds:.0} s, {speed:.0} tokens a second, {planned} planned"),
+        )?;
+        Ok((adapter, summary))
+    }
 }
 
 /// The sample history, split.
@@ -173,26 +202,6 @@ fn measure(
 ) -> Result<Evaluation> {
     let mut progress = Progress::new(page.output, label);
     evaluate_with_progress(session, adapter, data.samples(), &mut |done, rows| progress.reach(done, rows, ""))?.finite()
-}
-
-fn learn(
-    page: &Page<'_>,
-    session: &mut Session,
-    adapter: AdapterShape,
-    data: TrainingData,
-) -> Result<(Adapter, TrainingSummary)> {
-    let mut training = Training::new(session, adapter, data, &TrainOptions::default())?;
-    let planned = megabytes(training.plan().total_bytes());
-    let steps = training.steps();
-    let mut progress = Progress::new(page.output, "learning");
-    while let Some(report) = training.step()? {
-        progress.reach(report.step, steps, report_line(&report));
-    }
-    drop(progress);
-    let (adapter, summary) = training.finish()?;
-    let (seconds, speed) = (summary.seconds, summary.tokens_per_second());
-    page.line("learning", &format!("{steps} steps in {seconds:.0} s, {speed:.0} tokens a second, {planned} planned"))?;
-    Ok((adapter, summary))
 }
 
 /// The prompts, completed as the person's own messages: the same ids with and without an adapter.

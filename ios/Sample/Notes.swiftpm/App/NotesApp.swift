@@ -19,10 +19,8 @@ private func options() throws -> EngineOptions {
 private func hasAgreed() -> Bool { UserDefaults.standard.bool(forKey: NotesModel.agreed) }
 
 /// Nothing is trained before the person has agreed to it.
-private struct NotAgreed: Error {}
-
 private let training = BackgroundTraining(identifier: "io.github.idiolect.notes.training") {
-    guard hasAgreed() else { throw NotAgreed() }
+    guard hasAgreed() else { return nil }
     return try await PersonalEngine.open(options().inBackground())
 }
 

@@ -1,6 +1,7 @@
 //! Models: their shape, their frozen parts, their passes as programs.
 
 mod base;
+pub(crate) mod block;
 pub mod config;
 pub(crate) mod graph;
 pub(crate) mod inference;

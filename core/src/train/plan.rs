@@ -9,7 +9,8 @@ use idiolect_kernels::{Executor, Job};
 use crate::adapter::AdapterShape;
 use crate::device::DeviceKind;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::training::{AdamSettings, Keep, TrainShape, TrainState, accumulate, update};
+use crate::model::block::Keep;
+use crate::model::training::{AdamSettings, TrainShape, TrainState, accumulate, update};
 use crate::model::{LoraBinding, Model, inference};
 use crate::trace::{self, Event};
 

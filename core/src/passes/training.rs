@@ -4,9 +4,9 @@
 use idiolect_kernels::ops::AdamW;
 use idiolect_kernels::program::{BufferId, Program, RowCounts, Rows, StateId};
 
-use super::base::BaseModel;
 use super::block::{Keep, Loss};
 use super::graph::{Backward, Graph, LoraBinding, TokenInputs};
+use crate::model::BaseModel;
 
 /// State tensors of a training.
 #[derive(Debug, Clone, Copy)]

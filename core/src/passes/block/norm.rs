@@ -3,7 +3,7 @@
 use idiolect_kernels::ops::{RmsNorm, RmsNormBackward};
 use idiolect_kernels::program::{BufferId, VectorId};
 
-use crate::model::graph::Graph;
+use crate::passes::graph::Graph;
 
 impl Graph<'_> {
     /// `x / √(mean(x²) + ε) · gain`, of the shape of `x`.

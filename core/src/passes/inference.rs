@@ -3,9 +3,9 @@
 use idiolect_kernels::ops::TopLogits;
 use idiolect_kernels::program::{BufferId, Program, RowCounts, Rows, StateId};
 
-use super::base::BaseModel;
 use super::block::{LayerCache, Loss};
 use super::graph::{Graph, LoraBinding, TokenInputs};
+use crate::model::BaseModel;
 
 /// The largest logits that a continuation gives beside all of them: enough for most ways of sampling.
 pub(crate) const CANDIDATES: usize = 64;

@@ -2,9 +2,9 @@
 
 use idiolect_kernels::program::{BufferId, Operation, Program, RowCounts, Rows, StateId};
 
-use super::base::BaseModel;
-use super::config::Linear;
 use crate::adapter::{LoraLayout, LoraSlot};
+use crate::model::BaseModel;
+use crate::shape::Linear;
 
 /// An adapter as the programs of one executor see it.
 #[derive(Debug, Clone)]

@@ -3,8 +3,8 @@
 use idiolect_kernels::ops::{Attention, AttentionBackward, Rope, ScatterRows};
 use idiolect_kernels::program::BufferId;
 
-use crate::model::config::Linear;
-use crate::model::graph::{Backward, Graph};
+use crate::passes::graph::{Backward, Graph};
+use crate::shape::Linear;
 
 /// Key and value caches of one layer, `[capacity, kv_width]` each, and the cache row of every token.
 #[derive(Debug, Clone, Copy)]

@@ -3,7 +3,7 @@
 use idiolect_kernels::ops::Embed;
 use idiolect_kernels::program::BufferId;
 
-use crate::model::graph::Graph;
+use crate::passes::graph::Graph;
 
 impl Graph<'_> {
     /// The embedded tokens, `[t, hidden]`.

@@ -3,8 +3,8 @@
 use idiolect_kernels::ops::{SwiGlu, SwiGluBackward};
 use idiolect_kernels::program::BufferId;
 
-use crate::model::config::Linear;
-use crate::model::graph::{Backward, Graph};
+use crate::passes::graph::{Backward, Graph};
+use crate::shape::Linear;
 
 /// What it computes on the way, for its gradient.
 #[derive(Debug, Clone, Copy)]

@@ -3,7 +3,7 @@
 use idiolect_kernels::ops::{CrossEntropy, GatherRows, Linear as LinearOp, LossGradient, ScatterRows};
 use idiolect_kernels::program::{BufferId, Rows};
 
-use crate::model::graph::Graph;
+use crate::passes::graph::Graph;
 
 /// The selected rows before and after the final norm, `[s, hidden]` each.
 #[derive(Debug, Clone, Copy)]

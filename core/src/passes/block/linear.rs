@@ -5,8 +5,8 @@ use idiolect_kernels::ops::{
 };
 use idiolect_kernels::program::BufferId;
 
-use crate::model::config::Linear;
-use crate::model::graph::{Backward, Graph};
+use crate::passes::graph::{Backward, Graph};
+use crate::shape::Linear;
 
 impl Graph<'_> {
     /// The adapter's input and `x·Aᵀ` of a linear layer.

@@ -4,7 +4,7 @@ use idiolect_kernels::program::BufferId;
 
 use super::attention::{AttentionActivations, LayerCache};
 use super::mlp::MlpActivations;
-use crate::model::graph::{Backward, Graph};
+use crate::passes::graph::{Backward, Graph};
 
 /// What a layer keeps from its forward pass; the rest is computed again on the way back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

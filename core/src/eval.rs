@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::adapter::Adapter;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::inference::{self, ScoringBuffers};
-use crate::model::{LoraBinding, TokenInputs};
+use crate::passes::inference::{self, ScoringBuffers};
+use crate::passes::{LoraBinding, TokenInputs};
+use crate::samples::{PackedRow, Sample, SampleCounts, check_samples, pack};
 use crate::session::Session;
-use crate::train::{PackedRow, Sample, SampleCounts, pack};
 
 /// Tokens a packed row holds, unless a sample is longer.
 pub(crate) const ROW_TOKENS: usize = 256;
@@ -232,7 +232,7 @@ pub fn logits(session: &mut Session, adapter: Option<&Adapter>, sequences: &[Vec
 
 /// Packs samples after checking that they can be evaluated.
 fn packed_rows(session: &Session, samples: &[Sample]) -> Result<Vec<PackedRow>> {
-    session.model().check_samples(samples)?;
+    check_samples(session.model(), samples)?;
     let rows = pack(samples, ROW_TOKENS);
     if rows.is_empty() {
         return Err(Error::new(ErrorKind::BadData, "no token of the text carries loss")

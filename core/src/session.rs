@@ -6,13 +6,12 @@ use std::sync::Arc;
 
 use idiolect_kernels::{Between, Executor, Job, JobBytes};
 
-use crate::adapter::{Adapter, AdapterShape};
-use crate::available_memory::available_memory;
-use crate::device::{self, DeviceChoice, DeviceInfo, DeviceKind};
+use crate::adapter::Adapter;
+use crate::device::{self, DeviceChoice, DeviceInfo};
 use crate::error::Result;
-use crate::model::{LoraBinding, Model};
+use crate::model::Model;
+use crate::passes::LoraBinding;
 use crate::trace::{self, Event};
-use crate::train::{Planned, TrainPlan};
 
 /// A model whose weights are on a device.
 pub struct Session {
@@ -90,38 +89,6 @@ impl Session {
         &self.device
     }
 
-    /// Plans the memory of a training of an adapter of this shape on this device, in packed rows of `row_tokens`: the
-    /// fastest plan within `budget_bytes`; without a budget, the fastest within the usual one or else the smallest.
-    /// Nothing is allocated.
-    ///
-    /// # Errors
-    /// [`ErrorKind::OverBudget`](crate::ErrorKind::OverBudget), saying what would fit, when even the smallest plan is
-    /// larger than the budget or, without one, than what the machine has.
-    pub fn plan_training(
-        &self,
-        adapter: &AdapterShape,
-        row_tokens: usize,
-        budget_bytes: Option<usize>,
-    ) -> Result<TrainPlan> {
-        self.plan_training_on(adapter, row_tokens, 0, budget_bytes)
-    }
-
-    /// The same with `data_bytes` of samples in the process's memory.
-    ///
-    /// # Errors
-    /// As [`Session::plan_training`].
-    pub(crate) fn plan_training_on(
-        &self,
-        adapter: &AdapterShape,
-        row_tokens: usize,
-        data_bytes: usize,
-        budget_bytes: Option<usize>,
-    ) -> Result<TrainPlan> {
-        let (model, kind, executor) = (&*self.model, self.device.kind, &*self.executor);
-        let available = available_memory();
-        TrainPlan::new(Planned { model, adapter, row_tokens, data_bytes, kind, executor, available }, budget_bytes)
-    }
-
     /// The bytes that a job would take here beside the weights; nothing is allocated.
     ///
     /// # Errors
@@ -135,26 +102,6 @@ impl Session {
         self.executor.weight_bytes()
     }
 
-    /// The bytes that a training takes beside what the open model holds already, however many are free: of the plan that it
-    /// would have without a limit but `budget_bytes`. Its samples, which are read later, are not among them.
-    ///
-    /// # Errors
-    /// [`ErrorKind::OverBudget`](crate::ErrorKind::OverBudget) when even the smallest plan is larger than the budget.
-    pub(crate) fn training_takes(
-        &self,
-        adapter: &AdapterShape,
-        row_tokens: usize,
-        budget_bytes: Option<usize>,
-    ) -> Result<usize> {
-        let (model, kind, executor) = (&*self.model, self.device.kind, &*self.executor);
-        let planned = Planned { model, adapter, row_tokens, data_bytes: 0, kind, executor, available: None };
-        let plan = TrainPlan::new(planned, budget_bytes)?;
-        // On the CPU that is the process with its tokenizer. The weights there are pages of a file: those in memory count
-        // as memory that can be taken, and so among what is needed. On a GPU they lie on the device.
-        let held = if kind == DeviceKind::Cpu { plan.process_bytes } else { plan.weight_bytes };
-        Ok(plan.total_bytes().saturating_sub(held))
-    }
-
     /// Bytes held on the device, weights included.
     pub fn device_bytes(&self) -> usize {
         self.executor.device_bytes()
@@ -164,6 +111,11 @@ impl Session {
     pub(crate) fn start_job(&mut self) -> &mut dyn Executor {
         self.executor.reset();
         &mut *self.executor
+    }
+
+    /// What it runs on, to ask.
+    pub(crate) fn runs_on(&self) -> &dyn Executor {
+        &*self.executor
     }
 
     pub(crate) fn executor(&mut self) -> &mut dyn Executor {

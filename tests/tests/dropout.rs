@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use idiolect::adapter::LoraOptions;
 use idiolect::eval::evaluate;
-use idiolect::train::{Decay, Sample, Schedule, TrainOptions, Training, TrainingData};
+use idiolect::samples::Sample;
+use idiolect::train::{Decay, Schedule, TrainOptions, Training, TrainingData};
 use idiolect::{Adapter, DeviceChoice, ErrorKind, Model, Session};
 use idiolect_tests::golden::{LOSS_BOUND, Result, repository};
 use libtest_mimic::{Arguments, Failed, Trial};

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use idiolect::eval::evaluate;
 use idiolect::generate::{GenerateOptions, GenerationPlan, Generator, SamplingOptions, chat_prompt, plain_prompt};
-use idiolect::train::{TrainingData, read_texts, samples_of_text};
+use idiolect::samples::{read_texts, samples_of_text};
+use idiolect::train::TrainingData;
 use idiolect::{DeviceChoice, Model, Session};
 use idiolect_tests::golden::{Result, published, repository, shared};
 use libtest_mimic::{Arguments, Failed, Trial};

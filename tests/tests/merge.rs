@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use idiolect::adapter::LoraOptions;
-use idiolect::adapter::merge::{MergeOptions, MergeReport, merge};
-use idiolect::train::{Schedule, TrainOptions, Training, TrainingData, read_texts};
+use idiolect::merge::{MergeOptions, MergeReport, merge};
+use idiolect::samples::read_texts;
+use idiolect::train::{Schedule, TrainOptions, Training, TrainingData};
 use idiolect::{Adapter, DeviceChoice, DeviceKind, Model, Session};
 use idiolect_tests::golden::{Result, repository};
 use libtest_mimic::{Arguments, Failed, Trial};

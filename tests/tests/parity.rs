@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use idiolect::eval::{evaluate, logits};
-use idiolect::train::{Decay, PackedRow, Sample, Schedule, TrainOptions, TrainPlan, Trainer, pack, sample_of_ids};
+use idiolect::samples::{PackedRow, Sample, pack, sample_of_ids};
+use idiolect::train::{Decay, Schedule, TrainOptions, TrainPlan, Trainer};
 use idiolect::{Adapter, DeviceChoice, ErrorKind, Model, Session};
 use idiolect_tests::golden::{GRADIENT_BOUND, Golden, LOGITS_BOUND, LOSS_BOUND, Result, read_f32};
 use libtest_mimic::{Arguments, Failed, Trial};

@@ -17,7 +17,7 @@ type Arrows = BTreeMap<String, BTreeSet<String>>;
 /// The known knots of a crate's folder. In the kernels an operation knows both executors, which run programs of operations:
 /// that one is meant to be.
 const KNOTS: [(&str, &[&[&str]]); 4] = [
-    ("core/src", &[&["adapter", "eval", "format", "model", "session", "train"]]),
+    ("core/src", &[]),
     ("kernels/src", &[&["cpu", "executor", "gpu", "matrix", "ops", "program"]]),
     ("bindings/cli/src", &[]),
     ("bindings/uniffi/src", &[]),

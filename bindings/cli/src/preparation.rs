@@ -3,7 +3,7 @@
 use std::fmt::{self, Display};
 
 use idiolect::Result;
-use idiolect::train::SampleCounts;
+use idiolect::samples::SampleCounts;
 use serde::Serialize;
 
 use crate::output::{Output, megabytes, thousands};

@@ -4,7 +4,7 @@ use std::fmt;
 
 use idiolect::engine::AdapterChoice;
 use idiolect::generate::{self, SamplingOptions};
-use idiolect::train::TextRow;
+use idiolect::samples::TextRow;
 use idiolect::{engine, eval};
 
 use crate::mirror::mirror;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use idiolect::train::TextRow;
+use idiolect::samples::TextRow;
 use idiolect::{engine, personalize};
 
 use crate::adapters::Adapters;

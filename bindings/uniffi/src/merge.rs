@@ -1,6 +1,6 @@
 //! Merging an adapter into its base.
 
-use idiolect::adapter::merge;
+use idiolect::merge;
 
 use crate::mirror::mirror;
 

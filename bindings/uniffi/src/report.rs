@@ -1,7 +1,7 @@
 //! What a training came to.
 
 use idiolect::engine::{self, LearnOutcome as Outcome};
-use idiolect::{gate, personalize, train};
+use idiolect::{gate, personalize, samples};
 
 use crate::mirror::mirror;
 
@@ -171,7 +171,7 @@ mirror! {
 mirror! {
     /// What became of texts on their way to samples that fit a row.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
-    pub struct SampleCounts from train::SampleCounts {
+    pub struct SampleCounts from samples::SampleCounts {
         /// Texts, those that were left out among them.
         pub texts: u64,
         /// The samples that they became.

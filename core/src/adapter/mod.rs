@@ -2,7 +2,6 @@
 
 mod blend;
 mod layout;
-pub mod merge;
 mod options;
 mod shape;
 mod stored;

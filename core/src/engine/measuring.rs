@@ -8,11 +8,12 @@ use std::sync::mpsc::channel;
 use super::asking::{received, whatever_is_lost};
 use super::choice::{self, AdapterChoice};
 use super::{CancelToken, Engine, EngineState};
-use crate::adapter::merge::{MergeOptions, MergeReport, MergeStage, merge};
 use crate::error::{Error, ErrorKind, Result};
 use crate::eval::{Evaluation, evaluate};
+use crate::merge::{MergeOptions, MergeReport, MergeStage, merge};
 use crate::personalize::{self, LearnSettings, TrainingPlan};
-use crate::train::{TextRow, TrainingData};
+use crate::samples::TextRow;
+use crate::train::TrainingData;
 
 /// Longest text in tokens that an evaluation takes whole.
 const LONGEST_EVALUATED: usize = 1024;

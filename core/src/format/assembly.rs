@@ -10,7 +10,7 @@ use super::model_files::TensorName;
 use super::safetensors::Tensors;
 use super::tensor::{Storage, Tensor};
 use crate::error::{Error, Result};
-use crate::model::config::{Linear, ModelConfig};
+use crate::shape::{Linear, ModelConfig};
 
 /// Every tensor by its place, shapes and types checked.
 #[derive(Debug, Default)]

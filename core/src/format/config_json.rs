@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::disk::json::JsonFields;
 use crate::error::Result;
 use crate::error::shown;
-use crate::model::config::{ConfigFields, Family, ModelConfig, RopeParameters, RopeScaling};
+use crate::shape::{ConfigFields, Family, ModelConfig, RopeParameters, RopeScaling};
 
 const NAMES: ConfigFields = ConfigFields {
     vocab_size: "vocab_size",

@@ -11,7 +11,7 @@ use super::known_weights::KnownWeights;
 use super::model_files::{ModelFiles, ModelLayout};
 use super::tensor::Tensor;
 use crate::disk::json::JsonFields;
-use crate::model::config::{ModelConfig, RopeScaling};
+use crate::shape::{ModelConfig, RopeScaling};
 use crate::trace::{self, Event};
 
 /// Our own file in a model folder that `import` wrote.

@@ -6,7 +6,7 @@ use super::peft::{Factor, LoraConfig, Modules};
 use crate::disk::json::JsonFields;
 use crate::error::Result;
 use crate::error::shown;
-use crate::model::config::Linear;
+use crate::shape::Linear;
 
 /// MLX's tensors.
 pub(super) const TENSORS: &str = "adapters.safetensors";

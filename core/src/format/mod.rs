@@ -14,9 +14,13 @@ mod model_files;
 pub mod peft;
 mod safetensors;
 mod safetensors_writer;
+mod source;
 mod tensor;
 
 pub use gguf::{GgufArray, GgufFile, GgufValue, vocabulary};
 pub use import::{ImportOptions, ImportReport, import};
 pub use model_files::{ModelFiles, ModelLayout, TensorName};
+#[cfg(unix)]
+pub use source::ModelDescriptor;
+pub use source::ModelSource;
 pub use tensor::{Storage, Tensor};

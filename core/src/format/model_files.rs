@@ -10,11 +10,11 @@ use super::config_json::{self, Quantization};
 use super::gguf::model::{self, ROPE_FACTORS};
 use super::gguf::{GgufFile, vocabulary};
 use super::safetensors;
+use super::source::ModelSource;
 use super::tensor::{Storage, Tensor};
 use crate::disk::file_bytes::{FileBytes, OpenBytes};
 use crate::error::{Error, Result};
-use crate::model::ModelSource;
-use crate::model::config::{Linear, ModelConfig};
+use crate::shape::{Linear, ModelConfig};
 use crate::text::Tokenizer;
 
 /// A tensor by its place in the model.

@@ -9,8 +9,8 @@ use rayon::prelude::*;
 
 use super::Generator;
 use crate::error::Result;
-use crate::model::TokenInputs;
-use crate::model::inference::branches;
+use crate::passes::TokenInputs;
+use crate::passes::inference::branches;
 use crate::session::Session;
 
 /// Tokens that one pass takes: those of all branches, and of the sequence's end.

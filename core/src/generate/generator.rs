@@ -15,8 +15,8 @@ use super::suggest::Explored;
 use super::{FinishReason, GenerationPlan, Sampler, SamplingOptions, TextStream};
 use crate::adapter::Adapter;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::inference::{CANDIDATES, CacheState, continuation};
-use crate::model::{LoraBinding, TokenInputs};
+use crate::passes::inference::{CANDIDATES, CacheState, continuation};
+use crate::passes::{LoraBinding, TokenInputs};
 use crate::session::Session;
 
 /// Prompt tokens that go through the model at a time.

@@ -11,8 +11,9 @@ use crate::adapter::{Adapter, LoraLayout};
 use crate::available_memory::available_memory;
 use crate::device::DeviceKind;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::inference::{CacheState, branches, continuation};
-use crate::model::{LoraBinding, Model};
+use crate::model::Model;
+use crate::passes::LoraBinding;
+use crate::passes::inference::{CacheState, branches, continuation};
 use crate::session::Session;
 
 /// Tokens that the hint of a refusal is a multiple of.

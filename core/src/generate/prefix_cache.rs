@@ -5,7 +5,7 @@
 //! prompt's pass leaves rows whose bits depend on the prompt alone. Suggestions and the turns of a conversation take any
 //! rows; other answers take only those, so that an answer's bits do not depend on what was asked before.
 
-use crate::model::inference::CacheState;
+use crate::passes::inference::CacheState;
 
 /// The keys and values of one sequence.
 #[derive(Debug)]

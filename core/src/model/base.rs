@@ -5,10 +5,10 @@ use std::sync::Arc;
 use idiolect_kernels::ops::{Heads, RopeTable};
 use idiolect_kernels::program::{MatrixId, VectorId, Weights};
 
-use super::config::{Linear, ModelConfig};
 use super::rope::frequencies;
 use crate::error::Result;
 use crate::format::{ModelFiles, TensorName};
+use crate::shape::{Linear, ModelConfig};
 
 /// One decoder layer's frozen parts.
 #[derive(Debug)]

@@ -1,32 +1,26 @@
-//! Models: their shape, their frozen parts, their passes as programs.
+//! An open model: its files, its frozen parts, its tokenizer.
 
 mod base;
-pub mod config;
-pub(crate) mod graph;
-pub(crate) mod inference;
 mod rope;
-mod source;
 mod summary;
-pub(crate) mod training;
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Instant;
 
 pub use base::BaseModel;
-pub use config::{Family, Linear, ModelConfig, RopeParameters, RopeScaling};
-pub(crate) use graph::{LoraBinding, TokenInputs};
-#[cfg(unix)]
-pub use source::ModelDescriptor;
-pub use source::ModelSource;
 pub use summary::{MatrixForm, MatrixKind};
+
+#[cfg(unix)]
+pub use crate::format::ModelDescriptor;
+pub use crate::format::ModelSource;
+pub use crate::shape::{Family, Linear, ModelConfig, RopeParameters, RopeScaling};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::ModelFiles;
 use crate::format::known_weights::KnownWeights;
 use crate::text::Tokenizer;
 use crate::trace::{self, Event};
-use crate::train::Sample;
 
 /// Positions that a model is opened for, unless [`Model::with_context`] asks for more.
 pub const DEFAULT_CONTEXT: usize = 2048;
@@ -154,17 +148,5 @@ impl Model {
             Some(id) => Err(Error::new(ErrorKind::BadData, format!("token id {id} in a vocabulary of {vocabulary}"))),
             None => Ok(()),
         }
-    }
-
-    /// Checks that every sample fits the vocabulary and the context.
-    pub(crate) fn check_samples(&self, samples: &[Sample]) -> Result<()> {
-        for sample in samples {
-            self.check_ids(&sample.ids)?;
-            if sample.inputs() > self.base.context {
-                let message = format!("a sample of {} tokens; the model holds {}", sample.ids.len(), self.base.context);
-                return Err(Error::new(ErrorKind::BadData, message).with_hint("shorten it, or give a lower seq-len"));
-            }
-        }
-        Ok(())
     }
 }

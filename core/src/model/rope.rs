@@ -1,6 +1,6 @@
 //! The angular frequencies of rotary position embedding, with the scalings that models ship.
 
-use super::config::{ModelConfig, RopeScaling};
+use crate::shape::{ModelConfig, RopeScaling};
 
 /// Radians a position for each of the `head_dim/2` pairs: `θ^(−2j/head_dim)`, scaled.
 ///

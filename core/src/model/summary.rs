@@ -6,7 +6,7 @@ use idiolect_kernels::matrix::{BlockType, Encoding, FloatType};
 use idiolect_kernels::program::MatrixId;
 
 use super::base::BaseModel;
-use super::config::Linear;
+use crate::shape::Linear;
 
 /// How the matrices of one kind are stored.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use crate::history::{History, Learnable, LearnableSample, SampleId, Split};
 use crate::model::Model;
 use crate::privacy::Filter;
 use crate::registry::TrainingId;
-use crate::train::{Sample, SampleCounts, SampleSet, TextRow, samples_for};
+use crate::samples::{Sample, SampleCounts, SampleSet, TextRow, samples_for};
 
 /// Which rows of the history a training uses, by number alone, and what the base wrote for it: what a resumed training reads again, so that rows that
 /// were added or repeated meanwhile do not change it.

@@ -22,10 +22,11 @@ use crate::gate::{Fitness, Verdict};
 use crate::history::{History, Learnable, Split};
 use crate::model::Model;
 use crate::registry::Registry;
+use crate::samples::{SampleSet, TextRow, samples_for};
 use crate::seal::Key;
 use crate::session::Session;
 use crate::trace::{self, Event, Work};
-use crate::train::{SampleSet, TextRow, TrainerState, samples_for};
+use crate::train::TrainerState;
 
 /// Where a training reads from and writes to.
 pub(crate) struct Place<'a> {

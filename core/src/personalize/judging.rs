@@ -10,8 +10,8 @@ use crate::adapter::Adapter;
 use crate::error::Result;
 use crate::eval::{Measured, measure_rows};
 use crate::gate::{self, Evidence, GenericLosses, NextStrength, PairedLoss, STRENGTHS, Verdict, next_strength};
+use crate::samples::SampleSet;
 use crate::session::Session;
-use crate::train::SampleSet;
 
 /// What was measured for the gate so far, by its name.
 pub(super) type Losses = BTreeMap<String, Measured>;

@@ -22,9 +22,9 @@ use crate::generate::{FinishReason, GenerateOptions, Generator, SamplingOptions}
 use crate::history::{Learnable, Split};
 use crate::model::Model;
 use crate::random::Random;
+use crate::samples::{Sample, SampleSet, TextRow};
 use crate::session::Session;
 use crate::text::word::first_words;
-use crate::train::{Sample, SampleSet, TextRow};
 
 /// Pieces in a language, both halves together.
 const PIECES: usize = 24;

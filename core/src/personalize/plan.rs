@@ -12,8 +12,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::eval::evaluate;
 use crate::gate::{self, Fitness, Verdict};
 use crate::history::{History, Split};
+use crate::samples::Sample;
 use crate::session::Session;
-use crate::train::{Sample, Training};
+use crate::train::Training;
 
 /// Steps that are tried for their time: the first one pays for what is made once.
 const STEPS_TRIED: usize = 2;

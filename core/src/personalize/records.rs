@@ -17,8 +17,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::Model;
 use crate::profile::{LAST_TRAINING as LAST, SELECTION, TIMESHEET};
 use crate::registry::{RegistryState, TrainingId};
+use crate::samples::MAKING;
 use crate::seal::{Key, Purpose, read_sealed, write_sealed};
-use crate::train::MAKING;
 
 /// What two trainings have to have in common to come to the same on the same rows (on the same device; another one
 /// rounds otherwise).
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
     use crate::device::{DeviceInfo, DeviceKind};
     use crate::gate::{Unfit, Verdict};
-    use crate::train::SampleCounts;
+    use crate::samples::SampleCounts;
 
     #[test]
     fn records_of_before_are_read_and_their_trainings_are_not_gone_on_with() {

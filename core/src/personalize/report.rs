@@ -6,7 +6,8 @@ use serde_json::Value;
 use crate::device::DeviceInfo;
 use crate::gate::{Reason, Verdict};
 use crate::registry::Version;
-use crate::train::{SampleCounts, TrainingSummary};
+use crate::samples::SampleCounts;
+use crate::train::TrainingSummary;
 
 /// The report of a training that went through the gate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -7,10 +7,14 @@ use idiolect_kernels::program::{RowCounts, StateId};
 use idiolect_kernels::{Executor, Job};
 
 use crate::adapter::AdapterShape;
+use crate::available_memory::available_memory;
 use crate::device::DeviceKind;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::training::{AdamSettings, Keep, TrainShape, TrainState, accumulate, update};
-use crate::model::{LoraBinding, Model, inference};
+use crate::model::Model;
+use crate::passes::block::Keep;
+use crate::passes::training::{AdamSettings, TrainShape, TrainState, accumulate, update};
+use crate::passes::{LoraBinding, inference};
+use crate::session::Session;
 use crate::trace::{self, Event};
 
 /// Rows of logits at a time, fastest first.
@@ -21,7 +25,7 @@ const USUAL_BUDGET: usize = 350_000_000;
 
 /// What is planned, and for which device.
 #[derive(Clone, Copy)]
-pub(crate) struct Planned<'a> {
+struct Planned<'a> {
     pub model: &'a Model,
     pub adapter: &'a AdapterShape,
     /// Tokens of a packed row.
@@ -68,7 +72,7 @@ impl TrainPlan {
     /// # Errors
     /// [`ErrorKind::OverBudget`], saying what would fit, when even the smallest plan is larger than the budget or,
     /// without one, than what the machine has.
-    pub(crate) fn new(planned: Planned<'_>, budget_bytes: Option<usize>) -> Result<Self> {
+    fn new(planned: Planned<'_>, budget_bytes: Option<usize>) -> Result<Self> {
         let Planned { model, row_tokens, executor, .. } = planned;
         // On a GPU the plan is of the device's memory, which tells nobody what is free.
         let available = planned.available.filter(|_| planned.kind == DeviceKind::Cpu);
@@ -136,6 +140,60 @@ impl TrainPlan {
             exceeded_budget: None,
             shape,
         })
+    }
+}
+
+impl Session {
+    /// Plans the memory of a training of an adapter of this shape on this device, in packed rows of `row_tokens`: the
+    /// fastest plan within `budget_bytes`; without a budget, the fastest within the usual one or else the smallest.
+    /// Nothing is allocated.
+    ///
+    /// # Errors
+    /// [`ErrorKind::OverBudget`](crate::ErrorKind::OverBudget), saying what would fit, when even the smallest plan is
+    /// larger than the budget or, without one, than what the machine has.
+    pub fn plan_training(
+        &self,
+        adapter: &AdapterShape,
+        row_tokens: usize,
+        budget_bytes: Option<usize>,
+    ) -> Result<TrainPlan> {
+        self.plan_training_on(adapter, row_tokens, 0, budget_bytes)
+    }
+
+    /// The same with `data_bytes` of samples in the process's memory.
+    ///
+    /// # Errors
+    /// As [`Session::plan_training`].
+    pub(crate) fn plan_training_on(
+        &self,
+        adapter: &AdapterShape,
+        row_tokens: usize,
+        data_bytes: usize,
+        budget_bytes: Option<usize>,
+    ) -> Result<TrainPlan> {
+        let (model, kind, executor) = (&**self.model(), self.device().kind, self.runs_on());
+        let available = available_memory();
+        TrainPlan::new(Planned { model, adapter, row_tokens, data_bytes, kind, executor, available }, budget_bytes)
+    }
+
+    /// The bytes that a training takes beside what the open model holds already, however many are free: of the plan that it
+    /// would have without a limit but `budget_bytes`. Its samples, which are read later, are not among them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::OverBudget`](crate::ErrorKind::OverBudget) when even the smallest plan is larger than the budget.
+    pub(crate) fn training_takes(
+        &self,
+        adapter: &AdapterShape,
+        row_tokens: usize,
+        budget_bytes: Option<usize>,
+    ) -> Result<usize> {
+        let (model, kind, executor) = (&**self.model(), self.device().kind, self.runs_on());
+        let planned = Planned { model, adapter, row_tokens, data_bytes: 0, kind, executor, available: None };
+        let plan = TrainPlan::new(planned, budget_bytes)?;
+        // On the CPU that is the process with its tokenizer. The weights there are pages of a file: those in memory count
+        // as memory that can be taken, and so among what is needed. On a GPU they lie on the device.
+        let held = if kind == DeviceKind::Cpu { plan.process_bytes } else { plan.weight_bytes };
+        Ok(plan.total_bytes().saturating_sub(held))
     }
 }
 

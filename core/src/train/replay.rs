@@ -1,7 +1,7 @@
 //! Generic text trained on beside the person's, so that the model keeps what it knew.
 
-use super::packing::Sample;
 use crate::random::Random;
+use crate::samples::Sample;
 
 /// Samples that are mixed into every step.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::options::TrainOptions;
-use super::packing::Sample;
 use super::plan::TrainPlan;
 use super::steps::Steps;
 use super::trainer::{StepReport, Trainer, TrainerState};
@@ -14,6 +13,7 @@ use super::training_data::TrainingData;
 use crate::adapter::{Adapter, AdapterShape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::eval::{Evaluation, Measured};
+use crate::samples::Sample;
 use crate::session::Session;
 
 /// What a training begins with.

@@ -1,8 +1,8 @@
 //! The samples of every step: the person's in the order of their batches, and the generic ones mixed in.
 
 use super::batches::Batches;
-use super::packing::Sample;
 use super::replay::{Replay, ReplayOrder};
+use crate::samples::Sample;
 
 /// What each step takes, drawn when it is asked for.
 #[derive(Debug)]

@@ -8,13 +8,13 @@ use idiolect_kernels::ProgramId;
 use idiolect_kernels::program::{BufferId, RowCounts, Run, Scalars, StateId};
 
 use super::options::TrainOptions;
-use super::packing::{PackedRow, Sample, pack};
 use super::plan::TrainPlan;
 use crate::adapter::{Adapter, Unfilled};
 use crate::error::{Error, ErrorKind, Result};
 use crate::eval::{Evaluation, Measured, Scorer, counts, token_inputs};
-use crate::model::LoraBinding;
-use crate::model::training::{AdamSettings, TrainInputs, TrainState, accumulate, update};
+use crate::passes::LoraBinding;
+use crate::passes::training::{AdamSettings, TrainInputs, TrainState, accumulate, update};
+use crate::samples::{PackedRow, Sample, pack};
 use crate::session::Session;
 
 /// What one step did.

@@ -1,14 +1,12 @@
 //! What a training learns from, cut into the steps that learn from it.
 
 use super::batches::Batches;
-use super::dataset::{TextRow, sample_of_ids};
 use super::options::TrainOptions;
-use super::packing::{PackedRow, Sample, packed};
 use super::replay::Replay;
 use super::steps::{Step, Steps};
-use super::windows::{SampleCounts, samples_for};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Model;
+use crate::samples::{PackedRow, Sample, SampleCounts, TextRow, check_samples, packed, sample_of_ids, samples_for};
 
 /// What is learned from or measured, and how it is cut into steps.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,7 +91,7 @@ impl TrainingData {
     /// # Errors
     /// When a sample of it is longer than the model's context.
     pub fn with_replay(self, replay: Replay, model: &Model) -> Result<Self> {
-        model.check_samples(replay.samples())?;
+        check_samples(model, replay.samples())?;
         Ok(Self { replay, ..self })
     }
 
@@ -113,7 +111,7 @@ impl TrainingData {
     }
 
     fn checked(self, model: &Model) -> Result<Self> {
-        model.check_samples(&self.samples)?;
+        check_samples(model, &self.samples)?;
         if self.samples.iter().all(|sample| sample.supervised() == 0) {
             let hint = match self.kind {
                 DataKind::Texts { .. } if self.counts.no_room > 0 => {

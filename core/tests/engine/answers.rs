@@ -7,13 +7,13 @@ use std::thread;
 use std::time::Duration;
 
 use idiolect::ErrorKind;
-use idiolect::adapter::merge::{MergeOptions, MergeStage};
 use idiolect::engine::{
     AdapterChoice, CancelToken, Engine, EngineOptions, EngineState, LearnOutcome, PauseReason, Prompt,
 };
 use idiolect::generate::SuggestOptions;
+use idiolect::merge::{MergeOptions, MergeStage};
 use idiolect::personalize::LearnReport;
-use idiolect::train::TextRow;
+use idiolect::samples::TextRow;
 
 use super::{engine, finish, greedy, settings, text};
 

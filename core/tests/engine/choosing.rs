@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use idiolect::ErrorKind;
 use idiolect::engine::{AdapterChoice, AdapterWeight, CancelToken, ConversationOptions, Engine, Prompt};
 use idiolect::generate::SuggestOptions;
-use idiolect::train::TextRow;
+use idiolect::samples::TextRow;
 
 use super::{engine, finish, greedy, settings, text};
 

@@ -7,8 +7,9 @@ use idiolect::adapter::LoraOptions;
 use idiolect::engine::{CancelToken, Conversation, ConversationOptions, Engine, Prompt, Reply};
 use idiolect::generate::{FinishReason, GenerateOptions, SuggestOptions};
 use idiolect::registry::Origin;
+use idiolect::samples::TextRow;
 use idiolect::text::{ChatMessage, Role};
-use idiolect::train::{TextRow, TrainOptions, Training, TrainingData};
+use idiolect::train::{TrainOptions, Training, TrainingData};
 use idiolect::{DeviceChoice, ErrorKind, Result, Session};
 
 use super::{engine, greedy, text};

@@ -15,7 +15,7 @@ use idiolect::generate::{FinishReason, GenerateOptions, SuggestOptions};
 use idiolect::history::{NewSample, Retention, Selection, Split};
 use idiolect::personalize::{LearnEvent, LearnSettings, is_paused, last_report};
 use idiolect::profile::{KeySource, Profile};
-use idiolect::train::TextRow;
+use idiolect::samples::TextRow;
 
 use super::{assets, engine, greedy, settings, text};
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use idiolect::DeviceChoice;
 use idiolect::engine::{AdapterChoice, CancelToken, Engine, EngineOptions};
 use idiolect::history::NewSample;
-use idiolect::train::TextRow;
+use idiolect::samples::TextRow;
 
 use super::{assets, copy_folder, finish, settings};
 

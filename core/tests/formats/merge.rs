@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use idiolect::adapter::LoraOptions;
-use idiolect::adapter::merge::{MergeOptions, merge};
 use idiolect::format::TensorName;
+use idiolect::merge::{MergeOptions, merge};
 use idiolect::model::Linear;
 use idiolect::{Adapter, DeviceChoice, Model, Session};
 use serde_json::Map;

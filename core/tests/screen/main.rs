@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use idiolect::gate::{Fitness, Learnability, Screen, Tally, Unfit, Written};
-use idiolect::train::read_texts;
+use idiolect::samples::read_texts;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use languages::LANGUAGES;

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use idiolect::history::Skipped;
-use idiolect::train::{Texts, TrainingData, read_ids};
+use idiolect::samples::{Texts, read_ids};
+use idiolect::train::TrainingData;
 use idiolect::{Error, ErrorKind, Model, Result};
 
 use super::texts::FormatArgs;

@@ -9,7 +9,8 @@ use clap::Args;
 use idiolect::adapter::{AdapterShape, LoraOptions};
 use idiolect::eval::{Evaluation, evaluate_with_progress};
 use idiolect::generate::{GenerateOptions, Generator, SamplingOptions};
-use idiolect::train::{TextRow, TrainOptions, Training, TrainingData, TrainingSummary, read_texts};
+use idiolect::samples::{TextRow, read_texts};
+use idiolect::train::{TrainOptions, Training, TrainingData, TrainingSummary};
 use idiolect::{Adapter, Model, Result, Session};
 use serde::Serialize;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use idiolect::eval::evaluate_with_progress;
-use idiolect::train::SampleCounts;
+use idiolect::samples::SampleCounts;
 use idiolect::{Adapter, Model, Result};
 use serde::Serialize;
 

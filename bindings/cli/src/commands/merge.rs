@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use clap::Args;
 use idiolect::Result;
-use idiolect::adapter::merge::{Divergence, MergeOptions, MergeReport, MergeStage, merge};
+use idiolect::merge::{Divergence, MergeOptions, MergeReport, MergeStage, merge};
 use serde::Serialize;
 
 use super::adapters::version;

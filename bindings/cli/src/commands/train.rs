@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use clap::Args;
 use idiolect::personalize::LearnSettings;
-use idiolect::train::{Decay, SampleCounts, Schedule, Start, StepReport, TrainOptions, Training, TrainingSummary};
+use idiolect::samples::SampleCounts;
+use idiolect::train::{Decay, Schedule, Start, StepReport, TrainOptions, Training, TrainingSummary};
 use idiolect::{Adapter, Error, ErrorKind, Model, Result};
 use serde::Serialize;
 

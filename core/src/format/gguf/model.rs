@@ -3,7 +3,7 @@
 use super::{GgufFile, GgufValue};
 use crate::error::shown;
 use crate::error::{Error, Result};
-use crate::model::config::{ConfigFields, Family, ModelConfig, RopeParameters, RopeScaling};
+use crate::shape::{ConfigFields, Family, ModelConfig, RopeParameters, RopeScaling};
 
 const NAMES: ConfigFields = ConfigFields {
     vocab_size: "token_embd.weight",

@@ -7,7 +7,7 @@ use super::forms::{Form, Forms};
 use crate::disk::json::JsonFields;
 use crate::error::{Error, Result};
 use crate::format::model_files::{ModelFiles, ModelLayout};
-use crate::model::config::{ModelConfig, RopeScaling};
+use crate::shape::{ModelConfig, RopeScaling};
 use crate::text::Tokenizer;
 
 /// Keys of a source that are written anew or mean nothing any more.

@@ -7,7 +7,7 @@ use idiolect_kernels::matrix::{Encoding, FloatType, Matrix};
 use super::ImportOptions;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::model_files::{ModelFiles, TensorName};
-use crate::model::config::Linear;
+use crate::shape::Linear;
 
 /// The form that a matrix gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use crate::format::model_files::{ModelFiles, TensorName};
 use crate::format::safetensors::{INDEX, SINGLE};
 use crate::format::safetensors_writer::{SafetensorsWriter, TensorSpec};
 use crate::format::tensor::Storage;
-use crate::model::config::{Linear, ModelConfig};
+use crate::shape::{Linear, ModelConfig};
 
 /// A file of weights is no larger, as in mlx-lm.
 pub(super) const SHARD_BYTES: usize = 5 << 30;

@@ -8,7 +8,7 @@ use super::modules::Modules;
 use crate::disk::json::JsonFields;
 use crate::error::shown;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::config::{Linear, ModelConfig};
+use crate::shape::{Linear, ModelConfig};
 
 /// The settings of a LoRA adapter.
 #[derive(Debug, Clone, PartialEq)]

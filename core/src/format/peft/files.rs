@@ -19,7 +19,7 @@ use crate::format::mlx_adapter;
 use crate::format::safetensors::{self, Tensors};
 use crate::format::safetensors_writer::{SafetensorsWriter, TensorSpec};
 use crate::format::tensor::{Storage, Tensor};
-use crate::model::config::{Linear, ModelConfig};
+use crate::shape::{Linear, ModelConfig};
 
 /// How PEFT calls the root of the adapted model.
 const ROOT: &str = "base_model.model.";

@@ -14,7 +14,8 @@ use crate::format::peft::Modules;
 use crate::format::{ImportOptions, import};
 use crate::generate::plain_prompt;
 use crate::random::Random;
-use crate::train::{Schedule, TextRow, TrainOptions, Training, TrainingData, read_texts};
+use crate::samples::{TextRow, read_texts};
+use crate::train::{Schedule, TrainOptions, Training, TrainingData};
 
 /// Matrices of the embedded base: seven a layer and the embedding.
 const MATRICES: usize = 6 * 7 + 1;

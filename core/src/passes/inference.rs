@@ -1,10 +1,11 @@
 //! Passes without gradients: a continuation over the key/value cache, the losses of packed samples, their logits.
 
-use idiolect_kernels::ops::{CrossEntropy, GatherRows, Linear as LinearOp, TopLogits};
+use idiolect_kernels::ops::TopLogits;
 use idiolect_kernels::program::{BufferId, Program, RowCounts, Rows, StateId};
 
-use super::base::BaseModel;
-use super::graph::{Graph, LayerCache, LoraBinding, TokenInputs};
+use super::block::{LayerCache, Loss};
+use super::graph::{Graph, LoraBinding, TokenInputs};
+use crate::model::BaseModel;
 
 /// The largest logits that a continuation gives beside all of them: enough for most ways of sampling.
 pub(crate) const CANDIDATES: usize = 64;
@@ -82,7 +83,7 @@ fn cached_layers(graph: &mut Graph, cache: &CacheState, slots: BufferId) -> Buff
     for (layer, &(keys, values)) in cache.layers.iter().enumerate() {
         let keys = graph.program.state("key cache", keys, cache.capacity, width);
         let values = graph.program.state("value cache", values, cache.capacity, width);
-        x = graph.layer(layer, x, Some(LayerCache { keys, values, slots })).2;
+        x = graph.layer(layer, x, Some(LayerCache { keys, values, slots })).0;
     }
     x
 }
@@ -104,10 +105,10 @@ pub(crate) fn scoring(base: &BaseModel, lora: Option<&LoraBinding>, capacity: Ro
     let mut graph = Graph::new("scoring", base, lora, capacity);
     let targets = graph.program.input("targets", Rows::Selected, 1);
     let x = all_layers(&mut graph);
-    let (selected, normed) = selected_rows(&mut graph, x);
+    let selected = graph.program.input("selected", Rows::Selected, 1);
+    let rows = graph.final_rows(x, selected);
     let losses = graph.program.output("losses", Rows::Selected, 1);
-    let logits = graph.program.scratch("logits", Rows::Fixed(EVALUATION_LOGIT_ROWS), base.config.vocab_size);
-    graph.push(CrossEntropy { x: normed, head: base.head, targets, losses, logits, gradient: None });
+    graph.losses(rows, Loss { targets, losses, logit_rows: EVALUATION_LOGIT_ROWS });
     (graph.program, ScoringBuffers { tokens: graph.tokens, selected, targets, losses })
 }
 
@@ -132,24 +133,14 @@ pub(crate) fn logits(base: &BaseModel, lora: Option<&LoraBinding>, capacity: Row
 fn all_layers(graph: &mut Graph) -> BufferId {
     let mut x = graph.embed();
     for layer in 0..graph.base.layers.len() {
-        x = graph.layer(layer, x, None).2;
+        x = graph.layer(layer, x, None).0;
     }
     x
 }
 
-/// The selected rows after the final norm.
-fn selected_rows(graph: &mut Graph, x: BufferId) -> (BufferId, BufferId) {
-    let selected = graph.program.input("selected", Rows::Selected, 1);
-    let rows = graph.program.scratch("selected rows", Rows::Selected, graph.base.config.hidden_size);
-    graph.push(GatherRows { src: x, index: selected, out: rows });
-    let normed = graph.norm(graph.base.final_norm, rows);
-    (selected, normed)
-}
-
+/// The logits of the rows that an input selects, and that input.
 fn selected_logits(graph: &mut Graph, x: BufferId) -> (BufferId, BufferId) {
-    let (selected, normed) = selected_rows(graph, x);
-    let logits = graph.program.output("logits", Rows::Selected, graph.base.config.vocab_size);
-    let weight = graph.base.head;
-    graph.push(LinearOp { x: normed, weight, bias: None, lora: None, residual: None, out: logits });
-    (selected, logits)
+    let selected = graph.program.input("selected", Rows::Selected, 1);
+    let rows = graph.final_rows(x, selected);
+    (selected, graph.logits(rows))
 }

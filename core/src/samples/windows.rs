@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use super::check_samples;
 use super::dataset::TextRow;
 use super::packing::Sample;
 use crate::error::{Error, ErrorKind, Result};
@@ -145,7 +146,7 @@ pub(crate) fn samples_for(row: &TextRow, model: &Model, seq_len: usize) -> TextS
     // A sample's last token is only predicted.
     let longest = seq_len.min(model.base().context.saturating_add(1));
     let made = samples_of_text(row, model.tokenizer(), longest);
-    match model.check_samples(&made.samples) {
+    match check_samples(model, &made.samples) {
         Ok(()) => made,
         Err(refusal) => TextSamples::left_out(LeftOut::Refused(refusal)),
     }

@@ -22,7 +22,7 @@ pub use divergence::Divergence;
 pub use fidelity::Fidelity;
 
 use self::forms::Choice;
-use super::Adapter;
+use crate::adapter::Adapter;
 use crate::disk::staged::refuse_occupied;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::TensorName;
@@ -190,9 +190,10 @@ impl MergeOptions {
 impl Adapter {
     /// What it adds to which matrices, at its strength; nothing where that is zero throughout.
     fn added(&self) -> Added<'_> {
-        let scale = self.layout().scale * self.strength;
+        let scale = self.layout().scale * self.strength();
         let slots = self.layout().slots().zip(0..).map(|((layer, linear, slot), seed)| {
-            let (a, b) = (&self.params[slot.a..slot.b], &self.params[slot.b..][..slot.outputs * self.layout().rank]);
+            let (a, b) =
+                (&self.params()[slot.a..slot.b], &self.params()[slot.b..][..slot.outputs * self.layout().rank]);
             (TensorName::Linear(layer, linear), LowRank { a, b, rank: self.layout().rank, scale, seed })
         });
         let changes = |factors: &[f32]| factors.iter().any(|&value| value != 0.0);

@@ -20,7 +20,7 @@ pub struct Sample {
 
 impl Sample {
     /// Bytes that it takes in memory, the allocator's own among them.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         const BLOCK: usize = 16;
         let heap = self.ids.capacity() * 4 + self.masked.capacity() * size_of::<Range<usize>>();
         size_of::<Self>() + heap + BLOCK * (1 + usize::from(!self.masked.is_empty()))

@@ -1,0 +1,103 @@
+//! The attention half of a layer: `mid = x + o(attention(rope(q), rope(k), v))` of `norm(x)`.
+
+use idiolect_kernels::ops::{Attention, AttentionBackward, Rope, ScatterRows};
+use idiolect_kernels::program::BufferId;
+
+use crate::passes::graph::{Backward, Graph};
+use crate::shape::Linear;
+
+/// Key and value caches of one layer, `[capacity, kv_width]` each, and the cache row of every token.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LayerCache {
+    pub keys: BufferId,
+    pub values: BufferId,
+    pub slots: BufferId,
+}
+
+/// What it computes on the way, for its gradient.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AttentionActivations {
+    pub x: BufferId,
+    pub q: BufferId,
+    pub k: BufferId,
+    pub v: BufferId,
+    pub attended: BufferId,
+    pub lse: BufferId,
+    /// The residual stream after attention.
+    pub mid: BufferId,
+}
+
+impl Graph<'_> {
+    /// Rotates every head by its token's position, in place.
+    fn rope(&mut self, x: BufferId, inverse: bool) {
+        let (positions, head_dim) = (self.tokens.positions, self.base.config.head_dim);
+        self.push(Rope { x, positions, table: self.base.rope, head_dim, inverse });
+    }
+
+    /// `mid = x + o(attention(norm(x)))`, over this row's own keys or a cache that they are first written to.
+    pub fn attention(&mut self, layer: usize, x: BufferId, cache: Option<LayerCache>) -> AttentionActivations {
+        let heads = self.base.heads();
+        let normed = self.norm(self.base.layers[layer].attention_norm, x);
+        let q = self.linear(layer, Linear::Q, normed, None);
+        let k = self.linear(layer, Linear::K, normed, None);
+        let v = self.linear(layer, Linear::V, normed, None);
+        self.rope(q, false);
+        self.rope(k, false);
+        let (keys, values) = match cache {
+            Some(cache) => {
+                self.push(ScatterRows { src: k, index: cache.slots, out: cache.keys, keep: true });
+                self.push(ScatterRows { src: v, index: cache.slots, out: cache.values, keep: true });
+                (cache.keys, cache.values)
+            }
+            None => (k, v),
+        };
+        let attended = self.per_token("attended", heads.query * heads.dim);
+        let lse = self.per_token("lse", heads.query);
+        let spans = self.tokens.spans;
+        self.push(Attention { q, k: keys, v: values, spans, out: attended, lse, heads });
+        let mid = self.linear(layer, Linear::O, attended, Some(x));
+        AttentionActivations { x, q, k, v, attended, lse, mid }
+    }
+}
+
+impl Backward<'_> {
+    /// Adapter gradients, and the residual stream's through the block.
+    pub fn attention(&mut self, layer: usize, parts: AttentionActivations) {
+        let heads = self.graph.base.heads();
+        let (q_width, kv_width) = (heads.query * heads.dim, self.graph.base.kv_width());
+        let gain = self.graph.base.layers[layer].attention_norm;
+        let dattended = self.graph.per_token("d attended", q_width);
+        self.linear(layer, Linear::O, parts.attended, self.dx, Some((dattended, false)));
+        let delta = self.graph.per_token("delta", heads.query);
+        let dq = self.graph.per_token("d q", q_width);
+        let dk = self.graph.per_token("d k", kv_width);
+        let dv = self.graph.per_token("d v", kv_width);
+        self.graph.push(AttentionBackward {
+            q: parts.q,
+            k: parts.k,
+            v: parts.v,
+            out: parts.attended,
+            lse: parts.lse,
+            dout: dattended,
+            spans: self.graph.tokens.spans,
+            reach: self.reach,
+            delta,
+            dq,
+            dk,
+            dv,
+            heads,
+        });
+        self.graph.rope(dq, true);
+        self.graph.rope(dk, true);
+        let normed = self.graph.norm(gain, parts.x);
+        // Below the lowest adapter nothing learns: its input needs no gradient.
+        let wants_input = layer > self.lowest;
+        let dnormed = wants_input.then(|| self.graph.per_token("d normed", self.graph.base.config.hidden_size));
+        self.linear(layer, Linear::Q, normed, dq, dnormed.map(|d| (d, false)));
+        self.linear(layer, Linear::K, normed, dk, dnormed.map(|d| (d, true)));
+        self.linear(layer, Linear::V, normed, dv, dnormed.map(|d| (d, true)));
+        if let Some(dnormed) = dnormed {
+            self.graph.norm_backward(gain, parts.x, dnormed, self.dx, true);
+        }
+    }
+}

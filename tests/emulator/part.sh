@@ -34,14 +34,15 @@ emulator() {
   tests/emulator/run.py "$home/debian" "$home/built.json" "$kotlin" "$home/scratch"
 }
 
-# Folder $1 as the root of an arm64 Debian, of the release that is here: its packages are unpacked, and none of it has run.
+# Folder $1 as the root of an arm64 Debian: its packages are unpacked, and none of it has run. Debian 13 is the first whose
+# Mesa has half precision in software there.
 arm64_debian() {
   [ ! -e "$1/unpacked" ] || return 0
   say "Debian's libraries, Mesa and a JVM for arm64"
   rm -rf "$1"
   debootstrap --foreign --arch=arm64 --variant=minbase \
-    --include=libstdc++6,libvulkan1,mesa-vulkan-drivers,default-jre-headless "$(. /etc/os-release && echo "$VERSION_CODENAME")" \
-    "$1" >"$1.log" || die "debootstrap failed: see $1.log"
+    --include=libstdc++6,libvulkan1,mesa-vulkan-drivers,default-jre-headless trixie "$1" >"$1.log" ||
+    die "debootstrap failed: see $1.log"
   local package link
   for package in "$1"/var/cache/apt/archives/*.deb; do
     dpkg-deb --extract "$package" "$1"

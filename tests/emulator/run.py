@@ -79,7 +79,8 @@ def main():
     debian, built, kotlin, scratch = map(pathlib.Path, sys.argv[1:])
     qemu = ["qemu-aarch64", "-L", str(debian)]
     # Of the drivers there, the software one.
-    os.environ["VK_DRIVER_FILES"] = "/usr/share/vulkan/icd.d/lvp_icd.aarch64.json"
+    driver = next(debian.glob("usr/share/vulkan/icd.d/lvp_icd*.json"))
+    os.environ["VK_DRIVER_FILES"] = f"/{driver.relative_to(debian)}"
     built = Built(built.read_text().splitlines())
     run("idiolect demo", [*qemu, built.program, "demo", "--steps", "2"], scratch)
     put_behind_script(built.program, qemu)

@@ -43,9 +43,9 @@ pub enum LearnEvent {
     },
     /// The candidate is measured for the gate.
     Measuring {
-        /// Samples measured, of all sets together.
+        /// Samples measured, of the set that it is at: each set is counted anew.
         done: usize,
-        /// Of how many, as far as it is known.
+        /// Of how many in that set.
         total: usize,
     },
 }

@@ -55,6 +55,7 @@ extension AppleTests {
                 .joined()
             let others = [
                 "app_name": "the package's name",
+                "nights_refused": "the next time is asked for on the way out, with nobody looking",
                 "suggestion": "a button of its word",
                 "consent_title": "a switch, and what it does", "consent_what": "the same", "consent_where": "the same",
                 "consent_never": "the same", "consent_undo": "the same", "consent_agree": "the same",

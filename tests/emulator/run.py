@@ -21,8 +21,6 @@ TESTS = [
     ("core", "formats", []),
     ("core", "golden_tokenizers", []),
     ("bindings/cli", "program", ["profile::", "results::"]),
-    ("bindings/cli", "lifecycle", ["a killed training goes on"]),
-    ("bindings/cli", "lifecycle", ["one trains, others add"]),
     ("kernels", "gpu", ["vulkan"]),
 ]
 
@@ -83,6 +81,7 @@ def main():
     os.environ["VK_DRIVER_FILES"] = f"/{driver.relative_to(debian)}"
     built = Built(built.read_text().splitlines())
     run("idiolect demo", [*qemu, built.program, "demo", "--steps", "2"], scratch)
+    run("a profile's life", [pathlib.Path(__file__).with_name("life.py").absolute(), scratch, *qemu, built.program], ".")
     put_behind_script(built.program, qemu)
     for package, target, names in TESTS:
         # Under cargo, too, a test's folder is its package's.

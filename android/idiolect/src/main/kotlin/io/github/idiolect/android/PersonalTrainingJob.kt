@@ -58,6 +58,7 @@ public abstract class PersonalTrainingJob : JobService() {
         Log.w("idiolect", "a training job ended early", error)
     }
 
+    /** The phone is idle and charging: it trains, or goes on where it paused. */
     final override fun onStartJob(parameters: JobParameters): Boolean {
         run = scope.launch {
             val again = try {
@@ -79,6 +80,7 @@ public abstract class PersonalTrainingJob : JobService() {
         return true
     }
 
+    /** The system is done with the job: what is under way pauses. */
     override fun onDestroy() {
         scope.cancel()
         super.onDestroy()

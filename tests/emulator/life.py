@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-MESSAGES = 160
+MESSAGES = 60
 ASSETS = pathlib.Path("bindings/cli/assets").absolute()
 
 
@@ -27,7 +27,7 @@ class Life:
 
     def training(self, profile):
         model = str(ASSETS / "base")
-        settings = ["--device", "cpu", "--steps", "3", "--checkpoint-seconds", "0.02"]
+        settings = ["--device", "cpu", "--steps", "2", "--checkpoint-seconds", "0.02"]
         return ["train", "--profile", profile, "--model", model, *settings]
 
     def begin(self):

@@ -8,7 +8,6 @@ DEBIAN is the root of an arm64 Debian with Mesa's software Vulkan and a JVM, BUI
 import json
 import os
 import pathlib
-import shlex
 import subprocess
 import sys
 

@@ -113,11 +113,6 @@ impl Session {
         &mut *self.executor
     }
 
-    /// What it runs on, to ask.
-    pub(crate) fn runs_on(&self) -> &dyn Executor {
-        &*self.executor
-    }
-
     pub(crate) fn executor(&mut self) -> &mut dyn Executor {
         &mut *self.executor
     }

@@ -131,7 +131,7 @@ class TrainingJobTest {
     @Test
     fun `the device is told of, and told again when it changes`() {
         val told = java.util.concurrent.CopyOnWriteArrayList<io.github.idiolect.DeviceSignals>()
-        DeviceWatch(app, told::add).use { watch ->
+        DeviceWatch(app, push = told::add).use { watch ->
             val now = told.first()
             same("charging, idle, saving", listOf(true, true, false), listOf(now.charging, now.idle, now.lowPower))
             same("battery", 0.8f, now.battery)

@@ -190,11 +190,10 @@ impl MergeOptions {
 impl Adapter {
     /// What it adds to which matrices, at its strength; nothing where that is zero throughout.
     fn added(&self) -> Added<'_> {
-        let scale = self.layout().scale * self.strength();
+        let (params, rank, scale) = (self.params(), self.layout().rank, self.layout().scale * self.strength());
         let slots = self.layout().slots().zip(0..).map(|((layer, linear, slot), seed)| {
-            let (a, b) =
-                (&self.params()[slot.a..slot.b], &self.params()[slot.b..][..slot.outputs * self.layout().rank]);
-            (TensorName::Linear(layer, linear), LowRank { a, b, rank: self.layout().rank, scale, seed })
+            let (a, b) = (&params[slot.a..slot.b], &params[slot.b..][..slot.outputs * rank]);
+            (TensorName::Linear(layer, linear), LowRank { a, b, rank, scale, seed })
         });
         let changes = |factors: &[f32]| factors.iter().any(|&value| value != 0.0);
         slots.filter(|(_, added)| added.scale != 0.0 && changes(added.a) && changes(added.b)).collect()

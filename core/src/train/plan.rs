@@ -3,14 +3,13 @@
 //! A budget changes only what is kept for the backward pass and how many rows of logits exist at a time, never rows or
 //! batches, so it never changes a bit of the result. Bytes are what the executor says of the programs that will run.
 
+use idiolect_kernels::Job;
 use idiolect_kernels::program::{RowCounts, StateId};
-use idiolect_kernels::{Executor, Job};
 
 use crate::adapter::AdapterShape;
 use crate::available_memory::available_memory;
 use crate::device::DeviceKind;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::Model;
 use crate::passes::block::Keep;
 use crate::passes::training::{AdamSettings, TrainShape, TrainState, accumulate, update};
 use crate::passes::{LoraBinding, inference};
@@ -23,17 +22,15 @@ const LOGIT_ROWS: [usize; 2] = [64, 32];
 /// What a training keeps to if it can where no budget is given: 350 MB, or twice the weights where that is more.
 const USUAL_BUDGET: usize = 350_000_000;
 
-/// What is planned, and for which device.
+/// What is planned, and on which device.
 #[derive(Clone, Copy)]
 struct Planned<'a> {
-    pub model: &'a Model,
+    pub session: &'a Session,
     pub adapter: &'a AdapterShape,
     /// Tokens of a packed row.
     pub row_tokens: usize,
     /// The samples that the process holds to learn from.
     pub data_bytes: usize,
-    pub kind: DeviceKind,
-    pub executor: &'a dyn Executor,
     /// Memory that the machine has free for the process, as far as it tells.
     pub available: Option<usize>,
 }
@@ -73,12 +70,12 @@ impl TrainPlan {
     /// [`ErrorKind::OverBudget`], saying what would fit, when even the smallest plan is larger than the budget or,
     /// without one, than what the machine has.
     fn new(planned: Planned<'_>, budget_bytes: Option<usize>) -> Result<Self> {
-        let Planned { model, row_tokens, executor, .. } = planned;
+        let Planned { session, row_tokens, .. } = planned;
         // On a GPU the plan is of the device's memory, which tells nobody what is free.
-        let available = planned.available.filter(|_| planned.kind == DeviceKind::Cpu);
-        let usual = USUAL_BUDGET.max(executor.weight_bytes().saturating_mul(2));
+        let available = planned.available.filter(|_| session.device().kind == DeviceKind::Cpu);
+        let usual = USUAL_BUDGET.max(session.weight_bytes().saturating_mul(2));
         let limit = budget_bytes.unwrap_or(available.map_or(usual, |available| available.min(usual)));
-        let candidates = shapes(model.base().config.layers, row_tokens);
+        let candidates = shapes(session.model().base().config.layers, row_tokens);
         let plan_of = |shape: &TrainShape| Self::of_shape(planned, shape.clone());
         // Bytes fall along the candidates: the first that fits is the fastest.
         let first = candidates.partition_point(|shape| plan_of(shape).map_or(true, |plan| plan.total_bytes() > limit));
@@ -110,7 +107,8 @@ impl TrainPlan {
     }
 
     fn of_shape(planned: Planned<'_>, shape: TrainShape) -> Result<Self> {
-        let Planned { model, adapter, data_bytes, kind, executor, .. } = planned;
+        let Planned { session, adapter, data_bytes, .. } = planned;
+        let model = session.model();
         let state =
             TrainState { grads: StateId(1), first_moment: StateId(2), second_moment: StateId(3), total: StateId(4) };
         let (layout, dropout) = (adapter.layout(), adapter.config().dropout);
@@ -120,15 +118,15 @@ impl TrainPlan {
         // A validation in between, which runs beside them.
         let lora = LoraBinding { dropout: 0.0, ..lora };
         let (validation, _) = inference::scoring(model.base(), Some(&lora), shape.capacity);
-        let bytes = executor.job_bytes(&Job {
+        let bytes = session.job_bytes(&Job {
             // Parameters, gradients, both moments; the loss.
             states: &[layout.len(), layout.len(), layout.len(), layout.len(), 1],
             programs: &[&step, &finish, &validation],
         })?;
-        let on_cpu = kind == DeviceKind::Cpu;
+        let on_cpu = session.device().kind == DeviceKind::Cpu;
         let count = |wanted: &[Keep]| shape.keep.iter().filter(|keep| wanted.contains(keep)).count();
         Ok(Self {
-            weight_bytes: executor.weight_bytes(),
+            weight_bytes: session.weight_bytes(),
             state_bytes: bytes.state,
             arena_bytes: bytes.arena,
             scratch_bytes: bytes.working,
@@ -171,9 +169,8 @@ impl Session {
         data_bytes: usize,
         budget_bytes: Option<usize>,
     ) -> Result<TrainPlan> {
-        let (model, kind, executor) = (&**self.model(), self.device().kind, self.runs_on());
         let available = available_memory();
-        TrainPlan::new(Planned { model, adapter, row_tokens, data_bytes, kind, executor, available }, budget_bytes)
+        TrainPlan::new(Planned { session: self, adapter, row_tokens, data_bytes, available }, budget_bytes)
     }
 
     /// The bytes that a training takes beside what the open model holds already, however many are free: of the plan that it
@@ -187,12 +184,11 @@ impl Session {
         row_tokens: usize,
         budget_bytes: Option<usize>,
     ) -> Result<usize> {
-        let (model, kind, executor) = (&**self.model(), self.device().kind, self.runs_on());
-        let planned = Planned { model, adapter, row_tokens, data_bytes: 0, kind, executor, available: None };
+        let planned = Planned { session: self, adapter, row_tokens, data_bytes: 0, available: None };
         let plan = TrainPlan::new(planned, budget_bytes)?;
         // On the CPU that is the process with its tokenizer. The weights there are pages of a file: those in memory count
         // as memory that can be taken, and so among what is needed. On a GPU they lie on the device.
-        let held = if kind == DeviceKind::Cpu { plan.process_bytes } else { plan.weight_bytes };
+        let held = if self.device().kind == DeviceKind::Cpu { plan.process_bytes } else { plan.weight_bytes };
         Ok(plan.total_bytes().saturating_sub(held))
     }
 }
@@ -220,17 +216,21 @@ mod tests {
 
     use super::*;
     use crate::adapter::LoraOptions;
-    use crate::device::{self, DeviceChoice};
+    use crate::device::DeviceChoice;
+    use crate::model::Model;
 
     #[test]
     fn only_a_budget_that_was_asked_for_refuses_and_memory_that_is_not_there() {
         let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bindings/cli/assets/base");
         let model = Arc::new(Model::open(&base).unwrap());
-        let (executor, info) = device::open(DeviceChoice::Cpu, &model.base().weights, 1).unwrap();
+        let session = Session::with_threads(Arc::clone(&model), DeviceChoice::Cpu, 1).unwrap();
         let adapter = LoraOptions::default().shape(&model).unwrap();
-        let planned = |data_bytes: usize, available: Option<usize>| {
-            let (model, adapter, kind, executor) = (&*model, &adapter, info.kind, &*executor);
-            Planned { model, adapter, row_tokens: 256, data_bytes, kind, executor, available }
+        let planned = |data_bytes: usize, available: Option<usize>| Planned {
+            session: &session,
+            adapter: &adapter,
+            row_tokens: 256,
+            data_bytes,
+            available,
         };
         let shapes = shapes(model.base().config.layers, 256);
         let total = |shape: &TrainShape| TrainPlan::of_shape(planned(0, None), shape.clone()).unwrap().total_bytes();

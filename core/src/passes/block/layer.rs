@@ -25,7 +25,7 @@ pub(crate) struct LayerActivations {
 }
 
 impl Graph<'_> {
-    /// Layer `layer`; its output, and its parts.
+    /// Layer `layer`: its output, and what its gradient needs.
     pub fn layer(&mut self, layer: usize, x: BufferId, cache: Option<LayerCache>) -> (BufferId, LayerActivations) {
         let attention = self.attention(layer, x, cache);
         let (out, mlp) = self.mlp(layer, attention.mid);
@@ -35,13 +35,13 @@ impl Graph<'_> {
 
 impl Backward<'_> {
     /// Adapter gradients of the layer, and the residual stream's through it; what was not kept is computed again.
-    pub fn layer(&mut self, layer: usize, parts: LayerActivations, keep: Keep) {
+    pub fn layer(&mut self, layer: usize, made: LayerActivations, keep: Keep) {
         let attention = match keep {
-            Keep::All | Keep::Attention => parts.attention,
-            Keep::Input => self.graph.attention(layer, parts.attention.x, None),
+            Keep::All | Keep::Attention => made.attention,
+            Keep::Input => self.graph.attention(layer, made.attention.x, None),
         };
         let mlp = match keep {
-            Keep::All => parts.mlp,
+            Keep::All => made.mlp,
             Keep::Attention | Keep::Input => self.graph.mlp_inputs(layer, attention.mid),
         };
         self.mlp(layer, attention.mid, mlp);

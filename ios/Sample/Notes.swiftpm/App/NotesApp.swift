@@ -2,17 +2,8 @@ import Idiolect
 import NotesModel
 import SwiftUI
 
-/// The profile's key, in the Keychain.
-private let key = KeychainKey()
-
-/// What an engine of the app is opened with: the profile in a protected folder, the model in the app's bundle (a copy
-/// of `bindings/cli/assets/base`, laid beside this file).
-@Sendable
-private func options() throws -> EngineOptions {
-    let folder = try ProtectedFolder.make(ProtectedFolder.ofApp()!)
-    let model = Bundle.module.url(forResource: "base", withExtension: nil)!
-    return EngineOptions(profile: folder + "/profile", model: .path(path: model.path), key: try key.read())
-}
+/// The model in the app's bundle: a copy of `bindings/cli/assets/base`, laid beside this file.
+private let model = ModelSource.path(path: Bundle.module.url(forResource: "base", withExtension: nil)!.path)
 
 /// Whether the person has agreed that the app learns.
 @Sendable
@@ -21,7 +12,7 @@ private func hasAgreed() -> Bool { UserDefaults.standard.bool(forKey: NotesModel
 /// Nothing is trained before the person has agreed to it.
 private let training = BackgroundTraining(identifier: "io.github.idiolect.notes.training") {
     guard hasAgreed() else { return nil }
-    return try await PersonalEngine.open(options().inBackground())
+    return try await PersonalEngine.open(model: model) { $0.inBackground() }
 }
 
 /// Notes that the app learns from, once the person has agreed.
@@ -55,10 +46,10 @@ struct NotesApp: App {
 
     private func open() async {
         do {
-            let engine = try await PersonalEngine.open(options())
-            let model = NotesModel(engine, outcome: forgotten)
-            await model.load()
-            opened = (ObservedNotes(model), AppLifecycle(engine))
+            let engine = try await PersonalEngine.open(model: model)
+            let notes = NotesModel(engine, outcome: forgotten)
+            await notes.load()
+            opened = (ObservedNotes(notes), AppLifecycle(engine))
         } catch {
             problem = error.localizedDescription
         }
@@ -67,7 +58,7 @@ struct NotesApp: App {
     /// The profile is erased, and its engine closed: without the key no copy of it opens any more, and what is written
     /// from now on goes into another profile.
     private func beginAnew(_ forgotten: String) {
-        try? key.delete()
+        try? KeychainKey().delete()
         self.forgotten = forgotten
         opened = nil
     }

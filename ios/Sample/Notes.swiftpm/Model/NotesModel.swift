@@ -38,7 +38,9 @@ public final class NotesModel {
 
     /// The screens of one engine.
     ///
-    /// - Parameters: - settings: how it learns. - outcome: what the person is told at first.
+    /// - Parameters:
+    ///   - settings: how it learns.
+    ///   - outcome: what the person is told at first.
     public init(
         _ engine: PersonalEngine, preferences: UserDefaults = .standard, settings: LearnSettings = LearnSettings(),
         outcome: String? = nil

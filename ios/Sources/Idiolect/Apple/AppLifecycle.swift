@@ -15,9 +15,11 @@ public final class AppLifecycle {
 
     /// Begins at once.
     ///
-    /// - Parameters: - device: where the engine computes in the foreground. - failed: hears, on any thread, why the
-    ///   engine was not suspended or did not go on. To go on is tried again every second while the app is in the
-    ///   foreground; until then calls fail with `Suspended`.
+    /// - Parameters:
+    ///   - engine: the app's; it is kept for as long as this is.
+    ///   - device: where the engine computes in the foreground.
+    ///   - failed: hears, on any thread, why the engine was not suspended or did not go on. To go on is tried again
+    ///     every second while the app is in the foreground; until then calls fail with `Suspended`.
     public init(
         _ engine: PersonalEngine, device: DeviceChoice = .auto,
         failed: @escaping @Sendable (any Error) -> Void = { _ in }

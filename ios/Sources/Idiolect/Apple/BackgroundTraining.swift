@@ -13,9 +13,12 @@ public struct BackgroundTraining: Sendable {
     private let settings: AttendSettings
     private let open: @Sendable () async throws -> PersonalEngine?
 
-    /// - Parameters: - settings: when and how it trains. - open: opens an engine of the task's own, by
-    ///   ``EngineOptions/inBackground()``; it is shut down with the task. It gives nil where the person has not agreed
-    ///   to learning, or not any more: nothing is trained then, and no other time is asked for.
+    /// - Parameters:
+    ///   - identifier: the task's name.
+    ///   - settings: when and how it trains.
+    ///   - open: opens an engine of the task's own, by ``EngineOptions/inBackground()``; it is shut down with the
+    ///     task. It gives nil where the person has not agreed to learning, or not any more: nothing is trained then,
+    ///     and no other time is asked for.
     public init(
         identifier: String, settings: AttendSettings = AttendSettings(policy: defaultPolicy()),
         open: @escaping @Sendable () async throws -> PersonalEngine?

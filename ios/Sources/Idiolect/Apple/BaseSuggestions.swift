@@ -19,9 +19,10 @@ public actor BaseSuggestions {
     private var opening: Task<Open, any Error>?
     private var isEnded = false
 
-    /// - Parameters: - model: the app's or the extension's bundle has it, which can be read at any time. - folder: where
-    ///   its profile lies, and nothing else; nil is a place in the temporary folder. - options: the options to open
-    ///   with, given those with profile and model set.
+    /// - Parameters:
+    ///   - model: the app's or the extension's bundle has it, which can be read at any time.
+    ///   - folder: where its profile lies, and nothing else; nil is a place in the temporary folder.
+    ///   - options: the options to open with, given those with profile and model set.
     public init(
         model: ModelSource, folder: URL? = nil,
         options: @escaping @Sendable (EngineOptions) -> EngineOptions = { $0 }

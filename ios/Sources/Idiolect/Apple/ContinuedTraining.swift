@@ -15,10 +15,14 @@ public struct ContinuedTraining: Sendable {
     private let open: @Sendable () async throws -> PersonalEngine
     private let hear: @Sendable (TrainEvent) -> Void
 
-    /// - Parameters: - settings: how it learns. - usesGpu: whether to ask for the GPU where ``hasGpu``, for which the app
-    ///   needs the entitlement of background GPU access. - open: opens an engine of the task's own, by
-    ///   ``EngineOptions/inBackground()`` unless it has the GPU; it is shut down with the task. - hear: what to tell
-    ///   the app's screen meanwhile.
+    /// - Parameters:
+    ///   - identifier: the task's name.
+    ///   - settings: how it learns.
+    ///   - usesGpu: whether to ask for the GPU where ``hasGpu``, for which the app needs the entitlement of
+    ///     background GPU access.
+    ///   - open: opens an engine of the task's own, by ``EngineOptions/inBackground()`` unless it has the GPU; it is
+    ///     shut down with the task.
+    ///   - hear: what to tell the app's screen meanwhile.
     public init(
         identifier: String, settings: LearnSettings = LearnSettings(), usesGpu: Bool = false,
         open: @escaping @Sendable () async throws -> PersonalEngine,

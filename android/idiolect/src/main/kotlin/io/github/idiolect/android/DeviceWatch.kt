@@ -14,7 +14,7 @@ import io.github.idiolect.DeviceSignals
 
 /**
  * Watches what the training policy goes by, and tells [push] at once and whenever it changes: the charger, the battery, the
- * screen, power saving; heat and free memory every half minute. `DeviceWatch(context, engine::pushSignals)` keeps an engine
+ * screen, power saving; heat and free memory every half minute. `DeviceWatch(context, push = engine::pushSignals)` keeps an engine
  * that attends to trainings informed. It watches on a thread of its own until it is closed.
  *
  * It needs no permission. A signal that the system does not tell is left open, and the policy says what that means.
@@ -24,8 +24,8 @@ import io.github.idiolect.DeviceSignals
  */
 public class DeviceWatch(
     context: Context,
-    private val push: (DeviceSignals) -> Unit,
     private val idle: Boolean? = null,
+    private val push: (DeviceSignals) -> Unit,
 ) : AutoCloseable {
     private val context = context.applicationContext
     private val power = context.systemService<PowerManager>()

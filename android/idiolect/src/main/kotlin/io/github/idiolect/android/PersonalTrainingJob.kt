@@ -91,7 +91,7 @@ public abstract class PersonalTrainingJob : JobService() {
         scheduler(this).getPendingJob(parameters.jobId)?.isRequireDeviceIdle?.takeIf { it }
 
     /** Attends to one training; whether the system shall run the job again before its next period. */
-    private suspend fun attend(engine: PersonalEngine, idle: Boolean?): Boolean = DeviceWatch(this, engine::pushSignals, idle).use {
+    private suspend fun attend(engine: PersonalEngine, idle: Boolean?): Boolean = DeviceWatch(this, idle, engine::pushSignals).use {
         var again = true
         // Where the engine is closed meanwhile, or attended to by the app, there is no last event.
         engine.attend(settings()).firstOrNull { event ->

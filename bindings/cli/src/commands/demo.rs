@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use clap::Args;
+use clap::{Args, value_parser};
 use idiolect::adapter::{AdapterShape, LoraOptions};
 use idiolect::eval::{Evaluation, evaluate_with_progress};
 use idiolect::generate::{GenerateOptions, Generator, SamplingOptions};
@@ -47,8 +47,8 @@ pub struct Demo {
     out: PathBuf,
 
     /// Optimizer steps [default: three times through the history]
-    #[arg(long)]
-    steps: Option<usize>,
+    #[arg(long, value_parser = value_parser!(u16).range(1..))]
+    steps: Option<u16>,
 
     #[command(flatten)]
     device: DeviceArgs,
@@ -141,7 +141,7 @@ impl Demo {
         adapter: AdapterShape,
         data: TrainingData,
     ) -> Result<(Adapter, TrainingSummary)> {
-        let options = TrainOptions { steps: self.steps, ..TrainOptions::default() };
+        let options = TrainOptions { steps: self.steps.map(usize::from), ..TrainOptions::default() };
         let mut training = Training::new(session, adapter, data, &options)?;
         let planned = megabytes(training.plan().total_bytes());
         let steps = training.steps();

@@ -44,6 +44,8 @@ fn options_that_make_no_sense() {
         (train(&["--dropout", "1"]), "dropout"),
         (train(&["--targets", "c_attn"]), "q_proj"),
         (train(&["--steps", "0"]), "steps"),
+        (vec!["demo", "--steps", "0"], "steps"),
+        (vec!["demo", "--steps", MOST], "steps"),
         (train(&["--epochs", "0"]), "epochs"),
         (train(&["--batch-samples", "0"]), "batch-samples"),
         (train(&["--accumulate", "0"]), "accumulate"),

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use idiolect::format::{ModelFiles, TensorName};
-use idiolect::model::Linear;
+use idiolect::format::ModelFiles;
+use idiolect::model::TensorName;
 use idiolect_kernels::matrix::{FloatType, quantize_affine};
 use libtest_mimic::{Arguments, Failed, Trial};
 use safetensors::tensor::Dtype;
@@ -89,15 +89,14 @@ fn dequantizes_as_gguf(model: &Path) -> Result<(), Failed> {
         let digest = values.fold(Sha256::new(), |digest, row| digest.chain_update(bytemuck::cast_slice(&row)));
         let digest: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         seen += 1;
-        match goldens.get(&name.path()) {
+        let path = files.config().family.path(name);
+        match goldens.get(&path) {
             Some(golden) if *golden == digest => Ok(()),
-            Some(_) => Err(format!("{} differs", name.path()).into()),
-            None => Err(format!("{} has no golden", name.path()).into()),
+            Some(_) => Err(format!("{path} differs").into()),
+            None => Err(format!("{path} has no golden").into()),
         }
     };
-    let layers = 0..files.config().layers;
-    let linears = layers.clone().flat_map(|layer| Linear::ALL.map(|linear| TensorName::Linear(layer, linear)));
-    for name in [TensorName::Embedding].into_iter().chain(linears) {
+    for name in files.config().matrices() {
         let matrix = files.matrix(name)?;
         check(
             name,
@@ -108,8 +107,7 @@ fn dequantizes_as_gguf(model: &Path) -> Result<(), Failed> {
             }),
         )?;
     }
-    let norms = layers.flat_map(|layer| [TensorName::AttentionNorm(layer), TensorName::MlpNorm(layer)]);
-    for name in norms.chain([TensorName::FinalNorm]) {
+    for name in files.config().norms() {
         check(name, &mut std::iter::once(files.vector(name)?))?;
     }
     if seen == goldens.len() { Ok(()) } else { Err(format!("{seen} tensors of {}", goldens.len()).into()) }

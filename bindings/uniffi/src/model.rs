@@ -32,13 +32,13 @@ impl ModelInfo {
         Self {
             path: model.path().to_string_lossy().into_owned(),
             fingerprint: model.fingerprint().to_owned(),
-            family: base.config.family.name().into(),
+            family: base.config.family.name.into(),
             format: match model.files().layout() {
                 ModelLayout::Folder(_) => "folder".into(),
                 ModelLayout::Gguf(_) => "gguf".into(),
             },
             parameters: base.parameters() as u64,
-            layers: base.config.layers as u64,
+            layers: base.config.layers.len() as u64,
             vocab_size: base.config.vocab_size as u64,
             context: base.context as u64,
         }

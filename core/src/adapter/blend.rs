@@ -40,8 +40,8 @@ impl Adapter {
     fn add(&mut self, part: &Adapter, scale: f32, row: usize) {
         let (rank, part_rank) = (self.layout().rank, part.layout().rank);
         let places: Vec<_> = part.layout().slots().collect();
-        for (layer, linear, from) in places {
-            let Some(to) = self.layout().slot(layer, linear) else { continue };
+        for (module, from) in places {
+            let Some(to) = self.layout().slot(module) else { continue };
             let a = &part.params[from.a..from.b];
             self.params[to.a + row * from.inputs..][..a.len()].copy_from_slice(a);
             for output in 0..from.outputs {
@@ -55,8 +55,10 @@ impl Adapter {
 
 /// Every module that one of the adapters adapts, by its whole path.
 fn adapted_by_any(parts: &[(&Adapter, f32)]) -> Modules {
-    let mut paths: Vec<String> =
-        parts.iter().flat_map(|(part, _)| part.layout().slots()).map(|(layer, linear, _)| linear.path(layer)).collect();
+    let paths_of = |(part, _): &(&Adapter, f32)| {
+        part.layout().slots().map(|(module, _)| part.shape().path(module)).collect::<Vec<_>>()
+    };
+    let mut paths: Vec<String> = parts.iter().flat_map(paths_of).collect();
     paths.sort();
     paths.dedup();
     Modules::Names(paths)
@@ -90,13 +92,13 @@ mod tests {
     /// The change of every weight matrix that it makes, where `weight` takes the place of its strength.
     fn changes(adapter: &Adapter, weight: f32) -> Vec<(String, Vec<f32>)> {
         let (rank, scale) = (adapter.layout().rank, adapter.layout().scale * weight);
-        let change = |(layer, linear, slot): (usize, crate::model::Linear, crate::adapter::LoraSlot)| {
+        let change = |(module, slot): (crate::model::ModuleId, crate::adapter::LoraSlot)| {
             let (a, b) = (&adapter.params()[slot.a..slot.b], &adapter.params()[slot.b..]);
             let value = |at: usize| {
                 let (output, input) = (at / slot.inputs, at % slot.inputs);
                 (0..rank).map(|r| scale * b[output * rank + r] * a[r * slot.inputs + input]).sum()
             };
-            (linear.path(layer), (0..slot.outputs * slot.inputs).map(value).collect())
+            (adapter.shape().path(module), (0..slot.outputs * slot.inputs).map(value).collect())
         };
         adapter.layout().slots().map(change).collect()
     }
@@ -125,7 +127,7 @@ mod tests {
                 found += 1;
             }
             let modules = if parts.len() == 1 { 2 } else { 3 };
-            assert_eq!(found, modules * model.base().config.layers);
+            assert_eq!(found, modules * model.base().config.layers.len());
         }
     }
 

@@ -1,7 +1,7 @@
 //! Where an adapter's factors lie in one flat array of parameters: gradients and moments are laid out alike, so that
 //! norm, clipping and the optimizer are one pass.
 
-use crate::model::{Linear, ModelConfig};
+use crate::shape::{LinearSpec, ModelConfig, ModuleId};
 
 /// The two factors of one adapted linear layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,35 +23,38 @@ pub struct LoraLayout {
     pub rank: usize,
     /// Factor on the adapter's term: alpha / rank, or alpha / √rank.
     pub scale: f32,
-    slots: Vec<[Option<LoraSlot>; Linear::ALL.len()]>,
+    /// By layer, and within by the family's modules.
+    slots: Vec<Vec<Option<LoraSlot>>>,
     len: usize,
 }
 
 impl LoraLayout {
     /// The layout for the linear layers that `adapts` picks.
-    pub fn new(config: &ModelConfig, rank: usize, scale: f32, adapts: impl Fn(usize, Linear) -> bool) -> Self {
+    pub fn new(config: &ModelConfig, rank: usize, scale: f32, adapts: impl Fn(ModuleId) -> bool) -> Self {
         let mut len = 0;
-        let mut place = |layer: usize, linear: Linear| {
-            adapts(layer, linear).then(|| {
-                let (inputs, outputs) = config.widths(linear);
+        let mut place = |module: ModuleId| {
+            adapts(module).then(|| {
+                let LinearSpec { inputs, outputs, .. } = config.linear(module);
                 let slot = LoraSlot { a: len, b: len + rank * inputs, inputs, outputs };
                 len += rank * (inputs + outputs);
                 slot
             })
         };
-        let slots = (0..config.layers).map(|layer| Linear::ALL.map(|linear| place(layer, linear))).collect();
+        let of_layer = |layer| config.family.modules_of(layer).map(&mut place).collect();
+        let slots = (0..config.layers.len()).map(of_layer).collect();
         Self { rank, scale, slots, len }
     }
 
     /// The slot of a linear layer, if it is adapted.
-    pub fn slot(&self, layer: usize, linear: Linear) -> Option<LoraSlot> {
-        self.slots[layer][linear as usize]
+    pub fn slot(&self, module: ModuleId) -> Option<LoraSlot> {
+        self.slots[module.layer][module.index]
     }
 
     /// Every adapted linear layer, in order.
-    pub fn slots(&self) -> impl Iterator<Item = (usize, Linear, LoraSlot)> {
+    pub fn slots(&self) -> impl Iterator<Item = (ModuleId, LoraSlot)> {
         self.slots.iter().enumerate().flat_map(|(layer, slots)| {
-            Linear::ALL.into_iter().zip(slots).filter_map(move |(linear, slot)| slot.map(|slot| (layer, linear, slot)))
+            let placed = move |(index, slot): (usize, &Option<LoraSlot>)| Some((ModuleId { layer, index }, (*slot)?));
+            slots.iter().enumerate().filter_map(placed)
         })
     }
 
@@ -67,6 +70,6 @@ impl LoraLayout {
 
     /// The lowest layer that the backward pass has to reach.
     pub fn lowest_layer(&self) -> Option<usize> {
-        self.slots().map(|(layer, ..)| layer).next()
+        self.slots().map(|(module, _)| module.layer).next()
     }
 }

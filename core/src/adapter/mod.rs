@@ -37,7 +37,7 @@ impl Adapter {
     pub fn new(shape: AdapterShape, seed: u64) -> Result<Self> {
         let mut fresh = Self::zero(shape)?;
         let mut random = Random::new(seed ^ 0x4c6f_5241); // apart from the order of samples
-        for (.., slot) in fresh.shape.layout().slots() {
+        for (_, slot) in fresh.shape.layout().slots() {
             let bound = 1.0 / (slot.inputs as f32).sqrt();
             fresh.params[slot.a..slot.b].iter_mut().for_each(|a| *a = (2.0 * random.uniform() - 1.0) * bound);
         }
@@ -82,7 +82,7 @@ impl Adapter {
         let shape = AdapterShape::new(config, model)?;
         let mut params = vec![0.0; shape.layout().len()];
         for factors in all {
-            let slot = shape.layout().slot(factors.layer, factors.linear);
+            let slot = shape.slot_at(&factors.path);
             let slot = slot.ok_or_else(|| Error::new(ErrorKind::AdapterMismatch, "a tensor that nothing adapts"))?;
             params[slot.a..slot.b].copy_from_slice(&factors.a);
             params[slot.b..slot.b + factors.b.len()].copy_from_slice(&factors.b);
@@ -146,9 +146,8 @@ impl Adapter {
     fn factors_of(&self, values: &[f32]) -> Vec<Factors> {
         let rank = self.layout().rank;
         let slots = self.layout().slots();
-        let factors = slots.map(|(layer, linear, slot)| Factors {
-            layer,
-            linear,
+        let factors = slots.map(|(module, slot)| Factors {
+            path: self.shape.path(module),
             a: values[slot.a..slot.b].to_vec(),
             b: values[slot.b..slot.b + slot.outputs * rank].to_vec(),
         });

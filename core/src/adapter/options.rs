@@ -19,7 +19,7 @@ pub struct LoraOptions {
     pub dropout: Option<f32>,
     /// Whether the scale is alpha / √rank instead of alpha / rank; it is not by default.
     pub rslora: Option<bool>,
-    /// The linear layers to adapt; all seven by default.
+    /// The linear layers to adapt; all by default.
     pub target_modules: Option<Modules>,
 }
 
@@ -30,14 +30,14 @@ impl LoraOptions {
     /// When an option is out of range, or no layer of the model is meant. A rank beyond what any adapted weight itself
     /// could have is out of range: it costs memory and can express no more.
     pub fn shape(&self, model: &Model) -> Result<AdapterShape> {
-        let defaults = LoraConfig::default();
+        let (defaults, family) = (LoraConfig::default(), model.base().config.family);
         let rank = self.rank.unwrap_or(defaults.rank);
         let config = LoraConfig {
             rank,
             alpha: self.alpha.unwrap_or(2.0 * rank as f64),
             dropout: self.dropout.unwrap_or(defaults.dropout),
             rslora: self.rslora.unwrap_or(defaults.rslora),
-            target_modules: self.target_modules.clone().unwrap_or(defaults.target_modules),
+            target_modules: self.target_modules.clone().unwrap_or_else(|| Modules::of_family(family)),
             ..LoraConfig::default()
         };
         config.validate()?;

@@ -6,18 +6,17 @@ use std::path::Path;
 use idiolect_kernels::matrix::{Matrix, RowOrder};
 
 use super::config_json::{Quantization, Stated};
-use super::model_files::TensorName;
 use super::safetensors::Tensors;
 use super::tensor::{Storage, Tensor};
 use crate::error::{Error, Result};
-use crate::shape::{Linear, ModelConfig};
+use crate::shape::{ModelConfig, ModuleId, TensorName};
 
 /// Every tensor by its place, shapes and types checked.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
     pub matrices: HashMap<TensorName, Matrix>,
     pub norms: HashMap<TensorName, Tensor>,
-    pub biases: HashMap<(usize, Linear), Tensor>,
+    pub biases: HashMap<ModuleId, Tensor>,
     /// Every tensor as stored, by name.
     pub stored: Vec<Tensor>,
 }
@@ -56,33 +55,29 @@ impl Assembly<'_> {
                 parts.matrices.insert(name, matrix);
             }
         }
-        for layer in 0..config.layers {
-            for linear in Linear::ALL {
-                let name = TensorName::Linear(layer, linear);
-                let (inputs, outputs) = config.widths(linear);
-                let matrix = self.matrix(name, (outputs, inputs))?;
-                parts.matrices.insert(name, matrix);
-                if config.has_bias(linear) {
-                    let bias = self.take(name, "bias")?;
-                    bias.expect_floats(&[outputs])?;
-                    parts.biases.insert((layer, linear), bias);
-                }
-            }
-            for name in [TensorName::AttentionNorm(layer), TensorName::MlpNorm(layer)] {
-                let norm = self.norm(name)?;
-                parts.norms.insert(name, norm);
+        for module in config.modules() {
+            let (name, linear) = (TensorName::Linear(module), config.linear(module));
+            let matrix = self.matrix(name, (linear.outputs, linear.inputs))?;
+            parts.matrices.insert(name, matrix);
+            if linear.bias {
+                let bias = self.take(name, "bias")?;
+                bias.expect_floats(&[linear.outputs])?;
+                parts.biases.insert(module, bias);
             }
         }
-        let norm = self.norm(TensorName::FinalNorm)?;
-        parts.norms.insert(TensorName::FinalNorm, norm);
+        for name in config.norms() {
+            let norm = self.take(name, "weight")?;
+            norm.expect_floats(&[config.hidden_size])?;
+            parts.norms.insert(name, norm);
+        }
         match self.tensors.into_values().next() {
-            Some(unknown) => Err(unknown.unsupported(format!("no tensor of a {} model", config.family.name()))),
+            Some(unknown) => Err(unknown.unsupported(format!("no tensor of a {} model", config.family.name))),
             None => Ok(parts),
         }
     }
 
     fn path(&self, name: TensorName) -> String {
-        if self.gguf { name.gguf_path() } else { name.path() }
+        if self.gguf { self.config.family.gguf_path(name) } else { self.config.family.path(name) }
     }
 
     fn has_weight(&self, name: TensorName) -> bool {
@@ -92,12 +87,6 @@ impl Assembly<'_> {
     fn take(&mut self, name: TensorName, suffix: &str) -> Result<Tensor> {
         let full = format!("{}.{suffix}", self.path(name));
         self.tensors.remove(&full).ok_or_else(|| missing(self.origin, &full))
-    }
-
-    fn norm(&mut self, name: TensorName) -> Result<Tensor> {
-        let norm = self.take(name, "weight")?;
-        norm.expect_floats(&[self.config.hidden_size])?;
-        Ok(norm)
     }
 
     /// A matrix `[rows, cols]`.
@@ -124,8 +113,8 @@ impl Assembly<'_> {
                     }
                 };
                 let order = match name {
-                    TensorName::Linear(_, linear) if self.gguf && is_rotated(linear) => {
-                        RowOrder::Interleaved { head_dim: self.config.head_dim }
+                    TensorName::Linear(module) if self.gguf && self.config.family.interleaves(module) => {
+                        RowOrder::Interleaved { head_dim: self.config.layers[module.layer].attention.head_dim }
                     }
                     _ => RowOrder::Plain,
                 };
@@ -152,11 +141,6 @@ pub(super) fn is_tied(stated: Option<bool>, tensors: &Tensors, embedding: &str, 
 
 /// What a matrix may consist of.
 const PARTS: [&str; 3] = ["weight", "scales", "biases"];
-
-/// q and k, whose rows GGUF stores for interleaved rotation.
-pub(super) const fn is_rotated(linear: Linear) -> bool {
-    matches!(linear, Linear::Q | Linear::K)
-}
 
 /// A tensor that ought to be in a file or folder.
 pub(super) fn missing(path: &Path, tensor: &str) -> Error {

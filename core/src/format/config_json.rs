@@ -7,21 +7,24 @@ use serde_json::Value;
 use crate::disk::json::JsonFields;
 use crate::error::Result;
 use crate::error::shown;
-use crate::shape::{ConfigFields, Family, ModelConfig, RopeParameters, RopeScaling};
+use crate::shape::{Bias, FAMILIES, Family, ModelConfig, RopeParameters, RopeScaling, SizeNames, Sizes};
 
-const NAMES: ConfigFields = ConfigFields {
-    vocab_size: "vocab_size",
-    hidden_size: "hidden_size",
-    intermediate_size: "intermediate_size",
-    layers: "num_hidden_layers",
-    heads: "num_attention_heads",
-    kv_heads: "num_key_value_heads",
-    head_dim: "head_dim",
-    max_position_embeddings: "max_position_embeddings",
-    rms_norm_eps: "rms_norm_eps",
-    rope_theta: "rope_theta",
-    rope_scaling: "rope_scaling",
-};
+/// The keys that sizes are read from.
+fn names() -> SizeNames {
+    SizeNames {
+        vocab_size: "vocab_size".into(),
+        hidden_size: "hidden_size".into(),
+        intermediate_size: "intermediate_size".into(),
+        layers: "num_hidden_layers".into(),
+        heads: "num_attention_heads".into(),
+        kv_heads: "num_key_value_heads".into(),
+        head_dim: "head_dim".into(),
+        max_position_embeddings: "max_position_embeddings".into(),
+        rms_norm_eps: "rms_norm_eps".into(),
+        rope_theta: "rope_theta".into(),
+        rope_scaling: "rope_scaling".into(),
+    }
+}
 
 /// What `config.json` says.
 pub(crate) struct ConfigJson {
@@ -47,8 +50,7 @@ pub(crate) fn read(path: &Path) -> Result<ConfigJson> {
         None => return Err(fields.bad("num_attention_heads", format!("{heads} do not divide {hidden_size}"))),
     };
     let tie = fields.bool("tie_word_embeddings")?;
-    let config = ModelConfig {
-        family,
+    let sizes = Sizes {
         vocab_size: size("vocab_size")?,
         hidden_size,
         intermediate_size: size("intermediate_size")?,
@@ -58,29 +60,34 @@ pub(crate) fn read(path: &Path) -> Result<ConfigJson> {
         head_dim,
         max_position_embeddings: fields.usize("max_position_embeddings")?.unwrap_or(2048),
         rms_norm_eps: fields.f64("rms_norm_eps")?.unwrap_or(1e-6) as f32,
-        rope: rope(&fields)?,
+        rope: rope(&fields, head_dim)?,
         tie_word_embeddings: tie.unwrap_or(false),
-        attention_bias: fields.bool("attention_bias")?.unwrap_or(false),
-        mlp_bias: fields.bool("mlp_bias")?.unwrap_or(false),
     };
-    config.validate(path, &NAMES)?;
-    Ok(ConfigJson { fields, config, tie })
+    let biases = family.modules.iter().map(|module| match module.bias {
+        Bias::Stated(field) => Ok(fields.bool(field)?.unwrap_or(false)),
+    });
+    let biases = biases.collect::<Result<Vec<_>>>()?;
+    sizes.check(path, &names())?;
+    Ok(ConfigJson { config: sizes.model(family, &biases), fields, tie })
 }
 
-fn family(fields: &JsonFields) -> Result<Family> {
-    const CLASS: &str = "LlamaForCausalLM";
-    let classes = fields.strings("architectures")?;
-    if let Some(classes) = &classes
-        && !classes.contains(&CLASS)
-    {
-        let names: Vec<String> = classes.iter().map(|class| shown(class)).collect();
-        return Err(fields.unsupported("architectures", format!("{} is not known", names.join(", "))));
-    }
-    match fields.str("model_type")? {
-        Some("llama") => Ok(Family::Llama),
-        None if classes.is_some() => Ok(Family::Llama),
-        None => Err(fields.bad("model_type", "missing")),
-        Some(other) => Err(fields.unsupported("model_type", format!("{} is not known", shown(other)))),
+fn family(fields: &JsonFields) -> Result<&'static Family> {
+    let known = |is: &dyn Fn(&Family) -> bool| FAMILIES.into_iter().find(|&family| is(family));
+    let by_class = match fields.strings("architectures")? {
+        None => None,
+        Some(classes) => {
+            let found = known(&|family| classes.contains(&family.class));
+            Some(found.ok_or_else(|| {
+                let names: Vec<String> = classes.iter().map(|class| shown(class)).collect();
+                fields.unsupported("architectures", format!("{} is not known", names.join(", ")))
+            })?)
+        }
+    };
+    match (fields.str("model_type")?, by_class) {
+        (None, None) => Err(fields.bad("model_type", "missing")),
+        (None, Some(family)) => Ok(family),
+        (Some(name), by_class) => known(&|family| family.name == name && by_class.is_none_or(|other| other == family))
+            .ok_or_else(|| fields.unsupported("model_type", format!("{} is not known", shown(name)))),
     }
 }
 
@@ -109,7 +116,7 @@ fn refuse_unknown_variants(fields: &JsonFields) -> Result<()> {
 }
 
 /// `rope_parameters` (transformers 5), or `rope_theta` and `rope_scaling` (before).
-fn rope(fields: &JsonFields) -> Result<RopeParameters> {
+fn rope(fields: &JsonFields, dim: usize) -> Result<RopeParameters> {
     let scaling = match fields.fields("rope_scaling")? {
         Some(scaling) => Some(scaling),
         None => fields.fields("rope_parameters")?,
@@ -126,7 +133,7 @@ fn rope(fields: &JsonFields) -> Result<RopeParameters> {
         }
     }
     let Some(scaling) = scaling else {
-        return Ok(RopeParameters { theta, scaling: RopeScaling::None });
+        return Ok(RopeParameters { dim, theta, scaling: RopeScaling::None });
     };
     if let Some(nested) = scaling.object().iter().find(|(_, value)| value.is_object()) {
         return Err(scaling.unsupported(nested.0, "rotary settings for each type of layer"));
@@ -147,7 +154,7 @@ fn rope(fields: &JsonFields) -> Result<RopeParameters> {
         },
         other => return Err(scaling.unsupported(key, format!("{} is not known", shown(other)))),
     };
-    Ok(RopeParameters { theta, scaling })
+    Ok(RopeParameters { dim, theta, scaling })
 }
 
 /// MLX's `quantization`: what it says of a module.

@@ -91,7 +91,8 @@ fn digest(config: &ModelConfig, tensors: &[Tensor], mut bytes: impl FnMut(&Tenso
 
 /// Everything of the shape that changes what is computed.
 fn shape(config: &ModelConfig) -> Value {
-    let scaling = match &config.rope.scaling {
+    let (layer, rope) = (&config.layers[0], &config.ropes[0]);
+    let scaling = match &rope.scaling {
         RopeScaling::None => json!(null),
         RopeScaling::Linear { factor } => json!(["linear", factor]),
         RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings } => {
@@ -100,16 +101,16 @@ fn shape(config: &ModelConfig) -> Value {
         RopeScaling::Factors(factors) => json!(["factors", factors]),
     };
     json!({
-        "family": config.family.name(),
+        "family": config.family.name,
         "vocab_size": config.vocab_size,
         "hidden_size": config.hidden_size,
-        "intermediate_size": config.intermediate_size,
-        "layers": config.layers,
-        "heads": config.heads,
-        "kv_heads": config.kv_heads,
-        "head_dim": config.head_dim,
-        "rms_norm_eps": config.rms_norm_eps,
-        "rope_theta": config.rope.theta,
+        "intermediate_size": layer.intermediate_size,
+        "layers": config.layers.len(),
+        "heads": layer.attention.heads,
+        "kv_heads": layer.attention.kv_heads,
+        "head_dim": layer.attention.head_dim,
+        "rms_norm_eps": layer.norm.epsilon,
+        "rope_theta": rope.theta,
         "rope_scaling": scaling,
         "tied": config.tie_word_embeddings,
     })

@@ -6,24 +6,21 @@ use super::peft::{Factor, LoraConfig, Modules};
 use crate::disk::json::JsonFields;
 use crate::error::Result;
 use crate::error::shown;
-use crate::shape::Linear;
 
 /// MLX's tensors.
 pub(super) const TENSORS: &str = "adapters.safetensors";
 
 /// `model.layers.0.self_attn.q_proj.lora_a`
-pub(super) fn place(name: &str) -> Option<(usize, Linear, Factor)> {
-    let (path, factor) = match name.strip_suffix(".lora_a") {
-        Some(path) => (path, Factor::A),
-        None => (name.strip_suffix(".lora_b")?, Factor::B),
-    };
-    let (layer, linear) = Linear::from_path(path)?;
-    Some((layer, linear, factor))
+pub(super) fn place(name: &str) -> Option<(&str, Factor)> {
+    match name.strip_suffix(".lora_a") {
+        Some(path) => Some((path, Factor::A)),
+        None => Some((name.strip_suffix(".lora_b")?, Factor::B)),
+    }
 }
 
 /// The same settings in PEFT's terms: MLX multiplies by `scale` itself, so alpha is `scale·rank`; the modules are those
 /// that have tensors.
-pub(super) fn read_config(path: &Path, adapted: impl Iterator<Item = (usize, Linear)>) -> Result<LoraConfig> {
+pub(super) fn read_config(path: &Path, adapted: impl Iterator<Item = String>) -> Result<LoraConfig> {
     let fields = JsonFields::read(path)?;
     let kind = fields.str("fine_tune_type")?.unwrap_or("lora");
     if kind != "lora" {
@@ -37,7 +34,7 @@ pub(super) fn read_config(path: &Path, adapted: impl Iterator<Item = (usize, Lin
         rank,
         alpha: scale * rank as f64,
         dropout: parameters.f64("dropout")?.unwrap_or(0.0) as f32,
-        target_modules: Modules::Names(adapted.map(|(layer, linear)| linear.path(layer)).collect()),
+        target_modules: Modules::Names(adapted.collect()),
         ..LoraConfig::default()
     };
     config.validate().map_err(|error| parameters.bad("rank, scale, dropout", error))?;

@@ -19,7 +19,7 @@ mod tensor;
 
 pub use gguf::{GgufArray, GgufFile, GgufValue, vocabulary};
 pub use import::{ImportOptions, ImportReport, import};
-pub use model_files::{ModelFiles, ModelLayout, TensorName};
+pub use model_files::{ModelFiles, ModelLayout};
 #[cfg(unix)]
 pub use source::ModelDescriptor;
 pub use source::ModelSource;

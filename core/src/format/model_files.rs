@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use idiolect_kernels::matrix::{FloatType, Matrix};
 
-use super::assembly::{Assembly, Parts, is_rotated, is_tied, missing};
+use super::assembly::{Assembly, Parts, is_tied, missing};
 use super::config_json::{self, Quantization};
 use super::gguf::model::{self, ROPE_FACTORS};
 use super::gguf::{GgufFile, vocabulary};
@@ -14,58 +14,8 @@ use super::source::ModelSource;
 use super::tensor::{Storage, Tensor};
 use crate::disk::file_bytes::{FileBytes, OpenBytes};
 use crate::error::{Error, Result};
-use crate::shape::{Linear, ModelConfig};
+use crate::shape::{ModelConfig, ModuleId, TensorName};
 use crate::text::Tokenizer;
-
-/// A tensor by its place in the model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TensorName {
-    /// `[vocab_size, hidden_size]`.
-    Embedding,
-    /// `[vocab_size, hidden_size]`; the embedding where they are tied.
-    Head,
-    /// `[hidden_size]`.
-    FinalNorm,
-    /// The norm before a layer's attention, `[hidden_size]`.
-    AttentionNorm(usize),
-    /// The norm before a layer's feed-forward half, `[hidden_size]`.
-    MlpNorm(usize),
-    /// A linear layer of a block, `[outputs, inputs]`.
-    Linear(usize, Linear),
-}
-
-impl TensorName {
-    /// The module's path in a Hugging Face or MLX model.
-    pub fn path(self) -> String {
-        match self {
-            Self::Embedding => "model.embed_tokens".into(),
-            Self::Head => "lm_head".into(),
-            Self::FinalNorm => "model.norm".into(),
-            Self::AttentionNorm(layer) => format!("model.layers.{layer}.input_layernorm"),
-            Self::MlpNorm(layer) => format!("model.layers.{layer}.post_attention_layernorm"),
-            Self::Linear(layer, linear) => linear.path(layer),
-        }
-    }
-
-    /// The tensor's name in GGUF, without `.weight`.
-    pub(super) fn gguf_path(self) -> String {
-        let (layer, part) = match self {
-            Self::Embedding => return "token_embd".into(),
-            Self::Head => return "output".into(),
-            Self::FinalNorm => return "output_norm".into(),
-            Self::AttentionNorm(layer) => (layer, "attn_norm"),
-            Self::MlpNorm(layer) => (layer, "ffn_norm"),
-            Self::Linear(layer, Linear::Q) => (layer, "attn_q"),
-            Self::Linear(layer, Linear::K) => (layer, "attn_k"),
-            Self::Linear(layer, Linear::V) => (layer, "attn_v"),
-            Self::Linear(layer, Linear::O) => (layer, "attn_output"),
-            Self::Linear(layer, Linear::Gate) => (layer, "ffn_gate"),
-            Self::Linear(layer, Linear::Up) => (layer, "ffn_up"),
-            Self::Linear(layer, Linear::Down) => (layer, "ffn_down"),
-        };
-        format!("blk.{layer}.{part}")
-    }
-}
 
 /// How a model lies on the disk, and so where its tokenizer, chat template and settings are to be found.
 #[derive(Debug)]
@@ -135,7 +85,7 @@ impl ModelFiles {
         let quantization = Quantization::of(&json.fields)?;
         let (tensors, mapped) = safetensors::read_folder(folder, open)?;
         let mut config = json.config;
-        let (embedding, head) = (TensorName::Embedding.path(), TensorName::Head.path());
+        let [embedding, head] = [TensorName::Embedding, TensorName::Head].map(|name| config.family.path(name));
         config.tie_word_embeddings = is_tied(json.tie, &tensors, &embedding, &head);
         let mut assembly =
             Assembly { origin: folder, config: &config, quantization: &quantization, tensors, gguf: false };
@@ -188,16 +138,22 @@ impl ModelFiles {
         }
     }
 
+    /// The path of a tensor's module, as Hugging Face and MLX call it.
+    pub(crate) fn path_of(&self, name: impl Into<TensorName>) -> String {
+        self.config.family.path(name)
+    }
+
     /// A matrix, in its file: the embedding, the head or a linear layer.
     ///
     /// # Errors
     /// When the model has no such matrix.
-    pub fn matrix(&self, name: TensorName) -> Result<Matrix> {
+    pub fn matrix(&self, name: impl Into<TensorName>) -> Result<Matrix> {
+        let name = name.into();
         let stored = match name {
             TensorName::Head if self.config.tie_word_embeddings => TensorName::Embedding,
             other => other,
         };
-        self.parts.matrices.get(&stored).cloned().ok_or_else(|| missing(self.path(), &name.path()))
+        self.parts.matrices.get(&stored).cloned().ok_or_else(|| missing(self.path(), &self.path_of(name)))
     }
 
     /// A norm's gains `[hidden_size]`.
@@ -205,7 +161,7 @@ impl ModelFiles {
     /// # Errors
     /// When the model has no such vector, or a value is NaN or infinite.
     pub fn vector(&self, name: TensorName) -> Result<Vec<f32>> {
-        let tensor = self.parts.norms.get(&name).ok_or_else(|| missing(self.path(), &name.path()))?;
+        let tensor = self.parts.norms.get(&name).ok_or_else(|| missing(self.path(), &self.path_of(name)))?;
         tensor.floats(&[self.config.hidden_size])
     }
 
@@ -213,11 +169,12 @@ impl ModelFiles {
     ///
     /// # Errors
     /// When a value is NaN or infinite.
-    pub fn bias(&self, layer: usize, linear: Linear) -> Result<Option<Vec<f32>>> {
-        let Some(tensor) = self.parts.biases.get(&(layer, linear)) else { return Ok(None) };
-        let stored = tensor.floats(&[self.config.widths(linear).1])?;
-        let interleaved = matches!(self.layout, ModelLayout::Gguf(_)) && is_rotated(linear);
-        Ok(Some(if interleaved { halves_apart(&stored, self.config.head_dim) } else { stored }))
+    pub fn bias(&self, module: ModuleId) -> Result<Option<Vec<f32>>> {
+        let Some(tensor) = self.parts.biases.get(&module) else { return Ok(None) };
+        let stored = tensor.floats(&[self.config.linear(module).outputs])?;
+        let interleaved = matches!(self.layout, ModelLayout::Gguf(_)) && self.config.family.interleaves(module);
+        let head_dim = self.config.layers[module.layer].attention.head_dim;
+        Ok(Some(if interleaved { halves_apart(&stored, head_dim) } else { stored }))
     }
 
     /// The type that a norm is stored in.
@@ -226,8 +183,8 @@ impl ModelFiles {
     }
 
     /// The type that a bias is stored in.
-    pub(crate) fn bias_type(&self, layer: usize, linear: Linear) -> FloatType {
-        float_type(self.parts.biases.get(&(layer, linear)))
+    pub(crate) fn bias_type(&self, module: ModuleId) -> FloatType {
+        float_type(self.parts.biases.get(&module))
     }
 
     /// Checks that its files are still as long as when they were mapped.

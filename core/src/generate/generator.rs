@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use idiolect_kernels::ProgramId;
 use idiolect_kernels::ops::Packing;
-use idiolect_kernels::program::{BufferId, RowCounts, Run, Scalars, StateId};
+use idiolect_kernels::program::{BufferId, RowCounts, Run, Scalars};
 
 use super::branches::BranchPass;
 use super::prefix_cache::PrefixCache;
@@ -198,9 +198,10 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
         GenerationPlan::new(session, adapter, capacity, budget_bytes)?;
         let lora = session.bind(adapter)?;
         let executor = session.executor();
-        let len = capacity * model.base().kv_width();
-        let layers = (0..model.base().config.layers)
-            .map(|_| Ok((executor.add_state("key cache", len)?, executor.add_state("value cache", len)?)))
+        let widths = model.base().kv_widths();
+        let layers = widths
+            .map(|width| capacity * width)
+            .map(|len| Ok((executor.add_state("key cache", len)?, executor.add_state("value cache", len)?)))
             .collect::<Result<_>>()?;
         let cache = CacheState { capacity, layers };
         Ok((Passes::load(session, lora.as_ref(), &cache)?, cache, lora))
@@ -217,9 +218,10 @@ impl<S: DerefMut<Target = Session>> Generator<S> {
         let layout = self.lora.as_ref().map(|lora| &lora.layout);
         GenerationPlan::of_growth(&self.session, layout, capacity, self.budget_bytes)?;
         self.capacity = 0;
-        let len = capacity * self.session.model().base().kv_width();
-        let tensors: Vec<StateId> = self.cache.state.layers.iter().flat_map(|&(keys, values)| [keys, values]).collect();
-        self.session.executor().lengthen(&tensors, len)?;
+        let model = Arc::clone(self.session.model());
+        for (&(keys, values), width) in self.cache.state.layers.iter().zip(model.base().kv_widths()) {
+            self.session.executor().lengthen(&[keys, values], capacity * width)?;
+        }
         self.cache.state.capacity = capacity;
         let passes = Passes::load(&mut self.session, self.lora.as_ref(), &self.cache.state)?;
         (self.prefill, self.decode, self.branches) = (passes.prefill, passes.decode, None);

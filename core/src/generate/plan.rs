@@ -112,10 +112,12 @@ impl GenerationPlan {
         let layout = layout.filter(|layout| !layout.is_empty());
         let lora = layout.map(|layout| LoraBinding { layout: layout.clone(), params: StateId(0), dropout: 0.0 });
         let adapter_len = lora.as_ref().map(|lora| lora.layout.len());
-        let layer_len = context.saturating_mul(base.kv_width());
-        let states = Vec::from_iter(adapter_len.into_iter().chain([layer_len].repeat(2 * base.config.layers)));
+        let cache_lens = base.kv_widths().map(|width| context.saturating_mul(width));
+        let longest = cache_lens.clone().max().unwrap_or(0);
+        let states = Vec::from_iter(adapter_len.into_iter().chain(cache_lens.flat_map(|len| [len, len])));
         let first = usize::from(adapter_len.is_some());
-        let layers = (0..base.config.layers).map(|layer| (StateId(first + 2 * layer), StateId(first + 2 * layer + 1)));
+        let layers = 0..base.config.layers.len();
+        let layers = layers.map(|layer| (StateId(first + 2 * layer), StateId(first + 2 * layer + 1)));
         let cache = CacheState { capacity: context, layers: layers.collect() };
         let programs = programs(model, lora.as_ref(), &cache);
         let bytes = session.job_bytes(&Job { states: &states, programs: &programs.each_ref() })?;
@@ -125,7 +127,7 @@ impl GenerationPlan {
             context,
             weight_bytes: session.weight_bytes(),
             adapter_bytes,
-            cache_bytes: bytes.state.saturating_sub(adapter_bytes).saturating_add(layer_len.saturating_mul(4)),
+            cache_bytes: bytes.state.saturating_sub(adapter_bytes).saturating_add(longest.saturating_mul(4)),
             arena_bytes: bytes.arena,
             scratch_bytes: bytes.working,
             process_bytes: if on_cpu { model.process_bytes() } else { 0 },
@@ -211,7 +213,7 @@ mod tests {
             let options = GenerateOptions { max_tokens: 5, ..GenerateOptions::default() };
             generator.generate(&[17, 18, 19], &options, &mut |_| ControlFlow::Continue(())).unwrap();
             let held = generator.session().device_bytes();
-            let growing = 4 * context * model.base().kv_width();
+            let growing = 4 * context * model.base().kv_widths().max().unwrap();
             assert_eq!(held + growing + plan.process_bytes, plan.total_bytes(), "{context} tokens: {plan:?}");
         }
     }

@@ -6,8 +6,9 @@ use idiolect_kernels::matrix::{FloatType, Matrix};
 
 use super::{Fidelity, MergeOptions, MergedMatrix};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::ModelFiles;
 use crate::format::import::{Added, Form, Forms, LowRank, half_type, narrow};
-use crate::format::{ModelFiles, TensorName};
+use crate::shape::TensorName;
 
 /// What a raise aims at, as a share of what is allowed: so that it does not end a little above.
 const AIM: f64 = 0.8;
@@ -60,7 +61,7 @@ impl<'a> Choice<'a> {
             let fidelity = Fidelity { kept: 0.0, noise: f64::INFINITY, change: 0.0 };
             choice.changed.push(Changed { at, name, added, own, finer, fidelity });
             if !choice.climb(choice.changed.len() - 1)? {
-                let message = format!("{}: {most} bits do not hold what the adapter adds", name.path());
+                let message = format!("{}: {most} bits do not hold what the adapter adds", files.path_of(name));
                 return Err(Error::new(ErrorKind::TooLossy, message).with_hint("allow more bits"));
             }
             done += added.weights();
@@ -107,7 +108,7 @@ impl<'a> Choice<'a> {
         let mut climbed = false;
         while let Some(form) = changed.finer.pop_front() {
             let found = Fidelity::of(&matrix, changed.added, form)
-                .map_err(|what| Error::bad_file(self.files.path(), &changed.name.path(), what))?;
+                .map_err(|what| Error::bad_file(self.files.path(), &self.files.path_of(changed.name), what))?;
             if found.loss() < changed.fidelity.loss() {
                 changed.fidelity = found;
                 self.forms.matrices[changed.at].1 = form;
@@ -125,7 +126,7 @@ impl<'a> Choice<'a> {
         let merged = self.changed.iter().map(|changed| {
             let (matrix, form) = (self.files.matrix(changed.name)?, self.forms.matrices[changed.at].1);
             Ok(MergedMatrix {
-                module: changed.name.path(),
+                module: self.files.path_of(changed.name),
                 bits_before: changed.own.bits(),
                 bits: form.bits(),
                 bytes_before: matrix.bytes() as u64,

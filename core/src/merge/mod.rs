@@ -25,11 +25,11 @@ use self::forms::Choice;
 use crate::adapter::Adapter;
 use crate::disk::staged::refuse_occupied;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::TensorName;
 use crate::format::destination::check_folder;
 use crate::format::import::{Added, LowRank, NewFolder};
 use crate::model::Model;
 use crate::session::Session;
+use crate::shape::TensorName;
 
 /// How far a merge may go.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -191,9 +191,9 @@ impl Adapter {
     /// What it adds to which matrices, at its strength; nothing where that is zero throughout.
     fn added(&self) -> Added<'_> {
         let (params, rank, scale) = (self.params(), self.layout().rank, self.layout().scale * self.strength());
-        let slots = self.layout().slots().zip(0..).map(|((layer, linear, slot), seed)| {
+        let slots = self.layout().slots().zip(0..).map(|((module, slot), seed)| {
             let (a, b) = (&params[slot.a..slot.b], &params[slot.b..][..slot.outputs * rank]);
-            (TensorName::Linear(layer, linear), LowRank { a, b, rank, scale, seed })
+            (TensorName::Linear(module), LowRank { a, b, rank, scale, seed })
         });
         let changes = |factors: &[f32]| factors.iter().any(|&value| value != 0.0);
         slots.filter(|(_, added)| added.scale != 0.0 && changes(added.a) && changes(added.b)).collect()

@@ -34,7 +34,7 @@ pub(super) fn adapter(session: &Session, size: f32) -> Adapter {
     let options = LoraOptions { rank: Some(2), target_modules, ..LoraOptions::default() };
     let fresh = options.fresh(session.model(), 1).unwrap();
     let (mut random, mut params) = (Random::new(2), fresh.params().to_vec());
-    for (.., slot) in fresh.layout().slots() {
+    for (_, slot) in fresh.layout().slots() {
         params[slot.b..][..2 * slot.outputs].iter_mut().for_each(|b| *b = size * (2.0 * random.uniform() - 1.0));
     }
     fresh.with_params(params).unwrap()

@@ -7,22 +7,23 @@ use idiolect_kernels::program::{MatrixId, VectorId, Weights};
 
 use super::rope::frequencies;
 use crate::error::Result;
-use crate::format::{ModelFiles, TensorName};
-use crate::shape::{Linear, ModelConfig};
+use crate::format::ModelFiles;
+use crate::shape::{ModelConfig, ModuleId, Norm, NormPlace, TensorName};
+
+/// A norm: its gains, and what it computes with them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NormParts {
+    pub gain: VectorId,
+    pub spec: Norm,
+}
 
 /// One decoder layer's frozen parts.
 #[derive(Debug)]
 pub(crate) struct LayerParts {
-    pub attention_norm: VectorId,
-    pub mlp_norm: VectorId,
-    linears: [(MatrixId, Option<VectorId>); Linear::ALL.len()],
-}
-
-impl LayerParts {
-    /// The matrix and bias of a linear layer.
-    pub fn linear(&self, linear: Linear) -> (MatrixId, Option<VectorId>) {
-        self.linears[linear as usize]
-    }
+    pub attention_norm: NormParts,
+    pub mlp_norm: NormParts,
+    /// The matrix and bias of each of the family's modules.
+    linears: Vec<(MatrixId, Option<VectorId>)>,
 }
 
 /// A frozen base model.
@@ -36,8 +37,9 @@ pub struct BaseModel {
     pub context: usize,
     pub(crate) embedding: MatrixId,
     pub(crate) head: MatrixId,
-    pub(crate) final_norm: VectorId,
-    pub(crate) rope: VectorId,
+    pub(crate) final_norm: NormParts,
+    /// The tables of the model's rotations.
+    pub(crate) ropes: Vec<VectorId>,
     pub(crate) layers: Vec<LayerParts>,
 }
 
@@ -53,37 +55,41 @@ impl BaseModel {
         let embedding = weights.add_matrix(files.matrix(TensorName::Embedding)?);
         let head =
             if config.tie_word_embeddings { embedding } else { weights.add_matrix(files.matrix(TensorName::Head)?) };
-        let final_norm = weights.add_vector(files.vector(TensorName::FinalNorm)?);
+        let gain = weights.add_vector(files.vector(TensorName::FinalNorm)?);
+        let final_norm = NormParts { gain, spec: config.final_norm };
         let context = context.min(config.max_position_embeddings);
-        let rope = weights.add_vector(RopeTable::new(&frequencies(&config), context).values);
-        let mut layers = Vec::with_capacity(config.layers);
-        for layer in 0..config.layers {
-            let attention_norm = weights.add_vector(files.vector(TensorName::AttentionNorm(layer))?);
-            let mlp_norm = weights.add_vector(files.vector(TensorName::MlpNorm(layer))?);
-            let mut linears = [(MatrixId(0), None); Linear::ALL.len()];
-            for linear in Linear::ALL {
-                let matrix = weights.add_matrix(files.matrix(TensorName::Linear(layer, linear))?);
-                let bias = files.bias(layer, linear)?.map(|bias| weights.add_vector(bias));
-                linears[linear as usize] = (matrix, bias);
+        let table = |rope| RopeTable::new(&frequencies(rope), context).values;
+        let ropes = config.ropes.iter().map(|rope| weights.add_vector(table(rope))).collect();
+        let mut layers = Vec::with_capacity(config.layers.len());
+        for (layer, spec) in config.layers.iter().enumerate() {
+            let mut norm = |place| -> Result<NormParts> {
+                let gain = weights.add_vector(files.vector(TensorName::Norm(layer, place))?);
+                Ok(NormParts { gain, spec: spec.norm })
+            };
+            let (attention_norm, mlp_norm) = (norm(NormPlace::Attention)?, norm(NormPlace::Mlp)?);
+            let mut linears = Vec::with_capacity(config.family.modules.len());
+            for module in config.family.modules_of(layer) {
+                let matrix = weights.add_matrix(files.matrix(module)?);
+                linears.push((matrix, files.bias(module)?.map(|bias| weights.add_vector(bias))));
             }
             layers.push(LayerParts { attention_norm, mlp_norm, linears });
         }
-        Ok(Self { config, weights: Arc::new(weights), context, embedding, head, final_norm, rope, layers })
+        Ok(Self { config, weights: Arc::new(weights), context, embedding, head, final_norm, ropes, layers })
     }
 
-    /// The shape of its attention.
-    pub(crate) fn heads(&self) -> Heads {
-        let config = &self.config;
-        Heads {
-            query: config.heads,
-            key_value: config.kv_heads,
-            dim: config.head_dim,
-            scale: 1.0 / (config.head_dim as f32).sqrt(),
-        }
+    /// The matrix and bias of a linear layer.
+    pub(crate) fn linear(&self, module: ModuleId) -> (MatrixId, Option<VectorId>) {
+        self.layers[module.layer].linears[module.index]
     }
 
-    /// Values a row of keys or values.
-    pub(crate) fn kv_width(&self) -> usize {
-        self.config.kv_heads * self.config.head_dim
+    /// The shape of a layer's attention.
+    pub(crate) fn heads(&self, layer: usize) -> Heads {
+        let attention = &self.config.layers[layer].attention;
+        Heads { query: attention.heads, key_value: attention.kv_heads, dim: attention.head_dim, scale: attention.scale }
+    }
+
+    /// Values of a row of keys, and of one of values, in each layer.
+    pub(crate) fn kv_widths(&self) -> impl Iterator<Item = usize> + Clone {
+        self.config.layers.iter().map(|layer| layer.attention.kv_width())
     }
 }

@@ -9,12 +9,16 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 pub use base::BaseModel;
+pub(crate) use base::NormParts;
 pub use summary::{MatrixForm, MatrixKind};
 
 #[cfg(unix)]
 pub use crate::format::ModelDescriptor;
 pub use crate::format::ModelSource;
-pub use crate::shape::{Family, Linear, ModelConfig, RopeParameters, RopeScaling};
+pub use crate::shape::{
+    AttentionSpec, Bias, FAMILIES, Family, LLAMA, LayerSpec, LinearSpec, ModelConfig, Module, ModuleId, Norm,
+    NormPlace, Projection, RopeParameters, RopeScaling, TensorName,
+};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::ModelFiles;
@@ -80,7 +84,7 @@ impl Model {
         let (fingerprint, known) = (OnceLock::new(), None);
         trace::tell(Event::ModelOpened {
             path,
-            layers: base.config.layers,
+            layers: base.config.layers.len(),
             bytes: files.weight_bytes(),
             milliseconds: trace::milliseconds_since(began),
         });

@@ -6,7 +6,7 @@ use idiolect_kernels::matrix::{BlockType, Encoding, FloatType};
 use idiolect_kernels::program::MatrixId;
 
 use super::base::BaseModel;
-use crate::shape::Linear;
+use crate::shape::ModuleId;
 
 /// How the matrices of one kind are stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,18 +49,20 @@ impl BaseModel {
     pub fn parameters(&self) -> usize {
         let matrices: usize = self.weights.matrices.iter().map(|matrix| matrix.rows() * matrix.cols()).sum();
         let vectors: usize = self.weights.vectors.iter().map(Vec::len).sum();
-        matrices + vectors - self.weights.vectors[self.rope.0].len()
+        let tables: usize = self.ropes.iter().map(|rope| self.weights.vectors[rope.0].len()).sum();
+        matrices + vectors - tables
     }
 
-    /// Every kind of matrix: the embedding, the head unless it is the embedding, the seven linear layers.
+    /// Every kind of matrix: the embedding, the head unless it is the embedding, the linear layers.
     pub fn matrix_kinds(&self) -> Vec<MatrixKind> {
         let mut kinds = vec![self.kind("embed_tokens", [self.embedding])];
         if self.head != self.embedding {
             kinds.push(self.kind("lm_head", [self.head]));
         }
-        kinds.extend(
-            Linear::ALL.map(|linear| self.kind(linear.name(), self.layers.iter().map(|layer| layer.linear(linear).0))),
-        );
+        kinds.extend(self.config.family.modules.iter().enumerate().map(|(index, module)| {
+            let layers = 0..self.layers.len();
+            self.kind(module.name(), layers.map(|layer| self.linear(ModuleId { layer, index }).0))
+        }));
         kinds
     }
 

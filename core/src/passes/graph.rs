@@ -4,7 +4,7 @@ use idiolect_kernels::program::{BufferId, Operation, Program, RowCounts, Rows, S
 
 use crate::adapter::{LoraLayout, LoraSlot};
 use crate::model::BaseModel;
-use crate::shape::Linear;
+use crate::shape::{ModuleId, Projection};
 
 /// An adapter as the programs of one executor see it.
 #[derive(Debug, Clone)]
@@ -67,10 +67,15 @@ impl<'a> Graph<'a> {
         self.program.scratch(name, Rows::Tokens, width)
     }
 
+    /// The linear layer of layer `layer` that computes `projection`.
+    pub fn module(&self, layer: usize, projection: Projection) -> ModuleId {
+        self.base.config.family.computing(layer, projection)
+    }
+
     /// The adapter of a linear layer, with the buffer of its parameters.
-    pub fn slot(&self, layer: usize, linear: Linear) -> Option<(&'a LoraBinding, LoraSlot, BufferId)> {
+    pub fn slot(&self, module: ModuleId) -> Option<(&'a LoraBinding, LoraSlot, BufferId)> {
         let lora = self.lora?;
-        Some((lora, lora.layout.slot(layer, linear)?, self.params?))
+        Some((lora, lora.layout.slot(module)?, self.params?))
     }
 }
 

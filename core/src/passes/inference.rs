@@ -78,9 +78,8 @@ pub(crate) fn branches(
 
 /// All layers over a cache, which each token's keys and values are first written to.
 fn cached_layers(graph: &mut Graph, cache: &CacheState, slots: BufferId) -> BufferId {
-    let width = graph.base.kv_width();
     let mut x = graph.embed();
-    for (layer, &(keys, values)) in cache.layers.iter().enumerate() {
+    for ((layer, &(keys, values)), width) in cache.layers.iter().enumerate().zip(graph.base.kv_widths()) {
         let keys = graph.program.state("key cache", keys, cache.capacity, width);
         let values = graph.program.state("value cache", values, cache.capacity, width);
         x = graph.layer(layer, x, Some(LayerCache { keys, values, slots })).0;

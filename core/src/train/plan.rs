@@ -75,7 +75,7 @@ impl TrainPlan {
         let available = planned.available.filter(|_| session.device().kind == DeviceKind::Cpu);
         let usual = USUAL_BUDGET.max(session.weight_bytes().saturating_mul(2));
         let limit = budget_bytes.unwrap_or(available.map_or(usual, |available| available.min(usual)));
-        let candidates = shapes(session.model().base().config.layers, row_tokens);
+        let candidates = shapes(session.model().base().config.layers.len(), row_tokens);
         let plan_of = |shape: &TrainShape| Self::of_shape(planned, shape.clone());
         // Bytes fall along the candidates: the first that fits is the fastest.
         let first = candidates.partition_point(|shape| plan_of(shape).map_or(true, |plan| plan.total_bytes() > limit));
@@ -232,7 +232,7 @@ mod tests {
             data_bytes,
             available,
         };
-        let shapes = shapes(model.base().config.layers, 256);
+        let shapes = shapes(model.base().config.layers.len(), 256);
         let total = |shape: &TrainShape| TrainPlan::of_shape(planned(0, None), shape.clone()).unwrap().total_bytes();
         let (most, least) = (total(&shapes[0]), total(&shapes[shapes.len() - 1]));
         let large = USUAL_BUDGET;

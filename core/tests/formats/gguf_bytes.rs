@@ -1,6 +1,6 @@
 //! Writes GGUF files, sound or not.
 
-use idiolect::model::Linear;
+use idiolect::model::LLAMA;
 
 use crate::samples::{self, HEAD_DIM, HEADS, HIDDEN, INTERMEDIATE, KV_HEADS, LAYERS, Values};
 
@@ -139,8 +139,8 @@ impl Gguf {
         let meta = meta.map(|(key, value)| (key.to_owned(), value)).into();
         let tensors = samples::tensors().into_iter().map(|Values { name, shape, values }| {
             let path = name.strip_suffix(".weight").expect("a weight");
-            let values = match Linear::from_path(path) {
-                Some((_, Linear::Q | Linear::K)) => interleave(&values, shape[1]),
+            let values = match LLAMA.module_at(path) {
+                Some(module) if LLAMA.module(module).projection.is_rotated() => interleave(&values, shape[1]),
                 _ => values,
             };
             let name = gguf_name(path);

@@ -7,9 +7,8 @@ use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
-use idiolect::format::TensorName;
 use idiolect::format::peft::{AdapterFiles, AdapterRecord, Factors, LoraConfig};
-use idiolect::model::Linear;
+use idiolect::model::{LLAMA, LinearSpec, Projection, TensorName};
 use idiolect::{Adapter, ErrorKind, Model};
 use safetensors::Dtype;
 use serde_json::json;
@@ -65,7 +64,7 @@ fn open(path: &Path) -> Result<(), ErrorKind> {
         let files = model.files();
         let mut row = vec![0.0; files.config().hidden_size];
         files.matrix(TensorName::Head)?.row(files.config().vocab_size - 1, &mut row);
-        files.bias(0, Linear::Q)?;
+        files.bias(LLAMA.computing(0, Projection::Q))?;
         model.fingerprint();
         Ok(())
     };
@@ -157,9 +156,9 @@ fn adapters() {
     let home = tempfile::tempdir().unwrap();
     let model = Model::open(&samples::tiny(&home.path().join("model"))).unwrap();
     let (config, shape) = (LoraConfig { rank: 2, ..LoraConfig::default() }, &model.base().config);
-    let factors = config.targets(shape).unwrap().into_iter().map(|(layer, linear)| {
-        let (inputs, outputs) = shape.widths(linear);
-        Factors { layer, linear, a: samples::noise(2 * inputs, 1), b: samples::noise(2 * outputs, 2) }
+    let factors = config.targets(shape).unwrap().into_iter().map(|module| {
+        let LinearSpec { inputs, outputs, .. } = shape.linear(module);
+        Factors { path: LLAMA.path(module), a: samples::noise(2 * inputs, 1), b: samples::noise(2 * outputs, 2) }
     });
     let folder = home.path().join("adapter");
     AdapterFiles::write(&folder, &config, &factors.collect::<Vec<_>>(), &AdapterRecord::default()).unwrap();

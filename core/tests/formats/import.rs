@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use idiolect::format::{ImportOptions, ImportReport, ModelFiles, TensorName, import};
-use idiolect::model::Linear;
+use idiolect::format::{ImportOptions, ImportReport, ModelFiles, import};
+use idiolect::model::{LLAMA, ModuleId, Projection, TensorName};
 use idiolect::{ErrorKind, Model, Result};
 use idiolect_kernels::matrix::Encoding::{Affine, Float};
 use idiolect_kernels::matrix::FloatType::{BF16, F16, F32};
@@ -16,8 +16,8 @@ use crate::gguf_bytes::Gguf;
 use crate::samples::{self, Values};
 use crate::{matrices, values};
 
-const Q: TensorName = TensorName::Linear(1, Linear::Q);
-const DOWN: TensorName = TensorName::Linear(0, Linear::Down);
+const Q: TensorName = TensorName::Linear(ModuleId { layer: 1, index: 0 });
+const DOWN: TensorName = TensorName::Linear(ModuleId { layer: 0, index: 6 });
 
 fn convert(source: &Path, destination: &Path, bits: Option<u8>, group_size: Option<usize>) -> Result<ImportReport> {
     import(source, destination, ImportOptions { bits, group_size }, |_, _| {})
@@ -226,9 +226,10 @@ fn untied_heads_biases_and_other_files_go_along() {
     let mut tensors = samples::tensors();
     tensors.push(samples::head());
     for layer in 0..samples::LAYERS {
-        for linear in [Linear::Gate, Linear::Up, Linear::Down] {
-            let values = samples::noise(samples::shape(linear)[0], 5);
-            tensors.push(Values { name: format!("{}.bias", linear.path(layer)), shape: vec![values.len()], values });
+        for projection in [Projection::Gate, Projection::Up, Projection::Down] {
+            let values = samples::noise(samples::shape(projection)[0], 5);
+            let name = format!("{}.bias", LLAMA.path(LLAMA.computing(layer, projection)));
+            tensors.push(Values { name, shape: vec![values.len()], values });
         }
     }
     let source = samples::folder(&home.path().join("source"), &config, &tensors, Dtype::BF16);
@@ -240,7 +241,8 @@ fn untied_heads_biases_and_other_files_go_along() {
     assert_eq!(new.config(), old.config());
     // Two tensors that differ are not tied, whatever the source said.
     assert!(!new.config().tie_word_embeddings);
-    assert_eq!(new.bias(1, Linear::Up).unwrap(), old.bias(1, Linear::Up).unwrap());
+    let up = LLAMA.computing(1, Projection::Up);
+    assert_eq!(new.bias(up).unwrap(), old.bias(up).unwrap());
     let stated = config_of(&folder);
     assert_eq!((&stated["something"], &stated["rope_theta"]), (&json!([1, 2]), &json!(5e4)));
     assert_eq!(stated["rope_scaling"], json!({ "factor": 2.0, "rope_type": "linear", "type": "linear" }));

@@ -9,12 +9,12 @@ mod samples;
 #[cfg(unix)]
 mod within;
 
-use idiolect::format::{ModelFiles, TensorName};
-use idiolect::model::Linear;
+use idiolect::format::ModelFiles;
+use idiolect::model::TensorName;
 
 /// Every matrix of a model with its place.
 fn matrices(files: &ModelFiles) -> Vec<(TensorName, Vec<f32>)> {
-    let linears = (0..files.config().layers).flat_map(|layer| Linear::ALL.map(|l| TensorName::Linear(layer, l)));
+    let linears = files.config().modules().map(TensorName::Linear);
     [TensorName::Embedding, TensorName::Head]
         .into_iter()
         .chain(linears)

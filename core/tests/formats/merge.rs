@@ -5,9 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use idiolect::adapter::LoraOptions;
-use idiolect::format::TensorName;
 use idiolect::merge::{MergeOptions, merge};
-use idiolect::model::Linear;
+use idiolect::model::{LLAMA, ModuleId, TensorName};
 use idiolect::{Adapter, DeviceChoice, Model, Session};
 use serde_json::Map;
 
@@ -24,9 +23,9 @@ fn adapter(folder: &Path, model: &Model, size: f32) -> Adapter {
 }
 
 /// `scale·B·A` of a matrix, plainly.
-fn added(adapter: &Adapter, layer: usize, linear: Linear) -> Vec<f64> {
+fn added(adapter: &Adapter, module: ModuleId) -> Vec<f64> {
     let (layout, params) = (adapter.layout(), adapter.params());
-    let slot = layout.slot(layer, linear).unwrap();
+    let slot = layout.slot(module).unwrap();
     let at = |index: usize| f64::from(params[index]);
     let entry = |row: usize, col: usize| {
         let terms = (0..layout.rank).map(|r| at(slot.b + row * layout.rank + r) * at(slot.a + r * slot.inputs + col));
@@ -56,18 +55,18 @@ fn blocks_merge_as_their_values_do() {
         let merged = Model::open(&folder).unwrap();
         assert_eq!((merged.fingerprint(), report.copied), (report.fingerprint.as_str(), 1), "{case}");
         for ((name, old), (_, new)) in matrices(model.files()).into_iter().zip(matrices(merged.files())) {
-            let TensorName::Linear(layer, linear) = name else {
+            let TensorName::Linear(module) = name else {
                 assert!(old == new, "{case}: {name:?}");
                 continue;
             };
             let (mut lost, mut change, mut product) = (0.0, 0.0, 0.0);
-            for ((w, d), s) in old.into_iter().zip(added(&adapter, layer, linear)).zip(new) {
+            for ((w, d), s) in old.into_iter().zip(added(&adapter, module)).zip(new) {
                 let stored = f64::from(s) - f64::from(w);
                 lost += (stored - d).powi(2);
                 change += d * d;
                 product += stored * d;
             }
-            let found = report.matrices.iter().find(|matrix| matrix.module == name.path()).unwrap().fidelity;
+            let found = report.matrices.iter().find(|matrix| matrix.module == LLAMA.path(name)).unwrap().fidelity;
             let (kept, error) = (product / change, (lost / change).sqrt());
             let near = |found: f64, expected: f64| (found - expected).abs() < 1e-3 * expected + 1e-6;
             let same = near(found.kept, kept) && near((1.0 - found.kept).hypot(found.noise), error);

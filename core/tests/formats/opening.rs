@@ -4,8 +4,8 @@ use std::fs;
 use std::sync::Arc;
 
 use idiolect::ErrorKind::{self, BadFile, Io, Unsupported};
-use idiolect::format::{ModelFiles, TensorName};
-use idiolect::model::{Linear, ModelConfig, RopeParameters, RopeScaling};
+use idiolect::format::ModelFiles;
+use idiolect::model::{LLAMA, ModelConfig, NormPlace, Projection, RopeParameters, RopeScaling, TensorName};
 use idiolect::{DeviceChoice, Model, Session};
 use safetensors::Dtype;
 use serde_json::{Value, json};
@@ -32,19 +32,21 @@ fn a_folder_gives_its_shape_and_tensors() {
         let home = tempfile::tempdir().unwrap();
         let path = samples::folder(home.path(), &samples::config(), &samples::tensors(), dtype);
         let files = ModelFiles::open(&path).unwrap();
-        let ModelConfig { vocab_size, hidden_size, layers, head_dim, tie_word_embeddings, .. } = *files.config();
-        assert_eq!((vocab_size, hidden_size, layers, head_dim), (VOCAB, HIDDEN, LAYERS, HEAD_DIM));
+        let ModelConfig { vocab_size, hidden_size, tie_word_embeddings, layers, .. } = files.config();
+        assert_eq!((*vocab_size, *hidden_size, layers.len()), (VOCAB, HIDDEN, LAYERS));
         assert!(tie_word_embeddings);
-        assert_eq!(files.config().widths(Linear::Q), (HIDDEN, 96));
+        let q = LLAMA.computing(0, Projection::Q);
+        let linear = files.config().linear(q);
+        assert_eq!((layers[1].attention.head_dim, linear.inputs, linear.outputs), (HEAD_DIM, HIDDEN, 96));
         // The sample's values are the same in every float type.
         for Values { name, values: expected, .. } in samples::tensors() {
             let path = name.strip_suffix(".weight").unwrap();
-            if let Some((layer, linear)) = Linear::from_path(path) {
-                assert!(values(&files, TensorName::Linear(layer, linear)) == expected, "{name} as {dtype:?}");
+            if let Some(module) = LLAMA.module_at(path) {
+                assert!(values(&files, module.into()) == expected, "{name} as {dtype:?}");
             }
         }
         assert_eq!(files.vector(TensorName::FinalNorm).unwrap(), samples::tensors().last().unwrap().values);
-        assert_eq!(files.bias(0, Linear::Q).unwrap(), None);
+        assert_eq!(files.bias(q).unwrap(), None);
     }
 }
 
@@ -120,8 +122,8 @@ fn both_spellings_of_rotary_settings_are_read() {
     ] {
         let home = tempfile::tempdir().unwrap();
         let path = samples::folder(home.path(), &config(changes.clone()), &samples::tensors(), Dtype::F32);
-        let rope = ModelFiles::open(&path).unwrap().config().rope.clone();
-        assert_eq!(rope, RopeParameters { theta, scaling }, "{changes}");
+        let ropes = ModelFiles::open(&path).unwrap().config().ropes.clone();
+        assert_eq!(ropes, [RopeParameters { dim: HEAD_DIM, theta, scaling }], "{changes}");
     }
 }
 
@@ -238,16 +240,17 @@ fn biases_come_with_the_model_that_has_them() {
     let home = tempfile::tempdir().unwrap();
     let mut tensors = samples::tensors();
     for layer in 0..LAYERS {
-        for linear in Linear::ALL.into_iter().filter(|linear| linear.is_attention()) {
-            let values = samples::noise(samples::shape(linear)[0], layer as u64 + 50);
-            tensors.push(Values { name: format!("{}.bias", linear.path(layer)), shape: vec![values.len()], values });
+        for projection in [Projection::Q, Projection::K, Projection::V, Projection::O] {
+            let values = samples::noise(samples::shape(projection)[0], layer as u64 + 50);
+            let name = format!("{}.bias", LLAMA.path(LLAMA.computing(layer, projection)));
+            tensors.push(Values { name, shape: vec![values.len()], values });
         }
     }
     let expected = tensors[tensors.len() - 4].values.clone();
     let path = samples::folder(home.path(), &config(json!({ "attention_bias": true })), &tensors, Dtype::F32);
     let files = ModelFiles::open(&path).unwrap();
-    assert_eq!(files.bias(LAYERS - 1, Linear::Q).unwrap(), Some(expected));
-    assert_eq!(files.bias(0, Linear::Gate).unwrap(), None);
+    assert_eq!(files.bias(LLAMA.computing(LAYERS - 1, Projection::Q)).unwrap(), Some(expected));
+    assert_eq!(files.bias(LLAMA.computing(0, Projection::Gate)).unwrap(), None);
     // Not in the configuration: a tensor without a place.
     fs::write(path.join("config.json"), samples::config().to_string()).unwrap();
     let error = refusal(&path);
@@ -366,7 +369,8 @@ fn gguf_holds_the_same_model() {
         let files = ModelFiles::open(&path).unwrap();
         assert_eq!(files.config(), folder.config());
         assert!(matrices(&files) == matrices(&folder), "type {kind}");
-        assert_eq!(files.vector(TensorName::MlpNorm(1)).unwrap(), folder.vector(TensorName::MlpNorm(1)).unwrap());
+        let norm = TensorName::Norm(1, NormPlace::Mlp);
+        assert_eq!(files.vector(norm).unwrap(), folder.vector(norm).unwrap());
     }
     // A folder of just one GGUF file is that file.
     let alone = home.path().join("alone");
@@ -495,6 +499,6 @@ fn gguf_rotary_scaling_is_read() {
         [(linear, RopeScaling::Linear { factor: 4.0 }), (explicit, RopeScaling::Factors(factors.clone()))]
     {
         fs::write(&path, gguf.bytes().0).unwrap();
-        assert_eq!(ModelFiles::open(&path).unwrap().config().rope.scaling, expected);
+        assert_eq!(ModelFiles::open(&path).unwrap().config().ropes[0].scaling, expected);
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use idiolect::model::Linear;
+use idiolect::model::{LLAMA, Projection};
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
 
@@ -35,13 +35,13 @@ pub fn noise(len: usize, seed: u64) -> Vec<f32> {
 }
 
 /// Output and input widths.
-pub fn shape(linear: Linear) -> [usize; 2] {
+pub fn shape(linear: Projection) -> [usize; 2] {
     match linear {
-        Linear::Q => [HEADS * HEAD_DIM, HIDDEN],
-        Linear::K | Linear::V => [KV_HEADS * HEAD_DIM, HIDDEN],
-        Linear::O => [HIDDEN, HEADS * HEAD_DIM],
-        Linear::Gate | Linear::Up => [INTERMEDIATE, HIDDEN],
-        Linear::Down => [HIDDEN, INTERMEDIATE],
+        Projection::Q => [HEADS * HEAD_DIM, HIDDEN],
+        Projection::K | Projection::V => [KV_HEADS * HEAD_DIM, HIDDEN],
+        Projection::O => [HIDDEN, HEADS * HEAD_DIM],
+        Projection::Gate | Projection::Up => [INTERMEDIATE, HIDDEN],
+        Projection::Down => [HIDDEN, INTERMEDIATE],
     }
 }
 
@@ -54,8 +54,8 @@ pub fn tensors() -> Vec<Values> {
     };
     add("model.embed_tokens.weight".into(), vec![VOCAB, HIDDEN]);
     for layer in 0..LAYERS {
-        for linear in Linear::ALL {
-            add(format!("{}.weight", linear.path(layer)), shape(linear).to_vec());
+        for module in LLAMA.modules_of(layer) {
+            add(format!("{}.weight", LLAMA.path(module)), shape(LLAMA.module(module).projection).to_vec());
         }
         add(format!("model.layers.{layer}.input_layernorm.weight"), vec![HIDDEN]);
         add(format!("model.layers.{layer}.post_attention_layernorm.weight"), vec![HIDDEN]);

@@ -117,6 +117,7 @@ impl Info {
     pub fn run(&self, output: &Output) -> Result<()> {
         let model = Model::open(&self.model)?;
         let config: &ModelConfig = &model.base().config;
+        let layer = &config.layers[0];
         let tokenizer: &Tokenizer = model.tokenizer();
         let spelled =
             |id: Option<u32>| id.and_then(|id| tokenizer.token_text(id)).map(|token| token.escape_debug().to_string());
@@ -127,15 +128,15 @@ impl Info {
                 ModelLayout::Folder(_) => "folder",
                 ModelLayout::Gguf(_) => "GGUF",
             },
-            architecture: config.family.name(),
-            layers: config.layers,
+            architecture: config.family.name,
+            layers: config.layers.len(),
             hidden_size: config.hidden_size,
-            intermediate_size: config.intermediate_size,
-            heads: config.heads,
-            kv_heads: config.kv_heads,
-            head_dim: config.head_dim,
+            intermediate_size: layer.intermediate_size,
+            heads: layer.attention.heads,
+            kv_heads: layer.attention.kv_heads,
+            head_dim: layer.attention.head_dim,
             context: config.max_position_embeddings,
-            rope_theta: config.rope.theta,
+            rope_theta: config.ropes[layer.attention.rope].theta,
             tied_head: config.tie_word_embeddings,
             parameters: model.base().parameters(),
             bytes: model.base().weights.bytes(),

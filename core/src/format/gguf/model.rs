@@ -1,47 +1,58 @@
-//! GGUF metadata of the `llama` architecture to the shape of a model.
+//! GGUF metadata to the shape of a model.
 
 use super::{GgufFile, GgufValue};
 use crate::error::shown;
 use crate::error::{Error, Result};
-use crate::shape::{ConfigFields, Family, ModelConfig, RopeParameters, RopeScaling};
-
-const NAMES: ConfigFields = ConfigFields {
-    vocab_size: "token_embd.weight",
-    hidden_size: "llama.embedding_length",
-    intermediate_size: "llama.feed_forward_length",
-    layers: "llama.block_count",
-    heads: "llama.attention.head_count",
-    kv_heads: "llama.attention.head_count_kv",
-    head_dim: "llama.attention.key_length",
-    max_position_embeddings: "llama.context_length",
-    rms_norm_eps: "llama.attention.layer_norm_rms_epsilon",
-    rope_theta: "llama.rope.freq_base",
-    rope_scaling: ROPE_FACTORS,
+use crate::shape::{
+    FAMILIES, Family, ModelConfig, Module, ModuleId, RopeParameters, RopeScaling, SizeNames, Sizes, TensorName,
 };
 
 /// The tensor of explicit frequency factors.
 pub(in crate::format) const ROPE_FACTORS: &str = "rope_freqs.weight";
 
-/// Keys that other models of this architecture use to change what is computed.
+/// Keys, behind the architecture's name, by which files change what is computed.
 const VARIANTS: [&str; 8] = [
-    "llama.expert_count",
-    "llama.attention.scale",
-    "llama.attention.sliding_window",
-    "llama.attention.clamp_kqv",
-    "llama.attention.max_alibi_bias",
-    "llama.logit_scale",
-    "llama.residual_scale",
-    "llama.embedding_scale",
+    "expert_count",
+    "attention.scale",
+    "attention.sliding_window",
+    "attention.clamp_kqv",
+    "attention.max_alibi_bias",
+    "logit_scale",
+    "residual_scale",
+    "embedding_scale",
 ];
+
+/// The keys that sizes are read from, and the tensor that shows the vocabulary's.
+fn names(family: &Family) -> SizeNames {
+    let key = |key: &str| key_of(family, key);
+    SizeNames {
+        vocab_size: "token_embd.weight".into(),
+        hidden_size: key("embedding_length"),
+        intermediate_size: key("feed_forward_length"),
+        layers: key("block_count"),
+        heads: key("attention.head_count"),
+        kv_heads: key("attention.head_count_kv"),
+        head_dim: key("attention.key_length"),
+        max_position_embeddings: key("context_length"),
+        rms_norm_eps: key("attention.layer_norm_rms_epsilon"),
+        rope_theta: key("rope.freq_base"),
+        rope_scaling: ROPE_FACTORS.into(),
+    }
+}
+
+/// A key that begins with the architecture.
+fn key_of(family: &Family, key: &str) -> String {
+    format!("{}.{key}", family.name)
+}
 
 /// The shape of the model in a GGUF file. Whether head and embedding are one, and which biases there are, the tensors
 /// say.
 pub(in crate::format) fn config(file: &GgufFile) -> Result<ModelConfig> {
     let architecture = required(file, "general.architecture", file.str("general.architecture")?)?;
-    if architecture != "llama" {
+    let family = FAMILIES.into_iter().find(|family| family.name == architecture).ok_or_else(|| {
         let what = format!("{} is not known", shown(architecture));
-        return Err(Error::unsupported(file.path(), "general.architecture", what));
-    }
+        Error::unsupported(file.path(), "general.architecture", what)
+    })?;
     if let Some(other) = file.str("general.type")?.filter(|kind| *kind != "model") {
         return Err(Error::bad_file(file.path(), "general.type", format!("{} where a model belongs", shown(other))));
     }
@@ -49,49 +60,54 @@ pub(in crate::format) fn config(file: &GgufFile) -> Result<ModelConfig> {
         let error = Error::unsupported(file.path(), "split.count", "a model in several files");
         return Err(error.with_hint("merge the parts with llama-gguf-split --merge"));
     }
-    for key in VARIANTS {
-        let neutral = match file.get(key) {
+    for key in VARIANTS.map(|key| key_of(family, key)) {
+        let neutral = match file.get(&key) {
             None => true,
             Some(GgufValue::Unsigned(n)) => *n == 0,
             Some(GgufValue::Float(x)) => *x == 0.0,
             Some(_) => false,
         };
         if !neutral {
-            return Err(Error::unsupported(file.path(), key, "changes the computation in a way that is not known"));
+            return Err(Error::unsupported(file.path(), &key, "changes the computation in a way that is not known"));
         }
     }
 
+    let names = names(family);
     let size = |key: &str| required(file, key, file.usize(key)?);
-    let hidden_size = size(NAMES.hidden_size)?;
-    let heads = size(NAMES.heads)?;
-    let head_dim = match file.usize(NAMES.head_dim)? {
+    let hidden_size = size(&names.hidden_size)?;
+    let heads = size(&names.heads)?;
+    let head_dim = match file.usize(&names.head_dim)? {
         Some(head_dim) => head_dim,
         None if heads > 0 && hidden_size.is_multiple_of(heads) => hidden_size / heads,
-        None => return Err(Error::bad_file(file.path(), NAMES.heads, format!("{heads} do not divide {hidden_size}"))),
+        None => return Err(Error::bad_file(file.path(), &names.heads, format!("{heads} do not divide {hidden_size}"))),
     };
-    for key in ["llama.attention.value_length", "llama.rope.dimension_count"] {
-        if let Some(other) = file.usize(key)?.filter(|other| *other != head_dim) {
-            return Err(Error::unsupported(file.path(), key, format!("{other} where a head has {head_dim}")));
+    for key in ["attention.value_length", "rope.dimension_count"].map(|key| key_of(family, key)) {
+        if let Some(other) = file.usize(&key)?.filter(|other| *other != head_dim) {
+            return Err(Error::unsupported(file.path(), &key, format!("{other} where a head has {head_dim}")));
         }
     }
-    let config = ModelConfig {
-        family: Family::Llama,
-        vocab_size: vocab_size(file)?,
+    let sizes = Sizes {
+        vocab_size: vocab_size(file, family, &names.vocab_size)?,
         hidden_size,
-        intermediate_size: size(NAMES.intermediate_size)?,
-        layers: size(NAMES.layers)?,
+        intermediate_size: size(&names.intermediate_size)?,
+        layers: size(&names.layers)?,
         heads,
-        kv_heads: file.usize(NAMES.kv_heads)?.unwrap_or(heads),
+        kv_heads: file.usize(&names.kv_heads)?.unwrap_or(heads),
         head_dim,
-        max_position_embeddings: size(NAMES.max_position_embeddings)?,
-        rms_norm_eps: required(file, NAMES.rms_norm_eps, file.f64(NAMES.rms_norm_eps)?)? as f32,
-        rope: rope(file, head_dim)?,
-        tie_word_embeddings: !file.tensors().contains_key("output.weight"),
-        attention_bias: file.tensors().contains_key("blk.0.attn_q.bias"),
-        mlp_bias: file.tensors().contains_key("blk.0.ffn_gate.bias"),
+        max_position_embeddings: size(&names.max_position_embeddings)?,
+        rms_norm_eps: required(file, &names.rms_norm_eps, file.f64(&names.rms_norm_eps)?)? as f32,
+        rope: rope(file, family, &names.rope_theta, head_dim)?,
+        tie_word_embeddings: !file.tensors().contains_key(&format!("{}.weight", family.gguf_path(TensorName::Head))),
     };
-    config.validate(file.path(), &NAMES)?;
-    Ok(config)
+    sizes.check(file.path(), &names)?;
+    // Those that one field of a configuration speaks of have biases together: the first of them shows it.
+    let first = |module: &Module| family.modules.iter().position(|other| other.bias == module.bias).unwrap_or(0);
+    let has_bias = |index: usize| {
+        let path = family.gguf_path(ModuleId { layer: 0, index });
+        file.tensors().contains_key(&format!("{path}.bias"))
+    };
+    let biases: Vec<bool> = family.modules.iter().map(|module| has_bias(first(module))).collect();
+    Ok(sizes.model(family, &biases))
 }
 
 fn required<T>(file: &GgufFile, key: &str, value: Option<T>) -> Result<T> {
@@ -99,51 +115,50 @@ fn required<T>(file: &GgufFile, key: &str, value: Option<T>) -> Result<T> {
 }
 
 /// Rows of the embedding, which the metadata may not contradict.
-fn vocab_size(file: &GgufFile) -> Result<usize> {
-    const KEY: &str = "llama.vocab_size";
-    let embedding = required(file, NAMES.vocab_size, file.tensors().get(NAMES.vocab_size))?;
+fn vocab_size(file: &GgufFile, family: &Family, embedding: &str) -> Result<usize> {
+    let key = key_of(family, "vocab_size");
+    let embedding = required(file, embedding, file.tensors().get(embedding))?;
     let rows = embedding.shape.first().copied().unwrap_or(0);
-    match file.usize(KEY)? {
+    match file.usize(&key)? {
         Some(stated) if stated != rows => {
-            Err(Error::bad_file(file.path(), KEY, format!("{stated} where the embedding has {rows} rows")))
+            Err(Error::bad_file(file.path(), &key, format!("{stated} where the embedding has {rows} rows")))
         }
         _ => Ok(rows),
     }
 }
 
-fn rope(file: &GgufFile, head_dim: usize) -> Result<RopeParameters> {
-    const TYPE: &str = "llama.rope.scaling.type";
-    const FACTOR: &str = "llama.rope.scaling.factor";
-    const OLD_FACTOR: &str = "llama.rope.scale_linear";
-    let theta = file.f64(NAMES.rope_theta)?.unwrap_or(10_000.0);
-    let factor = match file.f64(FACTOR)? {
+fn rope(file: &GgufFile, family: &Family, theta: &str, dim: usize) -> Result<RopeParameters> {
+    let key = |key: &str| key_of(family, key);
+    let theta = file.f64(theta)?.unwrap_or(10_000.0);
+    let factor = match file.f64(&key("rope.scaling.factor"))? {
         Some(factor) => Some(factor),
-        None => file.f64(OLD_FACTOR)?,
+        None => file.f64(&key("rope.scale_linear"))?,
     };
+    let kind = key("rope.scaling.type");
     // llama.cpp takes 0 as no factor, and a factor without a type as linear.
     let factor = factor.filter(|factor| *factor != 0.0 && *factor != 1.0);
-    let linear = match (file.str(TYPE)?.unwrap_or("linear"), factor) {
+    let linear = match (file.str(&kind)?.unwrap_or("linear"), factor) {
         ("none", _) | ("linear", None) => RopeScaling::None,
         ("linear", Some(factor)) => RopeScaling::Linear { factor },
-        (other, _) => return Err(Error::unsupported(file.path(), TYPE, format!("{} is not known", shown(other)))),
+        (other, _) => return Err(Error::unsupported(file.path(), &kind, format!("{} is not known", shown(other)))),
     };
     let scaling = match (file.tensors().get(ROPE_FACTORS), linear) {
         (None, scaling) => scaling,
         (Some(factors), RopeScaling::None) => {
-            let factors = factors.floats(&[head_dim / 2])?;
-            recognise_llama3(&factors, theta, head_dim).unwrap_or(RopeScaling::Factors(factors))
+            let factors = factors.floats(&[dim / 2])?;
+            recognise_llama3(&factors, theta, dim).unwrap_or(RopeScaling::Factors(factors))
         }
         (Some(_), _) => return Err(Error::unsupported(file.path(), ROPE_FACTORS, "beside a linear scaling")),
     };
-    Ok(RopeParameters { theta, scaling })
+    Ok(RopeParameters { dim, theta, scaling })
 }
 
 /// The settings of Llama 3.1 and its successors that make these factors, if they do: what a `config.json` can say.
-fn recognise_llama3(factors: &[f32], theta: f64, head_dim: usize) -> Option<RopeScaling> {
+fn recognise_llama3(factors: &[f32], theta: f64, dim: usize) -> Option<RopeScaling> {
     let (low, high, context) = (1.0, 4.0, 8192usize);
     let factor = f64::from(factors.iter().copied().fold(1.0, f32::max));
-    let expected = (0..head_dim / 2).map(|pair| {
-        let wavelength = std::f64::consts::TAU * theta.powf(2.0 * pair as f64 / head_dim as f64);
+    let expected = (0..dim / 2).map(|pair| {
+        let wavelength = std::f64::consts::TAU * theta.powf(2.0 * pair as f64 / dim as f64);
         let turns = context as f64 / wavelength;
         let smooth = ((turns - low) / (high - low)).clamp(0.0, 1.0);
         1.0 / ((1.0 - smooth) / factor + smooth)

@@ -7,7 +7,7 @@ use super::forms::{Form, Forms};
 use crate::disk::json::JsonFields;
 use crate::error::{Error, Result};
 use crate::format::model_files::{ModelFiles, ModelLayout};
-use crate::shape::{ModelConfig, RopeScaling};
+use crate::shape::{Bias, ModelConfig, RopeParameters, RopeScaling};
 use crate::text::Tokenizer;
 
 /// Keys of a source that are written anew or mean nothing any more.
@@ -40,6 +40,11 @@ pub(super) fn config_json(files: &ModelFiles, tokenizer: &Tokenizer, forms: &For
     for (key, value) in shape(config) {
         values.insert(key.into(), value);
     }
+    let layer = &config.layers[0];
+    for (module, linear) in config.family.modules.iter().zip(&layer.linears) {
+        let Bias::Stated(field) = module.bias;
+        values.insert(field.into(), json!(linear.bias));
+    }
     if let ModelLayout::Gguf(_) = files.layout() {
         values.insert("bos_token_id".into(), json!(tokenizer.bos()));
         let eos = match tokenizer.eos_ids() {
@@ -48,12 +53,14 @@ pub(super) fn config_json(files: &ModelFiles, tokenizer: &Tokenizer, forms: &For
         };
         values.insert("eos_token_id".into(), eos);
     }
-    values.insert("rope_theta".into(), json!(config.rope.theta));
-    values.insert("rope_scaling".into(), rope_scaling(files)?);
+    if let Some(rope) = config.ropes.first() {
+        values.insert("rope_theta".into(), json!(rope.theta));
+        values.insert("rope_scaling".into(), rope_scaling(files, rope)?);
+    }
     if let Some(name) = forms.float_type().map(type_name) {
         values.insert("torch_dtype".into(), json!(name));
     }
-    if let Some(quantization) = quantization(forms) {
+    if let Some(quantization) = quantization(files, forms) {
         values.insert("quantization".into(), quantization.clone());
         values.insert("quantization_config".into(), quantization);
     }
@@ -61,21 +68,20 @@ pub(super) fn config_json(files: &ModelFiles, tokenizer: &Tokenizer, forms: &For
     Ok(Value::Object(values))
 }
 
-fn shape(config: &ModelConfig) -> [(&'static str, Value); 15] {
+fn shape(config: &ModelConfig) -> [(&'static str, Value); 13] {
+    let layer = &config.layers[0];
     [
-        ("architectures", json!(["LlamaForCausalLM"])),
-        ("attention_bias", json!(config.attention_bias)),
-        ("head_dim", json!(config.head_dim)),
+        ("architectures", json!([config.family.class])),
+        ("head_dim", json!(layer.attention.head_dim)),
         ("hidden_act", json!("silu")),
         ("hidden_size", json!(config.hidden_size)),
-        ("intermediate_size", json!(config.intermediate_size)),
+        ("intermediate_size", json!(layer.intermediate_size)),
         ("max_position_embeddings", json!(config.max_position_embeddings)),
-        ("mlp_bias", json!(config.mlp_bias)),
-        ("model_type", json!(config.family.name())),
-        ("num_attention_heads", json!(config.heads)),
-        ("num_hidden_layers", json!(config.layers)),
-        ("num_key_value_heads", json!(config.kv_heads)),
-        ("rms_norm_eps", decimal(config.rms_norm_eps)),
+        ("model_type", json!(config.family.name)),
+        ("num_attention_heads", json!(layer.attention.heads)),
+        ("num_hidden_layers", json!(config.layers.len())),
+        ("num_key_value_heads", json!(layer.attention.kv_heads)),
+        ("rms_norm_eps", decimal(layer.norm.epsilon)),
         ("tie_word_embeddings", json!(config.tie_word_embeddings)),
         ("vocab_size", json!(config.vocab_size)),
     ]
@@ -87,8 +93,8 @@ fn decimal(value: f32) -> Value {
 }
 
 /// The keys of transformers 4, which 5 and mlx-lm read as well; mlx-lm looks for `type` first.
-fn rope_scaling(files: &ModelFiles) -> Result<Value> {
-    Ok(match &files.config().rope.scaling {
+fn rope_scaling(files: &ModelFiles, rope: &RopeParameters) -> Result<Value> {
+    Ok(match &rope.scaling {
         RopeScaling::None => Value::Null,
         RopeScaling::Linear { factor } => json!({ "factor": factor, "rope_type": "linear", "type": "linear" }),
         RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings } => json!({
@@ -109,15 +115,15 @@ fn rope_scaling(files: &ModelFiles) -> Result<Value> {
 
 /// MLX's `quantization`: what holds where nothing else is said, and each matrix that differs by its path; `false` is one
 /// of plain floats.
-fn quantization(forms: &Forms) -> Option<Value> {
+fn quantization(files: &ModelFiles, forms: &Forms) -> Option<Value> {
     let (bits, group) = forms.usual?;
     let entry = |bits: u8, group: usize| json!({ "group_size": group, "bits": bits, "mode": "affine" });
     let mut quantization = entry(bits, group);
     for (name, form) in &forms.matrices {
         match *form {
             Form::Affine { bits: b, group: g, .. } if (b, g) == (bits, group) => (),
-            Form::Affine { bits: b, group: g, .. } => quantization[name.path()] = entry(b, g),
-            Form::Float(_) => quantization[name.path()] = json!(false),
+            Form::Affine { bits: b, group: g, .. } => quantization[files.path_of(*name)] = entry(b, g),
+            Form::Float(_) => quantization[files.path_of(*name)] = json!(false),
         }
     }
     Some(quantization)

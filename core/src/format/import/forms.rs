@@ -6,8 +6,8 @@ use idiolect_kernels::matrix::{Encoding, FloatType, Matrix};
 
 use super::ImportOptions;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::model_files::{ModelFiles, TensorName};
-use crate::shape::Linear;
+use crate::format::model_files::ModelFiles;
+use crate::shape::TensorName;
 
 /// The form that a matrix gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,10 +92,10 @@ impl Forms {
         Ok(Self { usual: usual(&matrices), matrices, vectors: None })
     }
 
-    /// The number of quantized matrices, and the modules of the others where there are any.
-    pub fn quantized(&self) -> (usize, Vec<String>) {
+    /// The number of quantized matrices, and the others where there are any.
+    pub fn quantized(&self) -> (usize, Vec<TensorName>) {
         let plain = |(_, form): &&(TensorName, Form)| matches!(form, Form::Float(_));
-        let others: Vec<String> = self.matrices.iter().filter(plain).map(|(name, _)| name.path()).collect();
+        let others: Vec<TensorName> = self.matrices.iter().filter(plain).map(|(name, _)| *name).collect();
         let count = self.matrices.len() - others.len();
         (count, if count == 0 { Vec::new() } else { others })
     }
@@ -122,19 +122,7 @@ fn usual(matrices: &[(TensorName, Form)]) -> Option<(u8, usize)> {
 
 /// Every matrix that is stored, in the order of the model.
 fn sources(files: &ModelFiles) -> Result<Vec<(TensorName, Matrix)>> {
-    matrix_names(files).into_iter().map(|name| Ok((name, files.matrix(name)?))).collect()
-}
-
-fn matrix_names(files: &ModelFiles) -> Vec<TensorName> {
-    let config = files.config();
-    let mut names = vec![TensorName::Embedding];
-    for layer in 0..config.layers {
-        names.extend(Linear::ALL.map(|linear| TensorName::Linear(layer, linear)));
-    }
-    if !config.tie_word_embeddings {
-        names.push(TensorName::Head);
-    }
-    names
+    files.config().matrices().map(|name| Ok((name, files.matrix(name)?))).collect()
 }
 
 /// The same values in a form that a folder can hold.

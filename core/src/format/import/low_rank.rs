@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use crate::format::model_files::TensorName;
+use crate::shape::TensorName;
 
 /// The product `scale·B·A`, never held whole.
 #[derive(Debug, Clone, Copy)]

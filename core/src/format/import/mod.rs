@@ -80,7 +80,8 @@ pub fn import(
     })?;
     let (fingerprint, bytes) = (written.fingerprint.clone(), written.bytes);
     written.publish()?;
-    let (quantized, unquantized) = forms.quantized();
+    let (quantized, others) = forms.quantized();
+    let unquantized = others.into_iter().map(|name| files.path_of(name)).collect();
     let parameters = weights::parameters(files.config());
     Ok(ImportReport { fingerprint, parameters, bytes, quantized, unquantized })
 }

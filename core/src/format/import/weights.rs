@@ -12,11 +12,11 @@ use super::forms::{Form, Forms};
 use super::low_rank::{Added, LowRank};
 use crate::disk::staged::StagedFolder;
 use crate::error::{Error, Result};
-use crate::format::model_files::{ModelFiles, TensorName};
+use crate::format::model_files::ModelFiles;
 use crate::format::safetensors::{INDEX, SINGLE};
 use crate::format::safetensors_writer::{SafetensorsWriter, TensorSpec};
 use crate::format::tensor::Storage;
-use crate::shape::{Linear, ModelConfig};
+use crate::shape::ModelConfig;
 
 /// A file of weights is no larger, as in mlx-lm.
 pub(super) const SHARD_BYTES: usize = 5 << 30;
@@ -30,12 +30,11 @@ pub(super) fn parameters(config: &ModelConfig) -> u64 {
     if !config.tie_word_embeddings {
         total *= 2;
     }
-    for linear in Linear::ALL {
-        let (inputs, outputs) = config.widths(linear);
-        let bias = if config.has_bias(linear) { outputs } else { 0 };
-        total += (config.layers * (inputs * outputs + bias)) as u64;
+    for linear in config.layers.iter().flat_map(|layer| &layer.linears) {
+        let bias = if linear.bias { linear.outputs } else { 0 };
+        total += (linear.inputs * linear.outputs + bias) as u64;
     }
-    total + ((2 * config.layers + 1) * config.hidden_size) as u64
+    total + (config.norms().count() * config.hidden_size) as u64
 }
 
 /// A norm or a bias.
@@ -59,7 +58,7 @@ pub(super) fn write(
     let mut modules: Vec<Vec<TensorSpec>> = Vec::new();
     for (name, form) in &forms.matrices {
         let matrix = files.matrix(*name)?;
-        modules.push(specs(*name, *form, &matrix));
+        modules.push(specs(&files.path_of(*name), *form, &matrix));
     }
     modules.extend(vectors.iter().map(|vector| {
         let storage = Storage::Float(vector.float);
@@ -76,7 +75,7 @@ pub(super) fn write(
     }
     for (name, form) in &forms.matrices {
         let matrix = files.matrix(*name)?;
-        let path = name.path();
+        let path = files.path_of(*name);
         let panel_rows = (PANEL / matrix.cols()).max(1);
         let batch = panel_rows * rayon::current_num_threads();
         for start in (0..matrix.rows()).step_by(batch) {
@@ -108,26 +107,22 @@ fn vectors(files: &ModelFiles, forms: &Forms) -> Result<Vec<Vector>> {
     let mut add = |name: String, stored: FloatType, values: Vec<f32>| {
         vectors.push(Vector { name, float: forms.vectors.unwrap_or(stored), values });
     };
-    let layers = 0..config.layers;
-    let norms = layers.clone().flat_map(|layer| [TensorName::AttentionNorm(layer), TensorName::MlpNorm(layer)]);
-    for name in norms.chain([TensorName::FinalNorm]) {
-        add(format!("{}.weight", name.path()), files.vector_type(name), files.vector(name)?);
+    for name in config.norms() {
+        add(format!("{}.weight", files.path_of(name)), files.vector_type(name), files.vector(name)?);
     }
-    for layer in layers {
-        for linear in Linear::ALL {
-            if let Some(values) = files.bias(layer, linear)? {
-                add(format!("{}.bias", linear.path(layer)), files.bias_type(layer, linear), values);
-            }
+    for module in config.modules() {
+        if let Some(values) = files.bias(module)? {
+            add(format!("{}.bias", files.path_of(module)), files.bias_type(module), values);
         }
     }
     Ok(vectors)
 }
 
-/// The tensors of a matrix.
-fn specs(name: TensorName, form: Form, matrix: &Matrix) -> Vec<TensorSpec> {
+/// The tensors of the matrix at `path`.
+fn specs(path: &str, form: Form, matrix: &Matrix) -> Vec<TensorSpec> {
     let (rows, cols) = (matrix.rows(), matrix.cols());
     let spec = |suffix: &str, storage: Storage, width: usize| TensorSpec {
-        name: format!("{}.{suffix}", name.path()),
+        name: format!("{path}.{suffix}"),
         storage,
         shape: vec![rows, width],
     };

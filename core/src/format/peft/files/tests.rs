@@ -2,6 +2,9 @@ use std::fs;
 
 use super::*;
 use crate::format::peft::Modules;
+use crate::shape::{LLAMA, Sizes};
+
+const Q0: &str = "model.layers.0.self_attn.q_proj";
 
 const RANK: usize = 2;
 
@@ -16,10 +19,11 @@ fn names(names: &[&str]) -> Modules {
 /// Factors of `config()` for a model, numbered so that a transposed or shifted one shows.
 fn factors(model: &ModelConfig) -> Vec<Factors> {
     let numbered = |len: usize, start: f32| (0..len).map(|i| start + i as f32 / 64.0).collect();
-    let place = |(layer, linear): (usize, Linear)| {
-        let (inputs, outputs) = model.widths(linear);
-        let start = layer as f32 * 10.0 + linear as usize as f32;
-        Factors { layer, linear, a: numbered(RANK * inputs, start), b: numbered(RANK * outputs, -start) }
+    let place = |module: ModuleId| {
+        let LinearSpec { inputs, outputs, .. } = model.linear(module);
+        let start = module.layer as f32 * 10.0 + module.index as f32;
+        let path = model.family.path(module);
+        Factors { path, a: numbered(RANK * inputs, start), b: numbered(RANK * outputs, -start) }
     };
     config().targets(model).unwrap().into_iter().map(place).collect()
 }
@@ -47,7 +51,8 @@ fn reads_back_what_it_wrote() {
         base_model_name_or_path: Some("x".into()),
         ..config()
     };
-    let factors: Vec<_> = factors(&model).into_iter().filter(|factors| factors.layer == 1).collect();
+    let factors: Vec<_> =
+        factors(&model).into_iter().filter(|factors| factors.path.starts_with("model.layers.1.")).collect();
     AdapterFiles::write(&folder, &config, &factors, &record).unwrap();
     // A second adapter takes its place.
     AdapterFiles::write(&folder, &config, &factors, &record).unwrap();
@@ -140,18 +145,18 @@ fn an_adapter_that_does_not_fit_is_refused() {
     let home = tempfile::tempdir().unwrap();
     let folder = written(home.path());
     let files = AdapterFiles::open(&folder).unwrap();
-    let tiny = ModelConfig::tiny();
-    for (model, expected) in [
-        (ModelConfig { layers: 1, ..tiny.clone() }, "model.layers.1.self_attn.q_proj: the model has 1 layers"),
-        (ModelConfig { heads: 4, ..tiny.clone() }, "shape [16, 2] where this model needs [32, 2]"),
-        (ModelConfig { hidden_size: 8, ..tiny.clone() }, "shape [2, 12] where this model needs [2, 8]"),
+    let model = |sizes: Sizes| sizes.model(&LLAMA, &[false; 7]);
+    for (sizes, expected) in [
+        (Sizes { layers: 1, ..Sizes::tiny() }, "model.layers.1.self_attn.q_proj: the model has 1 layers"),
+        (Sizes { heads: 4, ..Sizes::tiny() }, "shape [16, 2] where this model needs [32, 2]"),
+        (Sizes { hidden_size: 8, ..Sizes::tiny() }, "shape [2, 12] where this model needs [2, 8]"),
     ] {
-        let error = files.factors(&model).unwrap_err();
+        let error = files.factors(&model(sizes)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AdapterMismatch, "{error}");
         assert!(error.message().contains(expected), "{error}");
     }
     // A deeper model has layers that the adapter lacks.
-    let error = files.factors(&ModelConfig { layers: 3, ..tiny }).unwrap_err();
+    let error = files.factors(&model(Sizes { layers: 3, ..Sizes::tiny() })).unwrap_err();
     assert!(error.message().contains("model.layers.2.self_attn.q_proj: A: missing"), "{error}");
 }
 
@@ -171,8 +176,8 @@ fn tensors_and_settings_have_to_agree() {
         (names(&["v_proj"]), vec![q0.clone()], ErrorKind::BadFile, "target_modules does not mean it"),
         (names(&["norm"]), vec![q0.clone()], ErrorKind::AdapterMismatch, "no linear layer of the model is meant"),
         (names(&["lm_head"]), vec![q0.clone()], ErrorKind::Unsupported, "lm_head cannot be adapted"),
-        (names(&[&Linear::Q.path(0)]), with(&nan), ErrorKind::BadFile, "lora_B.weight: holds NaN"),
-        (names(&[&Linear::Q.path(0)]), with(&infinite), ErrorKind::BadFile, "lora_A.weight: holds NaN"),
+        (names(&[Q0]), with(&nan), ErrorKind::BadFile, "lora_B.weight: holds NaN"),
+        (names(&[Q0]), with(&infinite), ErrorKind::BadFile, "lora_A.weight: holds NaN"),
     ] {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("adapter");
@@ -186,18 +191,18 @@ fn tensors_and_settings_have_to_agree() {
 
 #[test]
 fn unknown_tensors_are_refused_by_name() {
-    let path = Linear::Q.path(0);
     for (name, known) in [
-        (format!("{ROOT}{path}.lora_A.weight"), true),
-        (format!("{ROOT}{path}.lora_magnitude_vector"), false),
-        (format!("{ROOT}{path}.lora_A.default.weight"), false),
-        (format!("{path}.lora_A.weight"), false),
+        (format!("{ROOT}{Q0}.lora_A.weight"), true),
+        (format!("{ROOT}{Q0}.lora_magnitude_vector"), false),
+        (format!("{ROOT}{Q0}.lora_A.default.weight"), false),
+        (format!("{Q0}.lora_A.weight"), false),
         (format!("{ROOT}model.layers.00.self_attn.q_proj.lora_A.weight"), false),
         (format!("{ROOT}model.layers.0.mlp.q_proj.lora_A.weight"), false),
         (format!("{ROOT}model.embed_tokens.lora_embedding_A"), false),
         (format!("{ROOT}lm_head.lora_A.weight"), false),
     ] {
-        assert_eq!(peft_place(&name).is_some(), known, "{name}");
+        let module = peft_place(&name).and_then(|(path, _)| LLAMA.module_at(path));
+        assert_eq!(module.is_some(), known, "{name}");
     }
 }
 
@@ -206,10 +211,10 @@ fn reads_the_adapters_of_mlx() {
     let home = tempfile::tempdir().unwrap();
     let model = ModelConfig::tiny();
     let expected = factors(&model);
-    let tensors = expected.iter().flat_map(|Factors { layer, linear, a, b }| {
-        let (inputs, outputs) = model.widths(*linear);
+    let tensors = expected.iter().flat_map(|Factors { path, a, b }| {
+        let LinearSpec { inputs, outputs, .. } = model.linear(LLAMA.module_at(path).unwrap());
         let spec = |suffix: &str, shape: [usize; 2]| TensorSpec {
-            name: format!("{}.{suffix}", linear.path(*layer)),
+            name: format!("{path}.{suffix}"),
             storage: Storage::Float(FloatType::F32),
             shape: shape.to_vec(),
         };

@@ -1,0 +1,192 @@
+//! The table of families: a row says how a family's models are built, and what each format calls their parts. Adding a
+//! family whose operations are all there is adding a row.
+
+use super::names::{Bias, Module, ModuleId, Names, NormPlace, Projection, TensorName};
+
+/// A model family.
+#[derive(Debug)]
+pub struct Family {
+    /// `model_type` in `config.json`, `general.architecture` in GGUF.
+    pub name: &'static str,
+    /// In `architectures` in `config.json`.
+    pub class: &'static str,
+    pub(crate) embedding: Names,
+    pub(crate) head: Names,
+    pub(crate) final_norm: Names,
+    /// Before the number of a decoder layer.
+    pub(crate) layers: Names,
+    /// A layer's norms, in the order of the forward pass.
+    pub(crate) norms: &'static [(NormPlace, Names)],
+    /// A layer's linear layers, in the order of the forward pass.
+    pub modules: &'static [Module],
+    /// Whether GGUF files store what is rotated with each head's two halves alternating.
+    pub(crate) gguf_interleaves: bool,
+}
+
+/// Every family whose forward and backward passes are known.
+pub static FAMILIES: [&Family; 1] = [&LLAMA];
+
+/// RMSNorm, rotary grouped-query attention, SwiGLU.
+pub static LLAMA: Family = Family {
+    name: "llama",
+    class: "LlamaForCausalLM",
+    embedding: names("model.embed_tokens", "token_embd"),
+    head: names("lm_head", "output"),
+    final_norm: names("model.norm", "output_norm"),
+    layers: names("model.layers", "blk"),
+    norms: &[
+        (NormPlace::Attention, names("input_layernorm", "attn_norm")),
+        (NormPlace::Mlp, names("post_attention_layernorm", "ffn_norm")),
+    ],
+    modules: &[
+        module("self_attn.q_proj", "attn_q", Projection::Q, ATTENTION_BIAS),
+        module("self_attn.k_proj", "attn_k", Projection::K, ATTENTION_BIAS),
+        module("self_attn.v_proj", "attn_v", Projection::V, ATTENTION_BIAS),
+        module("self_attn.o_proj", "attn_output", Projection::O, ATTENTION_BIAS),
+        module("mlp.gate_proj", "ffn_gate", Projection::Gate, MLP_BIAS),
+        module("mlp.up_proj", "ffn_up", Projection::Up, MLP_BIAS),
+        module("mlp.down_proj", "ffn_down", Projection::Down, MLP_BIAS),
+    ],
+    gguf_interleaves: true,
+};
+
+const ATTENTION_BIAS: Bias = Bias::Stated("attention_bias");
+const MLP_BIAS: Bias = Bias::Stated("mlp_bias");
+
+const fn names(hugging_face: &'static str, gguf: &'static str) -> Names {
+    Names { hugging_face, gguf }
+}
+
+const fn module(hugging_face: &'static str, gguf: &'static str, projection: Projection, bias: Bias) -> Module {
+    Module { names: names(hugging_face, gguf), projection, bias }
+}
+
+impl PartialEq for Family {
+    /// A family is its row.
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl Family {
+    /// The module of a linear layer.
+    pub fn module(&self, id: ModuleId) -> &'static Module {
+        &self.modules[id.index]
+    }
+
+    /// The linear layers of a decoder layer.
+    pub fn modules_of(&self, layer: usize) -> impl Iterator<Item = ModuleId> + use<> {
+        (0..self.modules.len()).map(move |index| ModuleId { layer, index })
+    }
+
+    /// The linear layer of a decoder layer that computes `projection`.
+    ///
+    /// # Panics
+    /// When the family has none: its blocks ask for what its row has.
+    pub fn computing(&self, layer: usize, projection: Projection) -> ModuleId {
+        let index = self.modules.iter().position(|module| module.projection == projection);
+        ModuleId { layer, index: index.expect("a linear layer that the family's row has") }
+    }
+
+    /// Whether GGUF files of the family store a linear layer's rows with each head's two halves alternating.
+    pub(crate) fn interleaves(&self, id: ModuleId) -> bool {
+        self.gguf_interleaves && self.module(id).projection.is_rotated()
+    }
+
+    /// The path of a tensor's module in a Hugging Face or MLX model: `model.layers.3.self_attn.q_proj`.
+    pub fn path(&self, name: impl Into<TensorName>) -> String {
+        self.name_by(name.into(), |names| names.hugging_face)
+    }
+
+    /// A tensor's name in GGUF, without its suffix: `blk.3.attn_q`.
+    pub(crate) fn gguf_path(&self, name: impl Into<TensorName>) -> String {
+        self.name_by(name.into(), |names| names.gguf)
+    }
+
+    fn name_by(&self, name: TensorName, of: impl Fn(&Names) -> &'static str) -> String {
+        let within = |layer: usize, names: &Names| format!("{}.{layer}.{}", of(&self.layers), of(names));
+        match name {
+            TensorName::Embedding => of(&self.embedding).to_owned(),
+            TensorName::Head => of(&self.head).to_owned(),
+            TensorName::FinalNorm => of(&self.final_norm).to_owned(),
+            TensorName::Norm(layer, place) => {
+                let found = self.norms.iter().find(|(at, _)| *at == place);
+                found.map_or_else(String::new, |(_, names)| within(layer, names))
+            }
+            TensorName::Linear(id) => within(id.layer, &self.module(id).names),
+        }
+    }
+
+    /// The linear layer at a path in a Hugging Face or MLX model.
+    pub fn module_at(&self, path: &str) -> Option<ModuleId> {
+        let rest = path.strip_prefix(self.layers.hugging_face)?.strip_prefix('.')?;
+        let (layer, within) = rest.split_once('.')?;
+        let index = self.modules.iter().position(|module| module.names.hugging_face == within)?;
+        let id = ModuleId { layer: layer.parse().ok()?, index };
+        // A number has one spelling.
+        (self.path(id) == path).then_some(id)
+    }
+
+    /// The linear layers' own names, each once: what `target_modules` may name.
+    pub fn module_names(&self) -> Vec<&'static str> {
+        self.modules.iter().map(Module::name).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    const PROJECTIONS: [Projection; 7] = [
+        Projection::Q,
+        Projection::K,
+        Projection::V,
+        Projection::O,
+        Projection::Gate,
+        Projection::Up,
+        Projection::Down,
+    ];
+
+    #[test]
+    fn every_row_names_each_part_once_and_finds_it_again() {
+        let mut families = HashSet::new();
+        for family in FAMILIES {
+            assert!(families.insert(family.name) && families.insert(family.class), "{}", family.name);
+            for projection in PROJECTIONS {
+                let found = family.modules.iter().filter(|module| module.projection == projection);
+                assert_eq!(found.count(), 1, "{}: {projection:?}", family.name);
+                assert_eq!(family.module(family.computing(3, projection)).projection, projection);
+            }
+            let norms = family.norms.iter().map(|&(place, _)| TensorName::Norm(12, place));
+            let parts = [TensorName::Embedding, TensorName::Head, TensorName::FinalNorm].into_iter().chain(norms);
+            let names: Vec<_> = parts.chain(family.modules_of(12).map(TensorName::Linear)).collect();
+            for gguf in [false, true] {
+                let spelled = |name| if gguf { family.gguf_path(name) } else { family.path(name) };
+                let distinct: HashSet<String> = names.iter().map(|&name: &TensorName| spelled(name)).collect();
+                assert_eq!(distinct.len(), names.len(), "{distinct:?}");
+            }
+            for module in family.modules_of(12) {
+                assert_eq!(family.module_at(&family.path(module)), Some(module));
+            }
+        }
+    }
+
+    #[test]
+    fn a_path_is_a_module_only_as_it_is_spelled() {
+        for (path, found) in [
+            ("model.layers.3.self_attn.q_proj", Some((3, 0))),
+            ("model.layers.12.mlp.down_proj", Some((12, 6))),
+            ("model.layers.03.self_attn.q_proj", None),
+            ("model.layers.+3.self_attn.q_proj", None),
+            ("model.layers.3.mlp.q_proj", None),
+            ("model.layers.3.self_attn.q_proj.base_layer", None),
+            ("layers.3.self_attn.q_proj", None),
+            ("model.layers.3", None),
+            ("lm_head", None),
+        ] {
+            assert_eq!(LLAMA.module_at(path), found.map(|(layer, index)| ModuleId { layer, index }), "{path}");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What one decoder layer computes.
+
+/// A decoder layer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LayerSpec {
+    /// Before either half.
+    pub norm: Norm,
+    /// Its attention.
+    pub attention: AttentionSpec,
+    /// Width of its feed-forward half.
+    pub intermediate_size: usize,
+    /// Its linear layers, in the order of the family's modules.
+    pub linears: Vec<LinearSpec>,
+}
+
+/// Root-mean-square normalization.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Norm {
+    /// ε.
+    pub epsilon: f32,
+}
+
+/// Grouped-query attention with rotary positions.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AttentionSpec {
+    /// Query heads.
+    pub heads: usize,
+    /// Key and value heads; divides `heads`.
+    pub kv_heads: usize,
+    /// Width of a head; even, and not always the hidden width over `heads`.
+    pub head_dim: usize,
+    /// Factor on the scores: 1/√head_dim.
+    pub scale: f32,
+    /// Which of the model's rotations it has.
+    pub rope: usize,
+}
+
+impl AttentionSpec {
+    /// Values of a row of queries.
+    pub const fn query_width(&self) -> usize {
+        self.heads * self.head_dim
+    }
+
+    /// Values of a row of keys, and of one of values.
+    pub const fn kv_width(&self) -> usize {
+        self.kv_heads * self.head_dim
+    }
+}
+
+/// A linear layer `[outputs, inputs]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinearSpec {
+    /// Width of its input.
+    pub inputs: usize,
+    /// Width of its output.
+    pub outputs: usize,
+    /// Whether it has a bias `[outputs]`.
+    pub bias: bool,
+}

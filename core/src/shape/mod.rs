@@ -1,0 +1,71 @@
+//! The shape of a model, whatever format it came in: a row of the table of families ([`Family`]) says how it is built and
+//! what its parts are called, [`ModelConfig`] what each layer of this one is.
+
+mod family;
+mod layer;
+mod names;
+mod rope;
+mod sizes;
+
+pub use family::{FAMILIES, Family, LLAMA};
+pub use layer::{AttentionSpec, LayerSpec, LinearSpec, Norm};
+pub use names::{Bias, Module, ModuleId, NormPlace, Projection, TensorName};
+pub use rope::{RopeParameters, RopeScaling};
+pub(crate) use sizes::{SizeNames, Sizes};
+
+/// The shape of a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelConfig {
+    /// The family.
+    pub family: &'static Family,
+    /// Rows of the embedding: every token id is less.
+    pub vocab_size: usize,
+    /// Width of the residual stream.
+    pub hidden_size: usize,
+    /// The longest context the model was made for.
+    pub max_position_embeddings: usize,
+    /// Whether the head is the embedding.
+    pub tie_word_embeddings: bool,
+    /// The rotations that layers choose from.
+    pub ropes: Vec<RopeParameters>,
+    /// After the last layer.
+    pub final_norm: Norm,
+    /// The decoder layers; at least one.
+    pub layers: Vec<LayerSpec>,
+}
+
+impl ModelConfig {
+    /// Every linear layer, in the order of the model.
+    pub fn modules(&self) -> impl Iterator<Item = ModuleId> {
+        (0..self.layers.len()).flat_map(|layer| self.family.modules_of(layer))
+    }
+
+    /// The shape of a linear layer.
+    ///
+    /// # Panics
+    /// When the model has no such layer.
+    pub fn linear(&self, module: ModuleId) -> LinearSpec {
+        self.layers[module.layer].linears[module.index]
+    }
+
+    /// Every matrix that is stored, in the order of the model: the embedding, the linear layers, the head unless it is the
+    /// embedding.
+    pub fn matrices(&self) -> impl Iterator<Item = TensorName> {
+        let head = (!self.tie_word_embeddings).then_some(TensorName::Head);
+        [TensorName::Embedding].into_iter().chain(self.modules().map(TensorName::Linear)).chain(head)
+    }
+
+    /// Every norm, in the order of the model.
+    pub fn norms(&self) -> impl Iterator<Item = TensorName> {
+        let of_layer = |layer| self.family.norms.iter().map(move |&(place, _)| TensorName::Norm(layer, place));
+        (0..self.layers.len()).flat_map(of_layer).chain([TensorName::FinalNorm])
+    }
+}
+
+#[cfg(test)]
+impl ModelConfig {
+    /// A model for tests: every width that may differ from another does.
+    pub(crate) fn tiny() -> Self {
+        Sizes::tiny().model(&LLAMA, &[false; 7])
+    }
+}

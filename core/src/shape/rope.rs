@@ -1,0 +1,64 @@
+//! Rotary positions.
+
+/// How rotary positions are stretched beyond the trained context.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RopeScaling {
+    /// Not at all.
+    None,
+    /// Every frequency divided by `factor`.
+    Linear {
+        /// The stretch.
+        factor: f64,
+    },
+    /// Llama 3.1: low frequencies divided by `factor`, high ones kept, a smooth passage between.
+    Llama3 {
+        /// The stretch of low frequencies.
+        factor: f64,
+        /// Wavelengths over `original_max_position_embeddings / low_freq_factor` are stretched whole.
+        low_freq_factor: f64,
+        /// Wavelengths under `original_max_position_embeddings / high_freq_factor` are kept.
+        high_freq_factor: f64,
+        /// The context of the first training.
+        original_max_position_embeddings: usize,
+    },
+    /// GGUF's `rope_freqs`: frequency i divided by the i-th factor, `dim / 2` of them.
+    Factors(Vec<f32>),
+}
+
+/// Rotary position embedding, halves rotated: frequency i is `theta^(−2i/dim)` before scaling.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RopeParameters {
+    /// Values of a head; even.
+    pub dim: usize,
+    /// The base.
+    pub theta: f64,
+    /// The stretch.
+    pub scaling: RopeScaling,
+}
+
+impl RopeParameters {
+    /// What is wrong with the scaling, where no model has it.
+    pub(super) fn fault(&self) -> Option<&'static str> {
+        let stretches = |factor: f64| factor >= 1.0 && factor.is_finite();
+        match &self.scaling {
+            RopeScaling::Linear { factor } | RopeScaling::Llama3 { factor, .. } if !stretches(*factor) => {
+                Some("factor must be at least 1")
+            }
+            RopeScaling::Llama3 { low_freq_factor: low, high_freq_factor: high, .. }
+                if !(*low > 0.0 && high > low && high.is_finite()) =>
+            {
+                Some("high_freq_factor must be greater than low_freq_factor")
+            }
+            RopeScaling::Llama3 { original_max_position_embeddings: 0, .. } => {
+                Some("original_max_position_embeddings must be at least 1")
+            }
+            RopeScaling::Factors(factors) if factors.len() != self.dim / 2 => {
+                Some("one factor for each pair of a head's values")
+            }
+            RopeScaling::Factors(factors) if factors.iter().any(|f| !(*f > 0.0 && f.is_finite())) => {
+                Some("factors must be positive")
+            }
+            _ => None,
+        }
+    }
+}

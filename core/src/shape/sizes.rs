@@ -1,0 +1,126 @@
+//! What a file says of a model, before anything is computed or allocated from it.
+
+use std::path::Path;
+
+use super::{AttentionSpec, Family, LayerSpec, LinearSpec, ModelConfig, Norm, RopeParameters};
+use crate::error::{Error, Result};
+
+/// The sizes that a file states, for all layers alike.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Sizes {
+    pub vocab_size: usize,
+    pub hidden_size: usize,
+    pub intermediate_size: usize,
+    pub layers: usize,
+    pub heads: usize,
+    pub kv_heads: usize,
+    pub head_dim: usize,
+    pub max_position_embeddings: usize,
+    pub rms_norm_eps: f32,
+    pub rope: RopeParameters,
+    pub tie_word_embeddings: bool,
+}
+
+/// What a file format calls them, for messages.
+#[derive(Debug)]
+pub(crate) struct SizeNames {
+    pub vocab_size: String,
+    pub hidden_size: String,
+    pub intermediate_size: String,
+    pub layers: String,
+    pub heads: String,
+    pub kv_heads: String,
+    pub head_dim: String,
+    pub max_position_embeddings: String,
+    pub rms_norm_eps: String,
+    pub rope_theta: String,
+    pub rope_scaling: String,
+}
+
+impl Sizes {
+    /// Refuses sizes that no model has. `names` gives the field of `file` that each was read from.
+    pub fn check(&self, file: &Path, names: &SizeNames) -> Result<()> {
+        let sizes = [
+            (&names.vocab_size, self.vocab_size, 1 << 24),
+            (&names.hidden_size, self.hidden_size, 1 << 20),
+            (&names.intermediate_size, self.intermediate_size, 1 << 22),
+            (&names.layers, self.layers, 1 << 12),
+            (&names.heads, self.heads, 1 << 14),
+            (&names.kv_heads, self.kv_heads, 1 << 14),
+            (&names.head_dim, self.head_dim, 1 << 12),
+            (&names.max_position_embeddings, self.max_position_embeddings, 1 << 31),
+        ];
+        for (field, size, limit) in sizes {
+            if size == 0 || size > limit {
+                return Err(Error::bad_file(file, field, format!("{size} is outside 1 to {limit}")));
+            }
+        }
+        if !self.heads.is_multiple_of(self.kv_heads) {
+            let what = format!("{} key/value heads do not divide {} heads", self.kv_heads, self.heads);
+            return Err(Error::bad_file(file, &names.kv_heads, what));
+        }
+        if !self.head_dim.is_multiple_of(2) {
+            return Err(Error::bad_file(file, &names.head_dim, format!("{} is odd", self.head_dim)));
+        }
+        if !(self.rms_norm_eps > 0.0 && self.rms_norm_eps < 1.0) {
+            let what = format!("{} is outside 0 to 1", self.rms_norm_eps);
+            return Err(Error::bad_file(file, &names.rms_norm_eps, what));
+        }
+        let theta = self.rope.theta;
+        if !(theta >= 1.0 && theta.is_finite()) {
+            return Err(Error::bad_file(file, &names.rope_theta, format!("{theta} is no base of frequencies")));
+        }
+        match self.rope.fault() {
+            Some(fault) => Err(Error::bad_file(file, &names.rope_scaling, fault)),
+            None => Ok(()),
+        }
+    }
+
+    /// The model of these sizes. `biases` says of each of the family's modules whether it has one.
+    pub fn model(self, family: &'static Family, biases: &[bool]) -> ModelConfig {
+        let attention = AttentionSpec {
+            heads: self.heads,
+            kv_heads: self.kv_heads,
+            head_dim: self.head_dim,
+            scale: 1.0 / (self.head_dim as f32).sqrt(),
+            rope: 0,
+        };
+        let norm = Norm { epsilon: self.rms_norm_eps };
+        let (hidden_size, intermediate_size) = (self.hidden_size, self.intermediate_size);
+        let linears = family.modules.iter().zip(biases).map(|(module, &bias)| {
+            let (inputs, outputs) = module.projection.widths(hidden_size, &attention, intermediate_size);
+            LinearSpec { inputs, outputs, bias }
+        });
+        let linears = linears.collect();
+        ModelConfig {
+            family,
+            vocab_size: self.vocab_size,
+            hidden_size,
+            max_position_embeddings: self.max_position_embeddings,
+            tie_word_embeddings: self.tie_word_embeddings,
+            ropes: vec![self.rope],
+            final_norm: norm,
+            layers: vec![LayerSpec { norm, attention, intermediate_size, linears }; self.layers],
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sizes {
+    /// Those of [`ModelConfig::tiny`].
+    pub(crate) fn tiny() -> Self {
+        Self {
+            vocab_size: 40,
+            hidden_size: 12,
+            intermediate_size: 20,
+            layers: 2,
+            heads: 2,
+            kv_heads: 1,
+            head_dim: 8,
+            max_position_embeddings: 64,
+            rms_norm_eps: 1e-5,
+            rope: RopeParameters { dim: 8, theta: 10_000.0, scaling: super::RopeScaling::None },
+            tie_word_embeddings: true,
+        }
+    }
+}

@@ -12,6 +12,7 @@ mod instance;
 pub(crate) mod kernel;
 mod memory;
 mod pace;
+pub(crate) mod params;
 pub(crate) mod product;
 mod recorder;
 #[cfg(test)]
@@ -22,5 +23,8 @@ pub use adapter::{Adapter, Backend, adapters, choose};
 pub use executor::{GpuExecutor, Options};
 pub use flow::Fault;
 pub(crate) use kernel::Kernel;
+#[cfg(test)]
+pub(crate) use kernel::Shader;
+pub(crate) use params::{count, params};
 pub(crate) use recorder::Launch;
 pub use recorder::Recorder;

@@ -1,9 +1,10 @@
 //! Products with frozen matrices: which kernel a shape gets, and its launch. Linear layers and the head share them.
 
-use super::kernel::Kernel;
+use super::kernel::{Constants, Kernel};
 use super::memory::{Binding, Memory};
+use super::params::{count, params};
 use super::recorder::{Launch, Recorder};
-use super::weights::{DeviceMatrix, ENCODINGS, QUAD, SCALES, Shard};
+use super::weights::{ENCODINGS, QUAD, SCALES};
 use crate::error::Result;
 use crate::ops::LoraTerm;
 use crate::program::{BufferId, MatrixId, VectorId};
@@ -16,41 +17,84 @@ const LINEAR: &str = include_str!("../ops/linear.wgsl");
 const VECTOR: &str = include_str!("../ops/linear_vector.wgsl");
 const BACKWARD: &str = include_str!("../ops/linear_backward.wgsl");
 
-const FORWARD_CONSTANTS: &[(&str, &[u32])] =
+params! {
+    struct ForwardParams {
+        rows: u32,
+        input_row: u32,
+        out_row: u32,
+        input_width: u32,
+        quads: u32,
+        blocks: u32,
+        groups: u32,
+        blocks_per_group: u32,
+        out_width: u32,
+        shard_row: u32,
+        shard_rows: u32,
+        rank: u32,
+        factor_offset: u32,
+        factor_scale: f32,
+    }
+}
+params! {
+    struct BackwardParams {
+        rows: u32,
+        input_row: u32,
+        out_row: u32,
+        input_width: u32,
+        first_quad: u32,
+        from_quad: u32,
+        end_quad: u32,
+        blocks: u32,
+        groups: u32,
+        blocks_per_group: u32,
+        out_width: u32,
+        rank: u32,
+        factor_offset: u32,
+        factor_scale: f32,
+    }
+}
+
+const FORWARD_CONSTANTS: Constants =
     &[("ENCODING", ENCODINGS), ("SCALES", SCALES), ("RESIDUAL", &[0, 1]), ("BIAS", &[0, 1])];
-const BACKWARD_CONSTANTS: &[(&str, &[u32])] = &[("ENCODING", ENCODINGS), ("SCALES", SCALES), ("ADD", &[0, 1])];
+const BACKWARD_CONSTANTS: Constants = &[("ENCODING", ENCODINGS), ("SCALES", SCALES), ("ADD", &[0, 1])];
 
-const fn forward(name: &'static str, sources: &'static [&'static str]) -> Kernel {
-    Kernel { name, sources, constants: FORWARD_CONSTANTS }
+const fn forward(name: &'static str, sources: &'static [&'static str]) -> Kernel<ForwardParams> {
+    Kernel::new(name, sources, FORWARD_CONSTANTS)
 }
 
-const fn backward(name: &'static str, sources: &'static [&'static str]) -> Kernel {
-    Kernel { name, sources, constants: BACKWARD_CONSTANTS }
+const fn backward(name: &'static str, sources: &'static [&'static str]) -> Kernel<BackwardParams> {
+    Kernel::new(name, sources, BACKWARD_CONSTANTS)
 }
 
-static LINEAR_WIDE: Kernel = forward("linear_wide", &[MATRIX, BINDINGS, WIDE, LINEAR]);
-static LINEAR_NARROW: Kernel = forward("linear_narrow", &[MATRIX, BINDINGS, NARROW, LINEAR]);
-static VECTOR_WIDE: Kernel = forward("linear_vector_wide", &[MATRIX, BINDINGS, WIDE, VECTOR]);
-static VECTOR_NARROW: Kernel = forward("linear_vector_narrow", &[MATRIX, BINDINGS, NARROW, VECTOR]);
-static BACKWARD_WIDE: Kernel = backward("linear_backward_wide", &[MATRIX, WIDE, BACKWARD]);
-static BACKWARD_NARROW: Kernel = backward("linear_backward_narrow", &[MATRIX, NARROW, BACKWARD]);
+static LINEAR_WIDE: Kernel<ForwardParams> = forward("linear_wide", &[MATRIX, BINDINGS, WIDE, LINEAR]);
+static LINEAR_NARROW: Kernel<ForwardParams> = forward("linear_narrow", &[MATRIX, BINDINGS, NARROW, LINEAR]);
+static VECTOR_WIDE: Kernel<ForwardParams> = forward("linear_vector_wide", &[MATRIX, BINDINGS, WIDE, VECTOR]);
+static VECTOR_NARROW: Kernel<ForwardParams> = forward("linear_vector_narrow", &[MATRIX, BINDINGS, NARROW, VECTOR]);
+static BACKWARD_WIDE: Kernel<BackwardParams> = backward("linear_backward_wide", &[MATRIX, WIDE, BACKWARD]);
+static BACKWARD_NARROW: Kernel<BackwardParams> = backward("linear_backward_narrow", &[MATRIX, NARROW, BACKWARD]);
 
 #[cfg(test)]
-pub(crate) static KERNELS: &[&Kernel] =
-    &[&LINEAR_WIDE, &LINEAR_NARROW, &VECTOR_WIDE, &VECTOR_NARROW, &BACKWARD_WIDE, &BACKWARD_NARROW];
+pub(crate) static KERNELS: &[&super::Shader] = &[
+    &LINEAR_WIDE.shader,
+    &LINEAR_NARROW.shader,
+    &VECTOR_WIDE.shader,
+    &VECTOR_NARROW.shader,
+    &BACKWARD_WIDE.shader,
+    &BACKWARD_NARROW.shader,
+];
 
 /// Quads of W that one launch of `dy·W` sums over: a vocabulary's worth would be too long a piece to cut by time.
 const SLICE: usize = 2048;
 
 /// A kernel for a shape, and the outputs that one of its workgroups makes: columns and rows.
-struct Variant {
-    kernel: &'static Kernel,
+struct Variant<P: 'static> {
+    kernel: &'static Kernel<P>,
     columns: usize,
     rows: usize,
 }
 
 /// The table of variants of `x·Wᵀ`. Faster ones for what a device offers belong here.
-fn forward_variant(rows: usize, cols: usize) -> Variant {
+fn forward_variant(rows: usize, cols: usize) -> Variant<ForwardParams> {
     match (rows, cols.is_multiple_of(8)) {
         (1, true) => Variant { kernel: &VECTOR_WIDE, columns: 64, rows: 1 },
         (1, false) => Variant { kernel: &VECTOR_NARROW, columns: 64, rows: 1 },
@@ -60,7 +104,7 @@ fn forward_variant(rows: usize, cols: usize) -> Variant {
 }
 
 /// The table of variants of `dy·W`; `rows` are W's.
-fn backward_variant(rows: usize) -> Variant {
+fn backward_variant(rows: usize) -> Variant<BackwardParams> {
     let kernel = if rows.is_multiple_of(4) { &BACKWARD_WIDE } else { &BACKWARD_NARROW };
     Variant { kernel, columns: 128, rows: 32 }
 }
@@ -90,23 +134,29 @@ pub(crate) struct Backward {
     pub add: bool,
 }
 
-/// The adapter's bindings and parameters: `low`, the factor; rank, offset, scale.
+/// The adapter's bindings, `low` and the factor, and its parameters.
 struct Adapter {
     bindings: [Binding; 2],
-    params: [u32; 3],
+    params: AdapterParams,
+}
+
+/// Where there is no adapter, all are 0.
+#[derive(Clone, Copy, Default)]
+struct AdapterParams {
+    rank: u32,
+    offset: u32,
+    scale: f32,
 }
 
 fn adapter(recorder: &Recorder<'_>, lora: Option<LoraTerm>, factor_width: usize, first: usize) -> Result<Adapter> {
     let Some(lora) = lora else {
-        return Ok(Adapter { bindings: [Memory::nothing(first), Memory::nothing(first + 1)], params: [0; 3] });
+        let bindings = [Memory::nothing(first), Memory::nothing(first + 1)];
+        return Ok(Adapter { bindings, params: AdapterParams::default() });
     };
     let rank = recorder.width(lora.low);
     let (factor, offset) = recorder.range(lora.params, lora.offset, rank * factor_width)?;
-    Ok(Adapter { bindings: [recorder.buffer(lora.low)?, factor], params: [rank as u32, offset, lora.scale.to_bits()] })
-}
-
-fn matrix_params(matrix: &DeviceMatrix, shard: &Shard) -> [u32; 4] {
-    [shard.quads(), matrix.blocks(), matrix.groups(), matrix.blocks_per_group()].map(|n| n as u32)
+    let params = AdapterParams { rank: count(rank)?, offset, scale: lora.scale };
+    Ok(Adapter { bindings: [recorder.buffer(lora.low)?, factor], params })
 }
 
 impl Forward {
@@ -128,30 +178,28 @@ impl Forward {
         for shard in memory.weights.shards(matrix) {
             // A frozen binding stands in for a missing bias.
             let bias = self.bias.map_or(shard.scales(), |b| memory.weights.vector(b));
-            let [quads, blocks, groups, blocks_per_group] = matrix_params(matrix, shard);
-            let [rank, offset, scale] = lora.params;
             recorder.launch(Launch {
                 kernel: variant.kernel,
                 constants: &constants,
                 bindings: &[shard.codes(), shard.scales(), x, out, residual, bias, lora.bindings[0], lora.bindings[1]],
-                params: &[
-                    rows as u32,
-                    first as u32,
-                    self.out_row as u32,
-                    matrix.cols as u32,
-                    quads,
-                    blocks,
-                    groups,
-                    blocks_per_group,
-                    matrix.rows as u32,
-                    shard.first_row as u32,
-                    shard.rows as u32,
-                    rank,
-                    offset,
-                    scale,
-                ],
+                params: ForwardParams {
+                    rows: count(rows)?,
+                    input_row: count(first)?,
+                    out_row: count(self.out_row)?,
+                    input_width: count(matrix.cols)?,
+                    quads: count(shard.quads())?,
+                    blocks: count(matrix.blocks())?,
+                    groups: count(matrix.groups())?,
+                    blocks_per_group: count(matrix.blocks_per_group())?,
+                    out_width: count(matrix.rows)?,
+                    shard_row: count(shard.first_row)?,
+                    shard_rows: count(shard.rows)?,
+                    rank: lora.params.rank,
+                    factor_offset: lora.params.offset,
+                    factor_scale: lora.params.scale,
+                },
                 grid: [shard.rows.div_ceil(variant.columns), rows.div_ceil(variant.rows)],
-                work: 2.0 * rows as f64 * shard.rows as f64 * (matrix.cols + rank as usize) as f64,
+                work: 2.0 * rows as f64 * shard.rows as f64 * (matrix.cols + lora.params.rank as usize) as f64,
             })?;
         }
         Ok(())
@@ -176,30 +224,29 @@ impl Backward {
                 ("SCALES", matrix.packing.scales),
                 ("ADD", u32::from(self.add || i > 0)),
             ];
-            let [_, blocks, groups, blocks_per_group] = matrix_params(matrix, shard);
-            let [rank, offset, scale] = if i == 0 { lora.params } else { [0; 3] };
+            let adapter = if i == 0 { lora.params } else { AdapterParams::default() };
             recorder.launch(Launch {
                 kernel: variant.kernel,
                 constants: &constants,
                 bindings: &[shard.codes(), shard.scales(), dy, dx, lora.bindings[0], lora.bindings[1]],
-                params: &[
-                    rows as u32,
-                    first as u32,
-                    self.out_row as u32,
-                    matrix.rows as u32,
-                    (shard.first_row / QUAD) as u32,
-                    from as u32,
-                    end as u32,
-                    blocks,
-                    groups,
-                    blocks_per_group,
-                    matrix.cols as u32,
-                    rank,
-                    offset,
-                    scale,
-                ],
+                params: BackwardParams {
+                    rows: count(rows)?,
+                    input_row: count(first)?,
+                    out_row: count(self.out_row)?,
+                    input_width: count(matrix.rows)?,
+                    first_quad: count(shard.first_row / QUAD)?,
+                    from_quad: count(from)?,
+                    end_quad: count(end)?,
+                    blocks: count(matrix.blocks())?,
+                    groups: count(matrix.groups())?,
+                    blocks_per_group: count(matrix.blocks_per_group())?,
+                    out_width: count(matrix.cols)?,
+                    rank: adapter.rank,
+                    factor_offset: adapter.offset,
+                    factor_scale: adapter.scale,
+                },
                 grid: [matrix.cols.div_ceil(variant.columns), rows.div_ceil(variant.rows)],
-                work: 2.0 * rows as f64 * ((end - from) * QUAD) as f64 * (matrix.cols + rank as usize) as f64,
+                work: 2.0 * rows as f64 * ((end - from) * QUAD) as f64 * (matrix.cols + adapter.rank as usize) as f64,
             })?;
         }
         Ok(())

@@ -10,20 +10,46 @@ use crate::gpu;
 use crate::program::{Access, BufferId, Operation, Shapes, Touch};
 
 #[cfg(feature = "gpu")]
-pub(super) static SQUARES: gpu::Kernel = gpu::Kernel {
-    name: "adamw_squares",
-    sources: &[include_str!("adamw_squares.wgsl"), include_str!("../shader/shared/reduce.wgsl")],
-    constants: &[],
-};
+gpu::params! {
+    pub(super) struct SquaresParams {
+        len: u32,
+        first_block: u32,
+    }
+}
 #[cfg(feature = "gpu")]
-pub(super) static DECIDE: gpu::Kernel = gpu::Kernel {
-    name: "adamw_decide",
-    sources: &[include_str!("adamw_decide.wgsl"), include_str!("../shader/shared/reduce.wgsl")],
-    constants: &[],
-};
+gpu::params! {
+    pub(super) struct DecideParams {
+        blocks: u32,
+        clip: f32,
+    }
+}
 #[cfg(feature = "gpu")]
-pub(super) static UPDATE: gpu::Kernel =
-    gpu::Kernel { name: "adamw", sources: &[include_str!("adamw.wgsl")], constants: &[] };
+gpu::params! {
+    pub(super) struct UpdateParams {
+        len: u32,
+        beta1: f32,
+        beta2: f32,
+        epsilon: f32,
+        decay: f32,
+        step: f32,
+        root: f32,
+    }
+}
+
+#[cfg(feature = "gpu")]
+pub(super) static SQUARES: gpu::Kernel<SquaresParams> = gpu::Kernel::new(
+    "adamw_squares",
+    &[include_str!("adamw_squares.wgsl"), include_str!("../shader/shared/reduce.wgsl")],
+    &[],
+);
+#[cfg(feature = "gpu")]
+pub(super) static DECIDE: gpu::Kernel<DecideParams> = gpu::Kernel::new(
+    "adamw_decide",
+    &[include_str!("adamw_decide.wgsl"), include_str!("../shader/shared/reduce.wgsl")],
+    &[],
+);
+#[cfg(feature = "gpu")]
+pub(super) static UPDATE: gpu::Kernel<UpdateParams> = gpu::Kernel::new("adamw", &[include_str!("adamw.wgsl")], &[]);
 
 /// Values whose squares are summed at a time.
 const BLOCK: usize = 4096;
@@ -141,7 +167,7 @@ impl Operation for AdamW {
                 kernel: &SQUARES,
                 constants: &[],
                 bindings: &[grads, squares],
-                params: &[len as u32, (start / BLOCK) as u32],
+                params: SquaresParams { len: gpu::count(len)?, first_block: gpu::count(start / BLOCK)? },
                 grid: [1, len.div_ceil(BLOCK)],
                 work: 4.0 * len as f64,
             })?;
@@ -151,13 +177,11 @@ impl Operation for AdamW {
             kernel: &DECIDE,
             constants: &[],
             bindings: &[squares, total, report, decision, recorder.guard()],
-            params: &[blocks as u32, self.clip.to_bits()],
+            params: DecideParams { blocks: gpu::count(blocks)?, clip: self.clip },
             grid: [1, 1],
             work: 4.0 * blocks as f64,
         })?;
         let factors = self.factors(recorder.scalars().learning_rate, recorder.scalars().step);
-        let params = [self.beta1, self.beta2, self.epsilon, factors.decay, factors.step_size, factors.root_correction]
-            .map(f32::to_bits);
         for start in (0..len).step_by(part) {
             let len = part.min(len - start);
             let range = |id| recorder.range(id, start, len).map(|(binding, _)| binding);
@@ -168,7 +192,16 @@ impl Operation for AdamW {
                 range(self.second_moment)?,
                 decision,
             ];
-            recorder.each(&UPDATE, &[], &bindings, len, &params, 32.0)?;
+            let params = UpdateParams {
+                len: gpu::count(len)?,
+                beta1: self.beta1,
+                beta2: self.beta2,
+                epsilon: self.epsilon,
+                decay: factors.decay,
+                step: factors.step_size,
+                root: factors.root_correction,
+            };
+            recorder.each(&UPDATE, &[], &bindings, params, 32.0)?;
         }
         Ok(())
     }

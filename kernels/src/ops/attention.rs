@@ -20,7 +20,24 @@ use crate::program::{Access, BufferId, Operation, Program, Shapes, Touch};
 
 #[cfg(feature = "gpu")]
 mod shaders {
-    use crate::gpu::Kernel;
+    use crate::gpu::{Kernel, params};
+
+    params! {
+        /// Of the gradient's two halves as well.
+        pub(in crate::ops) struct TiledParams {
+            rows: u32,
+            query_heads: u32,
+            key_heads: u32,
+            scale: f32,
+        }
+    }
+    params! {
+        pub(in crate::ops) struct VectorParams {
+            query_heads: u32,
+            key_heads: u32,
+            scale: f32,
+        }
+    }
 
     const TILED: &str = include_str!("attention.wgsl");
     const VECTOR: &str = include_str!("attention_vector.wgsl");
@@ -32,17 +49,14 @@ mod shaders {
 
     const TILED_CONSTANTS: &[(&str, &[u32])] = &[("PARTS", &[2, 16]), ("SPAN", &[2, 3])];
 
-    const fn kernel(name: &'static str, sources: &'static [&'static str]) -> Kernel {
-        Kernel { name, sources, constants: PARTS }
-    }
-
-    pub(in crate::ops) static WIDE: Kernel =
-        Kernel { name: "attention_wide", sources: &[TILED, WIDE_PART, EXP], constants: TILED_CONSTANTS };
-    pub(in crate::ops) static NARROW: Kernel =
-        Kernel { name: "attention_narrow", sources: &[TILED, NARROW_PART, EXP], constants: TILED_CONSTANTS };
-    pub(in crate::ops) static VECTOR_WIDE: Kernel = kernel("attention_vector_wide", &[VECTOR, WIDE_PART, EXP, REDUCE]);
-    pub(in crate::ops) static VECTOR_NARROW: Kernel =
-        kernel("attention_vector_narrow", &[VECTOR, NARROW_PART, EXP, REDUCE]);
+    pub(in crate::ops) static WIDE: Kernel<TiledParams> =
+        Kernel::new("attention_wide", &[TILED, WIDE_PART, EXP], TILED_CONSTANTS);
+    pub(in crate::ops) static NARROW: Kernel<TiledParams> =
+        Kernel::new("attention_narrow", &[TILED, NARROW_PART, EXP], TILED_CONSTANTS);
+    pub(in crate::ops) static VECTOR_WIDE: Kernel<VectorParams> =
+        Kernel::new("attention_vector_wide", &[VECTOR, WIDE_PART, EXP, REDUCE], PARTS);
+    pub(in crate::ops) static VECTOR_NARROW: Kernel<VectorParams> =
+        Kernel::new("attention_vector_narrow", &[VECTOR, NARROW_PART, EXP, REDUCE], PARTS);
 }
 #[cfg(feature = "gpu")]
 pub(super) use shaders::*;
@@ -84,11 +98,11 @@ impl Heads {
 
     /// The kernel for this width of heads, and how many parts a head has for it.
     #[cfg(feature = "gpu")]
-    pub(super) fn parts(
+    pub(super) fn parts<P>(
         &self,
-        wide: &'static gpu::Kernel,
-        narrow: &'static gpu::Kernel,
-    ) -> (&'static gpu::Kernel, u32) {
+        wide: &'static gpu::Kernel<P>,
+        narrow: &'static gpu::Kernel<P>,
+    ) -> (&'static gpu::Kernel<P>, u32) {
         match self.dim.is_multiple_of(4) {
             true => (wide, self.dim as u32 / 4),
             false => (narrow, self.dim as u32),
@@ -247,20 +261,26 @@ impl Operation for Attention {
         let heads = self.heads;
         let (rows, keys) = (recorder.rows(self.q), recorder.rows(self.k));
         let bindings = recorder.buffers([self.q, self.k, self.v, self.spans, self.out, self.lse])?;
-        let shape = [heads.query as u32, heads.key_value as u32, heads.scale.to_bits()];
+        let (query_heads, key_heads, scale) = (gpu::count(heads.query)?, gpu::count(heads.key_value)?, heads.scale);
         let work = 8.0 * (rows * keys * heads.query * heads.dim) as f64;
         let span = recorder.width(self.spans) as u32;
         if rows == 1 && span == 2 {
             let (kernel, parts) = heads.parts(&VECTOR_WIDE, &VECTOR_NARROW);
-            let (constants, grid) = (&[("PARTS", parts)], [heads.query, 1]);
-            return recorder.launch(gpu::Launch { kernel, constants, bindings: &bindings, params: &shape, grid, work });
+            return recorder.launch(gpu::Launch {
+                kernel,
+                constants: &[("PARTS", parts)],
+                bindings: &bindings,
+                params: VectorParams { query_heads, key_heads, scale },
+                grid: [heads.query, 1],
+                work,
+            });
         }
         let (kernel, parts) = heads.parts(&WIDE, &NARROW);
         recorder.launch(gpu::Launch {
             kernel,
             constants: &[("PARTS", parts), ("SPAN", span)],
             bindings: &bindings,
-            params: &[rows as u32, shape[0], shape[1], shape[2]],
+            params: TiledParams { rows: gpu::count(rows)?, query_heads, key_heads, scale },
             grid: [heads.query, rows.div_ceil(TILE)],
             work,
         })

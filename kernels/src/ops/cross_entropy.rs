@@ -12,21 +12,37 @@ use crate::gpu;
 use crate::program::{Access, BufferId, MatrixId, Operation, Shapes, Touch};
 
 #[cfg(feature = "gpu")]
-pub(super) static ROW_LOSS: gpu::Kernel = gpu::Kernel {
-    name: "cross_entropy",
-    sources: &[
+gpu::params! {
+    pub(super) struct RowLossParams {
+        vocabulary: u32,
+        first_row: u32,
+        weight: f32,
+    }
+}
+#[cfg(feature = "gpu")]
+gpu::params! {
+    pub(super) struct TotalParams {
+        len: u32,
+        weight: f32,
+    }
+}
+
+#[cfg(feature = "gpu")]
+pub(super) static ROW_LOSS: gpu::Kernel<RowLossParams> = gpu::Kernel::new(
+    "cross_entropy",
+    &[
         include_str!("cross_entropy.wgsl"),
         include_str!("../shader/shared/reduce.wgsl"),
         include_str!("../shader/shared/exp.wgsl"),
     ],
-    constants: &[("TRAIN", &[0, 1])],
-};
+    &[("TRAIN", &[0, 1])],
+);
 #[cfg(feature = "gpu")]
-pub(super) static TOTAL: gpu::Kernel = gpu::Kernel {
-    name: "loss_total",
-    sources: &[include_str!("loss_total.wgsl"), include_str!("../shader/shared/reduce.wgsl")],
-    constants: &[],
-};
+pub(super) static TOTAL: gpu::Kernel<TotalParams> = gpu::Kernel::new(
+    "loss_total",
+    &[include_str!("loss_total.wgsl"), include_str!("../shader/shared/reduce.wgsl")],
+    &[],
+);
 
 /// `losses[i] = log Σ_v exp(z[i, v]) − z[i, targets[i]]`, `z = x·Wᵀ`; with a gradient,
 /// `dx = weight · (softmax(z) − onehot(targets)) · W`, and the weighted sum of the losses is added to `total`.
@@ -147,7 +163,7 @@ impl Operation for CrossEntropy {
                 kernel: &ROW_LOSS,
                 constants: &[("TRAIN", u32::from(self.gradient.is_some()))],
                 bindings: &[logits, targets, losses],
-                params: &[vocabulary as u32, first as u32, weight.to_bits()],
+                params: RowLossParams { vocabulary: gpu::count(vocabulary)?, first_row: gpu::count(first)?, weight },
                 grid: [1, live],
                 work: 64.0 * (live * vocabulary) as f64,
             })?;
@@ -170,7 +186,7 @@ impl Operation for CrossEntropy {
             kernel: &TOTAL,
             constants: &[],
             bindings: &[losses, total],
-            params: &[rows as u32, weight.to_bits()],
+            params: TotalParams { len: gpu::count(rows)?, weight },
             grid: [1, 1],
             work: 4.0 * rows as f64,
         })

@@ -8,14 +8,47 @@ use crate::gpu;
 use crate::program::{Access, BufferId, Operation, Shapes, Touch};
 
 #[cfg(feature = "gpu")]
-pub(super) static DOWN: gpu::Kernel =
-    gpu::Kernel { name: "lora_down", sources: &[include_str!("lora_down.wgsl")], constants: &[] };
+gpu::params! {
+    pub(super) struct DownParams {
+        rows: u32,
+        width: u32,
+        rank: u32,
+        offset: u32,
+        step_k: u32,
+        step_j: u32,
+        scale: f32,
+    }
+}
 #[cfg(feature = "gpu")]
-pub(super) static GRADIENT: gpu::Kernel =
-    gpu::Kernel { name: "lora_gradient", sources: &[include_str!("lora_gradient.wgsl")], constants: &[] };
+gpu::params! {
+    pub(super) struct GradientParams {
+        rows: u32,
+        width: u32,
+        rank: u32,
+        offset: u32,
+        step_c: u32,
+        step_j: u32,
+        scale: f32,
+    }
+}
 #[cfg(feature = "gpu")]
-pub(super) static INPUT_GRADIENT: gpu::Kernel =
-    gpu::Kernel { name: "lora_input_gradient", sources: &[include_str!("lora_input_gradient.wgsl")], constants: &[] };
+gpu::params! {
+    pub(super) struct InputGradientParams {
+        len: u32,
+        width: u32,
+        rank: u32,
+        offset: u32,
+    }
+}
+
+#[cfg(feature = "gpu")]
+pub(super) static DOWN: gpu::Kernel<DownParams> = gpu::Kernel::new("lora_down", &[include_str!("lora_down.wgsl")], &[]);
+#[cfg(feature = "gpu")]
+pub(super) static GRADIENT: gpu::Kernel<GradientParams> =
+    gpu::Kernel::new("lora_gradient", &[include_str!("lora_gradient.wgsl")], &[]);
+#[cfg(feature = "gpu")]
+pub(super) static INPUT_GRADIENT: gpu::Kernel<InputGradientParams> =
+    gpu::Kernel::new("lora_input_gradient", &[include_str!("lora_input_gradient.wgsl")], &[]);
 
 /// `low = scale · x·factorᵀ`, factor(k, j) at `start + k·step_k + j·step_j` of the parameters.
 #[cfg(feature = "gpu")]
@@ -33,7 +66,15 @@ fn launch_down(
         kernel: &DOWN,
         constants: &[],
         bindings: &[x, factor, low],
-        params: &[rows as u32, width as u32, rank as u32, offset, step_k as u32, step_j as u32, scale.to_bits()],
+        params: DownParams {
+            rows: gpu::count(rows)?,
+            width: gpu::count(width)?,
+            rank: gpu::count(rank)?,
+            offset,
+            step_k: gpu::count(step_k)?,
+            step_j: gpu::count(step_j)?,
+            scale,
+        },
         grid: [rank.div_ceil(8), rows.div_ceil(4)],
         work: 2.0 * (rows * width * rank) as f64,
     })
@@ -55,7 +96,15 @@ fn launch_gradient(
         kernel: &GRADIENT,
         constants: &[],
         bindings: &[a, b, gradient],
-        params: &[rows as u32, width as u32, rank as u32, offset, step_c as u32, step_j as u32, scale.to_bits()],
+        params: GradientParams {
+            rows: gpu::count(rows)?,
+            width: gpu::count(width)?,
+            rank: gpu::count(rank)?,
+            offset,
+            step_c: gpu::count(step_c)?,
+            step_j: gpu::count(step_j)?,
+            scale,
+        },
         grid: [width.div_ceil(256), rank.div_ceil(8)],
         work: 2.0 * (rows * width * rank) as f64,
     })
@@ -221,7 +270,12 @@ impl Operation for LoraInputGradient {
         let (cols, rank) = (recorder.width(self.out), recorder.width(self.dlow));
         let (factor, offset) = recorder.range(self.params, self.a, rank * cols)?;
         let [dlow, out] = recorder.buffers([self.dlow, self.out])?;
-        let params = [cols as u32, rank as u32, offset];
-        recorder.each(&INPUT_GRADIENT, &[], &[dlow, factor, out], recorder.len(self.out), &params, 2.0 * rank as f64)
+        let params = InputGradientParams {
+            len: gpu::count(recorder.len(self.out))?,
+            width: gpu::count(cols)?,
+            rank: gpu::count(rank)?,
+            offset,
+        };
+        recorder.each(&INPUT_GRADIENT, &[], &[dlow, factor, out], params, 2.0 * rank as f64)
     }
 }

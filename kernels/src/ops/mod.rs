@@ -30,17 +30,31 @@ pub use top_logits::TopLogits;
 
 /// Every kernel, for tests that translate them all.
 #[cfg(all(test, feature = "gpu"))]
-pub(crate) fn kernels() -> Vec<&'static crate::gpu::Kernel> {
+pub(crate) fn kernels() -> Vec<&'static crate::gpu::Shader> {
     [
         crate::gpu::product::KERNELS,
-        &[&adamw::SQUARES, &adamw::DECIDE, &adamw::UPDATE],
-        &[&attention::WIDE, &attention::NARROW, &attention::VECTOR_WIDE, &attention::VECTOR_NARROW],
-        &[&attention_backward::STATISTICS, &attention_backward::DQ_WIDE, &attention_backward::DQ_NARROW],
-        &[&attention_backward::DKV_WIDE, &attention_backward::DKV_NARROW],
-        &[&cross_entropy::ROW_LOSS, &cross_entropy::TOTAL, &dropout::DROPOUT, &embed::EMBED],
-        &[&lora::DOWN, &lora::GRADIENT, &lora::INPUT_GRADIENT],
-        &[&rms_norm::FORWARD, &rms_norm::BACKWARD, &rope::ROPE, &rows::ROWS],
-        &[&swiglu::FORWARD, &swiglu::BACKWARD, &top_logits::TOP, &top_logits::LOG_SUM_EXP],
+        &[&adamw::SQUARES.shader, &adamw::DECIDE.shader, &adamw::UPDATE.shader],
+        &[
+            &attention::WIDE.shader,
+            &attention::NARROW.shader,
+            &attention::VECTOR_WIDE.shader,
+            &attention::VECTOR_NARROW.shader,
+        ],
+        &[
+            &attention_backward::STATISTICS.shader,
+            &attention_backward::DQ_WIDE.shader,
+            &attention_backward::DQ_NARROW.shader,
+        ],
+        &[&attention_backward::DKV_WIDE.shader, &attention_backward::DKV_NARROW.shader],
+        &[
+            &cross_entropy::ROW_LOSS.shader,
+            &cross_entropy::TOTAL.shader,
+            &dropout::DROPOUT.shader,
+            &embed::EMBED.shader,
+        ],
+        &[&lora::DOWN.shader, &lora::GRADIENT.shader, &lora::INPUT_GRADIENT.shader],
+        &[&rms_norm::FORWARD.shader, &rms_norm::BACKWARD.shader, &rope::ROPE.shader, &rows::ROWS.shader],
+        &[&swiglu::FORWARD.shader, &swiglu::BACKWARD.shader, &top_logits::TOP.shader, &top_logits::LOG_SUM_EXP.shader],
     ]
     .concat()
 }

@@ -10,17 +10,22 @@ use crate::gpu;
 use crate::program::{Access, BufferId, Operation, Shapes, Touch, VectorId};
 
 #[cfg(feature = "gpu")]
-pub(super) static FORWARD: gpu::Kernel = gpu::Kernel {
-    name: "rms_norm",
-    sources: &[include_str!("rms_norm.wgsl"), include_str!("../shader/shared/reduce.wgsl")],
-    constants: &[],
-};
+gpu::params! {
+    pub(super) struct RmsNormParams {
+        width: u32,
+        epsilon: f32,
+    }
+}
+
 #[cfg(feature = "gpu")]
-pub(super) static BACKWARD: gpu::Kernel = gpu::Kernel {
-    name: "rms_norm_backward",
-    sources: &[include_str!("rms_norm_backward.wgsl"), include_str!("../shader/shared/reduce.wgsl")],
-    constants: &[("ADD", &[0, 1])],
-};
+pub(super) static FORWARD: gpu::Kernel<RmsNormParams> =
+    gpu::Kernel::new("rms_norm", &[include_str!("rms_norm.wgsl"), include_str!("../shader/shared/reduce.wgsl")], &[]);
+#[cfg(feature = "gpu")]
+pub(super) static BACKWARD: gpu::Kernel<RmsNormParams> = gpu::Kernel::new(
+    "rms_norm_backward",
+    &[include_str!("rms_norm_backward.wgsl"), include_str!("../shader/shared/reduce.wgsl")],
+    &[("ADD", &[0, 1])],
+);
 
 /// `out = x · r · gain`, `r = 1 / √(mean(x²) + ε)`, row by row.
 #[derive(Debug)]
@@ -67,7 +72,7 @@ impl Operation for RmsNorm {
             kernel: &FORWARD,
             constants: &[],
             bindings: &[gain, x, out],
-            params: &[width as u32, self.epsilon.to_bits()],
+            params: RmsNormParams { width: gpu::count(width)?, epsilon: self.epsilon },
             grid: [1, rows],
             work: 16.0 * (rows * width) as f64,
         })
@@ -130,7 +135,7 @@ impl Operation for RmsNormBackward {
             kernel: &BACKWARD,
             constants: &[("ADD", u32::from(self.add))],
             bindings: &[gain, x, dy, dx],
-            params: &[width as u32, self.epsilon.to_bits()],
+            params: RmsNormParams { width: gpu::count(width)?, epsilon: self.epsilon },
             grid: [1, rows],
             work: 32.0 * (rows * width) as f64,
         })

@@ -10,17 +10,21 @@ use crate::gpu;
 use crate::program::{Access, BufferId, Operation, Shapes, Touch};
 
 #[cfg(feature = "gpu")]
-pub(super) static FORWARD: gpu::Kernel = gpu::Kernel {
-    name: "swiglu",
-    sources: &[include_str!("swiglu.wgsl"), include_str!("../shader/shared/exp.wgsl")],
-    constants: &[],
-};
+gpu::params! {
+    pub(super) struct SwiGluParams {
+        len: u32,
+    }
+}
+
 #[cfg(feature = "gpu")]
-pub(super) static BACKWARD: gpu::Kernel = gpu::Kernel {
-    name: "swiglu_backward",
-    sources: &[include_str!("swiglu_backward.wgsl"), include_str!("../shader/shared/exp.wgsl")],
-    constants: &[],
-};
+pub(super) static FORWARD: gpu::Kernel<SwiGluParams> =
+    gpu::Kernel::new("swiglu", &[include_str!("swiglu.wgsl"), include_str!("../shader/shared/exp.wgsl")], &[]);
+#[cfg(feature = "gpu")]
+pub(super) static BACKWARD: gpu::Kernel<SwiGluParams> = gpu::Kernel::new(
+    "swiglu_backward",
+    &[include_str!("swiglu_backward.wgsl"), include_str!("../shader/shared/exp.wgsl")],
+    &[],
+);
 
 /// Values a task.
 const TASK: usize = 4096;
@@ -62,7 +66,7 @@ impl Operation for SwiGlu {
     fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
         let len = recorder.len(self.out);
         let bindings = recorder.buffers([self.gate, self.up, self.out])?;
-        recorder.each(&FORWARD, &[], &bindings, len, &[], 32.0)
+        recorder.each(&FORWARD, &[], &bindings, SwiGluParams { len: gpu::count(len)? }, 32.0)
     }
 }
 
@@ -115,7 +119,7 @@ impl Operation for SwiGluBackward {
     fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
         let len = recorder.len(self.dout);
         let bindings = recorder.buffers([self.gate, self.up, self.dout, self.dgate, self.dup])?;
-        recorder.each(&BACKWARD, &[], &bindings, len, &[], 40.0)
+        recorder.each(&BACKWARD, &[], &bindings, SwiGluParams { len: gpu::count(len)? }, 40.0)
     }
 }
 

@@ -19,7 +19,7 @@ params! {
     }
 }
 
-pub(super) static ZERO: Kernel<ZeroParams> = Kernel::new("zero", &[include_str!("../shader/zero.wgsl")], &[]);
+pub(super) static ZERO: Kernel<ZeroParams> = Kernel::new("zero", &[include_str!("zero.wgsl")], &[]);
 
 /// A program's bind groups.
 pub(crate) type Groups = HashMap<(PipelineId, Vec<Binding>), wgpu::BindGroup>;

@@ -1,8 +1,7 @@
-//! The operations. Each file holds one: what it computes, its CPU code, its GPU launch, its tests.
+//! The operations. Each file or folder holds one: what it computes, its CPU code, its GPU launch and shaders, its tests.
 
 mod adamw;
 mod attention;
-mod attention_backward;
 mod cross_entropy;
 mod dropout;
 mod embed;
@@ -15,8 +14,7 @@ mod swiglu;
 mod top_logits;
 
 pub use adamw::AdamW;
-pub use attention::{Attention, Heads, Packing};
-pub use attention_backward::AttentionBackward;
+pub use attention::{Attention, AttentionBackward, Heads, Packing};
 pub use cross_entropy::{CrossEntropy, LossGradient};
 pub use dropout::Dropout;
 pub use embed::Embed;
@@ -32,29 +30,16 @@ pub use top_logits::TopLogits;
 #[cfg(all(test, feature = "gpu"))]
 pub(crate) fn kernels() -> Vec<&'static crate::gpu::Shader> {
     [
-        crate::gpu::product::KERNELS,
-        &[&adamw::SQUARES.shader, &adamw::DECIDE.shader, &adamw::UPDATE.shader],
-        &[
-            &attention::WIDE.shader,
-            &attention::NARROW.shader,
-            &attention::VECTOR_WIDE.shader,
-            &attention::VECTOR_NARROW.shader,
-        ],
-        &[
-            &attention_backward::STATISTICS.shader,
-            &attention_backward::DQ_WIDE.shader,
-            &attention_backward::DQ_NARROW.shader,
-        ],
-        &[&attention_backward::DKV_WIDE.shader, &attention_backward::DKV_NARROW.shader],
-        &[
-            &cross_entropy::ROW_LOSS.shader,
-            &cross_entropy::TOTAL.shader,
-            &dropout::DROPOUT.shader,
-            &embed::EMBED.shader,
-        ],
-        &[&lora::DOWN.shader, &lora::GRADIENT.shader, &lora::INPUT_GRADIENT.shader],
-        &[&rms_norm::FORWARD.shader, &rms_norm::BACKWARD.shader, &rope::ROPE.shader, &rows::ROWS.shader],
-        &[&swiglu::FORWARD.shader, &swiglu::BACKWARD.shader, &top_logits::TOP.shader, &top_logits::LOG_SUM_EXP.shader],
+        adamw::shaders::KERNELS,
+        attention::shaders::KERNELS,
+        cross_entropy::shaders::KERNELS,
+        &[&dropout::DROPOUT.shader, &embed::EMBED.shader],
+        linear::launch::KERNELS,
+        lora::shaders::KERNELS,
+        rms_norm::shaders::KERNELS,
+        &[&rope::ROPE.shader, &rows::ROWS.shader],
+        swiglu::shaders::KERNELS,
+        top_logits::shaders::KERNELS,
     ]
     .concat()
 }

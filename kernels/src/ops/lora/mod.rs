@@ -1,54 +1,16 @@
 //! The low-rank adapter's own products (Hu et al., 2021): `y = x·Wᵀ + scale·(x·Aᵀ)·Bᵀ`, A `[rank, cols]`,
 //! B `[rows, rank]`, f32.
 
+#[cfg(feature = "gpu")]
+pub(super) mod shaders;
+
 use crate::cpu::{Frame, Output, matrix, matrix_mut, small_product, times_vector};
 use crate::error::Result;
 #[cfg(feature = "gpu")]
 use crate::gpu;
 use crate::program::{Access, BufferId, Operation, Shapes, Touch};
-
 #[cfg(feature = "gpu")]
-gpu::params! {
-    pub(super) struct DownParams {
-        rows: u32,
-        width: u32,
-        rank: u32,
-        offset: u32,
-        step_k: u32,
-        step_j: u32,
-        scale: f32,
-    }
-}
-#[cfg(feature = "gpu")]
-gpu::params! {
-    pub(super) struct GradientParams {
-        rows: u32,
-        width: u32,
-        rank: u32,
-        offset: u32,
-        step_c: u32,
-        step_j: u32,
-        scale: f32,
-    }
-}
-#[cfg(feature = "gpu")]
-gpu::params! {
-    pub(super) struct InputGradientParams {
-        len: u32,
-        width: u32,
-        rank: u32,
-        offset: u32,
-    }
-}
-
-#[cfg(feature = "gpu")]
-pub(super) static DOWN: gpu::Kernel<DownParams> = gpu::Kernel::new("lora_down", &[include_str!("lora_down.wgsl")], &[]);
-#[cfg(feature = "gpu")]
-pub(super) static GRADIENT: gpu::Kernel<GradientParams> =
-    gpu::Kernel::new("lora_gradient", &[include_str!("lora_gradient.wgsl")], &[]);
-#[cfg(feature = "gpu")]
-pub(super) static INPUT_GRADIENT: gpu::Kernel<InputGradientParams> =
-    gpu::Kernel::new("lora_input_gradient", &[include_str!("lora_input_gradient.wgsl")], &[]);
+use shaders::{DOWN, DownParams, GRADIENT, GradientParams, INPUT_GRADIENT, InputGradientParams};
 
 /// `low = scale · x·factorᵀ`, factor(k, j) at `start + k·step_k + j·step_j` of the parameters.
 #[cfg(feature = "gpu")]

@@ -6,9 +6,11 @@ use multiversion::multiversion;
 use ndarray::parallel::prelude::*;
 use ndarray::{ArrayView2, Axis, s};
 
-use super::attention::{BLOCK, HeadRows, Heads, visible_keys};
 #[cfg(feature = "gpu")]
-use super::attention::{TILE, TiledParams};
+use super::TILE;
+#[cfg(feature = "gpu")]
+use super::shaders::{DKV_NARROW, DKV_WIDE, DQ_NARROW, DQ_WIDE, STATISTICS, StatisticsParams, TiledParams};
+use super::{BLOCK, HeadRows, Heads, visible_keys};
 use crate::cpu::{
     Factors, Frame, Left, Output, exp, matrix, matrix_mut, multiply_strips, strips_len, sum_of_products, with_scratch,
 };
@@ -16,37 +18,6 @@ use crate::error::Result;
 #[cfg(feature = "gpu")]
 use crate::gpu;
 use crate::program::{Access, BufferId, Operation, Program, Shapes, Touch};
-
-#[cfg(feature = "gpu")]
-mod shaders {
-    use super::super::attention::{EXP, NARROW_PART, PARTS, TiledParams, WIDE_PART};
-    use crate::gpu::{Kernel, params};
-
-    params! {
-        pub(in crate::ops) struct StatisticsParams {
-            len: u32,
-            heads: u32,
-            dim: u32,
-        }
-    }
-
-    const DQ: &str = include_str!("attention_dq.wgsl");
-    const DKV: &str = include_str!("attention_dkv.wgsl");
-    const SCORES: &str = include_str!("../shader/shared/score_gradient.wgsl");
-
-    pub(in crate::ops) static STATISTICS: Kernel<StatisticsParams> =
-        Kernel::new("attention_statistics", &[include_str!("attention_statistics.wgsl")], &[]);
-    pub(in crate::ops) static DQ_WIDE: Kernel<TiledParams> =
-        Kernel::new("attention_dq_wide", &[DQ, SCORES, WIDE_PART, EXP], PARTS);
-    pub(in crate::ops) static DQ_NARROW: Kernel<TiledParams> =
-        Kernel::new("attention_dq_narrow", &[DQ, SCORES, NARROW_PART, EXP], PARTS);
-    pub(in crate::ops) static DKV_WIDE: Kernel<TiledParams> =
-        Kernel::new("attention_dkv_wide", &[DKV, SCORES, WIDE_PART, EXP], PARTS);
-    pub(in crate::ops) static DKV_NARROW: Kernel<TiledParams> =
-        Kernel::new("attention_dkv_narrow", &[DKV, SCORES, NARROW_PART, EXP], PARTS);
-}
-#[cfg(feature = "gpu")]
-pub(super) use shaders::*;
 
 /// With `P = exp(scale·q·kᵀ − lse)`, `δ = Σ dout∘out`, `dS = scale · P∘(dout·vᵀ − δ)`:
 /// `dq = dS·k`, `dk = dSᵀ·q`, `dv = Pᵀ·dout`, the last two summed over the query heads that share a key/value head.

@@ -1,5 +1,8 @@
 //! SwiGLU (Shazeer, 2020) and its gradient.
 
+#[cfg(feature = "gpu")]
+pub(super) mod shaders;
+
 use multiversion::multiversion;
 use rayon::prelude::*;
 
@@ -8,23 +11,8 @@ use crate::error::Result;
 #[cfg(feature = "gpu")]
 use crate::gpu;
 use crate::program::{Access, BufferId, Operation, Shapes, Touch};
-
 #[cfg(feature = "gpu")]
-gpu::params! {
-    pub(super) struct SwiGluParams {
-        len: u32,
-    }
-}
-
-#[cfg(feature = "gpu")]
-pub(super) static FORWARD: gpu::Kernel<SwiGluParams> =
-    gpu::Kernel::new("swiglu", &[include_str!("swiglu.wgsl"), include_str!("../shader/shared/exp.wgsl")], &[]);
-#[cfg(feature = "gpu")]
-pub(super) static BACKWARD: gpu::Kernel<SwiGluParams> = gpu::Kernel::new(
-    "swiglu_backward",
-    &[include_str!("swiglu_backward.wgsl"), include_str!("../shader/shared/exp.wgsl")],
-    &[],
-);
+use shaders::{BACKWARD, FORWARD, SwiGluParams};
 
 /// Values a task.
 const TASK: usize = 4096;

@@ -1,5 +1,8 @@
 //! Root-mean-square normalization (Zhang and Sennrich, 2019) and its gradient.
 
+#[cfg(feature = "gpu")]
+pub(super) mod shaders;
+
 use multiversion::multiversion;
 use rayon::prelude::*;
 
@@ -8,24 +11,8 @@ use crate::error::Result;
 #[cfg(feature = "gpu")]
 use crate::gpu;
 use crate::program::{Access, BufferId, Operation, Shapes, Touch, VectorId};
-
 #[cfg(feature = "gpu")]
-gpu::params! {
-    pub(super) struct RmsNormParams {
-        width: u32,
-        epsilon: f32,
-    }
-}
-
-#[cfg(feature = "gpu")]
-pub(super) static FORWARD: gpu::Kernel<RmsNormParams> =
-    gpu::Kernel::new("rms_norm", &[include_str!("rms_norm.wgsl"), include_str!("../shader/shared/reduce.wgsl")], &[]);
-#[cfg(feature = "gpu")]
-pub(super) static BACKWARD: gpu::Kernel<RmsNormParams> = gpu::Kernel::new(
-    "rms_norm_backward",
-    &[include_str!("rms_norm_backward.wgsl"), include_str!("../shader/shared/reduce.wgsl")],
-    &[("ADD", &[0, 1])],
-);
+use shaders::{BACKWARD, FORWARD, RmsNormParams};
 
 /// `out = x · r · gain`, `r = 1 / √(mean(x²) + ε)`, row by row.
 #[derive(Debug)]

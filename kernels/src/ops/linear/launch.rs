@@ -1,21 +1,20 @@
 //! Products with frozen matrices: which kernel a shape gets, and its launch. Linear layers and the head share them.
 
-use super::kernel::{Constants, Kernel};
-use super::memory::{Binding, Memory};
-use super::params::{count, params};
-use super::recorder::{Launch, Recorder};
-use super::weights::{ENCODINGS, QUAD, SCALES};
+use super::LoraTerm;
 use crate::error::Result;
-use crate::ops::LoraTerm;
+#[cfg(test)]
+use crate::gpu::Shader;
+use crate::gpu::weights::{ENCODINGS, QUAD, SCALES};
+use crate::gpu::wgsl::MATRIX;
+use crate::gpu::{Binding, Constants, Kernel, Launch, Memory, Recorder, count, params};
 use crate::program::{BufferId, MatrixId, VectorId};
 
-const MATRIX: &str = include_str!("../shader/shared/matrix.wgsl");
-const WIDE: &str = include_str!("../shader/shared/input_wide.wgsl");
-const NARROW: &str = include_str!("../shader/shared/input_narrow.wgsl");
-const BINDINGS: &str = include_str!("../shader/shared/linear_bindings.wgsl");
-const LINEAR: &str = include_str!("../ops/linear.wgsl");
-const VECTOR: &str = include_str!("../ops/linear_vector.wgsl");
-const BACKWARD: &str = include_str!("../ops/linear_backward.wgsl");
+const WIDE: &str = include_str!("input_wide.wgsl");
+const NARROW: &str = include_str!("input_narrow.wgsl");
+const BINDINGS: &str = include_str!("forward_bindings.wgsl");
+const LINEAR: &str = include_str!("forward.wgsl");
+const VECTOR: &str = include_str!("forward_vector.wgsl");
+const BACKWARD: &str = include_str!("backward.wgsl");
 
 params! {
     struct ForwardParams {
@@ -74,7 +73,7 @@ static BACKWARD_WIDE: Kernel<BackwardParams> = backward("linear_backward_wide", 
 static BACKWARD_NARROW: Kernel<BackwardParams> = backward("linear_backward_narrow", &[MATRIX, NARROW, BACKWARD]);
 
 #[cfg(test)]
-pub(crate) static KERNELS: &[&super::Shader] = &[
+pub(in crate::ops) static KERNELS: &[&Shader] = &[
     &LINEAR_WIDE.shader,
     &LINEAR_NARROW.shader,
     &VECTOR_WIDE.shader,

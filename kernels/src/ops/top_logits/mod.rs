@@ -1,5 +1,8 @@
 //! The largest logits and their normaliser: all that decoding reads back.
 
+#[cfg(feature = "gpu")]
+pub(super) mod shaders;
+
 use multiversion::multiversion;
 use rayon::prelude::*;
 
@@ -8,37 +11,8 @@ use crate::error::Result;
 #[cfg(feature = "gpu")]
 use crate::gpu;
 use crate::program::{Access, BufferId, Operation, Shapes, Touch};
-
 #[cfg(feature = "gpu")]
-gpu::params! {
-    pub(super) struct TopParams {
-        count: u32,
-        blocks: u32,
-        k: u32,
-    }
-}
-#[cfg(feature = "gpu")]
-gpu::params! {
-    pub(super) struct LogSumExpParams {
-        width: u32,
-        step: u32,
-        column: u32,
-    }
-}
-
-#[cfg(feature = "gpu")]
-pub(super) static TOP: gpu::Kernel<TopParams> =
-    gpu::Kernel::new("top_logits", &[include_str!("top_logits.wgsl")], &[("FIRST", &[0, 1]), ("LAST", &[0, 1])]);
-#[cfg(feature = "gpu")]
-pub(super) static LOG_SUM_EXP: gpu::Kernel<LogSumExpParams> = gpu::Kernel::new(
-    "log_sum_exp",
-    &[
-        include_str!("log_sum_exp.wgsl"),
-        include_str!("../shader/shared/reduce.wgsl"),
-        include_str!("../shader/shared/exp.wgsl"),
-    ],
-    &[],
-);
+use shaders::{LOG_SUM_EXP, LogSumExpParams, TOP, TopParams};
 
 /// The most that k may be.
 const MOST: usize = 64;

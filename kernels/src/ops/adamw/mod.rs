@@ -1,5 +1,8 @@
 //! Gradient norm, clipping and AdamW (Loshchilov and Hutter, 2019), as `torch.optim.AdamW` and `clip_grad_norm_` do it.
 
+#[cfg(feature = "gpu")]
+pub(super) mod shaders;
+
 use multiversion::multiversion;
 use rayon::prelude::*;
 
@@ -8,48 +11,8 @@ use crate::error::Result;
 #[cfg(feature = "gpu")]
 use crate::gpu;
 use crate::program::{Access, BufferId, Operation, Shapes, Touch};
-
 #[cfg(feature = "gpu")]
-gpu::params! {
-    pub(super) struct SquaresParams {
-        len: u32,
-        first_block: u32,
-    }
-}
-#[cfg(feature = "gpu")]
-gpu::params! {
-    pub(super) struct DecideParams {
-        blocks: u32,
-        clip: f32,
-    }
-}
-#[cfg(feature = "gpu")]
-gpu::params! {
-    pub(super) struct UpdateParams {
-        len: u32,
-        beta1: f32,
-        beta2: f32,
-        epsilon: f32,
-        decay: f32,
-        step: f32,
-        root: f32,
-    }
-}
-
-#[cfg(feature = "gpu")]
-pub(super) static SQUARES: gpu::Kernel<SquaresParams> = gpu::Kernel::new(
-    "adamw_squares",
-    &[include_str!("adamw_squares.wgsl"), include_str!("../shader/shared/reduce.wgsl")],
-    &[],
-);
-#[cfg(feature = "gpu")]
-pub(super) static DECIDE: gpu::Kernel<DecideParams> = gpu::Kernel::new(
-    "adamw_decide",
-    &[include_str!("adamw_decide.wgsl"), include_str!("../shader/shared/reduce.wgsl")],
-    &[],
-);
-#[cfg(feature = "gpu")]
-pub(super) static UPDATE: gpu::Kernel<UpdateParams> = gpu::Kernel::new("adamw", &[include_str!("adamw.wgsl")], &[]);
+use shaders::{DECIDE, DecideParams, SQUARES, SquaresParams, UPDATE, UpdateParams};
 
 /// Values whose squares are summed at a time.
 const BLOCK: usize = 4096;
@@ -153,7 +116,7 @@ impl Operation for AdamW {
 
     #[cfg(feature = "gpu")]
     fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
-        /// Gradients a workgroup of `adamw_squares.wgsl`.
+        /// Gradients a workgroup of `squares.wgsl`.
         const BLOCK: usize = 4096;
         let len = recorder.len(self.params);
         let blocks = len.div_ceil(BLOCK);

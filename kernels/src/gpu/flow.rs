@@ -9,14 +9,15 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use super::device::Device;
-use super::kernel::{HEADER, Kernel, PipelineId, Pipelines, SLOT};
+use super::kernel::{Kernel, PipelineId, Pipelines, SLOT};
 use super::memory::{Binding, Memory, Place};
 use super::pace::{Pace, Piece, Work};
+use super::params::Header;
 use super::recorder::Dispatch;
 use crate::error::{Error, Result};
 use crate::executor::Between;
 
-pub(super) static GUARD: Kernel = Kernel { name: "guard", sources: &[include_str!("guard.wgsl")], constants: &[] };
+pub(super) static GUARD: Kernel<()> = Kernel::new("guard", &[include_str!("guard.wgsl")], &[]);
 
 /// Dispatches that there is room for from the beginning.
 const FIRST_SLOTS: u64 = 256;
@@ -67,7 +68,7 @@ pub(crate) struct Flow {
 impl Flow {
     pub fn new(device: &Device, pipelines: &mut Pipelines, pace: Pace) -> Result<Self> {
         let guard = Binding { place: Place::Guard, offset: 0, size: 16 };
-        let guard_pipeline = pipelines.compile(device, &GUARD, &[], &[guard, Memory::nothing(1)])?;
+        let guard_pipeline = pipelines.compile(device, &GUARD.shader, &[], &[guard, Memory::nothing(1)])?;
         let (uniforms, uniform_group) = uniforms(device, pipelines, FIRST_SLOTS)?;
         Ok(Self {
             pace,
@@ -200,7 +201,8 @@ impl Flow {
         guard_at: Option<u64>,
     ) -> Result<()> {
         self.submission = self.submission.wrapping_add(1);
-        device.queue.write_buffer(&self.uniforms, 0, bytemuck::cast_slice(&[0, 0, self.submission]));
+        let header = Header { first_x: 0, first_y: 0, submission: self.submission };
+        device.queue.write_buffer(&self.uniforms, 0, bytemuck::bytes_of(&header));
         let cut = self.cut();
         let mut encoder = device.wgpu.create_command_encoder(&Default::default());
         if bytes > 0 && cut != Some(0) {
@@ -287,14 +289,19 @@ impl Flow {
             // One submission in more pieces than its run has launches: a grid beyond what a dispatch may have.
             (self.uniforms, self.uniform_group) = uniforms(device, pipelines, slots as u64)?;
         }
-        let mut words = vec![0u32; slots * SLOT / 4];
-        let mut slot = words.chunks_exact_mut(SLOT / 4);
+        let mut bytes = vec![0; slots * SLOT];
+        let mut slot = bytes.chunks_exact_mut(SLOT);
         for pieces in submissions {
             self.submission = self.submission.wrapping_add(1);
-            let mut next = |first: [u32; 2], params: &[u32]| {
+            let mut next = |[first_x, first_y]: [u32; 2], params: &[u8]| {
                 if let Some(slot) = slot.next() {
-                    slot[..HEADER].copy_from_slice(&[first[0], first[1], self.submission]);
-                    slot[HEADER..HEADER + params.len()].copy_from_slice(params);
+                    let (header, rest) = slot.split_at_mut(size_of::<Header>());
+                    header.copy_from_slice(bytemuck::bytes_of(&Header {
+                        first_x,
+                        first_y,
+                        submission: self.submission,
+                    }));
+                    rest[..params.len()].copy_from_slice(params);
                 }
             };
             for piece in pieces {
@@ -302,8 +309,8 @@ impl Flow {
             }
             next([0, 0], &[]);
         }
-        if !words.is_empty() {
-            device.queue.write_buffer(&self.uniforms, 0, bytemuck::cast_slice(&words));
+        if !bytes.is_empty() {
+            device.queue.write_buffer(&self.uniforms, 0, &bytes);
         }
         Ok(())
     }

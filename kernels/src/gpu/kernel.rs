@@ -1,34 +1,61 @@
 //! Kernels: WGSL files put together, specialised by constants, compiled once a device.
 
 use std::collections::HashMap;
+use std::marker::PhantomData;
 
 use super::device::Device;
 use super::memory::Binding;
+#[cfg(test)]
+use super::params::Field;
+use super::params::{Header, Params};
 use crate::error::Result;
+
+/// A shader that is launched with parameters `P`.
+#[derive(Debug)]
+pub(crate) struct Kernel<P> {
+    pub shader: Shader,
+    params: PhantomData<P>,
+}
 
 /// A compute shader: the text of several `.wgsl` files, whose entry point is `main`.
 ///
-/// Storage buffers are group 0, in the order of a launch's bindings. The parameters are the uniform of group 1; they
-/// start with [`HEADER`] words that the executor fills in.
+/// Storage buffers are group 0, in the order of a launch's bindings. The parameters are the uniform of group 1: a
+/// [`Header`] that the executor fills in, then a launch's own.
 #[derive(Debug)]
-pub(crate) struct Kernel {
+pub(crate) struct Shader {
     /// Unique, for caches and error messages.
     pub name: &'static str,
     /// The texts. WGSL does not mind their order.
     pub sources: &'static [&'static str],
     /// Every pipeline constant and the values that it takes somewhere: what the tests translate.
     #[cfg_attr(not(test), expect(dead_code))]
-    pub constants: &'static [(&'static str, &'static [u32])],
+    pub constants: Constants,
+    /// The members of its parameters behind the header, and the bytes that they take.
+    #[cfg(test)]
+    pub params: (&'static [Field], usize),
 }
 
-/// Words that every kernel's `Params` starts with: `first_x` and `first_y`, to be added to the workgroup's index so
-/// that one grid can be dispatched in pieces, and `submission`, the number of the submission that the piece is in.
-pub(crate) const HEADER: usize = 3;
+/// Names of pipeline constants, and values of each.
+pub(crate) type Constants = &'static [(&'static str, &'static [u32])];
 
 /// Bytes of one dispatch's parameters: the strictest alignment that WebGPU asks of a uniform.
 pub(crate) const SLOT: usize = 256;
 
-impl Kernel {
+impl<P: Params> Kernel<P> {
+    pub const fn new(name: &'static str, sources: &'static [&'static str], constants: Constants) -> Self {
+        assert!(size_of::<Header>() + size_of::<P>() <= SLOT, "too many parameters");
+        let shader = Shader {
+            name,
+            sources,
+            constants,
+            #[cfg(test)]
+            params: (P::FIELDS, size_of::<P>()),
+        };
+        Self { shader, params: PhantomData }
+    }
+}
+
+impl Shader {
     /// The whole text.
     pub fn source(&self) -> String {
         self.sources.join("\n")
@@ -85,30 +112,30 @@ impl Pipelines {
         &self.pipelines[id.0]
     }
 
-    /// The pipeline of `kernel` with these constants over buffers of this kind, compiled where it is not yet.
+    /// The pipeline of `shader` with these constants over buffers of this kind, compiled where it is not yet.
     pub fn compile(
         &mut self,
         device: &Device,
-        kernel: &'static Kernel,
+        shader: &'static Shader,
         constants: &[(&'static str, u32)],
         bindings: &[Binding],
     ) -> Result<PipelineId> {
         let shape: Shape = bindings.iter().map(Binding::is_frozen).collect();
-        let key = (kernel.name, constants.to_vec(), shape.clone());
+        let key = (shader.name, constants.to_vec(), shape.clone());
         if let Some(&id) = self.ids.get(&key) {
             return Ok(id);
         }
-        let module = self.modules.entry(kernel.name).or_insert_with(|| {
+        let module = self.modules.entry(shader.name).or_insert_with(|| {
             device.wgpu.create_shader_module(wgpu::ShaderModuleDescriptor {
-                label: Some(kernel.name),
-                source: wgpu::ShaderSource::Wgsl(kernel.source().into()),
+                label: Some(shader.name),
+                source: wgpu::ShaderSource::Wgsl(shader.source().into()),
             })
         });
         let uniform = &self.uniform;
         let (storage, layout) = self.layouts.entry(shape).or_insert_with_key(|shape| layout(device, uniform, shape));
         let constants: Vec<(&str, f64)> = constants.iter().map(|&(name, value)| (name, f64::from(value))).collect();
         let compute = device.wgpu.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(kernel.name),
+            label: Some(shader.name),
             layout: Some(layout),
             module,
             entry_point: Some("main"),
@@ -121,7 +148,7 @@ impl Pipelines {
         });
         device.check()?;
         let id = PipelineId(self.pipelines.len());
-        self.pipelines.push(Pipeline { name: kernel.name, compute, storage: storage.clone() });
+        self.pipelines.push(Pipeline { name: shader.name, compute, storage: storage.clone() });
         self.ids.insert(key, id);
         Ok(id)
     }

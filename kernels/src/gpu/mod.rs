@@ -9,18 +9,23 @@ mod device;
 mod executor;
 mod flow;
 mod instance;
-pub(crate) mod kernel;
+mod kernel;
 mod memory;
 mod pace;
-pub(crate) mod product;
+pub(crate) mod params;
 mod recorder;
 #[cfg(test)]
 mod translation;
 pub(crate) mod weights;
+pub(crate) mod wgsl;
 
 pub use adapter::{Adapter, Backend, adapters, choose};
 pub use executor::{GpuExecutor, Options};
 pub use flow::Fault;
-pub(crate) use kernel::Kernel;
+#[cfg(test)]
+pub(crate) use kernel::Shader;
+pub(crate) use kernel::{Constants, Kernel};
+pub(crate) use memory::{Binding, Memory};
+pub(crate) use params::{count, params};
 pub(crate) use recorder::Launch;
 pub use recorder::Recorder;

@@ -7,26 +7,32 @@
 use std::collections::HashMap;
 
 use super::device::Device;
-use super::kernel::{HEADER, Kernel, PipelineId, Pipelines, SLOT};
+use super::kernel::{Kernel, PipelineId, Pipelines, Shader};
 use super::memory::{ALIGN, Binding, Memory, Place};
+use super::params::{Params, PerItem, count, params};
 use crate::error::{Error, Result};
 use crate::program::{BufferId, Kind, Plan, Program, RowCounts, Scalars};
 
-pub(crate) static ZERO: Kernel =
-    Kernel { name: "zero", sources: &[include_str!("../shader/zero.wgsl")], constants: &[] };
+params! {
+    pub(super) struct ZeroParams {
+        len: u32,
+    }
+}
+
+pub(super) static ZERO: Kernel<ZeroParams> = Kernel::new("zero", &[include_str!("zero.wgsl")], &[]);
 
 /// A program's bind groups.
 pub(crate) type Groups = HashMap<(PipelineId, Vec<Binding>), wgpu::BindGroup>;
 
 /// One call of a kernel.
-pub(crate) struct Launch<'a> {
-    pub kernel: &'static Kernel,
+pub(crate) struct Launch<'a, P: 'static> {
+    pub kernel: &'static Kernel<P>,
     /// Values of its pipeline constants.
     pub constants: &'a [(&'static str, u32)],
     /// Group 0.
     pub bindings: &'a [Binding],
     /// `Params` behind its header.
-    pub params: &'a [u32],
+    pub params: P,
     /// Workgroups. Each writes its own part of the output, so that a grid can be dispatched in pieces.
     pub grid: [usize; 2],
     /// Floating-point operations or bytes moved, whichever dominates; times are estimated from it.
@@ -39,7 +45,7 @@ pub(crate) struct Dispatch {
     pub group: wgpu::BindGroup,
     /// A buffer that it may write: what binds it next waits for this dispatch.
     pub writable: Place,
-    pub params: Vec<u32>,
+    pub params: Vec<u8>,
     pub grid: [u32; 2],
     pub work: f64,
 }
@@ -152,44 +158,52 @@ impl Recorder<'_> {
     }
 
     /// Appends a launch. A launch over nothing is left out.
-    pub(crate) fn launch(&mut self, launch: Launch<'_>) -> Result<()> {
-        if launch.grid.contains(&0) {
+    pub(crate) fn launch<P: Params>(&mut self, launch: Launch<'_, P>) -> Result<()> {
+        let Launch { kernel, constants, bindings, params, grid, work } = launch;
+        self.record(&kernel.shader, constants, bindings, bytemuck::bytes_of(&params), grid, work)
+    }
+
+    fn record(
+        &mut self,
+        shader: &'static Shader,
+        constants: &[(&'static str, u32)],
+        bindings: &[Binding],
+        params: &[u8],
+        grid: [usize; 2],
+        work: f64,
+    ) -> Result<()> {
+        if grid.contains(&0) {
             return Ok(());
         }
-        let [x, y] = launch.grid.map(u32::try_from);
-        let (Ok(x), Ok(y)) = (x, y) else {
-            return Err(Error::Shape(format!("{}: a grid of {:?}", launch.kernel.name, launch.grid)));
+        let (Ok(x), Ok(y)) = (u32::try_from(grid[0]), u32::try_from(grid[1])) else {
+            return Err(Error::Shape(format!("{}: a grid of {grid:?}", shader.name)));
         };
-        debug_assert!((HEADER + launch.params.len()) * 4 <= SLOT, "{}: too many parameters", launch.kernel.name);
         self.launches += 1;
         let Some(compiler) = &mut self.compiler else { return Ok(()) };
-        let (pipeline, group) = compiler.compile(&launch, self.memory)?;
-        let writable = launch.bindings.iter().find(|binding| !binding.is_frozen());
+        let (pipeline, group) = compiler.compile(shader, constants, bindings, self.memory)?;
+        let writable = bindings.iter().find(|binding| !binding.is_frozen());
         let writable = writable.map_or(Place::Nothing, |binding| binding.place);
-        let params = launch.params.to_vec();
-        self.dispatches.push(Dispatch { pipeline, group, writable, params, grid: [x, y], work: launch.work });
+        self.dispatches.push(Dispatch { pipeline, group, writable, params: params.to_vec(), grid: [x, y], work });
         Ok(())
     }
 
-    /// Appends a kernel with a thread for each of `len` items, 64 a workgroup. Its parameters start with `len`.
-    pub(crate) fn each(
+    /// Appends a kernel with a thread for each item, 64 a workgroup.
+    pub(crate) fn each<P: PerItem>(
         &mut self,
-        kernel: &'static Kernel,
+        kernel: &'static Kernel<P>,
         constants: &[(&'static str, u32)],
         bindings: &[Binding],
-        len: usize,
-        params: &[u32],
+        params: P,
         work_per_item: f64,
     ) -> Result<()> {
-        let params: Vec<u32> = [len as u32].iter().chain(params).copied().collect();
-        let (grid, work) = ([1, len.div_ceil(64)], work_per_item * len as f64);
-        self.launch(Launch { kernel, constants, bindings, params: &params, grid, work })
+        let (grid, work) = ([1, params.items().div_ceil(64) as usize], work_per_item * f64::from(params.items()));
+        self.launch(Launch { kernel, constants, bindings, params, grid, work })
     }
 
     /// Zeroes the live rows of a buffer.
     pub(crate) fn zero(&mut self, id: BufferId) -> Result<()> {
         let binding = self.buffer(id)?;
-        self.each(&ZERO, &[], &[binding], self.len(id), &[], 4.0)
+        self.each(&ZERO, &[], &[binding], ZeroParams { len: count(self.len(id))? }, 4.0)
     }
 
     /// Ends an operation: its scratch is free again.
@@ -199,13 +213,19 @@ impl Recorder<'_> {
 }
 
 impl Compiler<'_> {
-    fn compile(&mut self, launch: &Launch<'_>, memory: &Memory) -> Result<(PipelineId, wgpu::BindGroup)> {
-        let pipeline = self.pipelines.compile(self.device, launch.kernel, launch.constants, launch.bindings)?;
-        let key = (pipeline, launch.bindings.to_vec());
+    fn compile(
+        &mut self,
+        shader: &'static Shader,
+        constants: &[(&'static str, u32)],
+        bindings: &[Binding],
+        memory: &Memory,
+    ) -> Result<(PipelineId, wgpu::BindGroup)> {
+        let pipeline = self.pipelines.compile(self.device, shader, constants, bindings)?;
+        let key = (pipeline, bindings.to_vec());
         if let Some(group) = self.groups.get(&key) {
             return Ok((pipeline, group.clone()));
         }
-        let group = self.bind(pipeline, launch.bindings, memory);
+        let group = self.bind(pipeline, bindings, memory);
         self.device.check()?;
         self.groups.insert(key, group.clone());
         Ok((pipeline, group))

@@ -1,4 +1,5 @@
-//! Every kernel, with every value of its constants, is valid WGSL and translates to SPIR-V, MSL and GLSL.
+//! Every kernel, with every value of its constants, is valid WGSL and translates to SPIR-V, MSL and GLSL; and its `Params`
+//! has the members of the struct that its launches give.
 //!
 //! Where `IDIOLECT_SPIRV` names a folder, the SPIR-V is written there, a file for each kernel and combination of its
 //! constants: what `tests/run shaders` has a real GPU's compiler translate.
@@ -9,10 +10,11 @@ use naga::back::{PipelineConstants, glsl, msl, pipeline_constants, spv};
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 
-use super::kernel::{HEADER, Kernel};
+use super::kernel::Shader;
+use super::params::{Field, Header, Params};
 
 /// All combinations of a kernel's constants.
-fn combinations(kernel: &Kernel) -> Vec<PipelineConstants> {
+fn combinations(kernel: &Shader) -> Vec<PipelineConstants> {
     kernel.constants.iter().fold(vec![PipelineConstants::default()], |sets, (name, values)| {
         let extended = |set: &PipelineConstants, value: u32| {
             let mut set = set.clone();
@@ -24,7 +26,7 @@ fn combinations(kernel: &Kernel) -> Vec<PipelineConstants> {
 }
 
 /// A kernel and its constants in words, the constants in the order of its table.
-fn label(kernel: &Kernel, constants: &PipelineConstants) -> String {
+fn label(kernel: &Shader, constants: &PipelineConstants) -> String {
     let values = kernel.constants.iter().filter_map(|(name, _)| Some(format!(" {name}={}", constants.get(*name)?)));
     kernel.name.to_owned() + &values.collect::<String>()
 }
@@ -45,7 +47,7 @@ fn spirv(module: &naga::Module, info: &ModuleInfo) -> Result<Vec<u32>, spv::Erro
     spv::write_vec(module, info, &options, Some(&pipeline))
 }
 
-fn translate(kernel: &Kernel, module: &naga::Module, info: &ModuleInfo) -> Result<Vec<u32>, String> {
+fn translate(kernel: &Shader, module: &naga::Module, info: &ModuleInfo) -> Result<Vec<u32>, String> {
     let stage = naga::ShaderStage::Compute;
     let entry_point = "main".to_owned();
     let spirv = spirv(module, info).map_err(|e| format!("{}: SPIR-V: {e}", kernel.name))?;
@@ -61,12 +63,37 @@ fn translate(kernel: &Kernel, module: &naga::Module, info: &ModuleInfo) -> Resul
     Ok(spirv)
 }
 
+/// The header and a kernel's own parameters, as its launches give them: their members and the bytes of all.
+fn given_params(kernel: &Shader) -> (Vec<String>, usize) {
+    let (own, bytes) = kernel.params;
+    let own = own.iter().map(|field| (field, size_of::<Header>()));
+    let all = Header::FIELDS.iter().map(|field| (field, 0)).chain(own);
+    let member = |(f, start): (&Field, usize)| format!("{}: {} at {}", f.name, f.scalar, start + f.offset);
+    (all.map(member).collect(), size_of::<Header>() + bytes)
+}
+
+/// What its shader takes.
+fn taken_params(module: &naga::Module) -> (Vec<String>, usize) {
+    let of_kernel = |variable: &&naga::GlobalVariable| variable.space == naga::AddressSpace::Uniform;
+    let uniforms: Vec<_> = module.global_variables.iter().map(|(_, variable)| variable).filter(of_kernel).collect();
+    let [uniform] = uniforms[..] else { return (Vec::new(), 0) };
+    let naga::TypeInner::Struct { members, span } = &module.types[uniform.ty].inner else { return (Vec::new(), 0) };
+    let scalar = |ty| match module.types[ty].inner {
+        naga::TypeInner::Scalar(naga::Scalar::U32) => "u32".to_owned(),
+        naga::TypeInner::Scalar(naga::Scalar::F32) => "f32".to_owned(),
+        ref other => format!("{other:?}"),
+    };
+    let member =
+        |m: &naga::StructMember| format!("{}: {} at {}", m.name.as_deref().unwrap_or_default(), scalar(m.ty), m.offset);
+    (members.iter().map(member).collect(), *span as usize)
+}
+
 #[test]
 fn every_kernel_translates() {
     let folder = std::env::var_os("IDIOLECT_SPIRV");
     let mut failures = Vec::new();
     let kernels = crate::ops::kernels();
-    for kernel in kernels.into_iter().chain([&super::recorder::ZERO, &super::flow::GUARD]) {
+    for kernel in kernels.into_iter().chain([&super::recorder::ZERO.shader, &super::flow::GUARD.shader]) {
         let source = kernel.source();
         let module = match naga::front::wgsl::parse_str(&source) {
             Ok(module) => module,
@@ -102,12 +129,9 @@ fn every_kernel_translates() {
         if names.iter().any(|n| kernel.constants.iter().all(|(known, _)| known != n)) {
             failures.push(format!("{}: constants {names:?} are not all in its table", kernel.name));
         }
-        let params = module.types.iter().find(|(_, t)| t.name.as_deref() == Some("Params"));
-        let header = ["first_x", "first_y", "submission"];
-        match params.map(|(_, t)| &t.inner) {
-            Some(naga::TypeInner::Struct { members, .. })
-                if members.iter().take(HEADER).map(|m| m.name.as_deref()).eq(header.map(Some)) => {}
-            _ => failures.push(format!("{}: Params must start with {header:?}", kernel.name)),
+        let (given, taken) = (given_params(kernel), taken_params(&module));
+        if given != taken {
+            failures.push(format!("{}: parameters:\n  given {given:?}\n  taken {taken:?}", kernel.name));
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));

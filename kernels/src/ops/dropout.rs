@@ -9,8 +9,19 @@ use crate::gpu;
 use crate::program::{Access, BufferId, Operation, Shapes, Touch};
 
 #[cfg(feature = "gpu")]
-pub(super) static DROPOUT: gpu::Kernel =
-    gpu::Kernel { name: "dropout", sources: &[include_str!("dropout.wgsl")], constants: &[("ADD", &[0, 1])] };
+gpu::params! {
+    pub(super) struct DropoutParams {
+        len: u32,
+        seed: u32,
+        module_factor: u32,
+        threshold: u32,
+        scale: f32,
+    }
+}
+
+#[cfg(feature = "gpu")]
+pub(super) static DROPOUT: gpu::Kernel<DropoutParams> =
+    gpu::Kernel::new("dropout", &[include_str!("dropout.wgsl")], &[("ADD", &[0, 1])]);
 
 /// `out = x∘mask/(1 − p)` or `out += …`; `mask[t, j] = hash(seed, module, t·n + j) ≥ p`. Its gradient is itself.
 #[derive(Debug)]
@@ -80,9 +91,13 @@ impl Operation for Dropout {
     #[cfg(feature = "gpu")]
     fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
         let bindings = recorder.buffers([self.x, self.out])?;
-        let scale = 1.0 / (1.0 - self.rate);
-        let params =
-            [recorder.scalars().dropout_seed, Self::module_factor(self.module), self.threshold(), scale.to_bits()];
-        recorder.each(&DROPOUT, &[("ADD", u32::from(self.add))], &bindings, recorder.len(self.x), &params, 24.0)
+        let params = DropoutParams {
+            len: gpu::count(recorder.len(self.x))?,
+            seed: recorder.scalars().dropout_seed,
+            module_factor: Self::module_factor(self.module),
+            threshold: self.threshold(),
+            scale: 1.0 / (1.0 - self.rate),
+        };
+        recorder.each(&DROPOUT, &[("ADD", u32::from(self.add))], &bindings, params, 24.0)
     }
 }

@@ -7,11 +7,24 @@ use crate::gpu;
 use crate::program::{Access, BufferId, MatrixId, Operation, Shapes, Touch};
 
 #[cfg(feature = "gpu")]
-pub(super) static EMBED: gpu::Kernel = gpu::Kernel {
-    name: "embed",
-    sources: &[include_str!("../shader/shared/matrix.wgsl"), include_str!("embed.wgsl")],
-    constants: &[("ENCODING", gpu::weights::ENCODINGS), ("SCALES", gpu::weights::SCALES)],
-};
+gpu::params! {
+    pub(super) struct EmbedParams {
+        len: u32,
+        width: u32,
+        blocks: u32,
+        groups: u32,
+        blocks_per_group: u32,
+        first_row: u32,
+        rows: u32,
+    }
+}
+
+#[cfg(feature = "gpu")]
+pub(super) static EMBED: gpu::Kernel<EmbedParams> = gpu::Kernel::new(
+    "embed",
+    &[gpu::wgsl::MATRIX, include_str!("embed.wgsl")],
+    &[("ENCODING", gpu::weights::ENCODINGS), ("SCALES", gpu::weights::SCALES)],
+);
 
 /// `out[t] = table[ids[t]]`.
 #[derive(Debug)]
@@ -52,13 +65,18 @@ impl Operation for Embed {
         let weights = &recorder.memory().weights;
         let table = weights.matrix(self.table);
         let [ids, out] = recorder.buffers([self.ids, self.out])?;
-        let len = recorder.rows(self.ids) * table.blocks();
         let constants = [("ENCODING", table.packing.encoding), ("SCALES", table.packing.scales)];
         for shard in weights.shards(table) {
-            let params =
-                [table.cols, table.blocks(), table.groups(), table.blocks_per_group(), shard.first_row, shard.rows]
-                    .map(|n| n as u32);
-            recorder.each(&EMBED, &constants, &[shard.codes(), shard.scales(), ids, out], len, &params, 64.0)?;
+            let params = EmbedParams {
+                len: gpu::count(recorder.rows(self.ids) * table.blocks())?,
+                width: gpu::count(table.cols)?,
+                blocks: gpu::count(table.blocks())?,
+                groups: gpu::count(table.groups())?,
+                blocks_per_group: gpu::count(table.blocks_per_group())?,
+                first_row: gpu::count(shard.first_row)?,
+                rows: gpu::count(shard.rows)?,
+            };
+            recorder.each(&EMBED, &constants, &[shard.codes(), shard.scales(), ids, out], params, 64.0)?;
         }
         Ok(())
     }

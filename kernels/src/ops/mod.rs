@@ -1,8 +1,7 @@
-//! The operations. Each file holds one: what it computes, its CPU code, its GPU launch, its tests.
+//! The operations. Each file or folder holds one: what it computes, its CPU code, its GPU launch and shaders, its tests.
 
 mod adamw;
 mod attention;
-mod attention_backward;
 mod cross_entropy;
 mod dropout;
 mod embed;
@@ -15,8 +14,7 @@ mod swiglu;
 mod top_logits;
 
 pub use adamw::AdamW;
-pub use attention::{Attention, Heads, Packing};
-pub use attention_backward::AttentionBackward;
+pub use attention::{Attention, AttentionBackward, Heads, Packing};
 pub use cross_entropy::{CrossEntropy, LossGradient};
 pub use dropout::Dropout;
 pub use embed::Embed;
@@ -30,17 +28,18 @@ pub use top_logits::TopLogits;
 
 /// Every kernel, for tests that translate them all.
 #[cfg(all(test, feature = "gpu"))]
-pub(crate) fn kernels() -> Vec<&'static crate::gpu::Kernel> {
+pub(crate) fn kernels() -> Vec<&'static crate::gpu::Shader> {
     [
-        crate::gpu::product::KERNELS,
-        &[&adamw::SQUARES, &adamw::DECIDE, &adamw::UPDATE],
-        &[&attention::WIDE, &attention::NARROW, &attention::VECTOR_WIDE, &attention::VECTOR_NARROW],
-        &[&attention_backward::STATISTICS, &attention_backward::DQ_WIDE, &attention_backward::DQ_NARROW],
-        &[&attention_backward::DKV_WIDE, &attention_backward::DKV_NARROW],
-        &[&cross_entropy::ROW_LOSS, &cross_entropy::TOTAL, &dropout::DROPOUT, &embed::EMBED],
-        &[&lora::DOWN, &lora::GRADIENT, &lora::INPUT_GRADIENT],
-        &[&rms_norm::FORWARD, &rms_norm::BACKWARD, &rope::ROPE, &rows::ROWS],
-        &[&swiglu::FORWARD, &swiglu::BACKWARD, &top_logits::TOP, &top_logits::LOG_SUM_EXP],
+        adamw::shaders::KERNELS,
+        attention::shaders::KERNELS,
+        cross_entropy::shaders::KERNELS,
+        &[&dropout::DROPOUT.shader, &embed::EMBED.shader],
+        linear::launch::KERNELS,
+        lora::shaders::KERNELS,
+        rms_norm::shaders::KERNELS,
+        &[&rope::ROPE.shader, &rows::ROWS.shader],
+        swiglu::shaders::KERNELS,
+        top_logits::shaders::KERNELS,
     ]
     .concat()
 }

@@ -9,8 +9,17 @@ use crate::gpu;
 use crate::program::{Access, BufferId, Operation, Shapes, Touch, VectorId};
 
 #[cfg(feature = "gpu")]
-pub(super) static ROPE: gpu::Kernel =
-    gpu::Kernel { name: "rope", sources: &[include_str!("rope.wgsl")], constants: &[] };
+gpu::params! {
+    pub(super) struct RopeParams {
+        len: u32,
+        row_pairs: u32,
+        half: u32,
+        sign: f32,
+    }
+}
+
+#[cfg(feature = "gpu")]
+pub(super) static ROPE: gpu::Kernel<RopeParams> = gpu::Kernel::new("rope", &[include_str!("rope.wgsl")], &[]);
 
 /// Cosines and sines for every position, computed in f64 on the host: the trigonometry of GPUs is too coarse.
 #[derive(Debug, Clone)]
@@ -90,9 +99,12 @@ impl Operation for Rope {
     fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
         let table = recorder.memory().weights.vector(self.table);
         let [positions, x] = recorder.buffers([self.positions, self.x])?;
-        let (pairs, half) = (recorder.len(self.x) / 2, self.head_dim / 2);
-        let sign: f32 = if self.inverse { -1.0 } else { 1.0 };
-        let params = [(recorder.width(self.x) / 2) as u32, half as u32, sign.to_bits()];
-        recorder.each(&ROPE, &[], &[table, positions, x], pairs, &params, 32.0)
+        let params = RopeParams {
+            len: gpu::count(recorder.len(self.x) / 2)?,
+            row_pairs: gpu::count(recorder.width(self.x) / 2)?,
+            half: gpu::count(self.head_dim / 2)?,
+            sign: if self.inverse { -1.0 } else { 1.0 },
+        };
+        recorder.each(&ROPE, &[], &[table, positions, x], params, 32.0)
     }
 }

@@ -8,8 +8,16 @@ use crate::gpu;
 use crate::program::{Access, BufferId, Operation, Shapes, Touch};
 
 #[cfg(feature = "gpu")]
-pub(super) static ROWS: gpu::Kernel =
-    gpu::Kernel { name: "rows", sources: &[include_str!("rows.wgsl")], constants: &[("SCATTER", &[0, 1])] };
+gpu::params! {
+    pub(super) struct RowsParams {
+        len: u32,
+        width: u32,
+    }
+}
+
+#[cfg(feature = "gpu")]
+pub(super) static ROWS: gpu::Kernel<RowsParams> =
+    gpu::Kernel::new("rows", &[include_str!("rows.wgsl")], &[("SCATTER", &[0, 1])]);
 
 /// `out[i] = src[index[i]]`.
 #[derive(Debug)]
@@ -48,8 +56,9 @@ impl Operation for GatherRows {
     #[cfg(feature = "gpu")]
     fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
         let bindings = recorder.buffers([self.src, self.index, self.out])?;
-        let (len, width) = (recorder.len(self.out), recorder.width(self.out));
-        recorder.each(&ROWS, &[("SCATTER", 0)], &bindings, len, &[width as u32], 8.0)
+        let params =
+            RowsParams { len: gpu::count(recorder.len(self.out))?, width: gpu::count(recorder.width(self.out))? };
+        recorder.each(&ROWS, &[("SCATTER", 0)], &bindings, params, 8.0)
     }
 }
 
@@ -99,7 +108,8 @@ impl Operation for ScatterRows {
         if !self.keep {
             recorder.zero(self.out)?;
         }
-        let (len, width) = (recorder.len(self.src), recorder.width(self.src));
-        recorder.each(&ROWS, &[("SCATTER", 1)], &bindings, len, &[width as u32], 8.0)
+        let params =
+            RowsParams { len: gpu::count(recorder.len(self.src))?, width: gpu::count(recorder.width(self.src))? };
+        recorder.each(&ROWS, &[("SCATTER", 1)], &bindings, params, 8.0)
     }
 }

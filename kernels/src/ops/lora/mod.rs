@@ -1,21 +1,16 @@
 //! The low-rank adapter's own products (Hu et al., 2021): `y = x·Wᵀ + scale·(x·Aᵀ)·Bᵀ`, A `[rank, cols]`,
 //! B `[rows, rank]`, f32.
 
+#[cfg(feature = "gpu")]
+pub(super) mod shaders;
+
 use crate::cpu::{Frame, Output, matrix, matrix_mut, small_product, times_vector};
 use crate::error::Result;
 #[cfg(feature = "gpu")]
 use crate::gpu;
 use crate::program::{Access, BufferId, Operation, Shapes, Touch};
-
 #[cfg(feature = "gpu")]
-pub(super) static DOWN: gpu::Kernel =
-    gpu::Kernel { name: "lora_down", sources: &[include_str!("lora_down.wgsl")], constants: &[] };
-#[cfg(feature = "gpu")]
-pub(super) static GRADIENT: gpu::Kernel =
-    gpu::Kernel { name: "lora_gradient", sources: &[include_str!("lora_gradient.wgsl")], constants: &[] };
-#[cfg(feature = "gpu")]
-pub(super) static INPUT_GRADIENT: gpu::Kernel =
-    gpu::Kernel { name: "lora_input_gradient", sources: &[include_str!("lora_input_gradient.wgsl")], constants: &[] };
+use shaders::{DOWN, DownParams, GRADIENT, GradientParams, INPUT_GRADIENT, InputGradientParams};
 
 /// `low = scale · x·factorᵀ`, factor(k, j) at `start + k·step_k + j·step_j` of the parameters.
 #[cfg(feature = "gpu")]
@@ -33,7 +28,15 @@ fn launch_down(
         kernel: &DOWN,
         constants: &[],
         bindings: &[x, factor, low],
-        params: &[rows as u32, width as u32, rank as u32, offset, step_k as u32, step_j as u32, scale.to_bits()],
+        params: DownParams {
+            rows: gpu::count(rows)?,
+            width: gpu::count(width)?,
+            rank: gpu::count(rank)?,
+            offset,
+            step_k: gpu::count(step_k)?,
+            step_j: gpu::count(step_j)?,
+            scale,
+        },
         grid: [rank.div_ceil(8), rows.div_ceil(4)],
         work: 2.0 * (rows * width * rank) as f64,
     })
@@ -55,7 +58,15 @@ fn launch_gradient(
         kernel: &GRADIENT,
         constants: &[],
         bindings: &[a, b, gradient],
-        params: &[rows as u32, width as u32, rank as u32, offset, step_c as u32, step_j as u32, scale.to_bits()],
+        params: GradientParams {
+            rows: gpu::count(rows)?,
+            width: gpu::count(width)?,
+            rank: gpu::count(rank)?,
+            offset,
+            step_c: gpu::count(step_c)?,
+            step_j: gpu::count(step_j)?,
+            scale,
+        },
         grid: [width.div_ceil(256), rank.div_ceil(8)],
         work: 2.0 * (rows * width * rank) as f64,
     })
@@ -221,7 +232,12 @@ impl Operation for LoraInputGradient {
         let (cols, rank) = (recorder.width(self.out), recorder.width(self.dlow));
         let (factor, offset) = recorder.range(self.params, self.a, rank * cols)?;
         let [dlow, out] = recorder.buffers([self.dlow, self.out])?;
-        let params = [cols as u32, rank as u32, offset];
-        recorder.each(&INPUT_GRADIENT, &[], &[dlow, factor, out], recorder.len(self.out), &params, 2.0 * rank as f64)
+        let params = InputGradientParams {
+            len: gpu::count(recorder.len(self.out))?,
+            width: gpu::count(cols)?,
+            rank: gpu::count(rank)?,
+            offset,
+        };
+        recorder.each(&INPUT_GRADIENT, &[], &[dlow, factor, out], params, 2.0 * rank as f64)
     }
 }

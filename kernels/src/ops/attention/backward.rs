@@ -7,8 +7,10 @@ use ndarray::parallel::prelude::*;
 use ndarray::{ArrayView2, Axis, s};
 
 #[cfg(feature = "gpu")]
-use super::attention::TILE;
-use super::attention::{BLOCK, HeadRows, Heads, visible_keys};
+use super::TILE;
+#[cfg(feature = "gpu")]
+use super::shaders::{DKV_NARROW, DKV_WIDE, DQ_NARROW, DQ_WIDE, STATISTICS, StatisticsParams, TiledParams};
+use super::{BLOCK, HeadRows, Heads, visible_keys};
 use crate::cpu::{
     Factors, Frame, Left, Output, exp, matrix, matrix_mut, multiply_strips, strips_len, sum_of_products, with_scratch,
 };
@@ -16,29 +18,6 @@ use crate::error::Result;
 #[cfg(feature = "gpu")]
 use crate::gpu;
 use crate::program::{Access, BufferId, Operation, Program, Shapes, Touch};
-
-#[cfg(feature = "gpu")]
-mod shaders {
-    use super::super::attention::{EXP, NARROW_PART, PARTS, WIDE_PART};
-    use crate::gpu::Kernel;
-
-    const DQ: &str = include_str!("attention_dq.wgsl");
-    const DKV: &str = include_str!("attention_dkv.wgsl");
-    const SCORES: &str = include_str!("../shader/shared/score_gradient.wgsl");
-
-    const fn kernel(name: &'static str, sources: &'static [&'static str]) -> Kernel {
-        Kernel { name, sources, constants: PARTS }
-    }
-
-    pub(in crate::ops) static STATISTICS: Kernel =
-        Kernel { name: "attention_statistics", sources: &[include_str!("attention_statistics.wgsl")], constants: &[] };
-    pub(in crate::ops) static DQ_WIDE: Kernel = kernel("attention_dq_wide", &[DQ, SCORES, WIDE_PART, EXP]);
-    pub(in crate::ops) static DQ_NARROW: Kernel = kernel("attention_dq_narrow", &[DQ, SCORES, NARROW_PART, EXP]);
-    pub(in crate::ops) static DKV_WIDE: Kernel = kernel("attention_dkv_wide", &[DKV, SCORES, WIDE_PART, EXP]);
-    pub(in crate::ops) static DKV_NARROW: Kernel = kernel("attention_dkv_narrow", &[DKV, SCORES, NARROW_PART, EXP]);
-}
-#[cfg(feature = "gpu")]
-pub(super) use shaders::*;
 
 /// With `P = exp(scale·q·kᵀ − lse)`, `δ = Σ dout∘out`, `dS = scale · P∘(dout·vᵀ − δ)`:
 /// `dq = dS·k`, `dk = dSᵀ·q`, `dv = Pᵀ·dout`, the last two summed over the query heads that share a key/value head.
@@ -195,18 +174,27 @@ impl Operation for AttentionBackward {
         let statistics = recorder.scratch(rows * (2 * heads.query + 3) * 4)?;
         let [out, dout, lse, spans, reach, delta] =
             recorder.buffers([self.out, self.dout, self.lse, self.spans, self.reach, self.delta])?;
-        let params = [heads.query as u32, heads.dim as u32];
+        let params = StatisticsParams {
+            len: gpu::count(rows * heads.query)?,
+            heads: gpu::count(heads.query)?,
+            dim: gpu::count(heads.dim)?,
+        };
         let bindings = [out, dout, lse, spans, reach, delta, statistics];
-        recorder.each(&STATISTICS, &[], &bindings, rows * heads.query, &params, 2.0 * heads.dim as f64)?;
+        recorder.each(&STATISTICS, &[], &bindings, params, 2.0 * heads.dim as f64)?;
         let [q, k, v, dq, dk, dv] = recorder.buffers([self.q, self.k, self.v, self.dq, self.dk, self.dv])?;
-        let params = [rows as u32, heads.query as u32, heads.key_value as u32, heads.scale.to_bits()];
+        let params = TiledParams {
+            rows: gpu::count(rows)?,
+            query_heads: gpu::count(heads.query)?,
+            key_heads: gpu::count(heads.key_value)?,
+            scale: heads.scale,
+        };
         let work = (rows * rows * heads.query * heads.dim) as f64;
         let (kernel, parts) = heads.parts(&DQ_WIDE, &DQ_NARROW);
         recorder.launch(gpu::Launch {
             kernel,
             constants: &[("PARTS", parts)],
             bindings: &[q, k, v, dout, statistics, dq],
-            params: &params,
+            params,
             grid: [heads.query, rows.div_ceil(TILE)],
             work: 6.0 * work,
         })?;
@@ -215,7 +203,7 @@ impl Operation for AttentionBackward {
             kernel,
             constants: &[("PARTS", parts)],
             bindings: &[q, k, v, dout, statistics, dk, dv],
-            params: &params,
+            params,
             grid: [heads.key_value, rows.div_ceil(TILE)],
             work: 8.0 * work,
         })

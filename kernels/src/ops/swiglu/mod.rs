@@ -1,5 +1,8 @@
 //! SwiGLU (Shazeer, 2020) and its gradient.
 
+#[cfg(feature = "gpu")]
+pub(super) mod shaders;
+
 use multiversion::multiversion;
 use rayon::prelude::*;
 
@@ -8,19 +11,8 @@ use crate::error::Result;
 #[cfg(feature = "gpu")]
 use crate::gpu;
 use crate::program::{Access, BufferId, Operation, Shapes, Touch};
-
 #[cfg(feature = "gpu")]
-pub(super) static FORWARD: gpu::Kernel = gpu::Kernel {
-    name: "swiglu",
-    sources: &[include_str!("swiglu.wgsl"), include_str!("../shader/shared/exp.wgsl")],
-    constants: &[],
-};
-#[cfg(feature = "gpu")]
-pub(super) static BACKWARD: gpu::Kernel = gpu::Kernel {
-    name: "swiglu_backward",
-    sources: &[include_str!("swiglu_backward.wgsl"), include_str!("../shader/shared/exp.wgsl")],
-    constants: &[],
-};
+use shaders::{BACKWARD, FORWARD, SwiGluParams};
 
 /// Values a task.
 const TASK: usize = 4096;
@@ -62,7 +54,7 @@ impl Operation for SwiGlu {
     fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
         let len = recorder.len(self.out);
         let bindings = recorder.buffers([self.gate, self.up, self.out])?;
-        recorder.each(&FORWARD, &[], &bindings, len, &[], 32.0)
+        recorder.each(&FORWARD, &[], &bindings, SwiGluParams { len: gpu::count(len)? }, 32.0)
     }
 }
 
@@ -115,7 +107,7 @@ impl Operation for SwiGluBackward {
     fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
         let len = recorder.len(self.dout);
         let bindings = recorder.buffers([self.gate, self.up, self.dout, self.dgate, self.dup])?;
-        recorder.each(&BACKWARD, &[], &bindings, len, &[], 40.0)
+        recorder.each(&BACKWARD, &[], &bindings, SwiGluParams { len: gpu::count(len)? }, 40.0)
     }
 }
 

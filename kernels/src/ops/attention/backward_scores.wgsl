@@ -1,5 +1,5 @@
 // What both halves of attention's gradient compute: P = exp(scale·q·kᵀ − lse) and dS = scale · P∘(dout·vᵀ − δ), for tiles
-// of 32 queries and 32 keys, from the statistics that attention_statistics.wgsl leaves.
+// of 32 queries and 32 keys, from the statistics that backward_statistics.wgsl leaves.
 
 struct Params {
     first_x: u32,

@@ -1,5 +1,8 @@
 //! Root-mean-square normalization (Zhang and Sennrich, 2019) and its gradient.
 
+#[cfg(feature = "gpu")]
+pub(super) mod shaders;
+
 use multiversion::multiversion;
 use rayon::prelude::*;
 
@@ -8,19 +11,8 @@ use crate::error::Result;
 #[cfg(feature = "gpu")]
 use crate::gpu;
 use crate::program::{Access, BufferId, Operation, Shapes, Touch, VectorId};
-
 #[cfg(feature = "gpu")]
-pub(super) static FORWARD: gpu::Kernel = gpu::Kernel {
-    name: "rms_norm",
-    sources: &[include_str!("rms_norm.wgsl"), include_str!("../shader/shared/reduce.wgsl")],
-    constants: &[],
-};
-#[cfg(feature = "gpu")]
-pub(super) static BACKWARD: gpu::Kernel = gpu::Kernel {
-    name: "rms_norm_backward",
-    sources: &[include_str!("rms_norm_backward.wgsl"), include_str!("../shader/shared/reduce.wgsl")],
-    constants: &[("ADD", &[0, 1])],
-};
+use shaders::{BACKWARD, FORWARD, RmsNormParams};
 
 /// `out = x · r · gain`, `r = 1 / √(mean(x²) + ε)`, row by row.
 #[derive(Debug)]
@@ -67,7 +59,7 @@ impl Operation for RmsNorm {
             kernel: &FORWARD,
             constants: &[],
             bindings: &[gain, x, out],
-            params: &[width as u32, self.epsilon.to_bits()],
+            params: RmsNormParams { width: gpu::count(width)?, epsilon: self.epsilon },
             grid: [1, rows],
             work: 16.0 * (rows * width) as f64,
         })
@@ -130,7 +122,7 @@ impl Operation for RmsNormBackward {
             kernel: &BACKWARD,
             constants: &[("ADD", u32::from(self.add))],
             bindings: &[gain, x, dy, dx],
-            params: &[width as u32, self.epsilon.to_bits()],
+            params: RmsNormParams { width: gpu::count(width)?, epsilon: self.epsilon },
             grid: [1, rows],
             work: 32.0 * (rows * width) as f64,
         })

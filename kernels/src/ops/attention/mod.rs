@@ -1,5 +1,8 @@
 //! Grouped-query causal attention over packed samples or a key/value cache.
 
+mod backward;
+#[cfg(feature = "gpu")]
+pub(super) mod shaders;
 mod token;
 
 use std::ops::Range;
@@ -17,41 +20,15 @@ use crate::error::Result;
 #[cfg(feature = "gpu")]
 use crate::gpu;
 use crate::program::{Access, BufferId, Operation, Program, Shapes, Touch};
-
+pub use backward::AttentionBackward;
 #[cfg(feature = "gpu")]
-mod shaders {
-    use crate::gpu::Kernel;
-
-    const TILED: &str = include_str!("attention.wgsl");
-    const VECTOR: &str = include_str!("attention_vector.wgsl");
-    pub(in crate::ops) const WIDE_PART: &str = include_str!("../shader/shared/part_wide.wgsl");
-    pub(in crate::ops) const NARROW_PART: &str = include_str!("../shader/shared/part_narrow.wgsl");
-    pub(in crate::ops) const EXP: &str = include_str!("../shader/shared/exp.wgsl");
-    const REDUCE: &str = include_str!("../shader/shared/reduce.wgsl");
-    pub(in crate::ops) const PARTS: &[(&str, &[u32])] = &[("PARTS", &[2, 16])];
-
-    const TILED_CONSTANTS: &[(&str, &[u32])] = &[("PARTS", &[2, 16]), ("SPAN", &[2, 3])];
-
-    const fn kernel(name: &'static str, sources: &'static [&'static str]) -> Kernel {
-        Kernel { name, sources, constants: PARTS }
-    }
-
-    pub(in crate::ops) static WIDE: Kernel =
-        Kernel { name: "attention_wide", sources: &[TILED, WIDE_PART, EXP], constants: TILED_CONSTANTS };
-    pub(in crate::ops) static NARROW: Kernel =
-        Kernel { name: "attention_narrow", sources: &[TILED, NARROW_PART, EXP], constants: TILED_CONSTANTS };
-    pub(in crate::ops) static VECTOR_WIDE: Kernel = kernel("attention_vector_wide", &[VECTOR, WIDE_PART, EXP, REDUCE]);
-    pub(in crate::ops) static VECTOR_NARROW: Kernel =
-        kernel("attention_vector_narrow", &[VECTOR, NARROW_PART, EXP, REDUCE]);
-}
-#[cfg(feature = "gpu")]
-pub(super) use shaders::*;
+use shaders::{NARROW, TiledParams, VECTOR_NARROW, VECTOR_WIDE, VectorParams, WIDE};
 
 /// Queries a workgroup on the GPU.
 #[cfg(feature = "gpu")]
-pub(super) const TILE: usize = 32;
+const TILE: usize = 32;
 /// Query rows a task.
-pub(super) const BLOCK: usize = 32;
+const BLOCK: usize = 32;
 
 /// The shape of an attention layer.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -68,13 +45,13 @@ pub struct Heads {
 
 impl Heads {
     /// The query heads that read a key/value head.
-    pub(super) fn queries_of(&self, shared: usize) -> Range<usize> {
+    fn queries_of(&self, shared: usize) -> Range<usize> {
         let group = self.query / self.key_value;
         shared * group..(shared + 1) * group
     }
 
     /// Refuses heads that do not share out, and widths that no kernel is made for.
-    pub(super) fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
+    fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
         let Self { query, key_value, dim, .. } = *self;
         let shared = query > 0 && key_value > 0 && query.is_multiple_of(key_value);
         shapes.expect(shared, format_args!("{query} query heads for {key_value} of keys"))?;
@@ -84,11 +61,11 @@ impl Heads {
 
     /// The kernel for this width of heads, and how many parts a head has for it.
     #[cfg(feature = "gpu")]
-    pub(super) fn parts(
+    fn parts<P>(
         &self,
-        wide: &'static gpu::Kernel,
-        narrow: &'static gpu::Kernel,
-    ) -> (&'static gpu::Kernel, u32) {
+        wide: &'static gpu::Kernel<P>,
+        narrow: &'static gpu::Kernel<P>,
+    ) -> (&'static gpu::Kernel<P>, u32) {
         match self.dim.is_multiple_of(4) {
             true => (wide, self.dim as u32 / 4),
             false => (narrow, self.dim as u32),
@@ -96,7 +73,7 @@ impl Heads {
     }
 
     /// Columns of `head` in a `[t, heads·dim]` matrix.
-    pub(super) fn columns(&self, head: usize) -> Range<usize> {
+    fn columns(&self, head: usize) -> Range<usize> {
         head * self.dim..(head + 1) * self.dim
     }
 }
@@ -247,20 +224,26 @@ impl Operation for Attention {
         let heads = self.heads;
         let (rows, keys) = (recorder.rows(self.q), recorder.rows(self.k));
         let bindings = recorder.buffers([self.q, self.k, self.v, self.spans, self.out, self.lse])?;
-        let shape = [heads.query as u32, heads.key_value as u32, heads.scale.to_bits()];
+        let (query_heads, key_heads, scale) = (gpu::count(heads.query)?, gpu::count(heads.key_value)?, heads.scale);
         let work = 8.0 * (rows * keys * heads.query * heads.dim) as f64;
         let span = recorder.width(self.spans) as u32;
         if rows == 1 && span == 2 {
             let (kernel, parts) = heads.parts(&VECTOR_WIDE, &VECTOR_NARROW);
-            let (constants, grid) = (&[("PARTS", parts)], [heads.query, 1]);
-            return recorder.launch(gpu::Launch { kernel, constants, bindings: &bindings, params: &shape, grid, work });
+            return recorder.launch(gpu::Launch {
+                kernel,
+                constants: &[("PARTS", parts)],
+                bindings: &bindings,
+                params: VectorParams { query_heads, key_heads, scale },
+                grid: [heads.query, 1],
+                work,
+            });
         }
         let (kernel, parts) = heads.parts(&WIDE, &NARROW);
         recorder.launch(gpu::Launch {
             kernel,
             constants: &[("PARTS", parts), ("SPAN", span)],
             bindings: &bindings,
-            params: &[rows as u32, shape[0], shape[1], shape[2]],
+            params: TiledParams { rows: gpu::count(rows)?, query_heads, key_heads, scale },
             grid: [heads.query, rows.div_ceil(TILE)],
             work,
         })
@@ -269,7 +252,7 @@ impl Operation for Attention {
 
 /// `[t, heads·dim]` values, of which products read one head's columns.
 #[derive(Clone, Copy)]
-pub(super) struct HeadRows<'a> {
+struct HeadRows<'a> {
     values: &'a [f32],
     width: usize,
 }
@@ -302,7 +285,7 @@ impl<'a> HeadRows<'a> {
 }
 
 /// The keys that any query of a block sees; `width` numbers a span.
-pub(super) fn visible_keys(spans: &[u32], width: usize) -> Range<usize> {
+fn visible_keys(spans: &[u32], width: usize) -> Range<usize> {
     let spans = spans.chunks_exact(width);
     let first = spans.clone().map(|span| if shared(span) > 0 { 0 } else { span[0] as usize }).min().unwrap_or(0);
     let end = spans.map(|span| span[1] as usize + 1).max().unwrap_or(0);

@@ -1,6 +1,9 @@
 //! The product with a frozen matrix, with bias, low-rank term and residual in one operation, and its gradient with
 //! respect to the input. Both read the same packed matrix; nothing is transposed.
 
+#[cfg(feature = "gpu")]
+pub(super) mod launch;
+
 use rayon::prelude::*;
 
 use crate::cpu::{
@@ -130,7 +133,7 @@ impl Operation for Linear {
 
     #[cfg(feature = "gpu")]
     fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
-        gpu::product::Forward {
+        launch::Forward {
             x: self.x,
             rows: (0, recorder.rows(self.x)),
             weight: self.weight,
@@ -229,7 +232,7 @@ impl Operation for LinearBackward {
 
     #[cfg(feature = "gpu")]
     fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
-        gpu::product::Backward {
+        launch::Backward {
             dy: self.dy,
             rows: (0, recorder.rows(self.dy)),
             weight: self.weight,

@@ -1,32 +1,22 @@
 //! Softmax cross-entropy over the selected tokens, the head's product included, forward and backward fused, a chunk of
 //! rows at a time: the logits of a whole row never exist.
 
+#[cfg(feature = "gpu")]
+pub(super) mod shaders;
+
 use multiversion::multiversion;
 use ndarray::s;
 use rayon::prelude::*;
 
+#[cfg(feature = "gpu")]
+use super::linear::launch::{Backward, Forward};
 use crate::cpu::{Frame, Output, Term, exp_and_sum, largest, matrix, matrix_mut, multiply, multiply_transposed};
 use crate::error::Result;
 #[cfg(feature = "gpu")]
 use crate::gpu;
 use crate::program::{Access, BufferId, MatrixId, Operation, Shapes, Touch};
-
 #[cfg(feature = "gpu")]
-pub(super) static ROW_LOSS: gpu::Kernel = gpu::Kernel {
-    name: "cross_entropy",
-    sources: &[
-        include_str!("cross_entropy.wgsl"),
-        include_str!("../shader/shared/reduce.wgsl"),
-        include_str!("../shader/shared/exp.wgsl"),
-    ],
-    constants: &[("TRAIN", &[0, 1])],
-};
-#[cfg(feature = "gpu")]
-pub(super) static TOTAL: gpu::Kernel = gpu::Kernel {
-    name: "loss_total",
-    sources: &[include_str!("loss_total.wgsl"), include_str!("../shader/shared/reduce.wgsl")],
-    constants: &[],
-};
+use shaders::{ROW_LOSS, RowLossParams, TOTAL, TotalParams};
 
 /// `losses[i] = log Σ_v exp(z[i, v]) − z[i, targets[i]]`, `z = x·Wᵀ`; with a gradient,
 /// `dx = weight · (softmax(z) − onehot(targets)) · W`, and the weighted sum of the losses is added to `total`.
@@ -132,7 +122,7 @@ impl Operation for CrossEntropy {
         let [logits, targets, losses] = recorder.buffers([self.logits, self.targets, self.losses])?;
         for first in (0..rows).step_by(chunk.max(1)) {
             let live = chunk.min(rows - first);
-            gpu::product::Forward {
+            Forward {
                 x: self.x,
                 rows: (first, live),
                 weight: self.head,
@@ -147,12 +137,12 @@ impl Operation for CrossEntropy {
                 kernel: &ROW_LOSS,
                 constants: &[("TRAIN", u32::from(self.gradient.is_some()))],
                 bindings: &[logits, targets, losses],
-                params: &[vocabulary as u32, first as u32, weight.to_bits()],
+                params: RowLossParams { vocabulary: gpu::count(vocabulary)?, first_row: gpu::count(first)?, weight },
                 grid: [1, live],
                 work: 64.0 * (live * vocabulary) as f64,
             })?;
             if let Some(gradient) = self.gradient {
-                gpu::product::Backward {
+                Backward {
                     dy: self.logits,
                     rows: (0, live),
                     weight: self.head,
@@ -170,7 +160,7 @@ impl Operation for CrossEntropy {
             kernel: &TOTAL,
             constants: &[],
             bindings: &[losses, total],
-            params: &[rows as u32, weight.to_bits()],
+            params: TotalParams { len: gpu::count(rows)?, weight },
             grid: [1, 1],
             work: 4.0 * rows as f64,
         })

@@ -1,5 +1,8 @@
 //! The largest logits and their normaliser: all that decoding reads back.
 
+#[cfg(feature = "gpu")]
+pub(super) mod shaders;
+
 use multiversion::multiversion;
 use rayon::prelude::*;
 
@@ -8,23 +11,8 @@ use crate::error::Result;
 #[cfg(feature = "gpu")]
 use crate::gpu;
 use crate::program::{Access, BufferId, Operation, Shapes, Touch};
-
 #[cfg(feature = "gpu")]
-pub(super) static TOP: gpu::Kernel = gpu::Kernel {
-    name: "top_logits",
-    sources: &[include_str!("top_logits.wgsl")],
-    constants: &[("FIRST", &[0, 1]), ("LAST", &[0, 1])],
-};
-#[cfg(feature = "gpu")]
-pub(super) static LOG_SUM_EXP: gpu::Kernel = gpu::Kernel {
-    name: "log_sum_exp",
-    sources: &[
-        include_str!("log_sum_exp.wgsl"),
-        include_str!("../shader/shared/reduce.wgsl"),
-        include_str!("../shader/shared/exp.wgsl"),
-    ],
-    constants: &[],
-};
+use shaders::{LOG_SUM_EXP, LogSumExpParams, TOP, TopParams};
 
 /// The most that k may be.
 const MOST: usize = 64;
@@ -74,7 +62,11 @@ impl Operation for TopLogits {
             kernel: &LOG_SUM_EXP,
             constants: &[],
             bindings: &[logits, out],
-            params: &[vocabulary as u32, step as u32, 2 * k as u32],
+            params: LogSumExpParams {
+                width: gpu::count(vocabulary)?,
+                step: gpu::count(step)?,
+                column: gpu::count(2 * k)?,
+            },
             grid: [1, rows],
             work: 32.0 * (rows * vocabulary) as f64,
         })?;
@@ -87,7 +79,7 @@ impl Operation for TopLogits {
                 kernel: &TOP,
                 constants: &[("FIRST", u32::from(first)), ("LAST", u32::from(last))],
                 bindings: &[source, best],
-                params: &[count as u32, blocks as u32, k as u32],
+                params: TopParams { count: gpu::count(count)?, blocks: gpu::count(blocks)?, k: gpu::count(k)? },
                 grid: [blocks, rows],
                 work: (4 * BLOCK * BLOCK * blocks * rows) as f64,
             })?;

@@ -1,5 +1,8 @@
 //! Gradient norm, clipping and AdamW (Loshchilov and Hutter, 2019), as `torch.optim.AdamW` and `clip_grad_norm_` do it.
 
+#[cfg(feature = "gpu")]
+pub(super) mod shaders;
+
 use multiversion::multiversion;
 use rayon::prelude::*;
 
@@ -8,22 +11,8 @@ use crate::error::Result;
 #[cfg(feature = "gpu")]
 use crate::gpu;
 use crate::program::{Access, BufferId, Operation, Shapes, Touch};
-
 #[cfg(feature = "gpu")]
-pub(super) static SQUARES: gpu::Kernel = gpu::Kernel {
-    name: "adamw_squares",
-    sources: &[include_str!("adamw_squares.wgsl"), include_str!("../shader/shared/reduce.wgsl")],
-    constants: &[],
-};
-#[cfg(feature = "gpu")]
-pub(super) static DECIDE: gpu::Kernel = gpu::Kernel {
-    name: "adamw_decide",
-    sources: &[include_str!("adamw_decide.wgsl"), include_str!("../shader/shared/reduce.wgsl")],
-    constants: &[],
-};
-#[cfg(feature = "gpu")]
-pub(super) static UPDATE: gpu::Kernel =
-    gpu::Kernel { name: "adamw", sources: &[include_str!("adamw.wgsl")], constants: &[] };
+use shaders::{DECIDE, DecideParams, SQUARES, SquaresParams, UPDATE, UpdateParams};
 
 /// Values whose squares are summed at a time.
 const BLOCK: usize = 4096;
@@ -127,7 +116,7 @@ impl Operation for AdamW {
 
     #[cfg(feature = "gpu")]
     fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
-        /// Gradients a workgroup of `adamw_squares.wgsl`.
+        /// Gradients a workgroup of `squares.wgsl`.
         const BLOCK: usize = 4096;
         let len = recorder.len(self.params);
         let blocks = len.div_ceil(BLOCK);
@@ -141,7 +130,7 @@ impl Operation for AdamW {
                 kernel: &SQUARES,
                 constants: &[],
                 bindings: &[grads, squares],
-                params: &[len as u32, (start / BLOCK) as u32],
+                params: SquaresParams { len: gpu::count(len)?, first_block: gpu::count(start / BLOCK)? },
                 grid: [1, len.div_ceil(BLOCK)],
                 work: 4.0 * len as f64,
             })?;
@@ -151,13 +140,11 @@ impl Operation for AdamW {
             kernel: &DECIDE,
             constants: &[],
             bindings: &[squares, total, report, decision, recorder.guard()],
-            params: &[blocks as u32, self.clip.to_bits()],
+            params: DecideParams { blocks: gpu::count(blocks)?, clip: self.clip },
             grid: [1, 1],
             work: 4.0 * blocks as f64,
         })?;
         let factors = self.factors(recorder.scalars().learning_rate, recorder.scalars().step);
-        let params = [self.beta1, self.beta2, self.epsilon, factors.decay, factors.step_size, factors.root_correction]
-            .map(f32::to_bits);
         for start in (0..len).step_by(part) {
             let len = part.min(len - start);
             let range = |id| recorder.range(id, start, len).map(|(binding, _)| binding);
@@ -168,7 +155,16 @@ impl Operation for AdamW {
                 range(self.second_moment)?,
                 decision,
             ];
-            recorder.each(&UPDATE, &[], &bindings, len, &params, 32.0)?;
+            let params = UpdateParams {
+                len: gpu::count(len)?,
+                beta1: self.beta1,
+                beta2: self.beta2,
+                epsilon: self.epsilon,
+                decay: factors.decay,
+                step: factors.step_size,
+                root: factors.root_correction,
+            };
+            recorder.each(&UPDATE, &[], &bindings, params, 32.0)?;
         }
         Ok(())
     }

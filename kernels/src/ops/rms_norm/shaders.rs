@@ -1,0 +1,20 @@
+//! The normalization's kernels and their parameters.
+
+#[cfg(test)]
+use crate::gpu::Shader;
+use crate::gpu::{Kernel, params, wgsl};
+
+params! {
+    pub(super) struct RmsNormParams {
+        width: u32,
+        epsilon: f32,
+    }
+}
+
+pub(super) static FORWARD: Kernel<RmsNormParams> =
+    Kernel::new("rms_norm", &[include_str!("forward.wgsl"), wgsl::REDUCE], &[]);
+pub(super) static BACKWARD: Kernel<RmsNormParams> =
+    Kernel::new("rms_norm_backward", &[include_str!("backward.wgsl"), wgsl::REDUCE], &[("ADD", &[0, 1])]);
+
+#[cfg(test)]
+pub(in crate::ops) static KERNELS: &[&Shader] = &[&FORWARD.shader, &BACKWARD.shader];

@@ -67,7 +67,7 @@ impl Assembly<'_> {
         }
         for name in config.norms() {
             let norm = self.take(name, "weight")?;
-            norm.expect_floats(&[config.hidden_size])?;
+            norm.expect_floats(&[config.norm_width(name)])?;
             parts.norms.insert(name, norm);
         }
         match self.tensors.into_values().next() {

@@ -7,7 +7,9 @@ use serde_json::Value;
 use crate::disk::json::JsonFields;
 use crate::error::Result;
 use crate::error::shown;
-use crate::shape::{Bias, FAMILIES, Family, ModelConfig, RopeParameters, RopeScaling, SizeNames, Sizes};
+use crate::shape::{
+    Bias, FAMILIES, Family, LayerKind, ModelConfig, RopeParameters, RopeScaling, SizeNames, Sizes, Windows,
+};
 
 /// The keys that sizes are read from.
 fn names() -> SizeNames {
@@ -46,8 +48,11 @@ pub(crate) fn read(path: &Path) -> Result<ConfigJson> {
     let heads = size("num_attention_heads")?;
     let head_dim = match fields.usize("head_dim")? {
         Some(head_dim) => head_dim,
-        None if heads > 0 && hidden_size.is_multiple_of(heads) => hidden_size / heads,
-        None => return Err(fields.bad("num_attention_heads", format!("{heads} do not divide {hidden_size}"))),
+        None => match family.head_dim {
+            Some(head_dim) => head_dim,
+            None if heads > 0 && hidden_size.is_multiple_of(heads) => hidden_size / heads,
+            None => return Err(fields.bad("num_attention_heads", format!("{heads} do not divide {hidden_size}"))),
+        },
     };
     let tie = fields.bool("tie_word_embeddings")?;
     let sizes = Sizes {
@@ -65,10 +70,13 @@ pub(crate) fn read(path: &Path) -> Result<ConfigJson> {
     };
     let biases = family.modules.iter().map(|module| match module.bias {
         Bias::Stated(field) => Ok(fields.bool(field)?.unwrap_or(false)),
+        Bias::Always => Ok(true),
+        Bias::Never => Ok(false),
     });
     let biases = biases.collect::<Result<Vec<_>>>()?;
     sizes.check(path, &names())?;
-    Ok(ConfigJson { config: sizes.model(family, &biases), fields, tie })
+    let kinds = layer_kinds(&fields, family, sizes.layers)?;
+    Ok(ConfigJson { config: sizes.model(family, &biases, &kinds), fields, tie })
 }
 
 fn family(fields: &JsonFields) -> Result<&'static Family> {
@@ -102,17 +110,67 @@ fn refuse_unknown_variants(fields: &JsonFields) -> Result<()> {
             return Err(fields.unsupported(field, "true"));
         }
     }
-    if let Some(types) = fields.strings("layer_types")?
-        && let Some(other) = types.iter().find(|kind| **kind != "full_attention")
-    {
-        return Err(fields.unsupported("layer_types", shown(other)));
-    }
     if let Some(quantization) = fields.fields("quantization_config")?
         && let Some(method) = quantization.str("quant_method")?
     {
         return Err(quantization.unsupported("quant_method", shown(method)));
     }
     Ok(())
+}
+
+/// What each layer is like: as `layer_types` says, else by the family's rule.
+fn layer_kinds(fields: &JsonFields, family: &Family, layers: usize) -> Result<Vec<LayerKind>> {
+    let windows = windows(fields, family, layers)?;
+    let rotated = rotated(fields, family, layers)?;
+    Ok(windows.into_iter().zip(rotated).map(|(window, rotated)| LayerKind { rotated, window }).collect())
+}
+
+/// The window of each layer that has one.
+fn windows(fields: &JsonFields, family: &Family, layers: usize) -> Result<Vec<Option<usize>>> {
+    const WINDOW: &str = "sliding_window";
+    let window = match fields.usize(WINDOW)? {
+        Some(0) => return Err(fields.bad(WINDOW, "0 keys to see")),
+        window => window,
+    };
+    if let Some(kinds) = fields.strings("layer_types")? {
+        if kinds.len() != layers {
+            return Err(fields.bad("layer_types", format!("{} of them for {layers} layers", kinds.len())));
+        }
+        let of = |kind: &&str| match *kind {
+            "full_attention" => Ok(None),
+            "sliding_attention" => Ok(Some(fields.required(WINDOW, window)?)),
+            other => Err(fields.unsupported("layer_types", shown(other))),
+        };
+        return kinds.iter().map(of).collect();
+    }
+    let first = match family.windows {
+        Windows::None => layers,
+        Windows::Everywhere => 0,
+        Windows::FromLayer if fields.bool("use_sliding_window")?.unwrap_or(false) => {
+            fields.usize("max_window_layers")?.unwrap_or(layers)
+        }
+        Windows::FromLayer => layers,
+    };
+    Ok((0..layers).map(|layer| window.filter(|_| layer >= first)).collect())
+}
+
+/// Which layers see positions.
+fn rotated(fields: &JsonFields, family: &Family, layers: usize) -> Result<Vec<bool>> {
+    const LIST: &str = "no_rope_layers";
+    const INTERVAL: &str = "no_rope_layer_interval";
+    let Some(usual) = family.unrotated_every else { return Ok(vec![true; layers]) };
+    if let Some(value) = fields.get(LIST) {
+        let listed = value.as_array().filter(|list| list.len() == layers).and_then(|list| {
+            list.iter()
+                .map(|rotated| rotated.as_u64().filter(|n| *n < 2).map(|n| n == 1))
+                .collect::<Option<Vec<bool>>>()
+        });
+        return listed.ok_or_else(|| fields.bad(LIST, format!("not 0 or 1 for each of {layers} layers")));
+    }
+    match fields.usize(INTERVAL)?.unwrap_or(usual) {
+        0 => Err(fields.bad(INTERVAL, "0 layers apart")),
+        every => Ok((1..=layers).map(|number| !number.is_multiple_of(every)).collect()),
+    }
 }
 
 /// `rope_parameters` (transformers 5), or `rope_theta` and `rope_scaling` (before).
@@ -143,18 +201,46 @@ fn rope(fields: &JsonFields, dim: usize) -> Result<RopeParameters> {
     let scaling = match scaling.str(key)?.unwrap_or("default") {
         "default" => RopeScaling::None,
         "linear" => RopeScaling::Linear { factor: number("factor")? },
+        "dynamic" => RopeScaling::Dynamic { factor: number("factor")? },
+        "yarn" => yarn(fields, &scaling)?,
         "llama3" => RopeScaling::Llama3 {
             factor: number("factor")?,
             low_freq_factor: number("low_freq_factor")?,
             high_freq_factor: number("high_freq_factor")?,
-            original_max_position_embeddings: match scaling.usize("original_max_position_embeddings")? {
-                Some(context) => context,
-                None => fields.usize("max_position_embeddings")?.unwrap_or(2048),
-            },
+            original_max_position_embeddings: original_context(fields, &scaling)?,
         },
         other => return Err(scaling.unsupported(key, format!("{} is not known", shown(other)))),
     };
     Ok(RopeParameters { dim, theta, scaling })
+}
+
+/// YaRN's settings, with the defaults of transformers.
+fn yarn(fields: &JsonFields, scaling: &JsonFields) -> Result<RopeScaling> {
+    let factor = scaling.required("factor", scaling.f64("factor")?)?;
+    let stretch = |strength: f64| if factor > 1.0 { 0.1 * strength * factor.ln() + 1.0 } else { 1.0 };
+    let strengths = (scaling.f64("mscale")?, scaling.f64("mscale_all_dim")?);
+    if scaling.bool("truncate")? == Some(false) {
+        return Err(scaling.unsupported("truncate", "false"));
+    }
+    Ok(RopeScaling::Yarn {
+        factor,
+        original_max_position_embeddings: original_context(fields, scaling)?,
+        beta_fast: scaling.f64("beta_fast")?.unwrap_or(32.0),
+        beta_slow: scaling.f64("beta_slow")?.unwrap_or(1.0),
+        attention_factor: match (scaling.f64("attention_factor")?, strengths) {
+            (Some(stated), _) => stated,
+            (None, (Some(scores), Some(all))) if scores != 0.0 && all != 0.0 => stretch(scores) / stretch(all),
+            (None, _) => stretch(1.0),
+        },
+    })
+}
+
+/// The context of the first training.
+fn original_context(fields: &JsonFields, scaling: &JsonFields) -> Result<usize> {
+    Ok(match scaling.usize("original_max_position_embeddings")? {
+        Some(context) => context,
+        None => fields.usize("max_position_embeddings")?.unwrap_or(2048),
+    })
 }
 
 /// MLX's `quantization`: what it says of a module.

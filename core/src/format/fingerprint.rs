@@ -95,12 +95,16 @@ fn shape(config: &ModelConfig) -> Value {
     let scaling = match &rope.scaling {
         RopeScaling::None => json!(null),
         RopeScaling::Linear { factor } => json!(["linear", factor]),
+        RopeScaling::Dynamic { factor } => json!(["dynamic", factor]),
+        RopeScaling::Yarn { factor, original_max_position_embeddings, beta_fast, beta_slow, attention_factor } => {
+            json!(["yarn", factor, original_max_position_embeddings, beta_fast, beta_slow, attention_factor])
+        }
         RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings } => {
             json!(["llama3", factor, low_freq_factor, high_freq_factor, original_max_position_embeddings])
         }
         RopeScaling::Factors(factors) => json!(["factors", factors]),
     };
-    json!({
+    let mut shape = json!({
         "family": config.family.name,
         "vocab_size": config.vocab_size,
         "hidden_size": config.hidden_size,
@@ -113,7 +117,13 @@ fn shape(config: &ModelConfig) -> Value {
         "rope_theta": rope.theta,
         "rope_scaling": scaling,
         "tied": config.tie_word_embeddings,
-    })
+    });
+    // Where one layer is like another, nothing is said of it: so were models noted before any had layers of two kinds.
+    let kinds = config.layers.iter().map(|layer| (layer.attention.window, layer.attention.rope.is_some()));
+    if kinds.clone().any(|kind| kind != (None, true)) {
+        shape["layer_kinds"] = kinds.map(|(window, rotated)| json!([window, rotated])).collect();
+    }
+    shape
 }
 
 /// What `import` notes of the weights that it wrote, so that they need not be hashed again.

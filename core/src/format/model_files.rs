@@ -156,13 +156,13 @@ impl ModelFiles {
         self.parts.matrices.get(&stored).cloned().ok_or_else(|| missing(self.path(), &self.path_of(name)))
     }
 
-    /// A norm's gains `[hidden_size]`.
+    /// A norm's gains, of [`ModelConfig::norm_width`].
     ///
     /// # Errors
     /// When the model has no such vector, or a value is NaN or infinite.
     pub fn vector(&self, name: TensorName) -> Result<Vec<f32>> {
         let tensor = self.parts.norms.get(&name).ok_or_else(|| missing(self.path(), &self.path_of(name)))?;
-        tensor.floats(&[self.config.hidden_size])
+        tensor.floats(&[self.config.norm_width(name)])
     }
 
     /// The bias of a linear layer `[outputs]`, where the model has biases there.

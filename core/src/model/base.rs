@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use idiolect_kernels::ops::{Heads, RopeTable};
+use idiolect_kernels::ops::Heads;
 use idiolect_kernels::program::{MatrixId, VectorId, Weights};
 
-use super::rope::frequencies;
+use super::rope::table;
 use crate::error::Result;
 use crate::format::ModelFiles;
 use crate::shape::{ModelConfig, ModuleId, Norm, NormPlace, TensorName};
@@ -22,6 +22,8 @@ pub(crate) struct NormParts {
 pub(crate) struct LayerParts {
     pub attention_norm: NormParts,
     pub mlp_norm: NormParts,
+    /// Over the heads of queries and of keys.
+    pub head_norms: Option<[NormParts; 2]>,
     /// The matrix and bias of each of the family's modules.
     linears: Vec<(MatrixId, Option<VectorId>)>,
 }
@@ -58,8 +60,7 @@ impl BaseModel {
         let gain = weights.add_vector(files.vector(TensorName::FinalNorm)?);
         let final_norm = NormParts { gain, spec: config.final_norm };
         let context = context.min(config.max_position_embeddings);
-        let table = |rope| RopeTable::new(&frequencies(rope), context).values;
-        let ropes = config.ropes.iter().map(|rope| weights.add_vector(table(rope))).collect();
+        let ropes = config.ropes.iter().map(|rope| weights.add_vector(table(rope, context).values)).collect();
         let mut layers = Vec::with_capacity(config.layers.len());
         for (layer, spec) in config.layers.iter().enumerate() {
             let mut norm = |place| -> Result<NormParts> {
@@ -67,12 +68,16 @@ impl BaseModel {
                 Ok(NormParts { gain, spec: spec.norm })
             };
             let (attention_norm, mlp_norm) = (norm(NormPlace::Attention)?, norm(NormPlace::Mlp)?);
+            let head_norms = match spec.attention.head_norms {
+                true => Some([norm(NormPlace::Queries)?, norm(NormPlace::Keys)?]),
+                false => None,
+            };
             let mut linears = Vec::with_capacity(config.family.modules.len());
             for module in config.family.modules_of(layer) {
                 let matrix = weights.add_matrix(files.matrix(module)?);
                 linears.push((matrix, files.bias(module)?.map(|bias| weights.add_vector(bias))));
             }
-            layers.push(LayerParts { attention_norm, mlp_norm, linears });
+            layers.push(LayerParts { attention_norm, mlp_norm, head_norms, linears });
         }
         Ok(Self { config, weights: Arc::new(weights), context, embedding, head, final_norm, ropes, layers })
     }

@@ -6,10 +6,12 @@ use super::names::{Bias, Module, ModuleId, Names, NormPlace, Projection, TensorN
 /// A model family.
 #[derive(Debug)]
 pub struct Family {
-    /// `model_type` in `config.json`, `general.architecture` in GGUF.
+    /// `model_type` in `config.json`.
     pub name: &'static str,
     /// In `architectures` in `config.json`.
     pub class: &'static str,
+    /// `general.architecture` in GGUF; a family without one is written as another that computes the same.
+    pub gguf: Option<&'static str>,
     pub(crate) embedding: Names,
     pub(crate) head: Names,
     pub(crate) final_norm: Names,
@@ -19,17 +21,86 @@ pub struct Family {
     pub(crate) norms: &'static [(NormPlace, Names)],
     /// A layer's linear layers, in the order of the forward pass.
     pub modules: &'static [Module],
+    /// Width of a head where a configuration does not say; else it is the hidden width over the heads.
+    pub(crate) head_dim: Option<usize>,
+    /// Which layers see a window where `layer_types` does not say.
+    pub(crate) windows: Windows,
+    /// Every so many layers one sees no positions, where a configuration does not say.
+    pub(crate) unrotated_every: Option<usize>,
     /// Whether GGUF files store what is rotated with each head's two halves alternating.
     pub(crate) gguf_interleaves: bool,
 }
 
-/// Every family whose forward and backward passes are known.
-pub static FAMILIES: [&Family; 1] = [&LLAMA];
+/// Which layers see only the last `sliding_window` keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Windows {
+    /// None, whatever a configuration says.
+    None,
+    /// All.
+    Everywhere,
+    /// Where `use_sliding_window` says so, those from layer number `max_window_layers` on.
+    FromLayer,
+}
 
-/// RMSNorm, rotary grouped-query attention, SwiGLU.
-pub static LLAMA: Family = Family {
+/// Every family whose forward and backward passes are known.
+pub static FAMILIES: [&Family; 5] = [&LLAMA, &MISTRAL, &QWEN2, &QWEN3, &SMOLLM3];
+
+/// RMSNorm before either half, rotary grouped-query attention, SwiGLU. TinyLlama, SmolLM and SmolLM2 are such.
+pub static LLAMA: Family = LIKE_LLAMA;
+
+/// Llama whose layers see a window.
+static MISTRAL: Family = Family {
+    name: "mistral",
+    class: "MistralForCausalLM",
+    gguf: None,
+    modules: &modules(Bias::Never, Bias::Never, Bias::Never),
+    windows: Windows::Everywhere,
+    ..LIKE_LLAMA
+};
+
+/// Llama whose queries, keys and values have biases; of Qwen 2 and 2.5.
+static QWEN2: Family = Family {
+    name: "qwen2",
+    class: "Qwen2ForCausalLM",
+    gguf: Some("qwen2"),
+    modules: &modules(Bias::Always, Bias::Never, Bias::Never),
+    windows: Windows::FromLayer,
+    gguf_interleaves: false,
+    ..LIKE_LLAMA
+};
+
+/// Llama whose queries and keys are normalized head by head.
+static QWEN3: Family = Family {
+    name: "qwen3",
+    class: "Qwen3ForCausalLM",
+    gguf: Some("qwen3"),
+    norms: &[
+        (NormPlace::Attention, names("input_layernorm", "attn_norm")),
+        (NormPlace::Queries, names("self_attn.q_norm", "attn_q_norm")),
+        (NormPlace::Keys, names("self_attn.k_norm", "attn_k_norm")),
+        (NormPlace::Mlp, names("post_attention_layernorm", "ffn_norm")),
+    ],
+    modules: &modules(ATTENTION_BIAS, ATTENTION_BIAS, Bias::Never),
+    head_dim: Some(128),
+    windows: Windows::FromLayer,
+    gguf_interleaves: false,
+    ..LIKE_LLAMA
+};
+
+/// Llama of which every fourth layer sees no positions.
+static SMOLLM3: Family = Family {
+    name: "smollm3",
+    class: "SmolLM3ForCausalLM",
+    gguf: Some("smollm3"),
+    windows: Windows::FromLayer,
+    unrotated_every: Some(4),
+    ..LIKE_LLAMA
+};
+
+const LIKE_LLAMA: Family = Family {
     name: "llama",
     class: "LlamaForCausalLM",
+    gguf: Some("llama"),
     embedding: names("model.embed_tokens", "token_embd"),
     head: names("lm_head", "output"),
     final_norm: names("model.norm", "output_norm"),
@@ -38,20 +109,29 @@ pub static LLAMA: Family = Family {
         (NormPlace::Attention, names("input_layernorm", "attn_norm")),
         (NormPlace::Mlp, names("post_attention_layernorm", "ffn_norm")),
     ],
-    modules: &[
-        module("self_attn.q_proj", "attn_q", Projection::Q, ATTENTION_BIAS),
-        module("self_attn.k_proj", "attn_k", Projection::K, ATTENTION_BIAS),
-        module("self_attn.v_proj", "attn_v", Projection::V, ATTENTION_BIAS),
-        module("self_attn.o_proj", "attn_output", Projection::O, ATTENTION_BIAS),
-        module("mlp.gate_proj", "ffn_gate", Projection::Gate, MLP_BIAS),
-        module("mlp.up_proj", "ffn_up", Projection::Up, MLP_BIAS),
-        module("mlp.down_proj", "ffn_down", Projection::Down, MLP_BIAS),
-    ],
+    modules: &modules(ATTENTION_BIAS, ATTENTION_BIAS, MLP_BIAS),
+    head_dim: None,
+    windows: Windows::None,
+    unrotated_every: None,
     gguf_interleaves: true,
 };
 
 const ATTENTION_BIAS: Bias = Bias::Stated("attention_bias");
 const MLP_BIAS: Bias = Bias::Stated("mlp_bias");
+
+/// The linear layers of Llama and its kin, and their biases: of queries, keys and values, of attention's output, of the
+/// feed-forward half.
+const fn modules(qkv: Bias, o: Bias, mlp: Bias) -> [Module; 7] {
+    [
+        module("self_attn.q_proj", "attn_q", Projection::Q, qkv),
+        module("self_attn.k_proj", "attn_k", Projection::K, qkv),
+        module("self_attn.v_proj", "attn_v", Projection::V, qkv),
+        module("self_attn.o_proj", "attn_output", Projection::O, o),
+        module("mlp.gate_proj", "ffn_gate", Projection::Gate, mlp),
+        module("mlp.up_proj", "ffn_up", Projection::Up, mlp),
+        module("mlp.down_proj", "ffn_down", Projection::Down, mlp),
+    ]
+}
 
 const fn names(hugging_face: &'static str, gguf: &'static str) -> Names {
     Names { hugging_face, gguf }
@@ -62,9 +142,9 @@ const fn module(hugging_face: &'static str, gguf: &'static str, projection: Proj
 }
 
 impl PartialEq for Family {
-    /// A family is its row.
+    /// A family is its row, whose name no other has.
     fn eq(&self, other: &Self) -> bool {
-        std::ptr::eq(self, other)
+        self.name == other.name
     }
 }
 

@@ -3,7 +3,7 @@
 /// A decoder layer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LayerSpec {
-    /// Before either half.
+    /// Its norms.
     pub norm: Norm,
     /// Its attention.
     pub attention: AttentionSpec,
@@ -20,7 +20,7 @@ pub struct Norm {
     pub epsilon: f32,
 }
 
-/// Grouped-query attention with rotary positions.
+/// Grouped-query attention.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AttentionSpec {
     /// Query heads.
@@ -31,8 +31,19 @@ pub struct AttentionSpec {
     pub head_dim: usize,
     /// Factor on the scores: 1/√head_dim.
     pub scale: f32,
-    /// Which of the model's rotations it has.
-    pub rope: usize,
+    /// Which of the model's rotations it has; without one it sees no positions.
+    pub rope: Option<usize>,
+    /// Keys that a query sees, its own among them; without a window, all of them up to its own.
+    pub window: Option<usize>,
+    /// Whether queries and keys are normalized, head by head.
+    pub head_norms: bool,
+}
+
+/// What distinguishes one layer of a model from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LayerKind {
+    pub rotated: bool,
+    pub window: Option<usize>,
 }
 
 impl AttentionSpec {

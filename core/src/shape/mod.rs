@@ -7,7 +7,9 @@ mod names;
 mod rope;
 mod sizes;
 
+pub(crate) use family::Windows;
 pub use family::{FAMILIES, Family, LLAMA};
+pub(crate) use layer::LayerKind;
 pub use layer::{AttentionSpec, LayerSpec, LinearSpec, Norm};
 pub use names::{Bias, Module, ModuleId, NormPlace, Projection, TensorName};
 pub use rope::{RopeParameters, RopeScaling};
@@ -55,6 +57,14 @@ impl ModelConfig {
         [TensorName::Embedding].into_iter().chain(self.modules().map(TensorName::Linear)).chain(head)
     }
 
+    /// Values of a norm's gains.
+    pub fn norm_width(&self, name: TensorName) -> usize {
+        match name {
+            TensorName::Norm(layer, NormPlace::Queries | NormPlace::Keys) => self.layers[layer].attention.head_dim,
+            _ => self.hidden_size,
+        }
+    }
+
     /// Every norm, in the order of the model.
     pub fn norms(&self) -> impl Iterator<Item = TensorName> {
         let of_layer = |layer| self.family.norms.iter().map(move |&(place, _)| TensorName::Norm(layer, place));
@@ -66,6 +76,6 @@ impl ModelConfig {
 impl ModelConfig {
     /// A model for tests: every width that may differ from another does.
     pub(crate) fn tiny() -> Self {
-        Sizes::tiny().model(&LLAMA, &[false; 7])
+        Sizes::tiny().of_llama()
     }
 }

@@ -51,6 +51,10 @@ pub enum NormPlace {
     Attention,
     /// Before the feed-forward half.
     Mlp,
+    /// Over each head of the queries, before they are rotated.
+    Queries,
+    /// Over each head of the keys.
+    Keys,
 }
 
 /// What a part is called.
@@ -67,6 +71,10 @@ pub struct Names {
 pub enum Bias {
     /// Where this field of `config.json` says so; in GGUF, where there is one.
     Stated(&'static str),
+    /// Always.
+    Always,
+    /// Never.
+    Never,
 }
 
 /// A linear layer of a family's decoder layers: a matrix of its own, which an adapter can have its factors beside.

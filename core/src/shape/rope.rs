@@ -10,6 +10,24 @@ pub enum RopeScaling {
         /// The stretch.
         factor: f64,
     },
+    /// By how long a text is, where it is longer than the context of the first training, which no text here is: not at all.
+    Dynamic {
+        /// The stretch.
+        factor: f64,
+    },
+    /// YaRN (Peng et al., 2023): low frequencies divided by `factor`, high ones kept, a ramp between; scores are stretched.
+    Yarn {
+        /// The stretch of low frequencies.
+        factor: f64,
+        /// The context of the first training.
+        original_max_position_embeddings: usize,
+        /// Frequencies that turn at least so often within it are kept.
+        beta_fast: f64,
+        /// Frequencies that turn at most so often within it are stretched whole.
+        beta_slow: f64,
+        /// Factor on cosines and sines, and so twice on scores.
+        attention_factor: f64,
+    },
     /// Llama 3.1: low frequencies divided by `factor`, high ones kept, a smooth passage between.
     Llama3 {
         /// The stretch of low frequencies.
@@ -41,15 +59,29 @@ impl RopeParameters {
     pub(super) fn fault(&self) -> Option<&'static str> {
         let stretches = |factor: f64| factor >= 1.0 && factor.is_finite();
         match &self.scaling {
-            RopeScaling::Linear { factor } | RopeScaling::Llama3 { factor, .. } if !stretches(*factor) => {
+            RopeScaling::Linear { factor }
+            | RopeScaling::Dynamic { factor }
+            | RopeScaling::Yarn { factor, .. }
+            | RopeScaling::Llama3 { factor, .. }
+                if !stretches(*factor) =>
+            {
                 Some("factor must be at least 1")
+            }
+            RopeScaling::Yarn { beta_fast: fast, beta_slow: slow, .. }
+                if !(*slow > 0.0 && fast > slow && fast.is_finite()) =>
+            {
+                Some("beta_fast must be greater than beta_slow")
+            }
+            RopeScaling::Yarn { attention_factor, .. } if !(*attention_factor > 0.0 && *attention_factor < 1e3) => {
+                Some("attention_factor must be positive")
             }
             RopeScaling::Llama3 { low_freq_factor: low, high_freq_factor: high, .. }
                 if !(*low > 0.0 && high > low && high.is_finite()) =>
             {
                 Some("high_freq_factor must be greater than low_freq_factor")
             }
-            RopeScaling::Llama3 { original_max_position_embeddings: 0, .. } => {
+            RopeScaling::Yarn { original_max_position_embeddings: 0, .. }
+            | RopeScaling::Llama3 { original_max_position_embeddings: 0, .. } => {
                 Some("original_max_position_embeddings must be at least 1")
             }
             RopeScaling::Factors(factors) if factors.len() != self.dim / 2 => {

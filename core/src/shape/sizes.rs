@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{AttentionSpec, Family, LayerSpec, LinearSpec, ModelConfig, Norm, RopeParameters};
+use super::{AttentionSpec, Family, LayerKind, LayerSpec, LinearSpec, ModelConfig, Norm, NormPlace, RopeParameters};
 use crate::error::{Error, Result};
 
 /// The sizes that a file states, for all layers alike.
@@ -76,14 +76,17 @@ impl Sizes {
         }
     }
 
-    /// The model of these sizes. `biases` says of each of the family's modules whether it has one.
-    pub fn model(self, family: &'static Family, biases: &[bool]) -> ModelConfig {
+    /// The model of these sizes. `biases` says of each of the family's modules whether it has one, `kinds` of each layer
+    /// what it is like.
+    pub fn model(self, family: &'static Family, biases: &[bool], kinds: &[LayerKind]) -> ModelConfig {
         let attention = AttentionSpec {
             heads: self.heads,
             kv_heads: self.kv_heads,
             head_dim: self.head_dim,
             scale: 1.0 / (self.head_dim as f32).sqrt(),
-            rope: 0,
+            rope: None,
+            window: None,
+            head_norms: family.norms.iter().any(|(place, _)| *place == NormPlace::Queries),
         };
         let norm = Norm { epsilon: self.rms_norm_eps };
         let (hidden_size, intermediate_size) = (self.hidden_size, self.intermediate_size);
@@ -91,7 +94,16 @@ impl Sizes {
             let (inputs, outputs) = module.projection.widths(hidden_size, &attention, intermediate_size);
             LinearSpec { inputs, outputs, bias }
         });
-        let linears = linears.collect();
+        let linears: Vec<_> = linears.collect();
+        // A window that holds the whole context is none.
+        let window = |kind: &LayerKind| kind.window.filter(|window| *window < self.max_position_embeddings);
+        let layer = |kind: &LayerKind| LayerSpec {
+            norm,
+            attention: AttentionSpec { rope: kind.rotated.then_some(0), window: window(kind), ..attention },
+            intermediate_size,
+            linears: linears.clone(),
+        };
+        let layers = kinds.iter().map(layer).collect();
         ModelConfig {
             family,
             vocab_size: self.vocab_size,
@@ -100,13 +112,19 @@ impl Sizes {
             tie_word_embeddings: self.tie_word_embeddings,
             ropes: vec![self.rope],
             final_norm: norm,
-            layers: vec![LayerSpec { norm, attention, intermediate_size, linears }; self.layers],
+            layers,
         }
     }
 }
 
 #[cfg(test)]
 impl Sizes {
+    /// A Llama model of these sizes.
+    pub(crate) fn of_llama(self) -> ModelConfig {
+        let kinds = vec![LayerKind { rotated: true, window: None }; self.layers];
+        self.model(&super::LLAMA, &[false; 7], &kinds)
+    }
+
     /// Those of [`ModelConfig::tiny`].
     pub(crate) fn tiny() -> Self {
         Self {

@@ -11,7 +11,7 @@ use super::kernel::{Kernel, PipelineId, Pipelines, Shader};
 use super::memory::{ALIGN, Binding, Memory, Place};
 use super::params::{Params, PerItem, count, params};
 use crate::error::{Error, Result};
-use crate::program::{BufferId, Kind, Plan, Program, RowCounts, Scalars};
+use crate::program::{BufferId, Kind, Plan, Program, RowCounts, Scalars, VectorId};
 
 params! {
     pub(super) struct ZeroParams {
@@ -89,6 +89,11 @@ impl Recorder<'_> {
     /// Values a row of a buffer.
     pub(crate) fn width(&self, id: BufferId) -> usize {
         self.program.buffer(id).width
+    }
+
+    /// A frozen vector, and how many values it has.
+    pub(crate) fn vector(&self, id: VectorId) -> (Binding, usize) {
+        (self.memory.weights.vector(id), self.memory.weights.shapes.vectors[id.0])
     }
 
     /// Live values of a buffer.

@@ -10,7 +10,7 @@ pub struct WeightShapes {
     /// Rows and columns.
     matrices: Vec<(usize, usize)>,
     /// Values.
-    vectors: Vec<usize>,
+    pub(crate) vectors: Vec<usize>,
 }
 
 impl Weights {
@@ -103,6 +103,16 @@ impl Shapes<'_> {
     pub fn expect_vector(&self, what: &str, id: VectorId, len: usize) -> Result<()> {
         let held = self.vector(id)?;
         self.expect(held == len, format_args!("{what} of {held} values for rows of {len}"))
+    }
+
+    /// Refuses a vector that does not fit into a row of `width` values a whole number of times.
+    ///
+    /// # Errors
+    /// Saying what `what` has instead.
+    pub fn expect_vector_of_parts(&self, what: &str, id: VectorId, width: usize) -> Result<()> {
+        let held = self.vector(id)?;
+        let fits = held > 0 && width > 0 && width.is_multiple_of(held);
+        self.expect(fits, format_args!("{what} of {held} values for rows of {width}"))
     }
 
     /// Refuses buffers that do not all have the rows of the first.

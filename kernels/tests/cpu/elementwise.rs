@@ -22,25 +22,26 @@ fn shapes() -> impl Iterator<Item = (usize, usize)> {
 #[test]
 fn rms_norm_and_its_gradient() {
     let (mut table, mut random) = (Table::default(), Random::new(1));
-    for (t, n) in shapes() {
+    // Rows of one part, and of several that are normalized each by itself.
+    for ((t, n), parts) in shapes().map(|shape| (shape, 1)).chain([((3, 1), 5), ((5, 16), 3), ((2, 33), 4)]) {
         // The norm of a single value is its sign but for ε, and so is its gradient.
         let epsilon = if n == 1 { 0.5 } else { 1e-5 };
-        let (x, dy, gain, before) =
-            (random.floats(t * n), random.floats(t * n), random.floats(n), random.floats(t * n));
+        let (gain, width) = (random.floats(n), parts * n);
+        let [x, dy, before] = [(); 3].map(|()| random.floats(t * width));
         let mut case = Case::new(t, 0);
         let gain_id = case.vector(&gain);
         let (x_id, dy_id) = (case.floats(Tokens, &x), case.floats(Tokens, &dy));
-        let (out, dx, sum) = (case.output(Tokens, n), case.output(Tokens, n), case.updated(Tokens, &before));
+        let (out, dx, sum) = (case.output(Tokens, width), case.output(Tokens, width), case.updated(Tokens, &before));
         case.push(RmsNorm { x: x_id, gain: gain_id, out, epsilon });
         for (dx, add) in [(dx, false), (sum, true)] {
             case.push(RmsNormBackward { x: x_id, gain: gain_id, dy: dy_id, dx, add, epsilon });
         }
         let mut ran = run(case);
-        let name = format!("{t} rows of {n}");
+        let name = format!("{t} rows of {parts} times {n}");
         let forward = |x: &[f64]| reference::rms_norm(x, &gain, f64::from(epsilon));
         table.close(&format!("{name}, forward"), &ran.read(out), &forward(&wide(&x)), TOLERANCE);
         let dx = ran.read(dx);
-        table.gradient(&format!("{name}, backward"), |x| dot(&forward(x), &dy), &x, 4 * t * n, &dx);
+        table.gradient(&format!("{name}, backward"), |x| dot(&forward(x), &dy), &x, 4 * t * width, &dx);
         let expected: Vec<f64> = dx.iter().zip(&before).map(|(a, b)| f64::from(*a) + f64::from(*b)).collect();
         table.close(&format!("{name}, backward added"), &ran.read(sum), &expected, TOLERANCE);
     }

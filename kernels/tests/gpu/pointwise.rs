@@ -16,9 +16,11 @@ fn shapes() -> impl Iterator<Item = (usize, usize)> {
 
 pub fn rms_norm(weights: &mut Weights) -> Vec<Case> {
     let mut cases = Vec::new();
-    for (rows, width) in shapes() {
-        let gain = weights.add_vector(random(width, width as u64));
-        let mut case = Case::new(format!("{rows} × {width}"), rows, 0);
+    let whole = shapes().map(|(rows, width)| (rows, 1, width));
+    for (rows, parts, n) in whole.chain([(3, 5, 1), (5, 3, 16), (2, 4, 33)]) {
+        let gain = weights.add_vector(random(n, n as u64));
+        let width = parts * n;
+        let mut case = Case::new(format!("{rows} × {parts} × {n}"), rows, 0);
         let x = case.values("x", Rows::Tokens, width);
         let out = case.output("out", Rows::Tokens, width);
         case.push(RmsNorm { x, gain, out, epsilon: 1e-5 });

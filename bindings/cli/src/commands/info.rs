@@ -136,7 +136,7 @@ impl Info {
             kv_heads: layer.attention.kv_heads,
             head_dim: layer.attention.head_dim,
             context: config.max_position_embeddings,
-            rope_theta: config.ropes[layer.attention.rope].theta,
+            rope_theta: config.ropes[0].theta,
             tied_head: config.tie_word_embeddings,
             parameters: model.base().parameters(),
             bytes: model.base().weights.bytes(),

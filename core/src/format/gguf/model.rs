@@ -4,7 +4,8 @@ use super::{GgufFile, GgufValue};
 use crate::error::shown;
 use crate::error::{Error, Result};
 use crate::shape::{
-    FAMILIES, Family, ModelConfig, Module, ModuleId, RopeParameters, RopeScaling, SizeNames, Sizes, TensorName,
+    Bias, FAMILIES, Family, LayerKind, ModelConfig, Module, ModuleId, RopeParameters, RopeScaling, SizeNames, Sizes,
+    TensorName,
 };
 
 /// The tensor of explicit frequency factors.
@@ -42,14 +43,14 @@ fn names(family: &Family) -> SizeNames {
 
 /// A key that begins with the architecture.
 fn key_of(family: &Family, key: &str) -> String {
-    format!("{}.{key}", family.name)
+    format!("{}.{key}", family.gguf.unwrap_or_default())
 }
 
 /// The shape of the model in a GGUF file. Whether head and embedding are one, and which biases there are, the tensors
 /// say.
 pub(in crate::format) fn config(file: &GgufFile) -> Result<ModelConfig> {
     let architecture = required(file, "general.architecture", file.str("general.architecture")?)?;
-    let family = FAMILIES.into_iter().find(|family| family.name == architecture).ok_or_else(|| {
+    let family = FAMILIES.into_iter().find(|family| family.gguf == Some(architecture)).ok_or_else(|| {
         let what = format!("{} is not known", shown(architecture));
         Error::unsupported(file.path(), "general.architecture", what)
     })?;
@@ -100,14 +101,25 @@ pub(in crate::format) fn config(file: &GgufFile) -> Result<ModelConfig> {
         tie_word_embeddings: !file.tensors().contains_key(&format!("{}.weight", family.gguf_path(TensorName::Head))),
     };
     sizes.check(file.path(), &names)?;
-    // Those that one field of a configuration speaks of have biases together: the first of them shows it.
-    let first = |module: &Module| family.modules.iter().position(|other| other.bias == module.bias).unwrap_or(0);
-    let has_bias = |index: usize| {
-        let path = family.gguf_path(ModuleId { layer: 0, index });
-        file.tensors().contains_key(&format!("{path}.bias"))
-    };
-    let biases: Vec<bool> = family.modules.iter().map(|module| has_bias(first(module))).collect();
-    Ok(sizes.model(family, &biases))
+    let biases: Vec<bool> = family.modules.iter().map(|module| has_bias(file, family, module)).collect();
+    let every = family.unrotated_every;
+    let rotated = |layer: usize| every.is_none_or(|every| !(layer + 1).is_multiple_of(every));
+    let kinds: Vec<_> = (0..sizes.layers).map(|layer| LayerKind { rotated: rotated(layer), window: None }).collect();
+    Ok(sizes.model(family, &biases, &kinds))
+}
+
+/// Whether a module has biases. Those that one field of a configuration would speak of have them together: the first of
+/// them shows it.
+fn has_bias(file: &GgufFile, family: &Family, module: &Module) -> bool {
+    match module.bias {
+        Bias::Always => true,
+        Bias::Never => false,
+        Bias::Stated(_) => {
+            let index = family.modules.iter().position(|other| other.bias == module.bias).unwrap_or(0);
+            let path = family.gguf_path(ModuleId { layer: 0, index });
+            file.tensors().contains_key(&format!("{path}.bias"))
+        }
+    }
 }
 
 fn required<T>(file: &GgufFile, key: &str, value: Option<T>) -> Result<T> {
@@ -140,6 +152,7 @@ fn rope(file: &GgufFile, family: &Family, theta: &str, dim: usize) -> Result<Rop
     let linear = match (file.str(&kind)?.unwrap_or("linear"), factor) {
         ("none", _) | ("linear", None) => RopeScaling::None,
         ("linear", Some(factor)) => RopeScaling::Linear { factor },
+        ("yarn", Some(factor)) => yarn(file, family, factor)?,
         (other, _) => return Err(Error::unsupported(file.path(), &kind, format!("{} is not known", shown(other)))),
     };
     let scaling = match (file.tensors().get(ROPE_FACTORS), linear) {
@@ -148,9 +161,22 @@ fn rope(file: &GgufFile, family: &Family, theta: &str, dim: usize) -> Result<Rop
             let factors = factors.floats(&[dim / 2])?;
             recognise_llama3(&factors, theta, dim).unwrap_or(RopeScaling::Factors(factors))
         }
-        (Some(_), _) => return Err(Error::unsupported(file.path(), ROPE_FACTORS, "beside a linear scaling")),
+        (Some(_), _) => return Err(Error::unsupported(file.path(), ROPE_FACTORS, "beside another scaling")),
     };
     Ok(RopeParameters { dim, theta, scaling })
+}
+
+/// YaRN's settings, with llama.cpp's defaults.
+fn yarn(file: &GgufFile, family: &Family, factor: f64) -> Result<RopeScaling> {
+    let key = |key: &str| key_of(family, &format!("rope.scaling.{key}"));
+    let context = key("original_context_length");
+    Ok(RopeScaling::Yarn {
+        factor,
+        original_max_position_embeddings: required(file, &context, file.usize(&context)?)?,
+        beta_fast: file.f64(&key("yarn_beta_fast"))?.unwrap_or(32.0),
+        beta_slow: file.f64(&key("yarn_beta_slow"))?.unwrap_or(1.0),
+        attention_factor: file.f64(&key("attn_factor"))?.unwrap_or(1.0) * (0.1 * factor.ln() + 1.0),
+    })
 }
 
 /// The settings of Llama 3.1 and its successors that make these factors, if they do: what a `config.json` can say.

@@ -42,8 +42,9 @@ pub(super) fn config_json(files: &ModelFiles, tokenizer: &Tokenizer, forms: &For
     }
     let layer = &config.layers[0];
     for (module, linear) in config.family.modules.iter().zip(&layer.linears) {
-        let Bias::Stated(field) = module.bias;
-        values.insert(field.into(), json!(linear.bias));
+        if let Bias::Stated(field) = module.bias {
+            values.insert(field.into(), json!(linear.bias));
+        }
     }
     if let ModelLayout::Gguf(_) = files.layout() {
         values.insert("bos_token_id".into(), json!(tokenizer.bos()));
@@ -97,6 +98,18 @@ fn rope_scaling(files: &ModelFiles, rope: &RopeParameters) -> Result<Value> {
     Ok(match &rope.scaling {
         RopeScaling::None => Value::Null,
         RopeScaling::Linear { factor } => json!({ "factor": factor, "rope_type": "linear", "type": "linear" }),
+        RopeScaling::Dynamic { factor } => json!({ "factor": factor, "rope_type": "dynamic", "type": "dynamic" }),
+        RopeScaling::Yarn { factor, original_max_position_embeddings, beta_fast, beta_slow, attention_factor } => {
+            json!({
+                "attention_factor": attention_factor,
+                "beta_fast": beta_fast,
+                "beta_slow": beta_slow,
+                "factor": factor,
+                "original_max_position_embeddings": original_max_position_embeddings,
+                "rope_type": "yarn",
+                "type": "yarn",
+            })
+        }
         RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings } => json!({
             "factor": factor,
             "high_freq_factor": high_freq_factor,

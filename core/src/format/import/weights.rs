@@ -34,7 +34,7 @@ pub(super) fn parameters(config: &ModelConfig) -> u64 {
         let bias = if linear.bias { linear.outputs } else { 0 };
         total += (linear.inputs * linear.outputs + bias) as u64;
     }
-    total + (config.norms().count() * config.hidden_size) as u64
+    total + config.norms().map(|name| config.norm_width(name) as u64).sum::<u64>()
 }
 
 /// A norm or a bias.

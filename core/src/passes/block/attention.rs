@@ -1,4 +1,5 @@
-//! The attention half of a layer: `mid = x + o(attention(rope(q), rope(k), v))` of `norm(x)`.
+//! The attention half of a layer: `mid = x + o(attention(rope(q), rope(k), v))` of `norm(x)`, queries and keys normalized
+//! head by head in some families.
 
 use idiolect_kernels::ops::{Attention, AttentionBackward, Rope, ScatterRows};
 use idiolect_kernels::program::BufferId;
@@ -18,6 +19,8 @@ pub(crate) struct LayerCache {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AttentionActivations {
     pub x: BufferId,
+    /// Queries and keys before their norms, where they have some.
+    pub unnormed: Option<[BufferId; 2]>,
     pub q: BufferId,
     pub k: BufferId,
     pub v: BufferId,
@@ -28,10 +31,11 @@ pub(crate) struct AttentionActivations {
 }
 
 impl Graph<'_> {
-    /// Rotates every head by its token's position, in place.
+    /// Rotates every head by its token's position, in place, where the layer sees positions.
     fn rope(&mut self, layer: usize, x: BufferId, inverse: bool) {
         let attention = &self.base.config.layers[layer].attention;
-        let (head_dim, table) = (attention.head_dim, self.base.ropes[attention.rope]);
+        let Some(rope) = attention.rope else { return };
+        let (head_dim, table) = (attention.head_dim, self.base.ropes[rope]);
         self.push(Rope { x, positions: self.tokens.positions, table, head_dim, inverse });
     }
 
@@ -39,7 +43,12 @@ impl Graph<'_> {
     pub fn attention(&mut self, layer: usize, x: BufferId, cache: Option<LayerCache>) -> AttentionActivations {
         let heads = self.base.heads(layer);
         let normed = self.norm(self.base.layers[layer].attention_norm, x);
-        let [q, k, v] = [Q, K, V].map(|projection| self.linear(self.module(layer, projection), normed, None));
+        let [mut q, mut k, v] = [Q, K, V].map(|projection| self.linear(self.module(layer, projection), normed, None));
+        let mut unnormed = None;
+        if let Some([of_queries, of_keys]) = self.base.layers[layer].head_norms {
+            unnormed = Some([q, k]);
+            (q, k) = (self.norm(of_queries, q), self.norm(of_keys, k));
+        }
         self.rope(layer, q, false);
         self.rope(layer, k, false);
         let (keys, values) = match cache {
@@ -55,7 +64,7 @@ impl Graph<'_> {
         let spans = self.tokens.spans;
         self.push(Attention { q, k: keys, v: values, spans, out: attended, lse, heads });
         let mid = self.linear(self.module(layer, O), attended, Some(x));
-        AttentionActivations { x, q, k, v, attended, lse, mid }
+        AttentionActivations { x, unnormed, q, k, v, attended, lse, mid }
     }
 }
 
@@ -69,8 +78,8 @@ impl Backward<'_> {
         let dattended = self.graph.per_token("d attended", q_width);
         self.linear(o, parts.attended, self.dx, Some((dattended, false)));
         let delta = self.graph.per_token("delta", heads.query);
-        let dq = self.graph.per_token("d q", q_width);
-        let dk = self.graph.per_token("d k", kv_width);
+        let mut dq = self.graph.per_token("d q", q_width);
+        let mut dk = self.graph.per_token("d k", kv_width);
         let dv = self.graph.per_token("d v", kv_width);
         self.graph.push(AttentionBackward {
             q: parts.q,
@@ -89,6 +98,15 @@ impl Backward<'_> {
         });
         self.graph.rope(layer, dq, true);
         self.graph.rope(layer, dk, true);
+        if let (Some([x_q, x_k]), Some([of_queries, of_keys])) =
+            (parts.unnormed, self.graph.base.layers[layer].head_norms)
+        {
+            let (dy_q, dy_k) = (dq, dk);
+            dq = self.graph.per_token("d q before its norm", q_width);
+            dk = self.graph.per_token("d k before its norm", kv_width);
+            self.graph.norm_backward(of_queries, x_q, dy_q, dq, false);
+            self.graph.norm_backward(of_keys, x_k, dy_k, dk, false);
+        }
         let normed = self.graph.norm(norm, parts.x);
         // Below the lowest adapter nothing learns: its input needs no gradient.
         let wants_input = layer > self.lowest;

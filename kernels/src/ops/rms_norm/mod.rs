@@ -14,14 +14,15 @@ use crate::program::{Access, BufferId, Operation, Shapes, Touch, VectorId};
 #[cfg(feature = "gpu")]
 use shaders::{BACKWARD, FORWARD, RmsNormParams};
 
-/// `out = x · r · gain`, `r = 1 / √(mean(x²) + ε)`, row by row.
+/// `out = x · r · gain`, `r = 1 / √(mean(x²) + ε)`, row by row; where a row is several times as long as the gains, each
+/// part of their length by itself (the heads of queries and keys).
 #[derive(Debug)]
 pub struct RmsNorm {
-    /// `[t, n]`.
+    /// `[t, parts·n]`.
     pub x: BufferId,
     /// `[n]`.
     pub gain: VectorId,
-    /// `[t, n]`.
+    /// `[t, parts·n]`.
     pub out: BufferId,
     /// ε.
     pub epsilon: f32,
@@ -39,7 +40,7 @@ impl Operation for RmsNorm {
     fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
         shapes.expect_same_rows(&[self.x, self.out])?;
         shapes.expect_width(shapes.width(self.x), &[self.out])?;
-        shapes.expect_vector("a gain", self.gain, shapes.width(self.x))
+        shapes.expect_vector_of_parts("a gain", self.gain, shapes.width(self.x))
     }
 
     fn run(&self, frame: &mut Frame<'_>) {
@@ -52,16 +53,16 @@ impl Operation for RmsNorm {
 
     #[cfg(feature = "gpu")]
     fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
-        let (rows, width) = (recorder.rows(self.x), recorder.width(self.x));
-        let gain = recorder.memory().weights.vector(self.gain);
+        let (gain, width) = recorder.vector(self.gain);
+        let parts = recorder.len(self.x) / width;
         let [x, out] = recorder.buffers([self.x, self.out])?;
         recorder.launch(gpu::Launch {
             kernel: &FORWARD,
             constants: &[],
             bindings: &[gain, x, out],
             params: RmsNormParams { width: gpu::count(width)?, epsilon: self.epsilon },
-            grid: [1, rows],
-            work: 16.0 * (rows * width) as f64,
+            grid: [1, parts],
+            work: 16.0 * (parts * width) as f64,
         })
     }
 }
@@ -70,13 +71,13 @@ impl Operation for RmsNorm {
 /// stream's.
 #[derive(Debug)]
 pub struct RmsNormBackward {
-    /// The norm's input, `[t, n]`.
+    /// The norm's input, `[t, parts·n]`.
     pub x: BufferId,
     /// `[n]`.
     pub gain: VectorId,
-    /// Gradient of the norm's output, `[t, n]`.
+    /// Gradient of the norm's output, `[t, parts·n]`.
     pub dy: BufferId,
-    /// Gradient of its input, `[t, n]`.
+    /// Gradient of its input, `[t, parts·n]`.
     pub dx: BufferId,
     /// Add to `dx`.
     pub add: bool,
@@ -97,7 +98,7 @@ impl Operation for RmsNormBackward {
     fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
         shapes.expect_same_rows(&[self.x, self.dy, self.dx])?;
         shapes.expect_width(shapes.width(self.x), &[self.dy, self.dx])?;
-        shapes.expect_vector("a gain", self.gain, shapes.width(self.x))
+        shapes.expect_vector_of_parts("a gain", self.gain, shapes.width(self.x))
     }
 
     fn run(&self, frame: &mut Frame<'_>) {
@@ -115,16 +116,16 @@ impl Operation for RmsNormBackward {
 
     #[cfg(feature = "gpu")]
     fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
-        let (rows, width) = (recorder.rows(self.x), recorder.width(self.x));
-        let gain = recorder.memory().weights.vector(self.gain);
+        let (gain, width) = recorder.vector(self.gain);
+        let parts = recorder.len(self.x) / width;
         let [x, dy, dx] = recorder.buffers([self.x, self.dy, self.dx])?;
         recorder.launch(gpu::Launch {
             kernel: &BACKWARD,
             constants: &[("ADD", u32::from(self.add))],
             bindings: &[gain, x, dy, dx],
             params: RmsNormParams { width: gpu::count(width)?, epsilon: self.epsilon },
-            grid: [1, rows],
-            work: 32.0 * (rows * width) as f64,
+            grid: [1, parts],
+            work: 32.0 * (parts * width) as f64,
         })
     }
 }

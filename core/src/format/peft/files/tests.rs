@@ -145,18 +145,17 @@ fn an_adapter_that_does_not_fit_is_refused() {
     let home = tempfile::tempdir().unwrap();
     let folder = written(home.path());
     let files = AdapterFiles::open(&folder).unwrap();
-    let model = |sizes: Sizes| sizes.model(&LLAMA, &[false; 7]);
     for (sizes, expected) in [
         (Sizes { layers: 1, ..Sizes::tiny() }, "model.layers.1.self_attn.q_proj: the model has 1 layers"),
         (Sizes { heads: 4, ..Sizes::tiny() }, "shape [16, 2] where this model needs [32, 2]"),
         (Sizes { hidden_size: 8, ..Sizes::tiny() }, "shape [2, 12] where this model needs [2, 8]"),
     ] {
-        let error = files.factors(&model(sizes)).unwrap_err();
+        let error = files.factors(&sizes.of_llama()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AdapterMismatch, "{error}");
         assert!(error.message().contains(expected), "{error}");
     }
     // A deeper model has layers that the adapter lacks.
-    let error = files.factors(&model(Sizes { layers: 3, ..Sizes::tiny() })).unwrap_err();
+    let error = files.factors(&Sizes { layers: 3, ..Sizes::tiny() }.of_llama()).unwrap_err();
     assert!(error.message().contains("model.layers.2.self_attn.q_proj: A: missing"), "{error}");
 }
 

@@ -5,16 +5,15 @@ use crate::error::Result;
 #[cfg(test)]
 use crate::gpu::Shader;
 use crate::gpu::weights::{ENCODINGS, QUAD, SCALES};
-use crate::gpu::wgsl::MATRIX;
+use crate::gpu::wgsl::{self, Definitions, MATRIX, NARROW, Source, WIDE};
 use crate::gpu::{Binding, Constants, Kernel, Launch, Memory, Recorder, count, params};
 use crate::program::{BufferId, MatrixId, VectorId};
 
-const WIDE: &str = include_str!("input_wide.wgsl");
-const NARROW: &str = include_str!("input_narrow.wgsl");
-const BINDINGS: &str = include_str!("forward_bindings.wgsl");
-const LINEAR: &str = include_str!("forward.wgsl");
-const VECTOR: &str = include_str!("forward_vector.wgsl");
-const BACKWARD: &str = include_str!("backward.wgsl");
+const INPUT: Source = wgsl::source!("input.wgsl");
+const BINDINGS: Source = wgsl::source!("forward_bindings.wgsl");
+const LINEAR: Source = wgsl::source!("forward.wgsl");
+const VECTOR: Source = wgsl::source!("forward_vector.wgsl");
+const BACKWARD: Source = wgsl::source!("backward.wgsl");
 
 params! {
     struct ForwardParams {
@@ -57,20 +56,21 @@ const FORWARD_CONSTANTS: Constants =
     &[("ENCODING", ENCODINGS), ("SCALES", SCALES), ("RESIDUAL", &[0, 1]), ("BIAS", &[0, 1])];
 const BACKWARD_CONSTANTS: Constants = &[("ENCODING", ENCODINGS), ("SCALES", SCALES), ("ADD", &[0, 1])];
 
-const fn forward(name: &'static str, sources: &'static [&'static str]) -> Kernel<ForwardParams> {
-    Kernel::new(name, sources, FORWARD_CONSTANTS)
+const fn forward(name: &'static str, definitions: Definitions, sources: &'static [Source]) -> Kernel<ForwardParams> {
+    Kernel::new(name, sources, FORWARD_CONSTANTS).with(definitions)
 }
 
-const fn backward(name: &'static str, sources: &'static [&'static str]) -> Kernel<BackwardParams> {
-    Kernel::new(name, sources, BACKWARD_CONSTANTS)
+const fn backward(name: &'static str, definitions: Definitions) -> Kernel<BackwardParams> {
+    Kernel::new(name, &[MATRIX, INPUT, BACKWARD], BACKWARD_CONSTANTS).with(definitions)
 }
 
-static LINEAR_WIDE: Kernel<ForwardParams> = forward("linear_wide", &[MATRIX, BINDINGS, WIDE, LINEAR]);
-static LINEAR_NARROW: Kernel<ForwardParams> = forward("linear_narrow", &[MATRIX, BINDINGS, NARROW, LINEAR]);
-static VECTOR_WIDE: Kernel<ForwardParams> = forward("linear_vector_wide", &[MATRIX, BINDINGS, WIDE, VECTOR]);
-static VECTOR_NARROW: Kernel<ForwardParams> = forward("linear_vector_narrow", &[MATRIX, BINDINGS, NARROW, VECTOR]);
-static BACKWARD_WIDE: Kernel<BackwardParams> = backward("linear_backward_wide", &[MATRIX, WIDE, BACKWARD]);
-static BACKWARD_NARROW: Kernel<BackwardParams> = backward("linear_backward_narrow", &[MATRIX, NARROW, BACKWARD]);
+static LINEAR_WIDE: Kernel<ForwardParams> = forward("linear_wide", WIDE, &[MATRIX, BINDINGS, INPUT, LINEAR]);
+static LINEAR_NARROW: Kernel<ForwardParams> = forward("linear_narrow", NARROW, &[MATRIX, BINDINGS, INPUT, LINEAR]);
+static VECTOR_WIDE: Kernel<ForwardParams> = forward("linear_vector_wide", WIDE, &[MATRIX, BINDINGS, INPUT, VECTOR]);
+static VECTOR_NARROW: Kernel<ForwardParams> =
+    forward("linear_vector_narrow", NARROW, &[MATRIX, BINDINGS, INPUT, VECTOR]);
+static BACKWARD_WIDE: Kernel<BackwardParams> = backward("linear_backward_wide", WIDE);
+static BACKWARD_NARROW: Kernel<BackwardParams> = backward("linear_backward_narrow", NARROW);
 
 #[cfg(test)]
 pub(in crate::ops) static KERNELS: &[&Shader] = &[

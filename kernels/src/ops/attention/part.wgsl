@@ -2,10 +2,8 @@
 
 #if WIDE
 alias Part = vec4<f32>;
-const WIDE = 4u;
 #else
 alias Part = f32;
-const WIDE = 1u;
 #end
 
 fn inner(a: Part, b: Part) -> f32 {

@@ -14,10 +14,11 @@ use super::memory::{Binding, Memory, Place};
 use super::pace::{Pace, Piece, Work};
 use super::params::Header;
 use super::recorder::Dispatch;
+use super::wgsl::source;
 use crate::error::{Error, Result};
 use crate::executor::Between;
 
-pub(super) static GUARD: Kernel<()> = Kernel::new("guard", &[include_str!("guard.wgsl")], &[]);
+pub(super) static GUARD: Kernel<()> = Kernel::new("guard", &[source!("guard.wgsl")], &[]);
 
 /// Dispatches that there is room for from the beginning.
 const FIRST_SLOTS: u64 = 256;

@@ -1,6 +1,7 @@
-//! Kernels: WGSL files put together, specialised by constants, compiled once a device.
+//! Kernels: WGSL files put together, specialised by definitions and constants, compiled once a device.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::marker::PhantomData;
 
 use super::device::Device;
@@ -8,7 +9,8 @@ use super::memory::Binding;
 #[cfg(test)]
 use super::params::Field;
 use super::params::{Header, Params};
-use crate::error::Result;
+use super::wgsl::{Definitions, Source, expand};
+use crate::error::{Error, Result};
 
 /// A shader that is launched with parameters `P`.
 #[derive(Debug)]
@@ -25,8 +27,9 @@ pub(crate) struct Kernel<P> {
 pub(crate) struct Shader {
     /// Unique, for caches and error messages.
     pub name: &'static str,
-    /// The texts. WGSL does not mind their order.
-    pub sources: &'static [&'static str],
+    /// The files. WGSL does not mind their order.
+    sources: &'static [Source],
+    definitions: Definitions,
     /// Every pipeline constant and the values that it takes somewhere: what the tests translate.
     #[cfg_attr(not(test), expect(dead_code))]
     pub constants: Constants,
@@ -42,23 +45,34 @@ pub(crate) type Constants = &'static [(&'static str, &'static [u32])];
 pub(crate) const SLOT: usize = 256;
 
 impl<P: Params> Kernel<P> {
-    pub const fn new(name: &'static str, sources: &'static [&'static str], constants: Constants) -> Self {
+    pub const fn new(name: &'static str, sources: &'static [Source], constants: Constants) -> Self {
         assert!(size_of::<Header>() + size_of::<P>() <= SLOT, "too many parameters");
         let shader = Shader {
             name,
             sources,
+            definitions: &[],
             constants,
             #[cfg(test)]
             params: (P::FIELDS, size_of::<P>()),
         };
         Self { shader, params: PhantomData }
     }
+
+    /// The variant of these definitions.
+    pub const fn with(mut self, definitions: Definitions) -> Self {
+        self.shader.definitions = definitions;
+        self
+    }
 }
 
 impl Shader {
     /// The whole text.
-    pub fn source(&self) -> String {
-        self.sources.join("\n")
+    ///
+    /// # Errors
+    /// What is wrong in a file's directives; the tests expand all.
+    pub fn source(&self) -> Result<String, String> {
+        let texts = self.sources.iter().map(|source| expand(source, self.definitions));
+        texts.collect::<Result<String, _>>().map_err(|wrong| format!("{}: {wrong}", self.name))
     }
 }
 
@@ -125,12 +139,16 @@ impl Pipelines {
         if let Some(&id) = self.ids.get(&key) {
             return Ok(id);
         }
-        let module = self.modules.entry(shader.name).or_insert_with(|| {
-            device.wgpu.create_shader_module(wgpu::ShaderModuleDescriptor {
-                label: Some(shader.name),
-                source: wgpu::ShaderSource::Wgsl(shader.source().into()),
-            })
-        });
+        let module = match self.modules.entry(shader.name) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let source = shader.source().map_err(Error::DeviceLost)?;
+                place.insert(device.wgpu.create_shader_module(wgpu::ShaderModuleDescriptor {
+                    label: Some(shader.name),
+                    source: wgpu::ShaderSource::Wgsl(source.into()),
+                }))
+            }
+        };
         let uniform = &self.uniform;
         let (storage, layout) = self.layouts.entry(shape).or_insert_with_key(|shape| layout(device, uniform, shape));
         let constants: Vec<(&str, f64)> = constants.iter().map(|&(name, value)| (name, f64::from(value))).collect();

@@ -10,6 +10,7 @@ use super::device::Device;
 use super::kernel::{Kernel, PipelineId, Pipelines, Shader};
 use super::memory::{ALIGN, Binding, Memory, Place};
 use super::params::{Params, PerItem, count, params};
+use super::wgsl::source;
 use crate::error::{Error, Result};
 use crate::program::{BufferId, Kind, Plan, Program, RowCounts, Scalars, VectorId};
 
@@ -19,7 +20,7 @@ params! {
     }
 }
 
-pub(super) static ZERO: Kernel<ZeroParams> = Kernel::new("zero", &[include_str!("zero.wgsl")], &[]);
+pub(super) static ZERO: Kernel<ZeroParams> = Kernel::new("zero", &[source!("zero.wgsl")], &[]);
 
 /// A program's bind groups.
 pub(crate) type Groups = HashMap<(PipelineId, Vec<Binding>), wgpu::BindGroup>;

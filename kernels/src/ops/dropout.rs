@@ -21,7 +21,7 @@ gpu::params! {
 
 #[cfg(feature = "gpu")]
 pub(super) static DROPOUT: gpu::Kernel<DropoutParams> =
-    gpu::Kernel::new("dropout", &[include_str!("dropout.wgsl")], &[("ADD", &[0, 1])]);
+    gpu::Kernel::new("dropout", &[gpu::wgsl::source!("dropout.wgsl")], &[("ADD", &[0, 1])]);
 
 /// `out = x∘mask/(1 − p)` or `out += …`; `mask[t, j] = hash(seed, module, t·n + j) ≥ p`. Its gradient is itself.
 #[derive(Debug)]

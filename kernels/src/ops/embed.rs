@@ -22,7 +22,7 @@ gpu::params! {
 #[cfg(feature = "gpu")]
 pub(super) static EMBED: gpu::Kernel<EmbedParams> = gpu::Kernel::new(
     "embed",
-    &[gpu::wgsl::MATRIX, include_str!("embed.wgsl")],
+    &[gpu::wgsl::MATRIX, gpu::wgsl::source!("embed.wgsl")],
     &[("ENCODING", gpu::weights::ENCODINGS), ("SCALES", gpu::weights::SCALES)],
 );
 

@@ -34,7 +34,7 @@ pub(crate) fn kernels() -> Vec<&'static crate::gpu::Shader> {
         attention::shaders::KERNELS,
         cross_entropy::shaders::KERNELS,
         &[&dropout::DROPOUT.shader, &embed::EMBED.shader],
-        linear::launch::KERNELS,
+        linear::shaders::KERNELS,
         lora::shaders::KERNELS,
         rms_norm::shaders::KERNELS,
         &[&rope::ROPE.shader, &rows::ROWS.shader],

@@ -19,7 +19,7 @@ gpu::params! {
 }
 
 #[cfg(feature = "gpu")]
-pub(super) static ROPE: gpu::Kernel<RopeParams> = gpu::Kernel::new("rope", &[include_str!("rope.wgsl")], &[]);
+pub(super) static ROPE: gpu::Kernel<RopeParams> = gpu::Kernel::new("rope", &[gpu::wgsl::source!("rope.wgsl")], &[]);
 
 /// Cosines and sines for every position, computed in f64 on the host: the trigonometry of GPUs is too coarse.
 #[derive(Debug, Clone)]

@@ -17,7 +17,7 @@ gpu::params! {
 
 #[cfg(feature = "gpu")]
 pub(super) static ROWS: gpu::Kernel<RowsParams> =
-    gpu::Kernel::new("rows", &[include_str!("rows.wgsl")], &[("SCATTER", &[0, 1])]);
+    gpu::Kernel::new("rows", &[gpu::wgsl::source!("rows.wgsl")], &[("SCATTER", &[0, 1])]);
 
 /// `out[i] = src[index[i]]`.
 #[derive(Debug)]

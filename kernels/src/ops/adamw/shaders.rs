@@ -29,10 +29,10 @@ params! {
 }
 
 pub(super) static SQUARES: Kernel<SquaresParams> =
-    Kernel::new("adamw_squares", &[include_str!("squares.wgsl"), wgsl::REDUCE], &[]);
+    Kernel::new("adamw_squares", &[wgsl::source!("squares.wgsl"), wgsl::REDUCE], &[]);
 pub(super) static DECIDE: Kernel<DecideParams> =
-    Kernel::new("adamw_decide", &[include_str!("decide.wgsl"), wgsl::REDUCE], &[]);
-pub(super) static UPDATE: Kernel<UpdateParams> = Kernel::new("adamw", &[include_str!("update.wgsl")], &[]);
+    Kernel::new("adamw_decide", &[wgsl::source!("decide.wgsl"), wgsl::REDUCE], &[]);
+pub(super) static UPDATE: Kernel<UpdateParams> = Kernel::new("adamw", &[wgsl::source!("update.wgsl")], &[]);
 
 #[cfg(test)]
 pub(in crate::ops) static KERNELS: &[&Shader] = &[&SQUARES.shader, &DECIDE.shader, &UPDATE.shader];

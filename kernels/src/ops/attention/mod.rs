@@ -22,7 +22,7 @@ use crate::gpu;
 use crate::program::{Access, BufferId, Operation, Program, Shapes, Touch};
 pub use backward::AttentionBackward;
 #[cfg(feature = "gpu")]
-use shaders::{NARROW, TiledParams, VECTOR_NARROW, VECTOR_WIDE, VectorParams, WIDE};
+use shaders::{TILED_NARROW, TILED_WIDE, TiledParams, VECTOR_NARROW, VECTOR_WIDE, VectorParams};
 
 /// Queries a workgroup on the GPU.
 #[cfg(feature = "gpu")]
@@ -238,7 +238,7 @@ impl Operation for Attention {
                 work,
             });
         }
-        let (kernel, parts) = heads.parts(&WIDE, &NARROW);
+        let (kernel, parts) = heads.parts(&TILED_WIDE, &TILED_NARROW);
         recorder.launch(gpu::Launch {
             kernel,
             constants: &[("PARTS", parts), ("SPAN", span)],

@@ -2,7 +2,8 @@
 
 #[cfg(test)]
 use crate::gpu::Shader;
-use crate::gpu::{Constants, Kernel, params, wgsl};
+use crate::gpu::wgsl::{self, Definitions, EXP, NARROW, REDUCE, Source, WIDE};
+use crate::gpu::{Constants, Kernel, params};
 
 params! {
     /// Of the gradient's two halves as well.
@@ -28,40 +29,47 @@ params! {
     }
 }
 
-const TILED: &str = include_str!("forward.wgsl");
-const VECTOR: &str = include_str!("forward_vector.wgsl");
-const DQ: &str = include_str!("backward_dq.wgsl");
-const DKV: &str = include_str!("backward_dkv.wgsl");
-const SCORES: &str = include_str!("backward_scores.wgsl");
-const WIDE_PART: &str = include_str!("part_wide.wgsl");
-const NARROW_PART: &str = include_str!("part_narrow.wgsl");
+const TILED: Source = wgsl::source!("forward.wgsl");
+const VECTOR: Source = wgsl::source!("forward_vector.wgsl");
+const DQ: Source = wgsl::source!("backward_dq.wgsl");
+const DKV: Source = wgsl::source!("backward_dkv.wgsl");
+const SCORES: Source = wgsl::source!("backward_scores.wgsl");
+const PART: Source = wgsl::source!("part.wgsl");
 
 const PARTS: Constants = &[("PARTS", &[2, 16])];
 const TILED_CONSTANTS: Constants = &[("PARTS", &[2, 16]), ("SPAN", &[2, 3])];
 
-pub(super) static WIDE: Kernel<TiledParams> =
-    Kernel::new("attention_wide", &[TILED, WIDE_PART, wgsl::EXP], TILED_CONSTANTS);
-pub(super) static NARROW: Kernel<TiledParams> =
-    Kernel::new("attention_narrow", &[TILED, NARROW_PART, wgsl::EXP], TILED_CONSTANTS);
-pub(super) static VECTOR_WIDE: Kernel<VectorParams> =
-    Kernel::new("attention_vector_wide", &[VECTOR, WIDE_PART, wgsl::EXP, wgsl::REDUCE], PARTS);
-pub(super) static VECTOR_NARROW: Kernel<VectorParams> =
-    Kernel::new("attention_vector_narrow", &[VECTOR, NARROW_PART, wgsl::EXP, wgsl::REDUCE], PARTS);
+const fn tiled(name: &'static str, definitions: Definitions) -> Kernel<TiledParams> {
+    Kernel::new(name, &[TILED, PART, EXP], TILED_CONSTANTS).with(definitions)
+}
+
+const fn vector(name: &'static str, definitions: Definitions) -> Kernel<VectorParams> {
+    Kernel::new(name, &[VECTOR, PART, EXP, REDUCE], PARTS).with(definitions)
+}
+
+const fn dq(name: &'static str, definitions: Definitions) -> Kernel<TiledParams> {
+    Kernel::new(name, &[DQ, SCORES, PART, EXP], PARTS).with(definitions)
+}
+
+const fn dkv(name: &'static str, definitions: Definitions) -> Kernel<TiledParams> {
+    Kernel::new(name, &[DKV, SCORES, PART, EXP], PARTS).with(definitions)
+}
+
+pub(super) static TILED_WIDE: Kernel<TiledParams> = tiled("attention_wide", WIDE);
+pub(super) static TILED_NARROW: Kernel<TiledParams> = tiled("attention_narrow", NARROW);
+pub(super) static VECTOR_WIDE: Kernel<VectorParams> = vector("attention_vector_wide", WIDE);
+pub(super) static VECTOR_NARROW: Kernel<VectorParams> = vector("attention_vector_narrow", NARROW);
 pub(super) static STATISTICS: Kernel<StatisticsParams> =
-    Kernel::new("attention_statistics", &[include_str!("backward_statistics.wgsl")], &[]);
-pub(super) static DQ_WIDE: Kernel<TiledParams> =
-    Kernel::new("attention_dq_wide", &[DQ, SCORES, WIDE_PART, wgsl::EXP], PARTS);
-pub(super) static DQ_NARROW: Kernel<TiledParams> =
-    Kernel::new("attention_dq_narrow", &[DQ, SCORES, NARROW_PART, wgsl::EXP], PARTS);
-pub(super) static DKV_WIDE: Kernel<TiledParams> =
-    Kernel::new("attention_dkv_wide", &[DKV, SCORES, WIDE_PART, wgsl::EXP], PARTS);
-pub(super) static DKV_NARROW: Kernel<TiledParams> =
-    Kernel::new("attention_dkv_narrow", &[DKV, SCORES, NARROW_PART, wgsl::EXP], PARTS);
+    Kernel::new("attention_statistics", &[wgsl::source!("backward_statistics.wgsl")], &[]);
+pub(super) static DQ_WIDE: Kernel<TiledParams> = dq("attention_dq_wide", WIDE);
+pub(super) static DQ_NARROW: Kernel<TiledParams> = dq("attention_dq_narrow", NARROW);
+pub(super) static DKV_WIDE: Kernel<TiledParams> = dkv("attention_dkv_wide", WIDE);
+pub(super) static DKV_NARROW: Kernel<TiledParams> = dkv("attention_dkv_narrow", NARROW);
 
 #[cfg(test)]
 pub(in crate::ops) static KERNELS: &[&Shader] = &[
-    &WIDE.shader,
-    &NARROW.shader,
+    &TILED_WIDE.shader,
+    &TILED_NARROW.shader,
     &VECTOR_WIDE.shader,
     &VECTOR_NARROW.shader,
     &STATISTICS.shader,

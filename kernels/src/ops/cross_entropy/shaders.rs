@@ -19,9 +19,9 @@ params! {
 }
 
 pub(super) static ROW_LOSS: Kernel<RowLossParams> =
-    Kernel::new("cross_entropy", &[include_str!("row_loss.wgsl"), wgsl::REDUCE, wgsl::EXP], &[("TRAIN", &[0, 1])]);
+    Kernel::new("cross_entropy", &[wgsl::source!("row_loss.wgsl"), wgsl::REDUCE, wgsl::EXP], &[("TRAIN", &[0, 1])]);
 pub(super) static TOTAL: Kernel<TotalParams> =
-    Kernel::new("loss_total", &[include_str!("total.wgsl"), wgsl::REDUCE], &[]);
+    Kernel::new("loss_total", &[wgsl::source!("total.wgsl"), wgsl::REDUCE], &[]);
 
 #[cfg(test)]
 pub(in crate::ops) static KERNELS: &[&Shader] = &[&ROW_LOSS.shader, &TOTAL.shader];

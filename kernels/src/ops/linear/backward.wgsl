@@ -73,35 +73,20 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     if b >= params.blocks || tile * TILE >= params.rows {
         return;
     }
-    let r0 = row_of(tile, 0u);
-    let r1 = row_of(tile, 1u);
-    let r2 = row_of(tile, 2u);
-    let r3 = row_of(tile, 3u);
-    let r4 = row_of(tile, 4u);
-    let r5 = row_of(tile, 5u);
-    let r6 = row_of(tile, 6u);
-    let r7 = row_of(tile, 7u);
+    #repeat i in 0..8
+    let r{i} = row_of(tile, {i}u);
+    #end
     let zero = Sums(vec4(0.0), vec4(0.0));
-    var s0 = zero;
-    var s1 = zero;
-    var s2 = zero;
-    var s3 = zero;
-    var s4 = zero;
-    var s5 = zero;
-    var s6 = zero;
-    var s7 = zero;
+    #repeat i in 0..8
+    var s{i} = zero;
+    #end
     let g = b / params.blocks_per_group;
     for (var q = params.from_quad; q < params.end_quad; q++) {
         let w = block(q * params.blocks + b, affine(q * params.groups + g));
-        let i = params.first_quad + q;
-        s0 = added(s0, input4(r0, i), w);
-        s1 = added(s1, input4(r1, i), w);
-        s2 = added(s2, input4(r2, i), w);
-        s3 = added(s3, input4(r3, i), w);
-        s4 = added(s4, input4(r4, i), w);
-        s5 = added(s5, input4(r5, i), w);
-        s6 = added(s6, input4(r6, i), w);
-        s7 = added(s7, input4(r7, i), w);
+        let at = params.first_quad + q;
+        #repeat i in 0..8
+        s{i} = added(s{i}, input4(r{i}, at), w);
+        #end
     }
     let column = 8u * b;
     for (var j = 0u; j < params.rank; j++) {
@@ -110,16 +95,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             vec4(factors[at], factors[at + 1u], factors[at + 2u], factors[at + 3u]),
             vec4(factors[at + 4u], factors[at + 5u], factors[at + 6u], factors[at + 7u]),
         );
-        s0 = with_factor(s0, r0, j, a);
-        s1 = with_factor(s1, r1, j, a);
-        s2 = with_factor(s2, r2, j, a);
-        s3 = with_factor(s3, r3, j, a);
-        s4 = with_factor(s4, r4, j, a);
-        s5 = with_factor(s5, r5, j, a);
-        s6 = with_factor(s6, r6, j, a);
-        s7 = with_factor(s7, r7, j, a);
+        #repeat i in 0..8
+        s{i} = with_factor(s{i}, r{i}, j, a);
+        #end
     }
-    var sums = array(s0, s1, s2, s3, s4, s5, s6, s7);
+    var sums = array(
+        #repeat i in 0..8
+        s{i},
+        #end
+    );
     for (var i = 0u; i < min(TILE, params.rows - tile * TILE); i++) {
         let at = (params.out_row + tile * TILE + i) * params.out_width + column;
         for (var c = 0u; c < min(4u, params.out_width - column); c++) {

@@ -1,86 +1,14 @@
 //! Products with frozen matrices: which kernel a shape gets, and its launch. Linear layers and the head share them.
 
 use super::LoraTerm;
+use super::shaders::{
+    BACKWARD_NARROW, BACKWARD_WIDE, BackwardParams, ForwardParams, LINEAR_NARROW, LINEAR_WIDE, VECTOR_NARROW,
+    VECTOR_WIDE,
+};
 use crate::error::Result;
-#[cfg(test)]
-use crate::gpu::Shader;
-use crate::gpu::weights::{ENCODINGS, QUAD, SCALES};
-use crate::gpu::wgsl::MATRIX;
-use crate::gpu::{Binding, Constants, Kernel, Launch, Memory, Recorder, count, params};
+use crate::gpu::weights::QUAD;
+use crate::gpu::{Binding, Kernel, Launch, Memory, Recorder, count};
 use crate::program::{BufferId, MatrixId, VectorId};
-
-const WIDE: &str = include_str!("input_wide.wgsl");
-const NARROW: &str = include_str!("input_narrow.wgsl");
-const BINDINGS: &str = include_str!("forward_bindings.wgsl");
-const LINEAR: &str = include_str!("forward.wgsl");
-const VECTOR: &str = include_str!("forward_vector.wgsl");
-const BACKWARD: &str = include_str!("backward.wgsl");
-
-params! {
-    struct ForwardParams {
-        rows: u32,
-        input_row: u32,
-        out_row: u32,
-        input_width: u32,
-        quads: u32,
-        blocks: u32,
-        groups: u32,
-        blocks_per_group: u32,
-        out_width: u32,
-        shard_row: u32,
-        shard_rows: u32,
-        rank: u32,
-        factor_offset: u32,
-        factor_scale: f32,
-    }
-}
-params! {
-    struct BackwardParams {
-        rows: u32,
-        input_row: u32,
-        out_row: u32,
-        input_width: u32,
-        first_quad: u32,
-        from_quad: u32,
-        end_quad: u32,
-        blocks: u32,
-        groups: u32,
-        blocks_per_group: u32,
-        out_width: u32,
-        rank: u32,
-        factor_offset: u32,
-        factor_scale: f32,
-    }
-}
-
-const FORWARD_CONSTANTS: Constants =
-    &[("ENCODING", ENCODINGS), ("SCALES", SCALES), ("RESIDUAL", &[0, 1]), ("BIAS", &[0, 1])];
-const BACKWARD_CONSTANTS: Constants = &[("ENCODING", ENCODINGS), ("SCALES", SCALES), ("ADD", &[0, 1])];
-
-const fn forward(name: &'static str, sources: &'static [&'static str]) -> Kernel<ForwardParams> {
-    Kernel::new(name, sources, FORWARD_CONSTANTS)
-}
-
-const fn backward(name: &'static str, sources: &'static [&'static str]) -> Kernel<BackwardParams> {
-    Kernel::new(name, sources, BACKWARD_CONSTANTS)
-}
-
-static LINEAR_WIDE: Kernel<ForwardParams> = forward("linear_wide", &[MATRIX, BINDINGS, WIDE, LINEAR]);
-static LINEAR_NARROW: Kernel<ForwardParams> = forward("linear_narrow", &[MATRIX, BINDINGS, NARROW, LINEAR]);
-static VECTOR_WIDE: Kernel<ForwardParams> = forward("linear_vector_wide", &[MATRIX, BINDINGS, WIDE, VECTOR]);
-static VECTOR_NARROW: Kernel<ForwardParams> = forward("linear_vector_narrow", &[MATRIX, BINDINGS, NARROW, VECTOR]);
-static BACKWARD_WIDE: Kernel<BackwardParams> = backward("linear_backward_wide", &[MATRIX, WIDE, BACKWARD]);
-static BACKWARD_NARROW: Kernel<BackwardParams> = backward("linear_backward_narrow", &[MATRIX, NARROW, BACKWARD]);
-
-#[cfg(test)]
-pub(in crate::ops) static KERNELS: &[&Shader] = &[
-    &LINEAR_WIDE.shader,
-    &LINEAR_NARROW.shader,
-    &VECTOR_WIDE.shader,
-    &VECTOR_NARROW.shader,
-    &BACKWARD_WIDE.shader,
-    &BACKWARD_NARROW.shader,
-];
 
 /// Quads of W that one launch of `dy·W` sums over: a vocabulary's worth would be too long a piece to cut by time.
 const SLICE: usize = 2048;

@@ -3,6 +3,8 @@
 
 #[cfg(feature = "gpu")]
 pub(super) mod launch;
+#[cfg(feature = "gpu")]
+pub(super) mod shaders;
 
 use rayon::prelude::*;
 

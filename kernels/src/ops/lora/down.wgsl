@@ -42,27 +42,22 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let row = (group.y + params.first_y) * ROWS;
     let j = (group.x + params.first_x) * 8u;
     let r0 = row * params.width;
-    let r1 = min(row + 1u, params.rows - 1u) * params.width;
-    let r2 = min(row + 2u, params.rows - 1u) * params.width;
-    let r3 = min(row + 3u, params.rows - 1u) * params.width;
+    #repeat i in 1..4
+    let r{i} = min(row + {i}u, params.rows - 1u) * params.width;
+    #end
     let zero = vec4(0.0);
     var s = array(zero, zero, zero, zero, zero, zero, zero, zero);
     for (var k = lane; k < params.width; k += LANES) {
         let at = params.offset + k * params.step_k + j * params.step_j;
         let low = factor4(at);
         let high = factor4(at + 4u * params.step_j);
-        let a = x[r0 + k];
-        let b = x[r1 + k];
-        let c = x[r2 + k];
-        let d = x[r3 + k];
-        s[0] += a * low;
-        s[1] += a * high;
-        s[2] += b * low;
-        s[3] += b * high;
-        s[4] += c * low;
-        s[5] += c * high;
-        s[6] += d * low;
-        s[7] += d * high;
+        #repeat i in 0..4
+        let x{i} = x[r{i} + k];
+        #end
+        #repeat i in 0..4
+        s[{2*i}] += x{i} * low;
+        s[{2*i+1}] += x{i} * high;
+        #end
     }
     for (var i = 0u; i < 8u; i++) {
         partial[lane * 8u + i] = s[i];

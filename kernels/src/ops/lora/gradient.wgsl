@@ -50,17 +50,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let high = vec4(b[at + 4u], b[at + 5u], b[at + 6u], b[at + 7u]);
         let from_a = t * params.width + c;
         let a0 = a[from_a];
-        let a1 = a[from_a + 64u];
-        let a2 = a[from_a + 128u];
-        let a3 = a[from_a + 192u];
-        s[0] += a0 * low;
-        s[1] += a0 * high;
-        s[2] += a1 * low;
-        s[3] += a1 * high;
-        s[4] += a2 * low;
-        s[5] += a2 * high;
-        s[6] += a3 * low;
-        s[7] += a3 * high;
+        #repeat i in 1..4
+        let a{i} = a[from_a + {64*i}u];
+        #end
+        #repeat i in 0..4
+        s[{2*i}] += a{i} * low;
+        s[{2*i+1}] += a{i} * high;
+        #end
     }
     for (var i = 0u; i < 4u; i++) {
         add4(c + 64u * i, j, s[2u * i]);

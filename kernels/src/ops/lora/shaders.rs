@@ -2,7 +2,7 @@
 
 #[cfg(test)]
 use crate::gpu::Shader;
-use crate::gpu::{Kernel, params};
+use crate::gpu::{Kernel, params, wgsl};
 
 params! {
     pub(super) struct DownParams {
@@ -35,11 +35,11 @@ params! {
     }
 }
 
-pub(super) static DOWN: Kernel<DownParams> = Kernel::new("lora_down", &[include_str!("down.wgsl")], &[]);
+pub(super) static DOWN: Kernel<DownParams> = Kernel::new("lora_down", &[wgsl::source!("down.wgsl")], &[]);
 pub(super) static GRADIENT: Kernel<GradientParams> =
-    Kernel::new("lora_gradient", &[include_str!("gradient.wgsl")], &[]);
+    Kernel::new("lora_gradient", &[wgsl::source!("gradient.wgsl")], &[]);
 pub(super) static INPUT_GRADIENT: Kernel<InputGradientParams> =
-    Kernel::new("lora_input_gradient", &[include_str!("input_gradient.wgsl")], &[]);
+    Kernel::new("lora_input_gradient", &[wgsl::source!("input_gradient.wgsl")], &[]);
 
 #[cfg(test)]
 pub(in crate::ops) static KERNELS: &[&Shader] = &[&DOWN.shader, &GRADIENT.shader, &INPUT_GRADIENT.shader];

@@ -12,9 +12,9 @@ params! {
 }
 
 pub(super) static FORWARD: Kernel<RmsNormParams> =
-    Kernel::new("rms_norm", &[include_str!("forward.wgsl"), wgsl::REDUCE], &[]);
+    Kernel::new("rms_norm", &[wgsl::source!("forward.wgsl"), wgsl::REDUCE], &[]);
 pub(super) static BACKWARD: Kernel<RmsNormParams> =
-    Kernel::new("rms_norm_backward", &[include_str!("backward.wgsl"), wgsl::REDUCE], &[("ADD", &[0, 1])]);
+    Kernel::new("rms_norm_backward", &[wgsl::source!("backward.wgsl"), wgsl::REDUCE], &[("ADD", &[0, 1])]);
 
 #[cfg(test)]
 pub(in crate::ops) static KERNELS: &[&Shader] = &[&FORWARD.shader, &BACKWARD.shader];

@@ -11,9 +11,9 @@ params! {
 }
 
 pub(super) static FORWARD: Kernel<SwiGluParams> =
-    Kernel::new("swiglu", &[include_str!("forward.wgsl"), wgsl::EXP], &[]);
+    Kernel::new("swiglu", &[wgsl::source!("forward.wgsl"), wgsl::EXP], &[]);
 pub(super) static BACKWARD: Kernel<SwiGluParams> =
-    Kernel::new("swiglu_backward", &[include_str!("backward.wgsl"), wgsl::EXP], &[]);
+    Kernel::new("swiglu_backward", &[wgsl::source!("backward.wgsl"), wgsl::EXP], &[]);
 
 #[cfg(test)]
 pub(in crate::ops) static KERNELS: &[&Shader] = &[&FORWARD.shader, &BACKWARD.shader];

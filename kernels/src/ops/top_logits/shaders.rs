@@ -20,9 +20,9 @@ params! {
 }
 
 pub(super) static TOP: Kernel<TopParams> =
-    Kernel::new("top_logits", &[include_str!("top.wgsl")], &[("FIRST", &[0, 1]), ("LAST", &[0, 1])]);
+    Kernel::new("top_logits", &[wgsl::source!("top.wgsl")], &[("FIRST", &[0, 1]), ("LAST", &[0, 1])]);
 pub(super) static LOG_SUM_EXP: Kernel<LogSumExpParams> =
-    Kernel::new("log_sum_exp", &[include_str!("log_sum_exp.wgsl"), wgsl::REDUCE, wgsl::EXP], &[]);
+    Kernel::new("log_sum_exp", &[wgsl::source!("log_sum_exp.wgsl"), wgsl::REDUCE, wgsl::EXP], &[]);
 
 #[cfg(test)]
 pub(in crate::ops) static KERNELS: &[&Shader] = &[&TOP.shader, &LOG_SUM_EXP.shader];

@@ -24,9 +24,10 @@ use common::case::Case;
 use common::encodings::stored;
 use common::random::Random;
 
-const ENCODINGS: [(&str, Encoding); 3] = [
+const ENCODINGS: [(&str, Encoding); 4] = [
     ("Q4_1", Encoding::Block(BlockType::Q4_1)),
     ("Q8_0", Encoding::Block(BlockType::Q8_0)),
+    ("affine 4", Encoding::Affine { bits: 4, group: 64, scales: FloatType::F16 }),
     ("F32", Encoding::Float(FloatType::F32)),
 ];
 const HIDDEN: usize = 576;
@@ -144,6 +145,29 @@ impl Bench {
                     }
                 }
             }
+        }
+    }
+
+    /// What a matrix's rows are read for: as floats, and multiplied with a vector.
+    fn stored_rows(&self, random: &mut Random) {
+        const ROWS: usize = 1024;
+        for (encoding_name, encoding) in ENCODINGS {
+            let (matrix, _) = stored(random, encoding, ROWS, HIDDEN);
+            let (x, mut out) = (random.floats(HIDDEN), vec![0.0; ROWS.max(8 * HIDDEN)]);
+            let mut time = |what: &str, run: &mut dyn FnMut(&mut [f32])| {
+                let name = format!("{what} {ROWS} × {HIDDEN}, {encoding_name}");
+                if name.contains(&self.filter) {
+                    let seconds = best(1, || run(&mut out));
+                    let rate = (ROWS * HIDDEN) as f64 / seconds / 1e9;
+                    println!("{name:44} {:9.1} µs {rate:7.1} billion values/s", seconds * 1e6);
+                }
+            };
+            time("decode", &mut |out| {
+                let out = &mut out[..8 * HIDDEN];
+                (0..ROWS).step_by(8).for_each(|row| matrix.dequantize(row..row + 8, 0..HIDDEN, out));
+            });
+            let sums = matrix.column_sums(&x);
+            time("dot", &mut |out| matrix.dot_rows(0..ROWS, &x, &sums, &mut out[..ROWS]));
         }
     }
 
@@ -345,6 +369,7 @@ fn main() {
     let bench = Bench { threads, filter, pool };
     let mut random = Random::new(1);
     println!("{threads} threads");
+    bench.stored_rows(&mut random);
     bench.products(&mut random);
     bench.lora(&mut random);
     bench.attention(&mut random);

@@ -24,13 +24,9 @@ pub enum Storage {
 impl fmt::Display for Storage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Float(FloatType::F16) => "F16",
-            Self::Float(FloatType::BF16) => "BF16",
-            Self::Float(FloatType::F32) => "F32",
+            Self::Float(float) => float.name(),
             Self::Words => "U32",
-            Self::Block(BlockType::Q4_0) => "Q4_0",
-            Self::Block(BlockType::Q4_1) => "Q4_1",
-            Self::Block(BlockType::Q8_0) => "Q8_0",
+            Self::Block(block) => block.name(),
             Self::Other(name) => name,
         })
     }

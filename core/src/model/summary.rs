@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use idiolect_kernels::matrix::{BlockType, Encoding, FloatType};
+use idiolect_kernels::matrix::{Encoding, FloatType};
 use idiolect_kernels::program::MatrixId;
 
 use super::base::BaseModel;
@@ -25,21 +25,13 @@ pub struct MatrixForm(Encoding);
 
 impl Display for MatrixForm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let float = |float| match float {
-            FloatType::F16 => "f16",
-            FloatType::BF16 => "bf16",
-            FloatType::F32 => "f32",
-        };
+        let float = |float: FloatType| float.name().to_lowercase();
         match self.0 {
-            Encoding::Float(kind) => f.write_str(float(kind)),
+            Encoding::Float(kind) => f.write_str(&float(kind)),
             Encoding::Affine { bits, group, scales } => {
                 write!(f, "{bits} bits in groups of {group}, {} scales", float(scales))
             }
-            Encoding::Block(block) => f.write_str(match block {
-                BlockType::Q4_0 => "Q4_0",
-                BlockType::Q4_1 => "Q4_1",
-                BlockType::Q8_0 => "Q8_0",
-            }),
+            Encoding::Block(block) => f.write_str(block.name()),
         }
     }
 }

@@ -14,6 +14,9 @@ pub(crate) trait Columns: Sync {
     /// Rows of the factor.
     fn depth(&self) -> usize;
 
+    /// What is packed starts and ends at multiples of these columns, or where they end.
+    fn step(&self) -> usize;
+
     /// Writes the rows `depth` of some columns, [`STRIP`] of them a strip, each strip `depth.len()` rows long. What the
     /// last strip has more is zero. `columns` starts at a multiple of [`STRIP`].
     fn pack(&self, depth: Range<usize>, columns: Range<usize>, strips: &mut [[f32; STRIP]]);
@@ -34,6 +37,10 @@ fn put_row(values: &[f32], row: usize, depth: usize, strips: &mut [[f32; STRIP]]
 impl Columns for Matrix {
     fn depth(&self) -> usize {
         self.rows()
+    }
+
+    fn step(&self) -> usize {
+        self.column_step()
     }
 
     // Whole rows at a time: a file is read on, not in leaps.
@@ -62,6 +69,10 @@ pub(crate) struct Scaled<'a> {
 impl Columns for Scaled<'_> {
     fn depth(&self) -> usize {
         self.values.nrows()
+    }
+
+    fn step(&self) -> usize {
+        1
     }
 
     fn pack(&self, depth: Range<usize>, columns: Range<usize>, strips: &mut [[f32; STRIP]]) {

@@ -18,7 +18,7 @@ use crate::matrix::Matrix;
 
 /// Scratch of one thread at most: what it shares with the others, and its own task's.
 pub(crate) const SCRATCH_BYTES: usize = 2 << 20;
-/// The deepest block: a multiple of every encoding's group.
+/// The deepest block, and what its length is a multiple of, unless an encoding's own blocks are longer.
 const DEPTH: usize = 768;
 const DEPTH_STEP: usize = 128;
 /// Rows of x that `x·Wᵀ` lays out at a time.
@@ -76,9 +76,10 @@ pub(crate) fn strips_len(depth: usize, columns: usize) -> usize {
     depth * columns.next_multiple_of(STRIP)
 }
 
-/// `depth` in blocks of nearly equal length.
-fn blocks(depth: usize) -> impl Iterator<Item = Range<usize>> + Clone {
-    let step = depth.max(1).div_ceil(depth.div_ceil(DEPTH).max(1)).next_multiple_of(DEPTH_STEP);
+/// `depth` in blocks of nearly equal length, multiples of `step`.
+fn blocks(depth: usize, step: usize) -> impl Iterator<Item = Range<usize>> + Clone {
+    let step = DEPTH_STEP.next_multiple_of(step);
+    let step = depth.max(1).div_ceil(depth.div_ceil(DEPTH).max(1)).next_multiple_of(step);
     (0..depth).step_by(step).map(move |start| start..depth.min(start + step))
 }
 
@@ -112,7 +113,7 @@ pub(crate) fn multiply_transposed(
         let tokens = block * BLOCK_ROWS..block * BLOCK_ROWS + y.nrows();
         let xt = Scaled { values: x.t(), scale: 1.0 };
         let low = term.as_ref().map(|term| Scaled { values: term.low.t(), scale: term.scale });
-        for depth in blocks(w.cols()) {
+        for depth in blocks(w.cols(), w.column_step()) {
             // The term joins the last block while that one's sums are in the registers.
             let term = term.as_ref().zip(low.as_ref()).filter(|_| depth.end == w.cols());
             let output = if depth.start == 0 { output } else { Output::Add };
@@ -127,7 +128,7 @@ pub(crate) fn multiply_transposed(
 }
 
 /// Hands `f` the strips of some columns of `source`.
-fn with_strips(source: &dyn Columns, depth: Range<usize>, columns: Range<usize>, f: impl FnOnce(&[[f32; STRIP]])) {
+fn with_strips(source: &Scaled<'_>, depth: Range<usize>, columns: Range<usize>, f: impl FnOnce(&[[f32; STRIP]])) {
     with_scratch([strips_len(depth.len(), columns.len())], |[scratch]| {
         scratch.par_chunks_exact_mut(depth.len() * STRIP).enumerate().with_max_len(1).for_each(|(i, strip)| {
             let start = columns.start + i * STRIP;
@@ -174,19 +175,22 @@ pub(crate) struct Term<'a> {
 
 /// `c = Σ a·b` or `c += Σ a·b` over the terms; the rows or the columns of c are contiguous.
 pub(crate) fn multiply(terms: &[Term<'_>], mut c: ArrayViewMut2<f32>, output: Output) {
-    let (rows, strips) = (c.nrows(), c.ncols().div_ceil(STRIP));
+    // What is shared out: columns in whole strips, and whole blocks of frozen matrices.
+    let unit = terms.iter().fold(STRIP, |unit, term| unit.next_multiple_of(term.b.step()));
+    let (rows, units) = (c.nrows(), c.ncols().div_ceil(unit));
     let large = terms.iter().any(|term| term.a.len() > LARGE);
     let most = if large { TASK_STRIPS_OF_LARGE } else { TASK_STRIPS };
+    let most = (most * STRIP / unit).max(1);
     // Where columns are too few for all threads, rows are shared out.
-    let by_rows = strips < rayon::current_num_threads();
+    let by_rows = units < rayon::current_num_threads();
     let row_step = if by_rows { share(rows, rows.max(1)) } else { rows.max(1) };
-    let step = if by_rows { most } else { share(strips, most) } * STRIP;
+    let step = if by_rows { most } else { share(units, most) } * unit;
     c.axis_chunks_iter_mut(Axis(0), row_step).into_par_iter().enumerate().with_max_len(1).for_each(|(i, mut c)| {
         c.axis_chunks_iter_mut(Axis(1), step).into_par_iter().enumerate().with_max_len(1).for_each(|(j, mut c)| {
             let (row, columns) = (i * row_step, j * step..j * step + c.ncols());
             let mut output = output;
             for Term { a, b } in terms {
-                for depth in blocks(b.depth()) {
+                for depth in blocks(b.depth(), 1) {
                     with_scratch([strips_len(depth.len(), columns.len())], |[scratch]| {
                         let strips = scratch.as_chunks_mut().0;
                         b.pack(depth.clone(), columns.clone(), strips);
@@ -204,4 +208,65 @@ pub(crate) fn multiply(terms: &[Term<'_>], mut c: ArrayViewMut2<f32>, output: Ou
 /// `c = scale·a·b` or `c += scale·a·b` for f32 operands, each by rows or by columns contiguous.
 pub(crate) fn small_product(scale: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, c: ArrayViewMut2<f32>, output: Output) {
     multiply(&[Term { a, b: &Scaled { values: b, scale } }], c, output);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_is_cut_at_whole_steps() {
+        for (depth, step, expected) in [
+            (1, 1, &[0][..]),
+            (576, 32, &[0]),
+            (1536, 32, &[0, 768]),
+            (800, 32, &[0, 512]),
+            (1792, 256, &[0, 768, 1536]),
+            (1024, 256, &[0, 512]),
+            (960, 96, &[0, 576]),
+        ] {
+            let blocks: Vec<_> = blocks(depth, step).collect();
+            assert!(
+                blocks.iter().map(|block| block.start).eq(expected.iter().copied()),
+                "{depth} by {step}: {blocks:?}"
+            );
+            assert!(blocks.windows(2).all(|pair| pair[0].end == pair[1].start), "{depth} by {step}: {blocks:?}");
+            assert_eq!(blocks[blocks.len() - 1].end, depth);
+        }
+    }
+
+    /// Zeros, whose columns come `step` at a time.
+    struct Stepped {
+        columns: usize,
+        step: usize,
+    }
+
+    impl Columns for Stepped {
+        fn depth(&self) -> usize {
+            3
+        }
+
+        fn step(&self) -> usize {
+            self.step
+        }
+
+        fn pack(&self, _: Range<usize>, columns: Range<usize>, strips: &mut [[f32; STRIP]]) {
+            assert!(columns.start.is_multiple_of(self.step), "{columns:?} by {}", self.step);
+            assert!(columns.end.is_multiple_of(self.step) || columns.end == self.columns, "{columns:?}");
+            strips.fill([0.0; STRIP]);
+        }
+    }
+
+    #[test]
+    fn columns_are_cut_at_whole_steps() {
+        for (step, columns) in [(1, 1757), (32, 1056), (48, 1440), (256, 256), (256, 2048)] {
+            for rows in [1, 40] {
+                let a = vec![1.0; rows * 3];
+                let mut c = vec![f32::NAN; rows * columns];
+                let b = Stepped { columns, step };
+                multiply(&[Term { a: matrix(&a, 3), b: &b }], matrix_mut(&mut c, columns), Output::Overwrite);
+                assert!(c.iter().all(|&c| c == 0.0), "{rows} × {columns} by {step}");
+            }
+        }
+    }
 }

@@ -24,51 +24,72 @@ const PANEL: usize = 4 << 20;
 /// Bytes after which the queue is drained, so that staging memory does not pile up.
 const DRAIN: usize = 32 << 20;
 
-/// How a matrix's blocks are read: a pair of pipeline constants.
+/// What blocks hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Packing {
-    /// 0: 4-bit codes, 1: 8-bit codes, 2: f16, 3: bf16, 4: f32.
-    pub encoding: u32,
-    /// Of scales and biases; 0: f16, 1: bf16, 2: f32.
-    pub scales: u32,
-    /// `vec4<u32>`s a block.
-    vectors: usize,
-    /// Columns a group; 0 for floats.
-    pub group: usize,
+enum Form {
+    /// Codes of so many bits.
+    Codes(u8),
+    Floats(FloatType),
 }
+
+/// What `matrix.wgsl` reads, in the order of its `ENCODING` and `SCALES`.
+const FORMS: [Form; 5] = [
+    Form::Codes(4),
+    Form::Codes(8),
+    Form::Floats(FloatType::F16),
+    Form::Floats(FloatType::BF16),
+    Form::Floats(FloatType::F32),
+];
+const SCALE_TYPES: [FloatType; 3] = [FloatType::F16, FloatType::BF16, FloatType::F32];
 
 /// The values that `ENCODING` and `SCALES` take in `matrix.wgsl`.
 pub(crate) const ENCODINGS: &[u32] = &[0, 1, 2, 3, 4];
 pub(crate) const SCALES: &[u32] = &[0, 1, 2];
 
+/// How a matrix's blocks are read: a pair of pipeline constants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Packing {
+    /// Of [`ENCODINGS`].
+    pub encoding: u32,
+    /// Of [`SCALES`]; of a float matrix, any.
+    pub scales: u32,
+    /// Columns a group; 0 for floats.
+    pub group: usize,
+}
+
 impl Packing {
     fn of(matrix: &Matrix) -> Self {
-        let scale_type = |float| match float {
-            FloatType::F16 => 0,
-            FloatType::BF16 => 1,
-            FloatType::F32 => 2,
+        let (form, scales, group) = match (matrix.affine_form(), matrix.encoding()) {
+            (Some((bits, group, scales)), _) => (Form::Codes(bits), scales, group),
+            (None, Encoding::Float(float)) => (Form::Floats(float), FloatType::F16, 0),
+            (None, encoding) => unreachable!("{encoding:?} without a group-affine form"),
         };
-        match (matrix.affine_form(), matrix.encoding()) {
-            (Some((bits, group, scales)), _) => {
-                let (encoding, vectors) = if bits == 4 { (0, 1) } else { (1, 2) };
-                Self { encoding, scales: scale_type(scales), vectors, group }
-            }
-            (None, Encoding::Float(FloatType::F32)) => Self { encoding: 4, scales: 0, vectors: 8, group: 0 },
-            (None, Encoding::Float(FloatType::BF16)) => Self { encoding: 3, scales: 0, vectors: 4, group: 0 },
-            (None, _) => Self { encoding: 2, scales: 0, vectors: 4, group: 0 },
-        }
+        let place = FORMS.iter().position(|&known| known == form);
+        let scale_place = SCALE_TYPES.iter().position(|&known| known == scales);
+        let Some((encoding, scales)) = place.zip(scale_place) else { unreachable!("{form:?}, which no kernel reads") };
+        Self { encoding: encoding as u32, scales: scales as u32, group }
+    }
+
+    fn form(self) -> Form {
+        FORMS[self.encoding as usize]
     }
 
     fn scale_type(self) -> FloatType {
-        match self.scales {
-            0 => FloatType::F16,
-            1 => FloatType::BF16,
-            _ => FloatType::F32,
-        }
+        SCALE_TYPES[self.scales as usize]
     }
 
+    /// `vec4<u32>`s a block.
+    fn vectors(self) -> usize {
+        let bits = match self.form() {
+            Form::Codes(bits) => usize::from(bits),
+            Form::Floats(float) => 8 * float.size(),
+        };
+        BLOCK * bits / 32
+    }
+
+    /// `vec4<u32>`s of the scales and biases of four rows and one group.
     fn scale_vectors(self) -> usize {
-        if self.scales == 2 { 2 } else { 1 }
+        2 * self.scale_type().size() / 4
     }
 }
 
@@ -209,7 +230,7 @@ impl Uploader<'_> {
             packing: Packing::of(matrix),
             shards: first..first,
         };
-        let quad_codes = (placed.blocks() * placed.packing.vectors * 16) as u64;
+        let quad_codes = (placed.blocks() * placed.packing.vectors() * 16) as u64;
         let quad_scales = match placed.packing.group {
             0 => 0,
             _ => (placed.groups() * placed.packing.scale_vectors() * 16) as u64,
@@ -247,16 +268,11 @@ impl Uploader<'_> {
 /// Blocks and scales of `rows`, which start at a multiple of four.
 fn pack(matrix: &Matrix, placed: &DeviceMatrix, rows: Range<usize>) -> (Vec<u32>, Vec<u32>) {
     let (packing, count) = (placed.packing, rows.len());
-    let row_words = placed.blocks() * packing.vectors;
-    if packing.group == 0 {
+    let row_words = placed.blocks() * packing.vectors();
+    if let Form::Floats(float) = packing.form() {
         let mut values = vec![0.0; count * placed.cols];
         matrix.dequantize(rows, 0..placed.cols, &mut values);
-        let row = |i: usize| &values[i * placed.cols..][..placed.cols];
-        let words = interleave(count, row_words, |i| match packing.encoding {
-            2 => pairs(row(i), |v| u32::from(half::f16::from_f32(v).to_bits())),
-            3 => pairs(row(i), |v| v.to_bits() >> 16),
-            _ => row(i).iter().map(|v| v.to_bits()).collect(),
-        });
+        let words = interleave(count, row_words, |i| float_words(float, &values[i * placed.cols..][..placed.cols]));
         return (words, Vec::new());
     }
     let affine = matrix.affine_rows(rows, packing.scale_type());
@@ -270,11 +286,7 @@ fn pack(matrix: &Matrix, placed: &DeviceMatrix, rows: Range<usize>) -> (Vec<u32>
         let group = |g: usize| {
             let read = |bytes| packing.scale_type().read(bytes, i * groups + g);
             let (scale, bias) = (read(&affine.scales), read(&affine.biases));
-            match packing.scale_type() {
-                FloatType::F32 => vec![scale.to_bits(), bias.to_bits()],
-                FloatType::F16 => pairs(&[scale, bias], |v| u32::from(half::f16::from_f32(v).to_bits())),
-                FloatType::BF16 => pairs(&[scale, bias], |v| v.to_bits() >> 16),
-            }
+            float_words(packing.scale_type(), &[scale, bias])
         };
         (0..groups).flat_map(group).collect()
     });
@@ -289,6 +301,15 @@ fn interleave(rows: usize, width: usize, row: impl Fn(usize) -> Vec<u32>) -> Vec
         slots.zip(row(i)).for_each(|(slot, word)| *slot = word);
     }
     words
+}
+
+/// Values of a type that holds them exactly.
+fn float_words(float: FloatType, values: &[f32]) -> Vec<u32> {
+    match float {
+        FloatType::F32 => values.iter().map(|v| v.to_bits()).collect(),
+        FloatType::F16 => pairs(values, |v| u32::from(half::f16::from_f32(v).to_bits())),
+        FloatType::BF16 => pairs(values, |v| v.to_bits() >> 16),
+    }
 }
 
 /// Values of 16 bits, two a word, the first one low.

@@ -3,18 +3,24 @@
 //! A matrix is `[rows, cols]`, row-major, rows along the output axis of a linear layer. It is never
 //! dequantized whole: executors ask for panels.
 
-mod decode;
-mod dot;
+mod affine;
+mod block;
 mod f16;
-mod quantize;
+mod float;
+mod rows;
+mod run;
+#[cfg(test)]
+mod tests;
 
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
 
-pub use dot::BlockSums;
-pub use quantize::{AffineRows, quantize_affine};
+pub use affine::{AffineRows, quantize_affine};
+pub use block::BlockType;
+pub use float::FloatType;
+pub use rows::ColumnSums;
 
 /// Bytes of a matrix: a range of a mapped file, or of memory that this value keeps alive.
 #[derive(Clone)]
@@ -49,62 +55,6 @@ impl Deref for Bytes {
 impl std::fmt::Debug for Bytes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Bytes({})", self.range.len())
-    }
-}
-
-/// The float types that weights and scales come in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum FloatType {
-    /// IEEE half precision.
-    F16,
-    /// The upper half of an f32.
-    BF16,
-    /// Single precision.
-    F32,
-}
-
-impl FloatType {
-    /// Bytes a value.
-    pub const fn size(self) -> usize {
-        match self {
-            Self::F16 | Self::BF16 => 2,
-            Self::F32 => 4,
-        }
-    }
-
-    /// The value at `index` of little-endian `bytes`, widened exactly.
-    pub fn read(self, bytes: &[u8], index: usize) -> f32 {
-        let at = index * self.size();
-        match self {
-            Self::F16 => half::f16::from_le_bytes([bytes[at], bytes[at + 1]]).to_f32(),
-            Self::BF16 => half::bf16::from_le_bytes([bytes[at], bytes[at + 1]]).to_f32(),
-            Self::F32 => f32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]),
-        }
-    }
-}
-
-/// GGUF block types: 32 values along a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum BlockType {
-    /// f16 `d`, 16 bytes of nibbles: `w = d·(q − 8)`.
-    Q4_0,
-    /// f16 `d`, f16 `m`, 16 bytes of nibbles: `w = d·q + m`.
-    Q4_1,
-    /// f16 `d`, 32 signed bytes: `w = d·q`.
-    Q8_0,
-}
-
-impl BlockType {
-    /// Values a block.
-    pub const LEN: usize = 32;
-
-    /// Bytes a block.
-    pub const fn size(self) -> usize {
-        match self {
-            Self::Q4_0 => 18,
-            Self::Q4_1 => 20,
-            Self::Q8_0 => 34,
-        }
     }
 }
 
@@ -183,7 +133,7 @@ impl Matrix {
         scales: Bytes,
         biases: Bytes,
     ) -> Result<Self> {
-        if !matches!(bits, 4 | 8) || !matches!(group, 32 | 64 | 128) || !cols.is_multiple_of(group) {
+        if !affine::is_legal(bits, group) || !cols.is_multiple_of(group) {
             return Err(Error::Shape(format!("affine {bits} bits in groups of {group} over {cols} columns")));
         }
         expect_len("codes", &codes, &[rows, cols, bits as usize], 8)?;
@@ -196,12 +146,12 @@ impl Matrix {
     /// A matrix of GGUF blocks, rows stored in `order`.
     ///
     /// # Errors
-    /// When the columns are no multiple of 32, or the byte count is not that of the shape.
+    /// When the columns are no whole blocks, or the byte count is not that of the shape.
     pub fn blocks(rows: usize, cols: usize, block: BlockType, blocks: Bytes) -> Result<Self> {
-        if !cols.is_multiple_of(BlockType::LEN) {
-            return Err(Error::Shape(format!("blocks of {} over {cols} columns", BlockType::LEN)));
+        if !cols.is_multiple_of(block.len()) {
+            return Err(Error::Shape(format!("blocks of {} over {cols} columns", block.len())));
         }
-        expect_len("blocks", &blocks, &[rows, cols / BlockType::LEN, block.size()], 1)?;
+        expect_len("blocks", &blocks, &[rows, cols / block.len(), block.size()], 1)?;
         let none = Bytes::from(Vec::new());
         Ok(Self {
             rows,
@@ -252,7 +202,8 @@ impl Matrix {
     pub fn column_step(&self) -> usize {
         match self.encoding {
             Encoding::Float(_) => 1,
-            Encoding::Affine { .. } | Encoding::Block(_) => BlockType::LEN,
+            Encoding::Affine { .. } => run::RUN,
+            Encoding::Block(block) => block.len(),
         }
     }
 

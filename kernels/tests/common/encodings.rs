@@ -7,11 +7,60 @@ use idiolect_kernels::matrix::{BlockType, Encoding, FloatType, RowOrder};
 use super::random::Random;
 
 pub const FLOAT_TYPES: [FloatType; 3] = [FloatType::F32, FloatType::F16, FloatType::BF16];
-pub const BLOCK_TYPES: [BlockType; 3] = [BlockType::Q4_0, BlockType::Q4_1, BlockType::Q8_0];
+
+/// A block format as its definition says it.
+pub struct PlainFormat {
+    pub block: BlockType,
+    /// Its name and its type's number in GGUF.
+    pub gguf: (&'static str, u32),
+    /// Values and bytes a block.
+    pub len: usize,
+    pub size: usize,
+    /// Where the f16 of a block lie.
+    scales: &'static [usize],
+    /// Value j of a block.
+    value: fn(bytes: &[u8], j: usize) -> f32,
+}
+
+pub const BLOCK_FORMATS: [PlainFormat; 3] = [
+    PlainFormat {
+        block: BlockType::Q4_0,
+        gguf: ("Q4_0", 2),
+        len: 32,
+        size: 18,
+        scales: &[0],
+        value: |bytes, j| f16_at(bytes, 0) * (nibble(&bytes[2..], j) - 8.0),
+    },
+    PlainFormat {
+        block: BlockType::Q4_1,
+        gguf: ("Q4_1", 3),
+        len: 32,
+        size: 20,
+        scales: &[0, 2],
+        value: |bytes, j| f16_at(bytes, 0) * nibble(&bytes[4..], j) + f16_at(bytes, 2),
+    },
+    PlainFormat {
+        block: BlockType::Q8_0,
+        gguf: ("Q8_0", 8),
+        len: 32,
+        size: 34,
+        scales: &[0],
+        value: |bytes, j| f16_at(bytes, 0) * f32::from(bytes[2 + j] as i8),
+    },
+];
+
+fn f16_at(bytes: &[u8], at: usize) -> f32 {
+    value(FloatType::F16, &bytes[at..], 0)
+}
+
+/// Value j of 32: of the first 16 bytes, the low halves before the high ones.
+fn nibble(bytes: &[u8], j: usize) -> f32 {
+    f32::from(if j < 16 { bytes[j] & 15 } else { bytes[j - 16] >> 4 })
+}
 
 /// Every encoding whose columns come in groups.
 pub fn grouped() -> Vec<Encoding> {
-    let mut all: Vec<Encoding> = BLOCK_TYPES.map(Encoding::Block).to_vec();
+    let mut all: Vec<Encoding> = BLOCK_FORMATS.map(|format| Encoding::Block(format.block)).to_vec();
     for bits in [4, 8] {
         for group in [32, 64, 128] {
             all.extend(FLOAT_TYPES.map(|scales| Encoding::Affine { bits, group, scales }));
@@ -29,7 +78,7 @@ pub fn group_of(encoding: Encoding) -> usize {
     match encoding {
         Encoding::Float(_) => 1,
         Encoding::Affine { group, .. } => group,
-        Encoding::Block(_) => 32,
+        Encoding::Block(block) => block.len(),
     }
 }
 
@@ -96,9 +145,14 @@ pub fn stored(
             (matrix, Box::new(value))
         }
         Encoding::Block(block) => {
-            let bytes: Vec<u8> = (0..rows * cols / 32).flat_map(|_| random_block(random, block)).collect();
+            let Some(plain) = BLOCK_FORMATS.into_iter().find(|plain| plain.gguf == (block.name(), block.gguf_type()))
+            else {
+                panic!("{block:?} is missing in BLOCK_FORMATS")
+            };
+            let PlainFormat { len, size, value, .. } = plain;
+            let bytes: Vec<u8> = (0..rows * cols / len).flat_map(|_| random_block(random, &plain)).collect();
             let matrix = Matrix::blocks(rows, cols, block, bytes.clone().into());
-            (matrix, Box::new(move |at| block_value(block, &bytes[at / 32 * block.size()..], at % 32)))
+            (matrix, Box::new(move |at| value(&bytes[at / len * size..][..size], at % len)))
         }
     };
     (matrix.unwrap(), value)
@@ -124,21 +178,10 @@ fn value(float: FloatType, bytes: &[u8], index: usize) -> f32 {
     }
 }
 
-fn random_block(random: &mut Random, block: BlockType) -> Vec<u8> {
-    let mut bytes = floats(random, FloatType::F16, if block == BlockType::Q4_1 { 2 } else { 1 }, 0.1);
-    bytes.extend(random.bytes(block.size() - bytes.len()));
-    bytes
-}
-
-fn block_value(block: BlockType, bytes: &[u8], j: usize) -> f32 {
-    let d = value(FloatType::F16, bytes, 0);
-    let nibble = |start: usize| {
-        let byte = bytes[start + j % 16];
-        f32::from(if j < 16 { byte & 15 } else { byte >> 4 })
-    };
-    match block {
-        BlockType::Q4_0 => d * (nibble(2) - 8.0),
-        BlockType::Q4_1 => d * nibble(4) + value(FloatType::F16, bytes, 1),
-        BlockType::Q8_0 => d * f32::from(bytes[2 + j] as i8),
+fn random_block(random: &mut Random, plain: &PlainFormat) -> Vec<u8> {
+    let mut bytes = random.bytes(plain.size);
+    for &at in plain.scales {
+        bytes[at..at + 2].copy_from_slice(&floats(random, FloatType::F16, 1, 0.1));
     }
+    bytes
 }

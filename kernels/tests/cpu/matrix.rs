@@ -1,8 +1,8 @@
 //! Decoding and dot products of stored matrices against a plain reading of their formats.
 
-use idiolect_kernels::matrix::{BlockSums, Encoding};
+use idiolect_kernels::matrix::{BlockType, Encoding};
 
-use crate::common::encodings::{FLOAT_TYPES, Known, all, group_of};
+use crate::common::encodings::{BLOCK_FORMATS, FLOAT_TYPES, Known, all, group_of};
 use crate::common::random::Random;
 use crate::common::table::{GROUPS, SIZES, Table};
 
@@ -59,7 +59,7 @@ fn dots_are_those_of_the_dequantized_rows() {
     for (name, Known { matrix, values }) in matrices(&mut random) {
         let (rows, cols) = (matrix.rows(), matrix.cols());
         let x = random.floats(cols);
-        let sums = BlockSums::of(&x);
+        let sums = matrix.column_sums(&x);
         let mut out = vec![f32::NAN; rows];
         matrix.dot_rows(0..rows, &x, &sums, &mut out);
         for (r, row) in values.chunks_exact(cols).enumerate() {
@@ -74,6 +74,41 @@ fn dots_are_those_of_the_dequantized_rows() {
         let mut part = vec![f32::NAN; rows - start];
         matrix.dot_rows(start..rows, &x, &sums, &mut part);
         table.same_bits(&format!("{name}: rows from {start}"), &part, &out[start..]);
+    }
+    table.finish();
+}
+
+#[test]
+fn block_formats_are_as_defined_however_they_are_read() {
+    let (mut table, mut random) = (Table::default(), Random::new(13));
+    assert_eq!(BlockType::ALL.to_vec(), BLOCK_FORMATS.map(|plain| plain.block).to_vec());
+    for plain in BLOCK_FORMATS {
+        let (block, cols) = (plain.block, plain.block.len());
+        assert_eq!((block.name(), block.gguf_type()), plain.gguf);
+        assert_eq!((cols, block.size()), (plain.len, plain.size));
+        let Known { matrix, values } = Known::random(&mut random, Encoding::Block(block), 5, cols);
+        assert_eq!(matrix.column_step(), cols);
+        let mut dots = vec![0.0; values.len()];
+        for col in 0..cols {
+            let mut unit = vec![0.0; cols];
+            unit[col] = 1.0;
+            let mut column = [0.0; 5];
+            matrix.dot_rows(0..5, &unit, &matrix.column_sums(&unit), &mut column);
+            (0..5).for_each(|row| dots[row * cols + col] = column[row]);
+        }
+        let affine = matrix.to_affine().unwrap();
+        let (bits, group, scales) = matrix.affine_form().unwrap();
+        assert_eq!(affine.encoding(), Encoding::Affine { bits, group, scales });
+        let mut repacked = vec![f32::NAN; values.len()];
+        affine.dequantize(0..5, 0..cols, &mut repacked);
+        for (name, got) in [("dots", dots), ("affine form", repacked)] {
+            // As numbers: zeros may differ in sign.
+            let first = (0..values.len()).find(|&i| got[i] != values[i]);
+            table.expect(first.is_none(), || {
+                let i = first.unwrap_or_default();
+                format!("{block:?}, {name}: value {i} is {}, not {}", got[i], values[i])
+            });
+        }
     }
     table.finish();
 }

@@ -43,10 +43,10 @@ pub(super) fn read_infos(path: &Path, cursor: &mut Cursor<'_>, count: u64) -> Re
         let offset = cursor.u64().map_err(|fault| bad(&fault))?;
         let storage = storage(kind).map_err(|kind| {
             Error::unsupported(path, &shown(name), format!("type {kind}"))
-                .with_hint("read are F32, F16, BF16, Q4_0, Q4_1 and Q8_0")
+                .with_hint(format!("read are {}", read_types()))
         })?;
         let (block, size) = match storage {
-            Storage::Block(block) => (BlockType::LEN, block.size()),
+            Storage::Block(block) => (block.len(), block.size()),
             Storage::Float(float) => (1, float.size()),
             Storage::Words | Storage::Other(_) => return Err(bad(&"no type of weights")),
         };
@@ -98,15 +98,17 @@ pub(super) fn place(
 
 /// The storage of a tensor type, or the name of one that is not read.
 fn storage(number: u32) -> Result<Storage, String> {
-    Ok(match number {
-        0 => Storage::Float(FloatType::F32),
-        1 => Storage::Float(FloatType::F16),
-        30 => Storage::Float(FloatType::BF16),
-        2 => Storage::Block(BlockType::Q4_0),
-        3 => Storage::Block(BlockType::Q4_1),
-        8 => Storage::Block(BlockType::Q8_0),
-        other => return Err(type_name(other).map_or_else(|| format!("number {other}"), str::to_owned)),
-    })
+    let float = FloatType::ALL.into_iter().find(|float| float.gguf_type() == number).map(Storage::Float);
+    let block = || BlockType::ALL.into_iter().find(|block| block.gguf_type() == number).map(Storage::Block);
+    float.or_else(block).ok_or_else(|| type_name(number).map_or_else(|| format!("number {number}"), str::to_owned))
+}
+
+/// The names of the types that are read: `F32, F16 and Q8_0`.
+fn read_types() -> String {
+    let mut names: Vec<_> = FloatType::ALL.map(FloatType::name).to_vec();
+    names.extend(BlockType::ALL.map(BlockType::name));
+    let last = names.pop().unwrap_or_default();
+    format!("{} and {last}", names.join(", "))
 }
 
 fn type_name(number: u32) -> Option<&'static str> {

@@ -15,7 +15,6 @@ use crate::cpu::{
 use crate::error::Result;
 #[cfg(feature = "gpu")]
 use crate::gpu;
-use crate::matrix::BlockSums;
 use crate::program::{Access, BufferId, MatrixId, Operation, Shapes, Touch, VectorId};
 
 /// The second half of a low-rank adapter: `scale · low · Bᵀ`, or `low · A` on the way back.
@@ -159,7 +158,7 @@ fn multiply_vector(
     mode: Output,
 ) {
     const TASK_ROWS: usize = 48;
-    let sums = BlockSums::of(x);
+    let sums = weight.column_sums(x);
     out.par_chunks_mut(TASK_ROWS).enumerate().for_each(|(i, out)| {
         let rows = i * TASK_ROWS..i * TASK_ROWS + out.len();
         let mut product = [0.0; TASK_ROWS];

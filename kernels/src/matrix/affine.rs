@@ -1,0 +1,224 @@
+//! MLX's group-affine form, `w = scale · q + bias`: codes of some width, read where they lie, and floats quantized as MLX
+//! does it.
+
+use std::ops::Range;
+
+use multiversion::multiversion;
+
+use super::float::FloatType;
+use super::run::{RUN, accumulate, affine};
+use crate::cpu::{LANES, join};
+
+/// The smallest scale, as in MLX.
+const EPSILON: f32 = 1e-7;
+
+/// Rows in the group-affine form, as [`Matrix::affine`](super::Matrix::affine) takes them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AffineRows {
+    /// Codes, packed least significant first.
+    pub codes: Vec<u8>,
+    /// A scale for each group.
+    pub scales: Vec<u8>,
+    /// A bias for each group.
+    pub biases: Vec<u8>,
+}
+
+impl AffineRows {
+    /// Appends whole runs of codes, `bits` each.
+    pub(super) fn pack(&mut self, bits: u8, codes: &[u8]) {
+        (Width::known(bits).pack)(codes, &mut self.codes);
+    }
+}
+
+/// Codes of one width: a run of them takes `BYTES` bytes.
+trait Codes<const BYTES: usize> {
+    /// The codes of a run.
+    fn unpack(run: &[u8; BYTES]) -> [u8; RUN];
+
+    /// A run of codes, least significant first.
+    fn pack(codes: &[u8; RUN]) -> [u8; BYTES];
+}
+
+struct FourBits;
+
+impl Codes<16> for FourBits {
+    #[inline(always)]
+    fn unpack(run: &[u8; 16]) -> [u8; RUN] {
+        let mut codes = [0; RUN];
+        for j in 0..RUN / 2 {
+            codes[2 * j] = run[j] & 15;
+            codes[2 * j + 1] = run[j] >> 4;
+        }
+        codes
+    }
+
+    fn pack(codes: &[u8; RUN]) -> [u8; 16] {
+        std::array::from_fn(|j| codes[2 * j] | codes[2 * j + 1] << 4)
+    }
+}
+
+struct EightBits;
+
+impl Codes<RUN> for EightBits {
+    #[inline(always)]
+    fn unpack(run: &[u8; RUN]) -> [u8; RUN] {
+        *run
+    }
+
+    fn pack(codes: &[u8; RUN]) -> [u8; RUN] {
+        *codes
+    }
+}
+
+/// What can be done with codes of a width.
+struct Width {
+    bits: u8,
+    dequantize: fn(Panel<'_>, &mut [f32]),
+    dot: fn(Panel<'_>, &[f32], &[f32]) -> f32,
+    pack: fn(&[u8], &mut Vec<u8>),
+}
+
+/// The widths that are read and written.
+const WIDTHS: [Width; 2] = [Width::of::<FourBits, _>(), Width::of::<EightBits, _>()];
+
+impl Width {
+    const fn of<C: Codes<BYTES>, const BYTES: usize>() -> Self {
+        Self {
+            bits: (BYTES * 8 / RUN) as u8,
+            dequantize: dequantize::<C, BYTES>,
+            dot: dot::<C, BYTES>,
+            pack: pack::<C, BYTES>,
+        }
+    }
+
+    fn get(bits: u8) -> Option<&'static Self> {
+        const { &WIDTHS }.iter().find(|width| width.bits == bits)
+    }
+
+    /// # Panics
+    /// When no codes have this width.
+    fn known(bits: u8) -> &'static Self {
+        let Some(width) = Self::get(bits) else { panic!("codes of {bits} bits") };
+        width
+    }
+}
+
+/// Whether matrices may have codes of this width, in groups of this length.
+pub(super) fn is_legal(bits: u8, group: usize) -> bool {
+    Width::get(bits).is_some() && matches!(group, 32 | 64 | 128)
+}
+
+/// Scales and biases of some groups.
+#[derive(Default)]
+pub(super) struct Factors {
+    scales: Vec<f32>,
+    biases: Vec<f32>,
+}
+
+impl Factors {
+    /// Takes those of `groups` in place of what it held, from all of a matrix's.
+    pub(super) fn read(&mut self, float: FloatType, scales: &[u8], biases: &[u8], groups: Range<usize>) {
+        for (stored, factors) in [(scales, &mut self.scales), (biases, &mut self.biases)] {
+            factors.resize(groups.len(), 0.0);
+            float.dequantize(&stored[groups.start * float.size()..groups.end * float.size()], factors);
+        }
+    }
+}
+
+/// Some columns of a row.
+#[derive(Clone, Copy)]
+pub(super) struct Panel<'a> {
+    /// Whole runs.
+    codes: &'a [u8],
+    bits: u8,
+    /// Of its groups, also of what it has of the first and the last one.
+    factors: &'a Factors,
+    /// Runs a group: 1, 2 or 4.
+    runs: usize,
+    /// Runs of the first group that come before the panel.
+    before: usize,
+}
+
+impl<'a> Panel<'a> {
+    /// `start`: where the panel begins, counted over all columns of all rows.
+    pub fn new(codes: &'a [u8], bits: u8, factors: &'a Factors, group: usize, start: usize) -> Self {
+        Self { codes, bits, factors, runs: group / RUN, before: start % group / RUN }
+    }
+
+    /// Its values.
+    pub fn dequantize(self, out: &mut [f32]) {
+        (Width::known(self.bits).dequantize)(self, out);
+    }
+
+    /// `Σ w[k]·x[k]`, of whole groups; `sums` are those of x over each run's columns.
+    pub fn dot(self, x: &[f32], sums: &[f32]) -> f32 {
+        (Width::known(self.bits).dot)(self, x, sums)
+    }
+
+    /// Its runs of codes, and the group of each.
+    #[inline(always)]
+    fn runs<const BYTES: usize>(self) -> impl Iterator<Item = (usize, &'a [u8; BYTES])> {
+        let group = move |run| (self.before + run) >> self.runs.trailing_zeros();
+        self.codes.as_chunks().0.iter().enumerate().map(move |(run, codes)| (group(run), codes))
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
+fn dequantize<C: Codes<BYTES>, const BYTES: usize>(panel: Panel<'_>, out: &mut [f32]) {
+    for ((group, codes), out) in panel.runs().zip(out.as_chunks_mut().0) {
+        affine(C::unpack(codes), panel.factors.scales[group], panel.factors.biases[group], out);
+    }
+}
+
+/// A group's form is factored, `Σ (s·q + b)·x = s·Σ q·x + b·Σ x`.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
+fn dot<C: Codes<BYTES>, const BYTES: usize>(panel: Panel<'_>, x: &[f32], sums: &[f32]) -> f32 {
+    let Panel { codes, factors, runs, .. } = panel;
+    let mut total = [0.0; LANES];
+    let groups = codes.chunks_exact(runs * BYTES).zip(x.chunks_exact(runs * RUN));
+    for ((codes, x), &scale) in groups.zip(&factors.scales) {
+        for (codes, x) in codes.as_chunks().0.iter().zip(x.as_chunks().0) {
+            accumulate(&mut total, scale, C::unpack(codes), x);
+        }
+    }
+    let group_sums = sums.chunks_exact(runs).map(|sums| sums.iter().sum::<f32>());
+    let offset = factors.biases.iter().zip(group_sums).fold(0.0, |total, (bias, sum)| bias.mul_add(sum, total));
+    join(&total) + offset
+}
+
+fn pack<C: Codes<BYTES>, const BYTES: usize>(codes: &[u8], out: &mut Vec<u8>) {
+    codes.as_chunks().0.iter().for_each(|codes| out.extend(C::pack(codes)));
+}
+
+/// Quantizes `values`, whole groups of rows, bit for bit as MLX 0.32 does on a CPU.
+///
+/// With e the value of a group that is farther from zero, and s the range over 2^bits − 1, its sign chosen so that
+/// codes count away from e: `scale = e / round(e/s)` and `bias = e`, so that zero has a code of its own; where the
+/// quotient rounds to zero, `scale = s` and `bias = 0`. Codes are `round((w − bias)/scale)` with scale and bias in
+/// f32; they are stored in the source's float type `scales`.
+///
+/// # Panics
+/// When `values` are no whole groups, or bits and group are not those of
+/// [`Matrix::affine`](super::Matrix::affine).
+pub fn quantize_affine(values: &[f32], bits: u8, group: usize, scales: FloatType) -> AffineRows {
+    assert!(group.is_multiple_of(RUN) && values.len().is_multiple_of(group));
+    let width = Width::known(bits);
+    let mut rows = AffineRows::default();
+    let top = f32::from((1u16 << bits) - 1);
+    for values in values.chunks_exact(group) {
+        let (low, high) =
+            values.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &w| (low.min(w), high.max(w)));
+        let below = low.abs() > high.abs();
+        let step = ((high - low) / top).max(EPSILON);
+        let (edge, step) = if below { (low, step) } else { (high, -step) };
+        let steps = (edge / step).round_ties_even();
+        let (scale, bias) = if steps == 0.0 { (step, 0.0) } else { (edge / steps, edge) };
+        let code = |w: &f32| ((w - bias) / scale).round_ties_even().clamp(0.0, top) as u8;
+        for run in values.as_chunks::<RUN>().0 {
+            (width.pack)(&run.each_ref().map(code), &mut rows.codes);
+        }
+        scales.write(scale, &mut rows.scales);
+        scales.write(bias, &mut rows.biases);
+    }
+    rows
+}

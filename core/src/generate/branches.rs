@@ -49,7 +49,7 @@ impl Rows {
         self.ids.push(id);
         self.positions.push(position as u32);
         self.slots.push(slot as u32);
-        self.spans.extend([first as u32, slot as u32, shared as u32]);
+        self.spans.extend([first as u32, slot as u32, shared as u32, 0]);
     }
 }
 

@@ -1,5 +1,6 @@
 //! A program under construction over a base model and an adapter: what the blocks (`block/`) add their operations to.
 
+use idiolect_kernels::ops::{WindowReach, WindowSpans};
 use idiolect_kernels::program::{BufferId, Operation, Program, RowCounts, Rows, StateId};
 
 use crate::adapter::{LoraLayout, LoraSlot};
@@ -23,7 +24,7 @@ pub(crate) struct TokenInputs {
     pub ids: BufferId,
     /// u32 `[t, 1]`.
     pub positions: BufferId,
-    /// u32 `[t, 2]`, or `[t, 3]` in branches.
+    /// u32 `[t, 2]`, or `[t, 4]` in branches.
     pub spans: BufferId,
 }
 
@@ -34,6 +35,8 @@ pub(crate) struct Graph<'a> {
     pub program: Program,
     pub tokens: TokenInputs,
     params: Option<BufferId>,
+    /// The spans within each window that a layer asked for.
+    windows: Vec<(usize, BufferId)>,
 }
 
 impl<'a> Graph<'a> {
@@ -41,11 +44,11 @@ impl<'a> Graph<'a> {
         Self::on(Program::new(name, capacity), base, lora, 2)
     }
 
-    /// The same for a handful of rows, which may be branches: their spans have three numbers.
+    /// The same for a handful of rows, which may be branches: their spans have four numbers.
     pub fn few(name: &'static str, base: &'a BaseModel, lora: Option<&'a LoraBinding>, capacity: RowCounts) -> Self {
         let mut program = Program::new(name, capacity);
         program.few_rows = true;
-        Self::on(program, base, lora, 3)
+        Self::on(program, base, lora, 4)
     }
 
     fn on(mut program: Program, base: &'a BaseModel, lora: Option<&'a LoraBinding>, span: usize) -> Self {
@@ -56,7 +59,7 @@ impl<'a> Graph<'a> {
         };
         let lora = lora.filter(|lora| !lora.layout.is_empty());
         let params = lora.map(|lora| program.state("adapter", lora.params, 1, lora.layout.len()));
-        Self { base, lora, program, tokens, params }
+        Self { base, lora, program, tokens, params, windows: Vec::new() }
     }
 
     pub fn push(&mut self, operation: impl Operation + 'static) {
@@ -65,6 +68,19 @@ impl<'a> Graph<'a> {
 
     pub fn per_token(&mut self, name: &'static str, width: usize) -> BufferId {
         self.program.scratch(name, Rows::Tokens, width)
+    }
+
+    /// Which keys each token sees in a layer.
+    pub fn spans(&mut self, layer: usize) -> BufferId {
+        let spans = self.tokens.spans;
+        let Some(window) = self.base.config.layers[layer].attention.window else { return spans };
+        if let Some(&(_, made)) = self.windows.iter().find(|(of, _)| *of == window) {
+            return made;
+        }
+        let out = self.per_token("spans in a window", self.program.buffer(spans).width);
+        self.push(WindowSpans { spans, window, out });
+        self.windows.push((window, out));
+        out
     }
 
     /// The linear layer of layer `layer` that computes `projection`.
@@ -82,12 +98,33 @@ impl<'a> Graph<'a> {
 /// The way back through a graph, from layer to layer.
 pub(crate) struct Backward<'a> {
     pub graph: Graph<'a>,
-    /// u32 `[t, 1]`: the last token that sees each.
-    pub reach: BufferId,
+    /// u32 `[t, 1]`: one past the last token that sees each.
+    reach: BufferId,
     /// The gradient of the adapter's parameters, added to.
     pub grads: BufferId,
     /// The gradient of the residual stream, updated in place.
     pub dx: BufferId,
     /// The lowest layer with an adapter: below it nothing learns.
     pub lowest: usize,
+    /// As `reach`, within each window that a layer asked for.
+    windows: Vec<(usize, BufferId)>,
+}
+
+impl<'a> Backward<'a> {
+    pub fn new(graph: Graph<'a>, reach: BufferId, grads: BufferId, dx: BufferId, lowest: usize) -> Self {
+        Self { graph, reach, grads, dx, lowest, windows: Vec::new() }
+    }
+
+    /// The last token that sees each one in a layer.
+    pub fn reach(&mut self, layer: usize) -> BufferId {
+        let reach = self.reach;
+        let Some(window) = self.graph.base.config.layers[layer].attention.window else { return reach };
+        if let Some(&(_, made)) = self.windows.iter().find(|(of, _)| *of == window) {
+            return made;
+        }
+        let out = self.graph.per_token("reach in a window", 1);
+        self.graph.push(WindowReach { reach, window, out });
+        self.windows.push((window, out));
+        out
+    }
 }

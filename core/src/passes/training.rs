@@ -71,7 +71,7 @@ pub(crate) fn accumulate(
     let Some(lowest) = lora.layout.lowest_layer() else {
         return (graph.program, inputs);
     };
-    let mut backward = Backward { graph, reach: inputs.reach, grads, dx, lowest };
+    let mut backward = Backward::new(graph, inputs.reach, grads, dx, lowest);
     for layer in (lowest..base.layers.len()).rev() {
         backward.layer(layer, kept[layer], shape.keep[layer]);
     }

@@ -12,6 +12,7 @@ mod rope;
 mod rows;
 mod swiglu;
 mod top_logits;
+mod window;
 
 pub use adamw::AdamW;
 pub use attention::{Attention, AttentionBackward, Heads, Packing};
@@ -25,6 +26,7 @@ pub use rope::{Rope, RopeTable};
 pub use rows::{GatherRows, ScatterRows};
 pub use swiglu::{SwiGlu, SwiGluBackward};
 pub use top_logits::TopLogits;
+pub use window::{WindowReach, WindowSpans};
 
 /// Every kernel, for tests that translate them all.
 #[cfg(all(test, feature = "gpu"))]
@@ -40,6 +42,7 @@ pub(crate) fn kernels() -> Vec<&'static crate::gpu::Shader> {
         &[&rope::ROPE.shader, &rows::ROWS.shader],
         swiglu::shaders::KERNELS,
         top_logits::shaders::KERNELS,
+        &[&window::SPANS.shader, &window::REACH.shader],
     ]
     .concat()
 }

@@ -1,6 +1,6 @@
 //! Attention over packed samples and over a cache, and its gradient.
 
-use idiolect_kernels::ops::{Attention, AttentionBackward, Heads, Packing, ScatterRows};
+use idiolect_kernels::ops::{Attention, AttentionBackward, Heads, Packing, ScatterRows, WindowReach, WindowSpans};
 use idiolect_kernels::program::Rows::{Selected, Tokens};
 
 use crate::common::case::Case;
@@ -15,34 +15,48 @@ fn heads(query: usize, key_value: usize, dim: usize) -> Heads {
     Heads { query, key_value, dim, scale: 1.0 / (dim as f32).sqrt() }
 }
 
-/// Lengths of samples packed in one row, and the heads that look at them.
-fn packed() -> Vec<(Vec<usize>, Heads)> {
+/// Lengths of samples packed in one row, the heads that look at them, and how many keys each query sees of them.
+fn packed() -> Vec<(Vec<usize>, Heads, Option<usize>)> {
     let mut cases = Vec::new();
     let lengths: [&[usize]; 10] =
         [&[1], &[8], &[31], &[33], &[65], &[1, 1, 1], &[3, 1, 29, 32, 7], &[31, 33, 1, 65], &[16; 9], &[64, 64, 300]];
     for lengths in lengths {
         for shape in [heads(1, 1, 8), heads(4, 2, 31), heads(9, 3, 16), heads(6, 1, 33), heads(2, 2, 65)] {
-            cases.push((lengths.to_vec(), shape));
+            cases.push((lengths.to_vec(), shape, None));
         }
     }
-    cases.push((vec![1757], heads(1, 1, 8)));
-    cases.push((vec![600, 1157], heads(2, 1, 4)));
+    cases.push((vec![1757], heads(1, 1, 8), None));
+    cases.push((vec![600, 1157], heads(2, 1, 4), None));
+    for window in [2, 31, 32, 33, 100, 400] {
+        cases.push((vec![3, 1, 29, 200, 65], heads(4, 2, 31), Some(window)));
+    }
     cases
 }
 
 #[test]
 fn attention_over_packed_samples_and_its_gradient() {
     let (mut table, mut random) = (Table::default(), Random::new(41));
-    for (lengths, heads) in packed() {
+    for (lengths, heads, window) in packed() {
         let t: usize = lengths.iter().sum();
         let (q_width, kv_width) = (heads.query * heads.dim, heads.key_value * heads.dim);
         let packing = Packing::samples(&lengths);
+        let seen = packing.spans.chunks_exact(2);
+        let seen: Vec<u32> = match window {
+            None => packing.spans.clone(),
+            Some(window) => seen.flat_map(|s| [s[0].max((s[1] + 1).saturating_sub(window as u32)), s[1]]).collect(),
+        };
         // Scores of a few units, so that the softmax is neither flat nor a single one.
         let q: Vec<f32> = random.floats(t * q_width).iter().map(|v| 4.0 * v).collect();
         let (k, v, dout) = (random.floats(t * kv_width), random.floats(t * kv_width), random.floats(t * q_width));
         let mut case = Case::new(t, 0);
         let [q_id, k_id, v_id, dout_id] = [&q, &k, &v, &dout].map(|values| case.floats(Tokens, values));
-        let (spans, reach) = (case.indices(Tokens, &packing.spans), case.indices(Tokens, &packing.reach));
+        let (mut spans, mut reach) = (case.indices(Tokens, &packing.spans), case.indices(Tokens, &packing.reach));
+        if let Some(window) = window {
+            let (all_spans, all_reach) = (spans, reach);
+            (spans, reach) = (case.scratch(Tokens, 2), case.scratch(Tokens, 1));
+            case.push(WindowSpans { spans: all_spans, window, out: spans });
+            case.push(WindowReach { reach: all_reach, window, out: reach });
+        }
         let [out, dq] = [(); 2].map(|()| case.output(Tokens, q_width));
         let [dk, dv] = [(); 2].map(|()| case.output(Tokens, kv_width));
         let (lse, delta) = (case.output(Tokens, heads.query), case.output(Tokens, heads.query));
@@ -64,14 +78,14 @@ fn attention_over_packed_samples_and_its_gradient() {
         });
         let mut ran = run(case);
 
-        let name = format!("{lengths:?}, {} of {} heads of {}", heads.key_value, heads.query, heads.dim);
+        let shape = format!("{} of {} heads of {}", heads.key_value, heads.query, heads.dim);
+        let name = format!("{lengths:?}, {shape}, window {window:?}");
         let (q64, k64, v64) = (wide(&q), wide(&k), wide(&v));
-        let (expected, expected_lse) = reference::attention(&q64, &k64, &v64, &packing.spans, heads);
+        let (expected, expected_lse) = reference::attention(&q64, &k64, &v64, &seen, heads);
         table.close(&format!("{name}: out"), &ran.read(out), &expected, TOLERANCE);
         table.close(&format!("{name}: lse"), &ran.read(lse), &expected_lse, TOLERANCE);
-        let loss =
-            |q: &[f64], k: &[f64], v: &[f64]| dot(&reference::attention(q, k, v, &packing.spans, heads).0, &dout);
-        let pairs: usize = packing.spans.chunks_exact(2).map(|s| (s[1] + 1 - s[0]) as usize).sum();
+        let loss = |q: &[f64], k: &[f64], v: &[f64]| dot(&reference::attention(q, k, v, &seen, heads).0, &dout);
+        let pairs: usize = seen.chunks_exact(2).map(|s| (s[1] + 1 - s[0]) as usize).sum();
         let cost = pairs * heads.query * (4 * heads.dim + 20);
         table.gradient(&format!("{name}: dq"), |q| loss(q, &k64, &v64), &q, cost, &ran.read(dq));
         table.gradient(&format!("{name}: dk"), |k| loss(&q64, k, &v64), &k, cost, &ran.read(dk));
@@ -142,7 +156,16 @@ fn one_token_sees_the_keys_that_its_span_names() {
 #[test]
 fn branches_see_what_they_share_and_themselves() {
     let (mut table, mut random) = (Table::default(), Random::new(43));
-    for (shared, lengths) in [(1, vec![1, 1]), (7, vec![3, 1, 4]), (33, vec![1, 1, 1, 1, 1]), (300, vec![2, 33, 5])] {
+    for (shared, lengths, window) in [
+        (1, vec![1, 1], None),
+        (7, vec![3, 1, 4], None),
+        (33, vec![1, 1, 1, 1, 1], None),
+        (300, vec![2, 33, 5], None),
+        (300, vec![2, 33, 5], Some(1)),
+        (300, vec![2, 33, 5], Some(20)),
+        (300, vec![2, 33, 5], Some(330)),
+        (7, vec![3, 1, 4], Some(4)),
+    ] {
         for heads in [heads(1, 1, 8), heads(4, 2, 31), heads(9, 3, 64)] {
             let (q_width, kv_width) = (heads.query * heads.dim, heads.key_value * heads.dim);
             let len: usize = lengths.iter().sum();
@@ -154,14 +177,15 @@ fn branches_see_what_they_share_and_themselves() {
             let mut first = shared;
             for &length in &lengths {
                 for own in 1..=length {
-                    spans.extend([first, first + own - 1, shared].map(|row| row as u32));
+                    spans.extend([first, first + own - 1, shared, 0].map(|row| row as u32));
                     // The same keys, side by side.
                     let seen = |values: &[f32]| {
                         let own = &values[first * kv_width..(first + own) * kv_width];
                         wide(&[&values[..shared * kv_width], own].concat())
                     };
                     let query = wide(&q[expected.len()..expected.len() + q_width]);
-                    let span = [0, (shared + own - 1) as u32];
+                    let keys = shared + own;
+                    let span = [keys.saturating_sub(window.unwrap_or(keys)) as u32, (keys - 1) as u32];
                     let (out, lse) = reference::attention(&query, &seen(&k), &seen(&v), &span, heads);
                     expected.extend(out);
                     expected_lse.extend(lse);
@@ -170,11 +194,17 @@ fn branches_see_what_they_share_and_themselves() {
             }
             let mut case = Case::new(len, 0);
             let (q_id, spans) = (case.floats(Tokens, &q), case.indices(Tokens, &spans));
+            let spans = window.map_or(spans, |window| {
+                let out = case.scratch(Tokens, 4);
+                case.push(WindowSpans { spans, window, out });
+                out
+            });
             let (k_cache, v_cache) = (case.state(room, &k), case.state(room, &v));
             let (out, lse) = (case.output(Tokens, q_width), case.output(Tokens, heads.query));
             case.push(Attention { q: q_id, k: k_cache, v: v_cache, spans, out, lse, heads });
             let mut ran = run(case);
-            let name = format!("{lengths:?} after {shared}, {} of {} heads", heads.key_value, heads.query);
+            let shape = format!("{} of {} heads", heads.key_value, heads.query);
+            let name = format!("{lengths:?} after {shared}, {shape}, window {window:?}");
             table.close(&format!("{name}: out"), &ran.read(out), &expected, TOLERANCE);
             table.close(&format!("{name}: lse"), &ran.read(lse), &expected_lse, TOLERANCE);
         }

@@ -1,6 +1,6 @@
 //! Cases of attention and its gradient.
 
-use idiolect_kernels::ops::{Attention, AttentionBackward, Heads, Packing};
+use idiolect_kernels::ops::{Attention, AttentionBackward, Heads, Packing, WindowReach, WindowSpans};
 use idiolect_kernels::program::{Rows, Weights};
 
 use crate::case::{Case, SIZES, TOLERANCE};
@@ -42,15 +42,17 @@ pub fn packed(_: &mut Weights) -> Vec<Case> {
         [vec![1, 1, 1], vec![5, 90, 3, 17], vec![64, 64], vec![130, 7]].map(|s| (s, heads(4, 2, 16), Scores::Wide));
     let by_scores = [(Scores::Rising, 16), (Scores::Falling, 16), (Scores::Rising, 5), (Scores::Falling, 5)]
         .map(|(scores, dim)| (vec![150, 40], heads(2, 1, dim), scores));
-    by_length.into_iter().chain(by_heads).chain(by_packing).chain(by_scores).map(packed_case).collect()
+    let whole = by_length.into_iter().chain(by_heads).chain(by_packing).chain(by_scores);
+    let within = [1, 33, 64, 100].map(|window| ((vec![150, 40], heads(4, 2, 16), Scores::Wide), Some(window)));
+    whole.map(|shape| (shape, None)).chain(within).map(packed_case).collect()
 }
 
-fn packed_case((samples, heads, scores): (Vec<usize>, Heads, Scores)) -> Case {
+fn packed_case(((samples, heads, scores), window): ((Vec<usize>, Heads, Scores), Option<usize>)) -> Case {
     let tokens: usize = samples.iter().sum();
     let packing = Packing::samples(&samples);
     let shape = format!("{}/{} heads of {}, {scores:?}", heads.query, heads.key_value, heads.dim);
     let name = if samples.len() == 1 { format!("{tokens} tokens") } else { format!("samples {samples:?}") };
-    let mut case = Case::new(format!("{name}, {shape}"), tokens, 0);
+    let mut case = Case::new(format!("{name}, {shape}, window {window:?}"), tokens, 0);
     (case.tolerance, case.terms) = (tolerance(heads), SPREAD);
     let (wide, narrow) = (heads.query * heads.dim, heads.key_value * heads.dim);
     // Queries of about one and keys of about slope·position/√d: scores of about slope·position.
@@ -67,8 +69,15 @@ fn packed_case((samples, heads, scores): (Vec<usize>, Heads, Scores)) -> Case {
         }
     };
     let (v, dout) = (case.values("v", Rows::Tokens, narrow), case.values("dout", Rows::Tokens, wide));
-    let spans = case.input("spans", Rows::Tokens, 2, packing.spans);
-    let reach = case.input("reach", Rows::Tokens, 1, packing.reach);
+    let mut spans = case.input("spans", Rows::Tokens, 2, packing.spans);
+    let mut reach = case.input("reach", Rows::Tokens, 1, packing.reach);
+    if let Some(window) = window {
+        let (all_spans, all_reach) = (spans, reach);
+        spans = case.scratch(Rows::Tokens, 2);
+        reach = case.scratch(Rows::Tokens, 1);
+        case.push(WindowSpans { spans: all_spans, window, out: spans });
+        case.push(WindowReach { reach: all_reach, window, out: reach });
+    }
     let (out, dq) = (case.output("out", Rows::Tokens, wide), case.output("dq", Rows::Tokens, wide));
     let (dk, dv) = (case.output("dk", Rows::Tokens, narrow), case.output("dv", Rows::Tokens, narrow));
     let [lse, delta] = ["lse", "delta"].map(|name| case.output(name, Rows::Tokens, heads.query));
@@ -101,20 +110,34 @@ pub fn cached(_: &mut Weights) -> Vec<Case> {
 /// Branches that go on from one sequence, each in rows of its own.
 pub fn branches(_: &mut Weights) -> Vec<Case> {
     let mut cases = Vec::new();
-    for (shared, lengths) in [(1, vec![1, 1]), (7, vec![3, 1, 4]), (64, vec![1, 5, 2]), (190, vec![33, 1, 40])] {
+    for (shared, lengths, window) in [
+        (1, vec![1, 1], None),
+        (7, vec![3, 1, 4], None),
+        (64, vec![1, 5, 2], None),
+        (190, vec![33, 1, 40], None),
+        (190, vec![33, 1, 40], Some(1)),
+        (190, vec![33, 1, 40], Some(35)),
+        (190, vec![33, 1, 40], Some(215)),
+    ] {
         for heads in [heads(9, 3, 64), heads(2, 1, 6)] {
             let tokens: usize = lengths.iter().sum();
-            let mut case = Case::new(format!("{lengths:?} after {shared}, heads of {}", heads.dim), tokens, 0);
+            let shape = format!("heads of {}, window {window:?}", heads.dim);
+            let mut case = Case::new(format!("{lengths:?} after {shared}, {shape}"), tokens, 0);
             let (wide, narrow) = (heads.query * heads.dim, heads.key_value * heads.dim);
             let q = case.values("q", Rows::Tokens, wide);
             let [k, v] = ["k", "v"].map(|name| case.random_state(name, shared + tokens + 11, narrow));
             let mut spans = Vec::new();
             let mut first = shared as u32;
             for &length in &lengths {
-                spans.extend((0..length as u32).flat_map(|i| [first, first + i, shared as u32]));
+                spans.extend((0..length as u32).flat_map(|i| [first, first + i, shared as u32, 0]));
                 first += length as u32;
             }
-            let spans = case.input("spans", Rows::Tokens, 3, spans);
+            let mut spans = case.input("spans", Rows::Tokens, 4, spans);
+            if let Some(window) = window {
+                let all = spans;
+                spans = case.scratch(Rows::Tokens, 4);
+                case.push(WindowSpans { spans: all, window, out: spans });
+            }
             let out = case.output("out", Rows::Tokens, wide);
             let lse = case.output("lse", Rows::Tokens, heads.query);
             case.push(Attention { q, k, v, spans, out, lse, heads });

@@ -61,7 +61,7 @@ impl Graph<'_> {
         };
         let attended = self.per_token("attended", heads.query * heads.dim);
         let lse = self.per_token("lse", heads.query);
-        let spans = self.tokens.spans;
+        let spans = self.spans(layer);
         self.push(Attention { q, k: keys, v: values, spans, out: attended, lse, heads });
         let mid = self.linear(self.module(layer, O), attended, Some(x));
         AttentionActivations { x, unnormed, q, k, v, attended, lse, mid }
@@ -81,6 +81,7 @@ impl Backward<'_> {
         let mut dq = self.graph.per_token("d q", q_width);
         let mut dk = self.graph.per_token("d k", kv_width);
         let dv = self.graph.per_token("d v", kv_width);
+        let (spans, reach) = (self.graph.spans(layer), self.reach(layer));
         self.graph.push(AttentionBackward {
             q: parts.q,
             k: parts.k,
@@ -88,8 +89,8 @@ impl Backward<'_> {
             out: parts.attended,
             lse: parts.lse,
             dout: dattended,
-            spans: self.graph.tokens.spans,
-            reach: self.reach,
+            spans,
+            reach,
             delta,
             dq,
             dk,

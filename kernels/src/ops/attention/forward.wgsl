@@ -16,7 +16,8 @@ struct Params {
 
 // Parts a head.
 override PARTS: u32;
-// Numbers a span: the first key and the last one that a query sees; 3: and one past the keys that it sees before them.
+// Numbers a span: the first key and the last one that a query sees; 4: and one past the keys that it sees before them,
+// and the first of these.
 override SPAN: u32;
 
 @group(0) @binding(0) var<storage, read_write> q: array<Part>;
@@ -41,18 +42,17 @@ fn query_at(query: u32, head: u32) -> u32 {
     return (min(query, params.rows - 1u) * params.query_heads + head) * PARTS;
 }
 
-// The first and the last key that a query sees, and one past the keys that it sees before them.
-fn span_of(query: u32) -> vec3<u32> {
+fn span_of(query: u32) -> vec4<u32> {
     let at = min(query, params.rows - 1u) * SPAN;
-    var before = 0u;
-    if SPAN == 3u {
-        before = spans[at + 2u];
+    var before = vec2(0u);
+    if SPAN == 4u {
+        before = vec2(spans[at + 2u], spans[at + 3u]);
     }
-    return vec3(spans[at], spans[at + 1u], before);
+    return vec4(spans[at], spans[at + 1u], before);
 }
 
-fn sees(span: vec3<u32>, key: u32) -> bool {
-    return (key >= span.x && key <= span.y) || key < span.z;
+fn sees(span: vec4<u32>, key: u32) -> bool {
+    return (key >= span.x && key <= span.y) || (key >= span.w && key < span.z);
 }
 
 // The keys that any query of a tile sees: the first, and one past the last.
@@ -62,7 +62,7 @@ fn seen_keys(first_query: u32, lane: u32) -> vec2<u32> {
         var end = 0u;
         for (var i = first_query; i < min(first_query + TILE, params.rows); i++) {
             let span = span_of(i);
-            first = min(first, select(span.x, 0u, span.z > 0u));
+            first = min(first, select(span.x, span.w, span.z > span.w));
             end = max(end, span.y + 1u);
         }
         seen = vec2(first, end);

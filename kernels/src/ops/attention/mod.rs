@@ -120,8 +120,8 @@ impl Packing {
 /// `out[i] = Σ_j softmax_j(scale · q[i]·k[j]) · v[j]` over the keys that `spans[i]` names, head by head; the logarithm
 /// of each softmax's denominator is kept for the gradient.
 ///
-/// Branches that go on from one sequence, each in rows of its own, have a third number in their spans: they see every
-/// key before that row as well. There is no gradient through these, and what lies between must be finite.
+/// Branches that go on from one sequence, each in rows of its own, have two more numbers in their spans: they see the keys
+/// before the third from the fourth on as well. There is no gradient through these, and what lies between must be finite.
 #[derive(Debug)]
 pub struct Attention {
     /// `[t, query·dim]`.
@@ -130,7 +130,7 @@ pub struct Attention {
     pub k: BufferId,
     /// `[keys, key_value·dim]`.
     pub v: BufferId,
-    /// u32 `[t, 2]`, see [`Packing::spans`]; or `[t, 3]`.
+    /// u32 `[t, 2]`, see [`Packing::spans`]; or `[t, 4]`.
     pub spans: BufferId,
     /// `[t, query·dim]`.
     pub out: BufferId,
@@ -164,7 +164,7 @@ impl Operation for Attention {
         shapes.expect_width(self.heads.key_value * self.heads.dim, &[self.k, self.v])?;
         shapes.expect_width(self.heads.query, &[self.lse])?;
         let span = shapes.width(self.spans);
-        shapes.expect(matches!(span, 2 | 3), format_args!("spans of {span} numbers"))
+        shapes.expect(matches!(span, 2 | 4), format_args!("spans of {span} numbers"))
     }
 
     fn scratch_len(&self, program: &Program) -> usize {
@@ -287,31 +287,33 @@ impl<'a> HeadRows<'a> {
 /// The keys that any query of a block sees; `width` numbers a span.
 fn visible_keys(spans: &[u32], width: usize) -> Range<usize> {
     let spans = spans.chunks_exact(width);
-    let first = spans.clone().map(|span| if shared(span) > 0 { 0 } else { span[0] as usize }).min().unwrap_or(0);
+    let first = spans.clone().map(|span| shared(span).map_or(span[0] as usize, |keys| keys.start)).min().unwrap_or(0);
     let end = spans.map(|span| span[1] as usize + 1).max().unwrap_or(0);
     first..end
 }
 
-/// One past the last key that a span's query sees before its own.
-fn shared(span: &[u32]) -> usize {
-    span.get(2).map_or(0, |&shared| shared as usize)
+/// The keys that a span's query sees before its own rows, where there are some.
+fn shared(span: &[u32]) -> Option<Range<usize>> {
+    match *span {
+        [_, _, end, start] if start < end => Some(start as usize..end as usize),
+        _ => None,
+    }
 }
 
 /// The two ranges of keys that a span's query sees, the first of them often empty, counted from `start`.
 fn seen(span: &[u32], start: usize) -> [Range<usize>; 2] {
     let first = span[0] as usize - start;
-    let shared = shared(span).saturating_sub(start).min(first);
-    [0..shared, first..span[1] as usize - start + 1]
+    let shared = shared(span).map_or(first..first, |keys| keys.start - start..(keys.end - start).min(first));
+    [shared, first..span[1] as usize - start + 1]
 }
 
 /// Softmax over the scores that are seen, zero elsewhere; returns the log-sum-exp.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
 fn softmax(scores: &mut [f32], [shared, own]: [Range<usize>; 2]) -> f32 {
     scores[own.end..].fill(0.0);
-    let start = if shared.is_empty() { own.start } else { 0 };
-    scores[..start].fill(0.0);
-    scores[start.max(shared.end)..own.start].fill(f32::NEG_INFINITY);
-    let scores = &mut scores[start..own.end];
+    scores[..shared.start].fill(0.0);
+    scores[shared.end..own.start].fill(f32::NEG_INFINITY);
+    let scores = &mut scores[shared.start..own.end];
     let most = largest(scores);
     let sum = exp_and_sum(scores, most);
     scores.iter_mut().for_each(|s| *s /= sum);

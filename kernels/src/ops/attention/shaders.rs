@@ -37,7 +37,7 @@ const SCORES: Source = wgsl::source!("backward_scores.wgsl");
 const PART: Source = wgsl::source!("part.wgsl");
 
 const PARTS: Constants = &[("PARTS", &[2, 16])];
-const TILED_CONSTANTS: Constants = &[("PARTS", &[2, 16]), ("SPAN", &[2, 3])];
+const TILED_CONSTANTS: Constants = &[("PARTS", &[2, 16]), ("SPAN", &[2, 4])];
 
 const fn tiled(name: &'static str, definitions: Definitions) -> Kernel<TiledParams> {
     Kernel::new(name, &[TILED, PART, EXP], TILED_CONSTANTS).with(definitions)

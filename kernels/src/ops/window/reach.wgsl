@@ -1,0 +1,21 @@
+// One past the last query that sees each key within a window: min(reach, its own row + window). One thread a key.
+
+struct Params {
+    first_x: u32,
+    first_y: u32,
+    submission: u32,
+    len: u32,
+    window: u32,
+}
+
+@group(0) @binding(0) var<storage, read_write> reach: array<u32>;
+@group(0) @binding(1) var<storage, read_write> out: array<u32>;
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let i = (group.y + params.first_y) * 64u + lane;
+    if i < params.len {
+        out[i] = min(reach[i], i + params.window);
+    }
+}

@@ -6,24 +6,25 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from transformers import LlamaConfig
+from transformers import PreTrainedConfig
+from transformers.pytorch_utils import Conv1D
 
 import models
 
 
-def describe(seed: str, config: LlamaConfig, rank: int, alpha: float, targets: list[str], use_rslora: bool = False,
+def describe(seed: str, config: PreTrainedConfig, rank: int, alpha: float, targets: list[str], use_rslora: bool = False,
              b_amplitude: float = 0.1) -> dict:  # fmt: skip
     """What `adapter` holds in a golden: PEFT's own config, and `[name, shape, centre, amplitude]` of every tensor.
 
-    `targets` are names of linear layers, or full module paths."""
+    `targets` are module paths, or ends of them, as PEFT reads a list."""
     tensors = []
-    for layer in range(config.num_hidden_layers):
-        for linear, (rows, columns) in models.linear_shapes(config).items():
-            module = f"model.layers.{layer}.{models.LINEARS[linear]}.{linear}"
-            if linear in targets or module in targets:
-                prefix = f"base_model.model.{module}"
-                tensors.append([f"{prefix}.lora_A.weight", [rank, columns], 0.0, 1 / math.sqrt(columns)])
-                tensors.append([f"{prefix}.lora_B.weight", [rows, rank], 0.0, b_amplitude])
+    adapted = {name: module for name, module in models.linears(models.skeleton(config)).items()
+               if any(name == target or name.endswith(f".{target}") for target in targets)}  # fmt: skip
+    for name, module in adapted.items():
+        rows, columns = models.linear_shape(module)
+        prefix = f"base_model.model.{name}"
+        tensors.append([f"{prefix}.lora_A.weight", [rank, columns], 0.0, 1 / math.sqrt(columns)])
+        tensors.append([f"{prefix}.lora_B.weight", [rows, rank], 0.0, b_amplitude])
     peft = {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
@@ -34,7 +35,8 @@ def describe(seed: str, config: LlamaConfig, rank: int, alpha: float, targets: l
         "lora_dropout": 0.0,
         "bias": "none",
         "use_rslora": use_rslora,
-        "fan_in_fan_out": False,
+        # True for GPT-2's layers, which store [in, out]. A and B are as everywhere.
+        "fan_in_fan_out": any(isinstance(module, Conv1D) for module in adapted.values()),
         "target_modules": targets,
     }
     digest = models.digest(models.generated_values(seed, tensors))

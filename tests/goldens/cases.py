@@ -4,7 +4,11 @@ from dataclasses import dataclass, field
 
 import portable
 
+# The linear layers of a block, by family.
 ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+PHI3 = ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"]
+GPT2 = ["c_attn", "attn.c_proj", "c_fc", "mlp.c_proj"]
+BLOOM = ["query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"]
 
 LETTER = """Dear Ines, the tram broke down again this morning, so I walked along the river with my shoes full of rain and \
 thought about your garden. You asked what I would plant in the shaded corner behind the shed. Ferns, I think, and a pot \
@@ -59,21 +63,63 @@ class Case:
     whole_gradients: bool = True
 
 
-def generated(about: str, dtype: str = "float32", head: str = "embed", **config) -> dict:
-    """A randomly initialised model; `config` completes what every one of them has."""
-    common = {
-        "architectures": ["LlamaForCausalLM"],
-        "model_type": "llama",
-        "hidden_act": "silu",
-        "attention_bias": False,
-        "mlp_bias": False,
-        "bos_token_id": 0,
-        "eos_token_id": 2,
-        "max_position_embeddings": 512,
-        "rms_norm_eps": 1e-5,
-        "tie_word_embeddings": head != "both",
-    }
-    return {"source": "generated", "about": about, "dtype": dtype, "head": head, "config": common | config}
+# What every `config.json` of a family says, in the names that the published ones use. `tie_word_embeddings` (absent where
+# published ones leave it to the family's default) is set by the case's head.
+TIE = {"tie_word_embeddings": None}
+COMMON = {"bos_token_id": 0, "eos_token_id": 2, "initializer_range": 0.02, "use_cache": True}
+GATED = COMMON | {"hidden_act": "silu", "attention_dropout": 0.0, "max_position_embeddings": 512, "rms_norm_eps": 1e-6}
+WINDOWED = {"use_sliding_window": False, "sliding_window": 512, "max_window_layers": 3}
+GEMMA = COMMON | {
+    "bos_token_id": 2, "eos_token_id": 1, "pad_token_id": 0, "attention_bias": False, "attention_dropout": 0.0,
+    "hidden_activation": "gelu_pytorch_tanh", "max_position_embeddings": 512, "rms_norm_eps": 1e-6,
+}  # fmt: skip
+FAMILIES = {
+    "llama": ("LlamaForCausalLM", {
+        "hidden_act": "silu", "attention_bias": False, "mlp_bias": False, "bos_token_id": 0, "eos_token_id": 2,
+        "max_position_embeddings": 512, "rms_norm_eps": 1e-5} | TIE),
+    "qwen2": ("Qwen2ForCausalLM", GATED | WINDOWED | {"rope_theta": 1000000.0} | TIE),
+    "qwen3": ("Qwen3ForCausalLM", GATED | WINDOWED | {
+        "attention_bias": False, "sliding_window": None, "rope_scaling": None, "rope_theta": 1000000} | TIE),
+    "mistral": ("MistralForCausalLM", GATED | {"rms_norm_eps": 1e-5, "rope_theta": 10000.0} | TIE),
+    "smollm3": ("SmolLM3ForCausalLM", GATED | WINDOWED | {
+        "attention_bias": False, "mlp_bias": False, "pad_token_id": 2, "pretraining_tp": 2, "sliding_window": None,
+        "rope_scaling": None, "rope_theta": 5000000.0} | TIE),
+    # Gemma's first releases say `gelu` and mean its tanh form.
+    "gemma": ("GemmaForCausalLM", GEMMA | {"hidden_act": "gelu", "rope_scaling": None, "rope_theta": 10000.0}),
+    "gemma2": ("Gemma2ForCausalLM", GEMMA | {
+        "hidden_act": "gelu_pytorch_tanh", "cache_implementation": "hybrid", "rope_theta": 10000.0}),
+    "gemma3_text": ("Gemma3ForCausalLM", GEMMA | {
+        "attn_logit_softcapping": None, "final_logit_softcapping": None, "cache_implementation": "hybrid",
+        "eos_token_id": [1, 2]}),
+    "phi3": ("Phi3ForCausalLM", GATED | {
+        "attention_bias": False, "embd_pdrop": 0.0, "resid_pdrop": 0.0, "pad_token_id": 2, "rms_norm_eps": 1e-5,
+        "rope_theta": 10000.0} | TIE),
+    "olmo2": ("Olmo2ForCausalLM", GATED | {
+        "attention_bias": False, "pad_token_id": 1, "rope_scaling": None, "rope_theta": 500000} | TIE),
+    "gpt2": ("GPT2LMHeadModel", {
+        "activation_function": "gelu_new", "attn_pdrop": 0.1, "embd_pdrop": 0.1, "resid_pdrop": 0.1, "bos_token_id": 0,
+        "eos_token_id": 0, "initializer_range": 0.02, "layer_norm_epsilon": 1e-5, "n_ctx": 320, "n_positions": 320,
+        "summary_activation": None, "summary_first_dropout": 0.1, "summary_proj_to_labels": True,
+        "summary_type": "cls_index", "summary_use_proj": True,
+        "task_specific_params": {"text-generation": {"do_sample": True, "max_length": 50}}}),
+    "bloom": ("BloomForCausalLM", COMMON | {
+        "apply_residual_connection_post_layernorm": False, "attention_dropout": 0.0, "hidden_dropout": 0.0,
+        "attention_softmax_in_fp32": True, "bias_dropout_fusion": True, "layer_norm_epsilon": 1e-5,
+        "masked_softmax_fusion": True, "n_inner": None, "offset_alibi": 100, "pad_token_id": 2, "pretraining_tp": 1,
+        "skip_bias_add": True, "skip_bias_add_qkv": False, "slow_but_exact": False, "unk_token_id": 0}),
+}  # fmt: skip
+
+
+def generated(about: str, dtype: str = "float32", head: str = "embed", family: str = "llama", bare: bool = False,
+              **config) -> dict:  # fmt: skip
+    """A randomly initialised model; `config` completes what every one of its family has. `head`, `bare`:
+    `models.generated_tensors`."""
+    architecture, common = FAMILIES[family]
+    common = {"architectures": [architecture], "model_type": family} | common
+    if "tie_word_embeddings" in common:
+        common["tie_word_embeddings"] = head != "both"
+    model = {"source": "generated", "about": about, "dtype": dtype, "head": head, "config": common | config}
+    return model | ({"bare": True} if bare else {})
 
 
 GQA = dict(hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2,
@@ -111,6 +157,118 @@ MODELS = {
         head="both", dtype="float32", hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=8,
         num_key_value_heads=2, head_dim=8, vocab_size=271,
         rope_parameters={"rope_type": "linear", "rope_theta": 20000.0, "factor": 2.0},
+    ),
+    # In this one, and in `longrope`, a row's frequencies hang on its length (`reference.forward`).
+    "dynamic": generated(
+        "dynamic RoPE scaling: rows longer than max_position_embeddings, one just as long, and shorter ones",
+        dtype="bfloat16", torch_dtype="bfloat16", max_position_embeddings=33, rope_theta=10000.0,
+        rope_scaling={"type": "dynamic", "factor": 2.0}, **GQA,
+    ),
+    "yarn": generated(
+        "YaRN as Qwen and Llama derivatives have it: its own betas left to the default",
+        head="both", torch_dtype="float32", hidden_size=64, intermediate_size=96, num_hidden_layers=3,
+        num_attention_heads=2, num_key_value_heads=1, vocab_size=283, rope_theta=10000.0,
+        rope_scaling={"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 128},
+    ),
+    "yarn-mscale": generated(
+        "YaRN with everything that it can be told, as `rope_parameters`", dtype="float32", **GQA,
+        rope_parameters={"rope_type": "yarn", "rope_theta": 5000.0, "factor": 8.0, "beta_fast": 8.0, "beta_slow": 0.5,
+                         "mscale": 1.0, "mscale_all_dim": 0.5, "truncate": False,
+                         "original_max_position_embeddings": 64},
+    ),
+    "qwen2": generated(
+        "biases of q, k and v; a window that is switched off", family="qwen2", dtype="bfloat16", torch_dtype="bfloat16",
+        hidden_size=56, intermediate_size=88, num_hidden_layers=3, num_attention_heads=7, num_key_value_heads=1,
+        vocab_size=307,
+    ),
+    "qwen2-window": generated(
+        "a window in the layers from max_window_layers on, shorter than the rows; untied", family="qwen2", head="both",
+        torch_dtype="float32", hidden_size=64, intermediate_size=96, num_hidden_layers=4, num_attention_heads=4,
+        num_key_value_heads=2, vocab_size=293, use_sliding_window=True, sliding_window=20, max_window_layers=2,
+    ),
+    "qwen3": generated(
+        "norms of q and k, head_dim unequal to hidden/heads, untied", family="qwen3", head="both", dtype="bfloat16",
+        torch_dtype="bfloat16", hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=24, vocab_size=311,
+    ),
+    "mistral": generated(
+        "a window in all layers, shorter than the rows; head_dim given, untied", family="mistral", head="both",
+        dtype="bfloat16", torch_dtype="bfloat16", hidden_size=64, intermediate_size=112, num_hidden_layers=3,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=24, vocab_size=288, sliding_window=24,
+    ),
+    "mistral-full": generated(
+        "no window, head_dim not given", family="mistral", head="both", dtype="float16", torch_dtype="float16",
+        hidden_size=48, intermediate_size=96, num_hidden_layers=2, num_attention_heads=6, num_key_value_heads=2,
+        vocab_size=265, rope_theta=1000000.0, sliding_window=None,
+    ),
+    "smollm3": generated(
+        "no RoPE in the third and the last of four layers", family="smollm3", dtype="bfloat16", torch_dtype="bfloat16",
+        hidden_size=64, intermediate_size=96, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=1,
+        vocab_size=300, no_rope_layer_interval=4, no_rope_layers=[1, 1, 0, 0], layer_types=["full_attention"] * 4,
+    ),
+    "gemma": generated(
+        "the first Gemma: 1 + w, the scaled embedding, GeGLU, one key/value head, head_dim unequal to hidden/heads",
+        family="gemma", dtype="bfloat16", torch_dtype="bfloat16", hidden_size=48, intermediate_size=96,
+        num_hidden_layers=3, num_attention_heads=3, num_key_value_heads=1, head_dim=32, vocab_size=290,
+    ),
+    "gemma2": generated(
+        "soft caps of attention and logits, four norms a layer, alternating windows, query_pre_attn_scalar",
+        family="gemma2", dtype="bfloat16", torch_dtype="bfloat16", hidden_size=60, intermediate_size=96,
+        num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2, head_dim=16, vocab_size=275,
+        attn_logit_softcapping=5.0, final_logit_softcapping=8.0, query_pre_attn_scalar=10, sliding_window=20,
+        sliding_window_size=20,
+    ),
+    "gemma3": generated(
+        "norms of q and k, two RoPE bases, linear scaling of the global one, every third layer global; the config of older "
+        "transformers", family="gemma3_text", dtype="bfloat16", torch_dtype="bfloat16", hidden_size=56,
+        intermediate_size=96, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=1, head_dim=16,
+        vocab_size=290, query_pre_attn_scalar=24, sliding_window=20, sliding_window_pattern=3, rope_theta=1000000,
+        rope_local_base_freq=10000, rope_scaling={"factor": 8.0, "rope_type": "linear"},
+    ),
+    "gemma3-layers": generated(
+        "layer_types and RoPE by layer type: the config of transformers 5", family="gemma3_text", dtype="bfloat16",
+        hidden_size=48, intermediate_size=64, num_hidden_layers=3, num_attention_heads=2, num_key_value_heads=1,
+        head_dim=16, vocab_size=262, query_pre_attn_scalar=16, sliding_window=9, use_bidirectional_attention=False,
+        layer_types=["full_attention", "sliding_attention", "sliding_attention"],
+        rope_parameters={"full_attention": {"rope_theta": 50000.0, "rope_type": "default"},
+                         "sliding_attention": {"rope_theta": 500.0, "rope_type": "default"}},
+    ),
+    "phi3": generated(
+        "q, k and v in one matrix, gate and up in another; a window shorter than the longest rows", family="phi3",
+        head="both", dtype="bfloat16", torch_dtype="bfloat16", hidden_size=64, intermediate_size=96, num_hidden_layers=3,
+        num_attention_heads=4, num_key_value_heads=4, vocab_size=290, original_max_position_embeddings=512,
+        rope_scaling=None, sliding_window=40,
+    ),
+    "phi3-longrope": generated(
+        "LongRoPE, rows shorter and longer than the original context, and a rotation of three quarters of a head; "
+        "grouped-query, tied, as Phi-4-mini", family="phi3", dtype="bfloat16", torch_dtype="bfloat16", hidden_size=64,
+        intermediate_size=96, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, vocab_size=290,
+        original_max_position_embeddings=33, max_position_embeddings=528, partial_rotary_factor=0.75,
+        full_attn_mod=1, interpolate_factor=1, lm_head_bias=False, mlp_bias=False, sliding_window=528,
+        rope_scaling={"type": "longrope", "short_factor": [1.0, 1.25, 1.5, 1.5, 2.0, 2.5],
+                      "long_factor": [1.0, 2.5, 5.0, 12.0, 20.0, 31.5]},
+    ),
+    "olmo2": generated(
+        "norms behind the blocks and over all of q and of k", family="olmo2", head="both", dtype="float32",
+        torch_dtype="float32", hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4,
+        num_key_value_heads=2, vocab_size=299,
+    ),
+    "gpt2": generated(
+        "matrices as [in, out], learned positions, LayerNorm and biases; names without `transformer.`, as published",
+        family="gpt2", bare=True, n_embd=48, n_head=3, n_layer=3, vocab_size=277,
+    ),
+    "gpt2-inner": generated(
+        "a feed-forward width of its own; names as transformers saves them", family="gpt2", dtype="float16",
+        torch_dtype="float16", n_embd=64, n_head=4, n_layer=2, n_inner=96, vocab_size=261, layer_norm_epsilon=1e-3,
+    ),
+    "bloom": generated(
+        "ALiBi, interleaved q, k and v; names without `transformer.`, as published", family="bloom", bare=True,
+        dtype="float16", torch_dtype="float16", hidden_size=64, n_head=4, n_layer=3, vocab_size=290,
+    ),
+    "bloom-heads": generated(
+        "a number of heads that is no power of two, the other names of the widths; names as transformers saves them",
+        family="bloom", dtype="bfloat16", torch_dtype="bfloat16", n_embed=48, num_attention_heads=6, n_layer=3,
+        vocab_size=270,
     ),
     "mlx-4bit-g32": {"source": "repository", "path": "tests/goldens/mlx/4bit-g32"},
     "mlx-8bit-g64": {"source": "repository", "path": "tests/goldens/mlx/8bit-g64"},
@@ -172,6 +330,28 @@ CASES = [
     # Only the gradient through earlier positions' keys and values reaches these.
     tiny("narrow-heads", "k and v only; four rows a step, so that steps wrap within the rows", 271, rank=2,
          targets=["k_proj", "v_proj"], accumulate=4),
+    tiny("dynamic", "all seven linears", 320, rank=3, targets=ALL, logits=[(0, True), (4, True), (3, False)]),
+    tiny("yarn", "all seven linears", 283, rank=3, targets=ALL),
+    tiny("yarn-mscale", "q and k only", 320, rank=4, targets=["q_proj", "k_proj"]),
+    tiny("qwen2", "all seven linears", 307, rank=4, targets=ALL),
+    tiny("qwen2-window", "all seven linears", 293, rank=3, targets=ALL),
+    tiny("qwen3", "all seven linears", 311, rank=4, targets=ALL),
+    tiny("mistral", "all seven linears", 288, rank=4, targets=ALL),
+    tiny("mistral-full", "all seven linears", 265, rank=4, targets=ALL),
+    tiny("smollm3", "all seven linears", 300, rank=3, targets=ALL),
+    tiny("gemma", "all seven linears", 290, rank=4, targets=ALL),
+    tiny("gemma2", "all seven linears", 275, rank=3, targets=ALL),
+    tiny("gemma3", "all seven linears", 290, rank=3, targets=ALL),
+    tiny("gemma3-layers", "all seven linears", 262, rank=4, targets=ALL),
+    tiny("phi3", "all four linears", 290, rank=4, targets=PHI3),
+    tiny("phi3-longrope", "all four linears", 290, rank=4, targets=PHI3),
+    tiny("olmo2", "all seven linears", 299, rank=4, targets=ALL),
+    tiny("gpt2", "all four linears", 277, rank=4, targets=GPT2),
+    tiny("gpt2-inner", "c_attn only, as PEFT does when it is not told; rsLoRA", 261, rank=6, targets=["c_attn"],
+         use_rslora=True),
+    tiny("bloom", "query_key_value only, as PEFT does when it is not told", 290, rank=8, alpha=32,
+         targets=["query_key_value"]),
+    tiny("bloom-heads", "all four linears", 270, rank=3, targets=BLOOM),
     tiny("mlx-4bit-g32", "4 bits, groups of 32, f32 scales", 320, rank=4, targets=ALL),
     tiny("mlx-8bit-g64", "8 bits, groups of 64, bf16 scales, a quantized untied head", 301, rank=4, targets=ALL),
     tiny("mlx-4bit-g128", "4 bits, groups of 128, f16 scales", 288, rank=4, targets=ALL),

@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
 """Check the goldens themselves: `python tests/goldens/check.py [CASE...]`.
 
-Every logit, log-sum-exp, evaluation and first loss against a separate forward pass in f64 (llama64.py), within a tenth of
+Every logit, log-sum-exp, evaluation and first loss against a separate forward pass in f64 (forward64.py), within a tenth of
 what the engine is allowed; the gradients against that pass's finite differences; and that what each case exists
-for would show: with the RoPE scaling, the epsilon, the adapter's scale, the weight decay or the gradient through keys
-and values left out, the case must fail by the engine's bounds.
+for would show: with the RoPE scaling, the epsilon, a window, a soft cap and so on (`departures`), the adapter's scale, the
+weight decay or the gradient through keys and values left out, the case must fail by the engine's bounds.
 """
 
 import json
 import math
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ import torch
 from safetensors.numpy import load_file
 
 import adapters
-import llama64
+import forward64
 import make
 import models
 import portable
@@ -38,6 +39,7 @@ class Golden:
         self.first_batch = [self.rows[i % len(self.rows)] for i in range(self.json["train"]["accumulate"])]
         peft = self.json["adapter"]["config"]
         self.scale = peft["lora_alpha"] / (math.sqrt(peft["r"]) if peft["use_rslora"] else peft["r"])
+        self.transposed = peft["fan_in_fan_out"]
 
     def adapter(self) -> dict[str, np.ndarray]:
         values = models.generated_values(self.json["adapter"]["seed"], self.json["adapter"]["tensors"])
@@ -52,31 +54,33 @@ class Golden:
         return {name: (portable.project(f"projection/{name}", g), np.linalg.norm(g)) for name, g in whole.items()}
 
 
-def merged(base: dict[str, np.ndarray], adapter: dict[str, np.ndarray], scale: float) -> dict[str, np.ndarray]:
-    """The weights with the adapter added to its modules: W + scale * B A."""
+def merged(base: dict[str, np.ndarray], adapter: dict[str, np.ndarray], scale: float,
+           transposed: bool) -> dict[str, np.ndarray]:  # fmt: skip
+    """The weights with the adapter added to its modules: W + scale * B A, or its transpose where W is stored so."""
     weights = dict(base)
     for name, a in adapter.items():
         if name.endswith(".lora_A.weight"):
             module = name.removeprefix("base_model.model.").removesuffix(".lora_A.weight")
-            weights[f"{module}.weight"] = base[f"{module}.weight"] + scale * adapter[name.replace("lora_A", "lora_B")] @ a
+            change = scale * adapter[name.replace("lora_A", "lora_B")] @ a
+            weights[f"{module}.weight"] = base[f"{module}.weight"] + (change.T if transposed else change)
     return weights
 
 
 def check_forward(golden: Golden, config: dict, base: dict, weights: dict) -> str:
     worst = 0.0
     for i, entry in enumerate(golden.json["logits"]):
-        whole = llama64.logits(config, weights if entry["adapter"] else base, golden.rows[entry["row"]])
+        whole = forward64.logits(config, weights if entry["adapter"] else base, golden.rows[entry["row"]])
         kept = whole[entry["positions"]]
         kept = kept if entry["columns"] is None else kept[:, entry["columns"]]
         worst = max(worst, np.abs(kept - golden.tensors[f"logits.{i}"]).max() / entry["max_abs"])
-        difference = llama64.log_sum_exp(whole) - golden.tensors[f"log_sum_exp.{i}"]
+        difference = forward64.log_sum_exp(whole) - golden.tensors[f"log_sum_exp.{i}"]
         worst = max(worst, np.abs(difference).max() / entry["max_abs"])
         assert math.isclose(np.abs(whole).max(), entry["max_abs"], rel_tol=LOGITS), "max_abs"
     assert worst < LOGITS / 10, f"logits differ by {worst:.1e}"
     pairs = [
-        (golden.json["eval"]["base_nll"], llama64.loss(config, base, golden.rows)),
-        (golden.json["eval"]["nll"], llama64.loss(config, weights, golden.rows)),
-        (golden.json["losses"][0], llama64.loss(config, weights, golden.first_batch)),
+        (golden.json["eval"]["base_nll"], forward64.loss(config, base, golden.rows)),
+        (golden.json["eval"]["nll"], forward64.loss(config, weights, golden.rows)),
+        (golden.json["losses"][0], forward64.loss(config, weights, golden.first_batch)),
     ]
     loss_error = max(abs(a - b) / b for a, b in pairs)
     assert loss_error < LOSS / 10, f"losses differ by {loss_error:.1e}"
@@ -89,8 +93,9 @@ def check_gradients(golden: Golden, config: dict, base: dict, weights: dict, ada
     total = math.sqrt(sum(norm**2 for _, norm in gradients.values()))
     assert math.isclose(total, golden.json["grad_norms"][0], rel_tol=GRADIENT / 10), "grad_norms[0]"
     # All of a large model's tensors would take an hour: three each of its first and its last layer.
-    large = config["num_hidden_layers"] > 10
-    few = tuple(f".{layer}.{part}.weight" for layer in (0, config["num_hidden_layers"] - 1) for part in (
+    layers = config.get("num_hidden_layers") or config["n_layer"]
+    large = layers > 10
+    few = tuple(f".{layer}.{part}.weight" for layer in (0, layers - 1) for part in (
         "self_attn.q_proj.lora_A", "self_attn.v_proj.lora_B", "mlp.down_proj.lora_A"))  # fmt: skip
     worst = 0.0
     for name, (projections, norm) in gradients.items():
@@ -104,14 +109,46 @@ def check_gradients(golden: Golden, config: dict, base: dict, weights: dict, ada
             module = name[: name.index(".lora_")]
             pair = {key: adapter[key] for key in (f"{module}.lora_A.weight", f"{module}.lora_B.weight")}
             pair[name] = pair[name] + h * signs
-            moved = merged(base, pair, golden.scale)[f"{module.removeprefix('base_model.model.')}.weight"]
+            moved = merged(base, pair, golden.scale, golden.transposed)[f"{module.removeprefix('base_model.model.')}.weight"]
             changed = weights | {f"{module.removeprefix('base_model.model.')}.weight": moved}
-            return llama64.loss(config, changed, golden.first_batch)
+            return forward64.loss(config, changed, golden.first_batch)
 
         error = abs((loss(h) - loss(-h)) / (2 * h) - projections[0]) / norm
         assert error < GRADIENT / 3, f"{name}: the slope differs from the gradient by {error:.1e} of its norm"
         worst = max(worst, error)
     return f"slopes {worst:.1e}"
+
+
+def departures(config: dict) -> Iterator[tuple[str, dict]]:
+    """What a case is there for, each with a configuration that does not heed it."""
+    for key in ("rope_scaling", "rope_parameters"):
+        scaling = config.get(key) or {}
+        if scaling.get("rope_type", scaling.get("type", "default")) != "default":
+            yield "RoPE scaling", config | {key: {"rope_theta": scaling.get("rope_theta", config.get("rope_theta"))}}
+    for key in ("rms_norm_eps", "layer_norm_epsilon"):
+        if config.get(key, 0.0) > 1e-4:
+            yield "epsilon", config | {key: 1e-5}
+    if any(window and window < make.LONGEST_ROW for window in forward64.windows(config)):
+        yield "window", config | {"sliding_window": 10**6}
+        yield "the window's end", config | {"sliding_window": config["sliding_window"] + 1}
+        if config.get("use_sliding_window"):
+            yield "max_window_layers", config | {"max_window_layers": config["max_window_layers"] - 1}
+        if "sliding_window_pattern" in config:
+            yield "sliding_window_pattern", config | {"sliding_window_pattern": config["sliding_window_pattern"] - 1}
+        if "layer_types" in config:
+            yield "layer_types", config | {"layer_types": config["layer_types"][::-1]}
+    for key in ("attn_logit_softcapping", "final_logit_softcapping"):
+        if config.get(key):
+            yield key, config | {key: None}
+    if config.get("query_pre_attn_scalar", forward64.head_dim(config)) != forward64.head_dim(config):
+        yield "query_pre_attn_scalar", config | {"query_pre_attn_scalar": None}
+    if "no_rope_layers" in config:
+        yield "no_rope_layers", config | {"no_rope_layers": [1] * len(config["no_rope_layers"])}
+    if "rope_local_base_freq" in config:
+        yield "rope_local_base_freq", config | {"rope_local_base_freq": config["rope_theta"]}
+    if "full_attention" in config.get("rope_parameters", {}):
+        everywhere = config["rope_parameters"]["full_attention"]
+        yield "RoPE by layer type", config | {"rope_parameters": config["rope_parameters"] | {"sliding_attention": everywhere}}
 
 
 def check_power(golden: Golden, config: dict, base: dict, weights: dict, adapter: dict) -> str:
@@ -120,19 +157,15 @@ def check_power(golden: Golden, config: dict, base: dict, weights: dict, adapter
     entry, reference_logits = golden.json["logits"][0], golden.tensors["logits.0"]
 
     def logits_show(what: str, changed_config: dict, changed_weights: dict) -> None:
-        whole = llama64.logits(changed_config, changed_weights, golden.rows[entry["row"]])
+        whole = forward64.logits(changed_config, changed_weights, golden.rows[entry["row"]])
         error = np.abs(whole[entry["positions"]] - reference_logits).max() / entry["max_abs"]
         assert error > 5 * LOGITS, f"{what} would change the logits by {error:.1e} only"
         caught.append(what)
 
-    for key in ("rope_scaling", "rope_parameters"):
-        if (config.get(key) or {}).get("rope_type", (config.get(key) or {}).get("type", "default")) != "default":
-            plain = {"rope_theta": config[key].get("rope_theta", config.get("rope_theta"))}
-            logits_show("RoPE scaling", config | {key: plain}, weights)
-    if config["rms_norm_eps"] > 1e-4:
-        logits_show("epsilon", config | {"rms_norm_eps": 1e-5}, weights)
+    for what, changed in departures(config):
+        logits_show(what, changed, weights)
     other_scale = golden.scale * (0.5 if not golden.json["adapter"]["config"]["use_rslora"] else 1 / math.sqrt(3))
-    logits_show("scale", config, merged(base, adapter, other_scale))
+    logits_show("scale", config, merged(base, adapter, other_scale, golden.transposed))
     return "sees " + ", ".join(caught)
 
 
@@ -169,7 +202,7 @@ def check_training(golden: Golden, model: torch.nn.Module) -> str:
     for name, (projections, norm) in golden.gradients().items():
         difference = portable.project(f"projection/{name}", cut[name].numpy()) - projections
         errors[name] = math.sqrt(np.mean(difference**2)) / norm
-    last = f".layers.{model.config.num_hidden_layers - 1}."
+    last = f".{model.config.num_hidden_layers - 1}."
     below = [error for name, error in errors.items() if last not in name]
     assert below and min(below) > 5 * GRADIENT, f"a cut gradient is seen by {min(below):.1e} only"
     return report + f", cut keys and values show (≥ {min(below):.1e})"
@@ -179,13 +212,29 @@ class keys_and_values_detached:
     """Within: no gradient flows through an attention layer's keys and values."""
 
     def __init__(self, model: torch.nn.Module):
+        self.heads, self.hooks = model.config.num_attention_heads, []
         self.projections = [
-            module for name, module in model.named_modules() if name.endswith((".k_proj", ".v_proj"))
-        ]
+            (kind, module) for name, module in model.named_modules()
+            if (kind := name.rpartition(".")[2]) in ("k_proj", "v_proj", "qkv_proj", "c_attn", "query_key_value")
+        ]  # fmt: skip
+        self.queries = self.heads * (getattr(model.config, "head_dim", None) or model.config.hidden_size // self.heads)
+
+    def queries_among(self, projection: str, columns: int) -> torch.Tensor:
+        """Which of a projection's outputs are queries."""
+        column = torch.arange(columns)
+        if projection == "query_key_value":
+            # Head by head.
+            return column % (columns // self.heads) < columns // self.heads // 3
+        return column < (0 if projection in ("k_proj", "v_proj") else self.queries)
 
     def __enter__(self) -> None:
-        # Zero, rather than no, gradient: a case may train nothing else.
-        self.hooks = [p.register_forward_hook(lambda _m, _i, out: out.detach() + 0 * out) for p in self.projections]
+        for kind, module in self.projections:
+
+            def detach(_module, _inputs, out, kind=kind):
+                # Zero, rather than no, gradient: a case may train nothing else.
+                return out.detach() + (out - out.detach()) * self.queries_among(kind, out.shape[-1])
+
+            self.hooks.append(module.register_forward_hook(detach))
 
     def __exit__(self, *_) -> None:
         for hook in self.hooks:
@@ -203,7 +252,7 @@ def main() -> None:
         config = golden.json["model"].get("config") or model.config.to_dict()
         base = {name: tensor.double().numpy() for name, tensor in model.state_dict().items()}
         adapter = golden.adapter()
-        weights = merged(base, adapter, golden.scale)
+        weights = merged(base, adapter, golden.scale, golden.transposed)
         reports = [check_forward(golden, config, base, weights), check_gradients(golden, config, base, weights, adapter)]
         if case.whole_gradients:
             reports.append(check_power(golden, config, base, weights, adapter))

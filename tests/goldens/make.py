@@ -46,7 +46,7 @@ def write_tokenizer(folder: Path) -> None:
 
 def describe_generated(seed: str, model: dict) -> dict:
     """What `model` holds in a golden when the model is a generated one."""
-    tensors = models.generated_tensors(model["config"], model["head"])
+    tensors = models.generated_tensors(model["config"], model["head"], model.get("bare", False))
     digest = models.digest(models.generated_values(seed, tensors))
     described = {key: model[key] for key in ("source", "about", "dtype", "config")}
     return described | {"seed": seed, "sha256": digest, "tensors": tensors}

@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+from torch import nn
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 import portable
 
@@ -18,42 +20,72 @@ GOLDENS = REPOSITORY / "tests" / "goldens"
 SHARED = REPOSITORY.parent / "shared" / "data"
 TOKENIZER = GOLDENS / "tokenizer"
 
-LINEARS = {
-    "q_proj": "self_attn", "k_proj": "self_attn", "v_proj": "self_attn", "o_proj": "self_attn",
-    "gate_proj": "mlp", "up_proj": "mlp", "down_proj": "mlp",
-}  # fmt: skip
+# The amplitude of an embedding matrix, where a family multiplies it, or adds a second one to it, or normalises it. At 1,
+# the logits of a tied head have a standard deviation of about 0.6 times the root of the width.
+EMBEDDING = {"gemma": 0.4, "gemma2": 0.4, "gemma3_text": 0.4, "gpt2": 0.5, "bloom": 0.5}
+HEAD = "lm_head.weight"
 
 
-def linear_shapes(config: LlamaConfig) -> dict[str, tuple[int, int]]:
-    """`[out, in]` of the seven linear layers of a block."""
-    hidden, feed_forward = config.hidden_size, config.intermediate_size
-    queries = config.num_attention_heads * config.head_dim
-    keys = config.num_key_value_heads * config.head_dim
+def parsed(config: dict) -> PreTrainedConfig:
+    """transformers' reading of a `config.json`."""
+    return AutoConfig.for_model(**config)
+
+
+def skeleton(config: PreTrainedConfig) -> PreTrainedModel:
+    """The model of a configuration without any values: names and shapes."""
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(config)
+
+
+def embedding_name(model: PreTrainedModel) -> str:
+    return next(f"{name}.weight" for name, module in model.named_modules() if module is model.get_input_embeddings())
+
+
+def linear_shape(module: nn.Module) -> tuple[int, int] | None:
+    """`(out, in)` of a linear layer; none for any other module."""
+    if isinstance(module, nn.Linear):
+        return module.out_features, module.in_features
+    return (module.nf, module.nx) if isinstance(module, Conv1D) else None
+
+
+def linears(model: PreTrainedModel) -> dict[str, nn.Module]:
+    """Every linear layer by its path, but the head."""
     return {
-        "q_proj": (queries, hidden), "k_proj": (keys, hidden), "v_proj": (keys, hidden), "o_proj": (hidden, queries),
-        "gate_proj": (feed_forward, hidden), "up_proj": (feed_forward, hidden), "down_proj": (hidden, feed_forward),
+        name: module for name, module in model.named_modules()
+        if linear_shape(module) and module is not model.get_output_embeddings()
     }  # fmt: skip
 
 
-def generated_tensors(config: dict, head: str) -> list[list]:
-    """`[name, shape, centre, amplitude]` of every tensor of a generated model. `head` says under which names a model
-    stores its embedding and output matrices: `embed` (tied, the usual name), `lm_head` (tied, stored under the head's
-    name only), `both` (untied)."""
-    parsed = LlamaConfig(**config)
-    hidden, vocab = parsed.hidden_size, parsed.vocab_size
-    tensors = []
-    if head != "lm_head":
-        tensors.append(["model.embed_tokens.weight", [vocab, hidden], 0.0, 1.0])
-    for layer in range(parsed.num_hidden_layers):
-        prefix = f"model.layers.{layer}"
-        for linear, (rows, columns) in linear_shapes(parsed).items():
-            tensors.append([f"{prefix}.{LINEARS[linear]}.{linear}.weight", [rows, columns], 0.0, 2 / math.sqrt(columns)])
-        for norm in ("input_layernorm", "post_attention_layernorm"):
-            tensors.append([f"{prefix}.{norm}.weight", [hidden], 1.0, 0.5])
-    tensors.append(["model.norm.weight", [hidden], 1.0, 0.5])
-    if head != "embed":
-        tensors.append(["lm_head.weight", [vocab, hidden], 0.0, 1.0 if head == "lm_head" else 4 / math.sqrt(hidden)])
-    return tensors
+def spread(model: PreTrainedModel, name: str) -> tuple[float, float]:
+    """Centre and amplitude of one parameter's values: such that activations stay of order one, attention is neither flat
+    nor a single key, and logits are of order 1 to 10."""
+    module = model.get_submodule(name.rpartition(".")[0])
+    family = model.config.model_type
+    if name == HEAD:
+        return 0.0, 4 / math.sqrt(module.in_features)
+    if isinstance(module, nn.Embedding):
+        return 0.0, EMBEDDING.get(family, 1.0)
+    if name.endswith(".bias"):
+        return 0.0, 0.25
+    if shape := linear_shape(module):
+        return 0.0, 2 / math.sqrt(shape[1])
+    # A norm. Gemma's gain is 1 + weight.
+    return 0.0 if family.startswith("gemma") else 1.0, 0.5
+
+
+def generated_tensors(config: dict, head: str, bare: bool = False) -> list[list]:
+    """`[name, shape, centre, amplitude]` of every tensor of a generated model, in transformers' order. `head` says under
+    which names a model stores its embedding and output matrices: `embed` (tied, the usual name), `lm_head` (tied, stored
+    under the head's name only), `both` (untied). `bare`: without the prefix of transformers' inner model."""
+    model = skeleton(parsed(config))
+    tensors = {name: [list(tensor.shape), *spread(model, name)] for name, tensor in model.state_dict().items()}
+    if head == "embed":
+        del tensors[HEAD]
+    if head == "lm_head":
+        # The one matrix, with an embedding's values.
+        tensors[HEAD] = tensors.pop(embedding_name(model))
+    prefix = f"{model.base_model_prefix}." if bare else ""
+    return [[name.removeprefix(prefix), *tensor] for name, tensor in tensors.items()]
 
 
 def generated_values(seed: str, tensors: list[list]) -> dict[str, np.ndarray]:
@@ -83,19 +115,22 @@ def write_generated(model: dict, folder: Path) -> None:
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 
 
-def as_f32(weights: dict, config: dict) -> LlamaForCausalLM:
+def as_f32(weights: dict, config: dict) -> PreTrainedModel:
     """A transformers model in f32 from a table of tensors, tied where the table has only one of the two matrices."""
     config = {key: value for key, value in config.items() if not key.startswith("quantization")}
-    tied = "model.embed_tokens.weight" not in weights or "lm_head.weight" not in weights
-    parsed = LlamaConfig(**{**config, "tie_word_embeddings": tied})
-    parsed._attn_implementation = "eager"
-    model = LlamaForCausalLM(parsed).float().eval()
-    table = {name: torch.as_tensor(value).float() for name, value in weights.items()}
-    if tied and "model.embed_tokens.weight" not in table:
-        table["model.embed_tokens.weight"] = table["lm_head.weight"]
-    table.setdefault("lm_head.weight", table["model.embed_tokens.weight"])
+    empty = skeleton(parsed(config))
+    names, embedding = empty.state_dict().keys(), embedding_name(empty)
+    table = {name if name in names else f"{empty.base_model_prefix}.{name}": torch.as_tensor(value).float()
+             for name, value in weights.items()}  # fmt: skip
+    tied = embedding not in table or HEAD not in table
+    model = AutoModelForCausalLM.from_config(
+        parsed({**config, "tie_word_embeddings": tied}), dtype=torch.float32, attn_implementation="eager"
+    )
+    if embedding not in table:
+        table[embedding] = table[HEAD]
+    table.setdefault(HEAD, table[embedding])
     model.load_state_dict(table, strict=True)
-    return model
+    return model.eval()
 
 
 def read_tensors(folder: Path) -> dict[str, torch.Tensor]:
@@ -103,7 +138,7 @@ def read_tensors(folder: Path) -> dict[str, torch.Tensor]:
         return {name: file.get_tensor(name) for name in file.keys()}
 
 
-def load_folder(folder: Path) -> LlamaForCausalLM:
+def load_folder(folder: Path) -> PreTrainedModel:
     """A Hugging Face or MLX-quantized folder; quantized matrices become scale * q + bias in f32."""
     config = json.loads((folder / "config.json").read_text())
     return as_f32(dequantized(read_tensors(folder), config.get("quantization")), config)
@@ -146,7 +181,7 @@ def write_quantized(source: Path, folder: Path, bits: int, group_size: int, over
         (folder / file.name).write_bytes(file.read_bytes())
 
 
-def load_gguf(path: Path) -> LlamaForCausalLM:
+def load_gguf(path: Path) -> PreTrainedModel:
     """A GGUF file as transformers dequantizes it."""
     return AutoModelForCausalLM.from_pretrained(
         path.parent, gguf_file=path.name, dtype=torch.float32, attn_implementation="eager"

@@ -23,16 +23,28 @@ def trainable(model: PeftModel) -> dict[str, torch.nn.Parameter]:
     return {name.replace(".default.", "."): p for name, p in model.named_parameters() if p.requires_grad}
 
 
+def forward(model: torch.nn.Module, row: list[int]) -> torch.Tensor:
+    """`[tokens, vocabulary]` of a row as if it were the first that the model sees.
+
+    transformers' `dynamic` RoPE has a memory: a row longer than every one before it (and than `max_position_embeddings`)
+    sets the frequencies to those of its own length, and these stay for shorter rows, until one comes that is shorter than
+    `max_position_embeddings`. Here the frequencies are always those of the row's own length."""
+    for module in model.modules():
+        if getattr(module, "rope_type", None) == "dynamic":
+            module.inv_freq = module.original_inv_freq
+            module.max_seq_len_cached = module.original_max_seq_len
+    return model(torch.tensor([row]), use_cache=False).logits[0]
+
+
 @torch.no_grad()
 def logits(model: torch.nn.Module, row: list[int]) -> torch.Tensor:
     """`[tokens, vocabulary]`, f32."""
-    return model(torch.tensor([row]), use_cache=False).logits[0].float()
+    return forward(model, row).float()
 
 
 def summed_nll(model: torch.nn.Module, row: list[int]) -> torch.Tensor:
     """Nats over the row's `len(row) - 1` predictions, summed."""
-    predictions = model(torch.tensor([row]), use_cache=False).logits[0, :-1]
-    return F.cross_entropy(predictions, torch.tensor(row[1:]), reduction="sum")
+    return F.cross_entropy(forward(model, row)[:-1], torch.tensor(row[1:]), reduction="sum")
 
 
 @torch.no_grad()

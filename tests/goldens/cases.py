@@ -158,10 +158,10 @@ MODELS = {
         num_key_value_heads=2, head_dim=8, vocab_size=271,
         rope_parameters={"rope_type": "linear", "rope_theta": 20000.0, "factor": 2.0},
     ),
-    # In this one, and in `longrope`, a row's frequencies hang on its length (`reference.forward`).
+    # Beyond max_position_embeddings, as in `longrope`, a row's frequencies hang on its length (`reference.forward`).
     "dynamic": generated(
-        "dynamic RoPE scaling: rows longer than max_position_embeddings, one just as long, and shorter ones",
-        dtype="bfloat16", torch_dtype="bfloat16", max_position_embeddings=33, rope_theta=10000.0,
+        "dynamic RoPE scaling: a row as long as max_position_embeddings, as the engine allows at most, and shorter ones",
+        dtype="bfloat16", torch_dtype="bfloat16", max_position_embeddings=300, rope_theta=10000.0,
         rope_scaling={"type": "dynamic", "factor": 2.0}, **GQA,
     ),
     "yarn": generated(

@@ -219,9 +219,6 @@ fn yarn(fields: &JsonFields, scaling: &JsonFields) -> Result<RopeScaling> {
     let factor = scaling.required("factor", scaling.f64("factor")?)?;
     let stretch = |strength: f64| if factor > 1.0 { 0.1 * strength * factor.ln() + 1.0 } else { 1.0 };
     let strengths = (scaling.f64("mscale")?, scaling.f64("mscale_all_dim")?);
-    if scaling.bool("truncate")? == Some(false) {
-        return Err(scaling.unsupported("truncate", "false"));
-    }
     Ok(RopeScaling::Yarn {
         factor,
         original_max_position_embeddings: original_context(fields, scaling)?,
@@ -232,6 +229,7 @@ fn yarn(fields: &JsonFields, scaling: &JsonFields) -> Result<RopeScaling> {
             (None, (Some(scores), Some(all))) if scores != 0.0 && all != 0.0 => stretch(scores) / stretch(all),
             (None, _) => stretch(1.0),
         },
+        truncate: scaling.bool("truncate")?.unwrap_or(true),
     })
 }
 

@@ -96,8 +96,15 @@ fn shape(config: &ModelConfig) -> Value {
         RopeScaling::None => json!(null),
         RopeScaling::Linear { factor } => json!(["linear", factor]),
         RopeScaling::Dynamic { factor } => json!(["dynamic", factor]),
-        RopeScaling::Yarn { factor, original_max_position_embeddings, beta_fast, beta_slow, attention_factor } => {
-            json!(["yarn", factor, original_max_position_embeddings, beta_fast, beta_slow, attention_factor])
+        RopeScaling::Yarn {
+            factor,
+            original_max_position_embeddings,
+            beta_fast,
+            beta_slow,
+            attention_factor,
+            truncate,
+        } => {
+            json!(["yarn", factor, original_max_position_embeddings, beta_fast, beta_slow, attention_factor, truncate])
         }
         RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings } => {
             json!(["llama3", factor, low_freq_factor, high_freq_factor, original_max_position_embeddings])

@@ -52,12 +52,15 @@ struct Ramp {
 impl Ramp {
     /// The index whose frequency turns n times within the original context L is `dim·ln(L / 2πn) / (2·ln θ)`.
     fn of(rope: &RopeParameters) -> Self {
-        let RopeScaling::Yarn { original_max_position_embeddings, beta_fast, beta_slow, .. } = rope.scaling else {
+        let RopeScaling::Yarn { original_max_position_embeddings, beta_fast, beta_slow, truncate, .. } = rope.scaling
+        else {
             return Self { low: 0.0, high: 1.0 };
         };
         let (dim, context) = (rope.dim as f64, original_max_position_embeddings as f64);
         let turning = |turns: f64| dim * (context / (turns * std::f64::consts::TAU)).ln() / (2.0 * rope.theta.ln());
-        let (low, high) = (turning(beta_fast).floor().max(0.0), turning(beta_slow).ceil().min(dim - 1.0));
+        let (low, high) = (turning(beta_fast), turning(beta_slow));
+        let (low, high) = if truncate { (low.floor(), high.ceil()) } else { (low, high) };
+        let (low, high) = (low.max(0.0), high.min(dim - 1.0));
         Self { low: low as f32, high: if low == high { high as f32 + 0.001 } else { high as f32 } }
     }
 

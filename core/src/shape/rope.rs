@@ -27,6 +27,8 @@ pub enum RopeScaling {
         beta_slow: f64,
         /// Factor on cosines and sines, and so twice on scores.
         attention_factor: f64,
+        /// Whether the ramp begins and ends at whole indices.
+        truncate: bool,
     },
     /// Llama 3.1: low frequencies divided by `factor`, high ones kept, a smooth passage between.
     Llama3 {

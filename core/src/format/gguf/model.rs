@@ -176,6 +176,7 @@ fn yarn(file: &GgufFile, family: &Family, factor: f64) -> Result<RopeScaling> {
         beta_fast: file.f64(&key("yarn_beta_fast"))?.unwrap_or(32.0),
         beta_slow: file.f64(&key("yarn_beta_slow"))?.unwrap_or(1.0),
         attention_factor: file.f64(&key("attn_factor"))?.unwrap_or(1.0) * (0.1 * factor.ln() + 1.0),
+        truncate: true,
     })
 }
 

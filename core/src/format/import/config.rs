@@ -99,17 +99,23 @@ fn rope_scaling(files: &ModelFiles, rope: &RopeParameters) -> Result<Value> {
         RopeScaling::None => Value::Null,
         RopeScaling::Linear { factor } => json!({ "factor": factor, "rope_type": "linear", "type": "linear" }),
         RopeScaling::Dynamic { factor } => json!({ "factor": factor, "rope_type": "dynamic", "type": "dynamic" }),
-        RopeScaling::Yarn { factor, original_max_position_embeddings, beta_fast, beta_slow, attention_factor } => {
-            json!({
-                "attention_factor": attention_factor,
-                "beta_fast": beta_fast,
-                "beta_slow": beta_slow,
-                "factor": factor,
-                "original_max_position_embeddings": original_max_position_embeddings,
-                "rope_type": "yarn",
-                "type": "yarn",
-            })
-        }
+        RopeScaling::Yarn {
+            factor,
+            original_max_position_embeddings,
+            beta_fast,
+            beta_slow,
+            attention_factor,
+            truncate,
+        } => json!({
+            "attention_factor": attention_factor,
+            "beta_fast": beta_fast,
+            "beta_slow": beta_slow,
+            "factor": factor,
+            "original_max_position_embeddings": original_max_position_embeddings,
+            "rope_type": "yarn",
+            "truncate": truncate,
+            "type": "yarn",
+        }),
         RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings } => json!({
             "factor": factor,
             "high_freq_factor": high_freq_factor,

@@ -12,6 +12,8 @@ pub struct Family {
     pub class: &'static str,
     /// `general.architecture` in GGUF; a family without one is written as another that computes the same.
     pub gguf: Option<&'static str>,
+    /// The models that people know, in words.
+    pub models: &'static str,
     pub(crate) embedding: Names,
     pub(crate) head: Names,
     pub(crate) final_norm: Names,
@@ -45,7 +47,7 @@ pub(crate) enum Windows {
 /// Every family whose forward and backward passes are known.
 pub static FAMILIES: [&Family; 5] = [&LLAMA, &MISTRAL, &QWEN2, &QWEN3, &SMOLLM3];
 
-/// RMSNorm before either half, rotary grouped-query attention, SwiGLU. TinyLlama, SmolLM and SmolLM2 are such.
+/// RMSNorm before either half, rotary grouped-query attention, SwiGLU.
 pub static LLAMA: Family = LIKE_LLAMA;
 
 /// Llama whose layers see a window.
@@ -53,16 +55,18 @@ static MISTRAL: Family = Family {
     name: "mistral",
     class: "MistralForCausalLM",
     gguf: None,
+    models: "Mistral 7B; in GGUF it is `llama`",
     modules: &modules(Bias::Never, Bias::Never, Bias::Never),
     windows: Windows::Everywhere,
     ..LIKE_LLAMA
 };
 
-/// Llama whose queries, keys and values have biases; of Qwen 2 and 2.5.
+/// Llama whose queries, keys and values have biases.
 static QWEN2: Family = Family {
     name: "qwen2",
     class: "Qwen2ForCausalLM",
     gguf: Some("qwen2"),
+    models: "Qwen 2, Qwen 2.5, Qwen 2.5 Coder",
     modules: &modules(Bias::Always, Bias::Never, Bias::Never),
     windows: Windows::FromLayer,
     gguf_interleaves: false,
@@ -74,6 +78,7 @@ static QWEN3: Family = Family {
     name: "qwen3",
     class: "Qwen3ForCausalLM",
     gguf: Some("qwen3"),
+    models: "Qwen 3 (dense)",
     norms: &[
         (NormPlace::Attention, names("input_layernorm", "attn_norm")),
         (NormPlace::Queries, names("self_attn.q_norm", "attn_q_norm")),
@@ -92,6 +97,7 @@ static SMOLLM3: Family = Family {
     name: "smollm3",
     class: "SmolLM3ForCausalLM",
     gguf: Some("smollm3"),
+    models: "SmolLM3",
     windows: Windows::FromLayer,
     unrotated_every: Some(4),
     ..LIKE_LLAMA
@@ -101,6 +107,7 @@ const LIKE_LLAMA: Family = Family {
     name: "llama",
     class: "LlamaForCausalLM",
     gguf: Some("llama"),
+    models: "Llama 2 and 3, TinyLlama, SmolLM, SmolLM2",
     embedding: names("model.embed_tokens", "token_embd"),
     head: names("lm_head", "output"),
     final_norm: names("model.norm", "output_norm"),

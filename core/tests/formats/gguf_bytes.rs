@@ -158,7 +158,7 @@ impl Gguf {
 }
 
 /// Rows of each head as llama.cpp's converter puts them: the two halves alternate.
-fn interleave(values: &[f32], cols: usize) -> Vec<f32> {
+pub fn interleave(values: &[f32], cols: usize) -> Vec<f32> {
     let rows: Vec<&[f32]> = values.chunks(cols).collect();
     let place = |row: usize| {
         let (head, j) = (row / HEAD_DIM, row % HEAD_DIM);

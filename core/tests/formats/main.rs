@@ -1,5 +1,6 @@
 //! Model files of every format: opened, refused, converted.
 
+mod families;
 mod gguf_bytes;
 mod hostile;
 mod import;

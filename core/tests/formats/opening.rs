@@ -109,6 +109,15 @@ fn both_spellings_of_rotary_settings_are_read() {
         high_freq_factor: 4.0,
         original_max_position_embeddings: 32,
     };
+    let yarn = json!({ "rope_type": "yarn", "factor": 4.0, "beta_fast": 16.0, "original_max_position_embeddings": 32 });
+    let stretched = RopeScaling::Yarn {
+        factor: 4.0,
+        original_max_position_embeddings: 32,
+        beta_fast: 16.0,
+        beta_slow: 1.0,
+        attention_factor: 0.1 * 4f64.ln() + 1.0,
+        truncate: true,
+    };
     let mut inner = llama3.clone();
     inner["rope_theta"] = json!(5e5);
     for (changes, theta, scaling) in [
@@ -119,6 +128,8 @@ fn both_spellings_of_rotary_settings_are_read() {
         (json!({ "rope_parameters": inner, "rope_theta": null }), 5e5, scaled),
         (json!({ "rope_parameters": { "rope_theta": 2e4, "rope_type": "default" } }), 2e4, RopeScaling::None),
         (json!({ "rope_scaling": { "type": "linear", "factor": 2.0 } }), 1e4, RopeScaling::Linear { factor: 2.0 }),
+        (json!({ "rope_scaling": { "type": "dynamic", "factor": 2.0 } }), 1e4, RopeScaling::Dynamic { factor: 2.0 }),
+        (json!({ "rope_parameters": yarn, "rope_theta": null }), 1e4, stretched),
     ] {
         let home = tempfile::tempdir().unwrap();
         let path = samples::folder(home.path(), &config(changes.clone()), &samples::tensors(), Dtype::F32);
@@ -132,17 +143,28 @@ fn settings_that_are_unknown_or_absurd_are_refused_by_name() {
     let absurd = |n: u64| n;
     for (changes, kind, field) in [
         (json!({ "model_type": "bloom" }), Unsupported, "model_type: bloom"),
-        (json!({ "architectures": ["Qwen2ForCausalLM"] }), Unsupported, "architectures: Qwen2ForCausalLM"),
+        (json!({ "architectures": ["MixtralForCausalLM"] }), Unsupported, "architectures: MixtralForCausalLM"),
         (json!({ "model_type": null, "architectures": null }), BadFile, "model_type: missing"),
         (json!({ "hidden_act": "gelu" }), Unsupported, "hidden_act: gelu"),
-        (json!({ "rope_scaling": { "rope_type": "yarn", "factor": 2 } }), Unsupported, "rope_scaling.rope_type: yarn"),
-        (json!({ "rope_scaling": { "type": "dynamic", "factor": 2 } }), Unsupported, "rope_scaling.type: dynamic"),
+        (json!({ "rope_scaling": { "rope_type": "longrope" } }), Unsupported, "rope_scaling.rope_type: longrope"),
+        (json!({ "rope_scaling": { "type": "su", "factor": 2 } }), Unsupported, "rope_scaling.type: su"),
+        (json!({ "rope_scaling": { "type": "yarn" } }), BadFile, "rope_scaling.factor: missing"),
+        (
+            json!({ "rope_scaling": { "type": "yarn", "factor": 4, "beta_fast": 1 } }),
+            BadFile,
+            "rope_scaling: beta_fast",
+        ),
+        (json!({ "rope_scaling": { "type": "dynamic", "factor": 0.5 } }), BadFile, "rope_scaling: factor"),
         (json!({ "rope_scaling": { "type": "linear" } }), BadFile, "rope_scaling.factor: missing"),
         (json!({ "rope_scaling": { "type": "linear", "factor": 0.0 } }), BadFile, "rope_scaling: factor"),
         (json!({ "partial_rotary_factor": 0.5 }), Unsupported, "partial_rotary_factor"),
         (json!({ "rope_theta": "x" }), BadFile, "rope_theta: not a number"),
         (json!({ "rope_theta": -1.0 }), BadFile, "rope_theta: -1"),
-        (json!({ "layer_types": ["sliding_attention"] }), Unsupported, "layer_types: sliding_attention"),
+        (
+            json!({ "layer_types": ["chunked_attention", "full_attention"] }),
+            Unsupported,
+            "layer_types: chunked_attention",
+        ),
         (json!({ "quantization_config": { "quant_method": "gptq" } }), Unsupported, "quant_method: gptq"),
         (json!({ "quantization": { "mode": "mxfp4" } }), Unsupported, "quantization.mode: mxfp4"),
         (json!({ "hidden_size": null }), BadFile, "hidden_size: missing"),
@@ -438,7 +460,7 @@ fn gguf_that_asks_for_the_unknown_is_refused_by_name() {
     let cases: [(Change<'_>, ErrorKind, &str); 30] = [
         (&|g| g.version = 1, Unsupported, "version: 1"),
         (&|g| g.version = 3u32.swap_bytes(), Unsupported, "version: a big-endian file"),
-        (&|g| set(g, "general.architecture", Meta::Text("qwen2")), Unsupported, "general.architecture: qwen2"),
+        (&|g| set(g, "general.architecture", Meta::Text("gptneox")), Unsupported, "general.architecture: gptneox"),
         (&|g| remove(g, "general.architecture"), BadFile, "general.architecture: missing"),
         (&|g| set(g, "general.type", Meta::Text("adapter")), BadFile, "general.type: adapter"),
         (&|g| set(g, "split.count", Meta::U32(2)), Unsupported, "split.count"),

@@ -11,6 +11,7 @@ mod lanes;
 mod mat_vec;
 mod pack;
 mod product;
+mod simd;
 mod softmax;
 mod tile;
 
@@ -33,6 +34,7 @@ pub(crate) use product::{
     LowRank, SCRATCH_BYTES, Term, matrix, matrix_mut, multiply, multiply_transposed, small_product, strips_len,
     with_scratch,
 };
+pub(crate) use simd::{on_vectors, vectorized};
 pub use softmax::Normaliser;
 pub(crate) use softmax::{PART, part};
 pub(crate) use tile::{Factors, Left, Output, STRIP, multiply_strips};

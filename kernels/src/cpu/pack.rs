@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use multiversion::multiversion;
 use ndarray::ArrayView2;
 
 use super::product::with_scratch;
+use super::simd::vectorized;
 use super::tile::{STRIP, by_rows};
 use crate::matrix::Matrix;
 
@@ -91,14 +91,14 @@ impl Columns for Scaled<'_> {
                     let Some(column) = self.values.column(j).to_slice() else { panic!("a column with gaps") };
                     *source = &column[depth.clone()];
                 }
-                transpose(&sources, self.scale, strip);
+                vectorized!(transpose(&sources, self.scale, strip));
             }
         }
     }
 }
 
 /// `strip[k][j] = scale · columns[j][k]`; zero where a column is empty.
-#[multiversion(targets("x86_64+avx2+fma"))]
+#[inline(always)]
 fn transpose(columns: &[&[f32]; STRIP], scale: f32, strip: &mut [[f32; STRIP]]) {
     const BLOCK: usize = 8;
     let (blocks, rest) = strip.as_chunks_mut::<BLOCK>();

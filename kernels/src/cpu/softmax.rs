@@ -1,9 +1,7 @@
 //! The softmax's normaliser, over values of any number: parts of a fixed length, joined in order, so that threads may
 //! take one each.
 
-use multiversion::multiversion;
-
-use super::{exp, exp_and_sum, largest};
+use super::{exp, exp_and_sum, largest, vectorized};
 
 /// Values of a part.
 pub(crate) const PART: usize = 4096;
@@ -33,8 +31,12 @@ impl Normaliser {
 }
 
 /// That of at most [`PART`] values.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
 pub(crate) fn part(values: &[f32], temperature: f32) -> Normaliser {
+    vectorized!(normaliser(values, temperature))
+}
+
+#[inline(always)]
+fn normaliser(values: &[f32], temperature: f32) -> Normaliser {
     let largest = largest(values);
     // Nothing but −∞ sums to 0.
     let shift = if largest == f32::NEG_INFINITY { 0.0 } else { largest };

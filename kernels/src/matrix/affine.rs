@@ -1,18 +1,21 @@
 //! MLX's group-affine form, `w = scale · q + bias`: codes of some width, read where they lie, and floats quantized as MLX
 //! does it.
 
+use std::marker::PhantomData;
 use std::ops::Range;
 
-use multiversion::multiversion;
+use pulp::{Arch, Simd, WithSimd};
 
 use super::float::FloatType;
+use super::rows::Stored;
 use super::run::{RUN, accumulate, affine};
-use crate::cpu::{LANES, join};
+use super::{Encoding, Matrix};
+use crate::cpu::{LANES, join, vectorized};
 
 /// The smallest scale, as in MLX.
 const EPSILON: f32 = 1e-7;
 
-/// Rows in the group-affine form, as [`Matrix::affine`](super::Matrix::affine) takes them.
+/// Rows in the group-affine form, as [`Matrix::affine`] takes them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AffineRows {
     /// Codes, packed least significant first.
@@ -73,8 +76,8 @@ impl Codes<RUN> for EightBits {
 /// What can be done with codes of a width.
 struct Width {
     bits: u8,
-    dequantize: fn(Panel<'_>, &mut [f32]),
-    dot: fn(Panel<'_>, &[f32], &[f32]) -> f32,
+    dequantize: fn(&Stored<'_>, &mut [f32]),
+    dot: fn(&Stored<'_>, &[f32], &[f32], &mut [f32]),
     pack: fn(&[u8], &mut Vec<u8>),
 }
 
@@ -85,8 +88,8 @@ impl Width {
     const fn of<C: Codes<BYTES>, const BYTES: usize>() -> Self {
         Self {
             bits: (BYTES * 8 / RUN) as u8,
-            dequantize: dequantize::<C, BYTES>,
-            dot: dot::<C, BYTES>,
+            dequantize: dequantize_codes::<C, BYTES>,
+            dot: dot_codes::<C, BYTES>,
             pack: pack::<C, BYTES>,
         }
     }
@@ -108,82 +111,101 @@ pub(super) fn is_legal(bits: u8, group: usize) -> bool {
     Width::get(bits).is_some() && matches!(group, 32 | 64 | 128)
 }
 
-/// Scales and biases of some groups.
-#[derive(Default)]
-pub(super) struct Factors {
+/// The values of whole runs.
+pub(super) fn dequantize(bits: u8, stored: &Stored<'_>, out: &mut [f32]) {
+    (Width::known(bits).dequantize)(stored, out);
+}
+
+/// `Σ w[k]·x[k]` over each row, whole groups; `sums` are those of x over each run's columns.
+pub(super) fn dot(bits: u8, stored: &Stored<'_>, x: &[f32], sums: &[f32], out: &mut [f32]) {
+    (Width::known(bits).dot)(stored, x, sums, out);
+}
+
+/// Scales and biases of some groups of a matrix.
+struct Factors<'a> {
+    matrix: &'a Matrix,
+    /// Columns a group.
+    group: usize,
+    float: FloatType,
     scales: Vec<f32>,
     biases: Vec<f32>,
 }
 
-impl Factors {
-    /// Takes those of `groups` in place of what it held, from all of a matrix's.
-    pub(super) fn read(&mut self, float: FloatType, scales: &[u8], biases: &[u8], groups: Range<usize>) {
-        for (stored, factors) in [(scales, &mut self.scales), (biases, &mut self.biases)] {
+impl<'a> Factors<'a> {
+    /// None yet.
+    ///
+    /// # Panics
+    /// When the matrix is not group-affine.
+    fn of(matrix: &'a Matrix) -> Self {
+        let Encoding::Affine { group, scales: float, .. } = matrix.encoding else {
+            panic!("{:?} without scales", matrix.encoding)
+        };
+        Self { matrix, group, float, scales: Vec::new(), biases: Vec::new() }
+    }
+
+    /// Takes those of some columns, counted over all values of the matrix, in place of what it held.
+    #[inline(always)]
+    fn read(&mut self, columns: Range<usize>) {
+        let (size, groups) = (self.float.size(), columns.start / self.group..columns.end.div_ceil(self.group));
+        for (stored, factors) in [(&self.matrix.scales, &mut self.scales), (&self.matrix.biases, &mut self.biases)] {
             factors.resize(groups.len(), 0.0);
-            float.dequantize(&stored[groups.start * float.size()..groups.end * float.size()], factors);
+            self.float.widen(&stored[groups.start * size..groups.end * size], factors);
         }
     }
 }
 
-/// Some columns of a row.
-#[derive(Clone, Copy)]
-pub(super) struct Panel<'a> {
-    /// Whole runs.
-    codes: &'a [u8],
-    bits: u8,
-    /// Of its groups, also of what it has of the first and the last one.
-    factors: &'a Factors,
-    /// Runs a group: 1, 2 or 4.
-    runs: usize,
-    /// Runs of the first group that come before the panel.
-    before: usize,
+fn dequantize_codes<C: Codes<BYTES>, const BYTES: usize>(stored: &Stored<'_>, out: &mut [f32]) {
+    Arch::new().dispatch(Dequantize::<C, BYTES> { stored, out, codes: PhantomData });
 }
 
-impl<'a> Panel<'a> {
-    /// `start`: where the panel begins, counted over all columns of all rows.
-    pub fn new(codes: &'a [u8], bits: u8, factors: &'a Factors, group: usize, start: usize) -> Self {
-        Self { codes, bits, factors, runs: group / RUN, before: start % group / RUN }
-    }
+struct Dequantize<'a, C, const BYTES: usize> {
+    stored: &'a Stored<'a>,
+    out: &'a mut [f32],
+    codes: PhantomData<C>,
+}
 
-    /// Its values.
-    pub fn dequantize(self, out: &mut [f32]) {
-        (Width::known(self.bits).dequantize)(self, out);
-    }
+impl<C: Codes<BYTES>, const BYTES: usize> WithSimd for Dequantize<'_, C, BYTES> {
+    type Output = ();
 
-    /// `Σ w[k]·x[k]`, of whole groups; `sums` are those of x over each run's columns.
-    pub fn dot(self, x: &[f32], sums: &[f32]) -> f32 {
-        (Width::known(self.bits).dot)(self, x, sums)
-    }
-
-    /// Its runs of codes, and the group of each.
     #[inline(always)]
-    fn runs<const BYTES: usize>(self) -> impl Iterator<Item = (usize, &'a [u8; BYTES])> {
-        let group = move |run| (self.before + run) >> self.runs.trailing_zeros();
-        self.codes.as_chunks().0.iter().enumerate().map(move |(run, codes)| (group(run), codes))
+    fn with_simd<S: Simd>(self, simd: S) {
+        let mut factors = Factors::of(self.stored.matrix());
+        // 1, 2 or 4.
+        let runs = factors.group / RUN;
+        for ((start, codes), out) in self.stored.beside(self.out) {
+            factors.read(start..start + out.len());
+            // Runs of the first group that come before the panel.
+            let before = start % factors.group / RUN;
+            for (run, (codes, out)) in codes.as_chunks().0.iter().zip(out.as_chunks_mut().0).enumerate() {
+                let group = (before + run) >> runs.trailing_zeros();
+                affine(simd, C::unpack(codes), factors.scales[group], factors.biases[group], out);
+            }
+        }
     }
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
-fn dequantize<C: Codes<BYTES>, const BYTES: usize>(panel: Panel<'_>, out: &mut [f32]) {
-    for ((group, codes), out) in panel.runs().zip(out.as_chunks_mut().0) {
-        affine(C::unpack(codes), panel.factors.scales[group], panel.factors.biases[group], out);
-    }
+fn dot_codes<C: Codes<BYTES>, const BYTES: usize>(stored: &Stored<'_>, x: &[f32], sums: &[f32], out: &mut [f32]) {
+    vectorized!(dot_rows::<C, BYTES>(stored, x, sums, out));
 }
 
 /// A group's form is factored, `Σ (s·q + b)·x = s·Σ q·x + b·Σ x`.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
-fn dot<C: Codes<BYTES>, const BYTES: usize>(panel: Panel<'_>, x: &[f32], sums: &[f32]) -> f32 {
-    let Panel { codes, factors, runs, .. } = panel;
-    let mut total = [0.0; LANES];
-    let groups = codes.chunks_exact(runs * BYTES).zip(x.chunks_exact(runs * RUN));
-    for ((codes, x), &scale) in groups.zip(&factors.scales) {
-        for (codes, x) in codes.as_chunks().0.iter().zip(x.as_chunks().0) {
-            accumulate(&mut total, scale, C::unpack(codes), x);
+#[inline(always)]
+fn dot_rows<C: Codes<BYTES>, const BYTES: usize>(stored: &Stored<'_>, x: &[f32], sums: &[f32], out: &mut [f32]) {
+    let mut factors = Factors::of(stored.matrix());
+    let runs = factors.group / RUN;
+    for ((start, codes), out) in stored.rows().zip(out) {
+        factors.read(start..start + x.len());
+        let mut total = [0.0; LANES];
+        let groups = codes.chunks_exact(runs * BYTES).zip(x.chunks_exact(runs * RUN));
+        for ((codes, x), &scale) in groups.zip(&factors.scales) {
+            for (codes, x) in codes.as_chunks().0.iter().zip(x.as_chunks().0) {
+                accumulate(&mut total, scale, C::unpack(codes), x);
+            }
         }
+        let group_sums = sums.chunks_exact(runs).map(|sums| sums.iter().sum::<f32>());
+        let offset = factors.biases.iter().zip(group_sums).fold(0.0, |total, (bias, sum)| bias.mul_add(sum, total));
+        *out = join(&total) + offset;
     }
-    let group_sums = sums.chunks_exact(runs).map(|sums| sums.iter().sum::<f32>());
-    let offset = factors.biases.iter().zip(group_sums).fold(0.0, |total, (bias, sum)| bias.mul_add(sum, total));
-    join(&total) + offset
 }
 
 fn pack<C: Codes<BYTES>, const BYTES: usize>(codes: &[u8], out: &mut Vec<u8>) {
@@ -198,8 +220,7 @@ fn pack<C: Codes<BYTES>, const BYTES: usize>(codes: &[u8], out: &mut Vec<u8>) {
 /// f32; they are stored in the source's float type `scales`.
 ///
 /// # Panics
-/// When `values` are no whole groups, or bits and group are not those of
-/// [`Matrix::affine`](super::Matrix::affine).
+/// When `values` are no whole groups, or bits and group are not those of [`Matrix::affine`].
 pub fn quantize_affine(values: &[f32], bits: u8, group: usize, scales: FloatType) -> AffineRows {
     assert!(group.is_multiple_of(RUN) && values.len().is_multiple_of(group));
     let width = Width::known(bits);

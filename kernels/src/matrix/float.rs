@@ -1,9 +1,10 @@
 //! Plain floats.
 
-use multiversion::multiversion;
+use pulp::{Arch, Simd, WithSimd};
 
 use super::f16::widen;
-use crate::cpu::{LANES, join};
+use super::rows::Stored;
+use crate::cpu::{LANES, join, vectorized};
 
 /// The float types that weights and scales come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,21 +66,36 @@ impl FloatType {
         }
     }
 
-    /// All values of `bytes`, widened exactly.
-    pub(super) fn dequantize(self, bytes: &[u8], out: &mut [f32]) {
+    /// All values of `bytes`, widened exactly. To be inlined where it is vectorized.
+    #[inline(always)]
+    pub(super) fn widen(self, bytes: &[u8], out: &mut [f32]) {
         match self {
-            Self::F32 => widen_f32(bytes, out),
-            Self::F16 => widen_f16(bytes, out),
-            Self::BF16 => widen_bf16(bytes, out),
+            Self::F32 => {
+                bytemuck::cast_slice_mut(out).copy_from_slice(bytes);
+                out.iter_mut().for_each(|value| *value = f32::from_bits(u32::from_le(value.to_bits())));
+            }
+            Self::F16 => widen_values(bytes, out, f16_value),
+            Self::BF16 => widen_values(bytes, out, bf16_value),
         }
     }
 
-    /// `Σ w[k]·x[k]` over the values of `bytes`.
-    pub(super) fn dot(self, bytes: &[u8], x: &[f32]) -> f32 {
+    #[inline(always)]
+    fn widen_rows(self, stored: &Stored<'_>, out: &mut [f32]) {
+        stored.beside(out).for_each(|((_, bytes), out)| self.widen(bytes, out));
+    }
+
+    /// The values, widened exactly.
+    pub(super) fn dequantize(self, stored: &Stored<'_>, out: &mut [f32]) {
+        vectorized!(self.widen_rows(stored, out));
+    }
+
+    /// `Σ w[k]·x[k]` over each row.
+    pub(super) fn dot(self, stored: &Stored<'_>, x: &[f32], out: &mut [f32]) {
+        let arch = Arch::new();
         match self {
-            Self::F32 => dot_f32(bytes, x),
-            Self::F16 => dot_f16(bytes, x),
-            Self::BF16 => dot_bf16(bytes, x),
+            Self::F32 => arch.dispatch(Dot { stored, x, out, value: f32_value }),
+            Self::F16 => arch.dispatch(Dot { stored, x, out, value: f16_value }),
+            Self::BF16 => arch.dispatch(Dot { stored, x, out, value: bf16_value }),
         }
     }
 }
@@ -104,48 +120,35 @@ fn widen_values<const SIZE: usize>(bytes: &[u8], out: &mut [f32], value: impl Fn
     bytes.as_chunks().0.iter().zip(out).for_each(|(bytes, out)| *out = value(bytes));
 }
 
-#[inline(always)]
-fn dot_values<const SIZE: usize>(bytes: &[u8], x: &[f32], value: impl Fn(&[u8; SIZE]) -> f32) -> f32 {
-    let mut total = [0.0f32; LANES];
-    let (values, (x, x_rest)) = (bytes.as_chunks::<SIZE>().0, x.as_chunks::<LANES>());
-    let (values, rest) = values.as_chunks::<LANES>();
-    for (w, x) in values.iter().zip(x) {
-        for j in 0..LANES {
-            total[j] = value(&w[j]).mul_add(x[j], total[j]);
+struct Dot<'a, const SIZE: usize, F: Fn(&[u8; SIZE]) -> f32> {
+    stored: &'a Stored<'a>,
+    x: &'a [f32],
+    out: &'a mut [f32],
+    value: F,
+}
+
+impl<const SIZE: usize, F: Fn(&[u8; SIZE]) -> f32> WithSimd for Dot<'_, SIZE, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { stored, x, out, value } = self;
+        let (x, x_rest) = x.as_chunks::<LANES>();
+        for ((_, bytes), out) in stored.rows().zip(out) {
+            let mut total = [0.0f32; LANES];
+            let (values, rest) = bytes.as_chunks::<SIZE>().0.as_chunks::<LANES>();
+            for (w, x) in values.iter().zip(x) {
+                let mut floats = [0.0f32; LANES];
+                floats.iter_mut().zip(w).for_each(|(float, w)| *float = value(w));
+                let pairs = S::as_simd_f32s(&floats).0.iter().zip(S::as_simd_f32s(x).0);
+                for (total, (&w, &x)) in S::as_mut_simd_f32s(&mut total).0.iter_mut().zip(pairs) {
+                    *total = simd.mul_add_f32s(w, x, *total);
+                }
+            }
+            for (total, (w, &x)) in total.iter_mut().zip(rest.iter().zip(x_rest)) {
+                *total = value(w).mul_add(x, *total);
+            }
+            *out = join(&total);
         }
     }
-    for (total, (w, &x)) in total.iter_mut().zip(rest.iter().zip(x_rest)) {
-        *total = value(w).mul_add(x, *total);
-    }
-    join(&total)
-}
-
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
-fn widen_f32(bytes: &[u8], out: &mut [f32]) {
-    widen_values(bytes, out, f32_value);
-}
-
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
-fn widen_f16(bytes: &[u8], out: &mut [f32]) {
-    widen_values(bytes, out, f16_value);
-}
-
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
-fn widen_bf16(bytes: &[u8], out: &mut [f32]) {
-    widen_values(bytes, out, bf16_value);
-}
-
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
-fn dot_f32(bytes: &[u8], x: &[f32]) -> f32 {
-    dot_values(bytes, x, f32_value)
-}
-
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
-fn dot_f16(bytes: &[u8], x: &[f32]) -> f32 {
-    dot_values(bytes, x, f16_value)
-}
-
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
-fn dot_bf16(bytes: &[u8], x: &[f32]) -> f32 {
-    dot_values(bytes, x, bf16_value)
 }

@@ -2,13 +2,48 @@
 
 use std::ops::Range;
 
-use super::affine::{AffineRows, Factors, Panel};
+use super::affine::{self, AffineRows};
 use super::float::FloatType;
 use super::run::RUN;
 use super::{Bytes, Encoding, Matrix, RowOrder};
 
 /// The sums of a vector over the columns that share a scale and a bias, made once for all rows of a matrix.
 pub struct ColumnSums(Vec<f32>);
+
+/// Some columns of some rows, as they lie in the file.
+pub(super) struct Stored<'a> {
+    matrix: &'a Matrix,
+    rows: Range<usize>,
+    cols: Range<usize>,
+}
+
+impl<'a> Stored<'a> {
+    /// The matrix that they belong to.
+    #[inline(always)]
+    pub fn matrix(&self) -> &'a Matrix {
+        self.matrix
+    }
+
+    /// Columns of each row.
+    #[inline(always)]
+    pub fn width(&self) -> usize {
+        self.cols.len()
+    }
+
+    /// Row by row: where its columns begin, counted over all values of the matrix, and their codes.
+    #[inline(always)]
+    pub fn rows(&self) -> impl Iterator<Item = (usize, &'a [u8])> {
+        let (matrix, len) = (self.matrix, self.matrix.code_bytes(self.width()));
+        let start = |row| matrix.stored_row(row) * matrix.cols + self.cols.start;
+        self.rows.clone().map(start).map(move |start| (start, &matrix.codes[matrix.code_bytes(start)..][..len]))
+    }
+
+    /// Row by row its codes, beside its place in a panel.
+    #[inline(always)]
+    pub fn beside<'o>(&self, out: &'o mut [f32]) -> impl Iterator<Item = ((usize, &'a [u8]), &'o mut [f32])> {
+        self.rows().zip(out.chunks_exact_mut(self.width().max(1)))
+    }
+}
 
 impl Matrix {
     /// Writes `self[rows, cols]` to `out` `[rows.len(), cols.len()]`, row-major. `cols` must start and end
@@ -21,18 +56,11 @@ impl Matrix {
         assert!(rows.end <= self.rows && cols.end <= self.cols, "panel outside the matrix");
         assert!(cols.start.is_multiple_of(self.column_step()) && width.is_multiple_of(self.column_step()));
         assert_eq!(out.len(), rows.len() * width, "panel of another size");
-        let mut factors = Factors::default();
-        for (row, out) in rows.zip(out.chunks_exact_mut(width.max(1))) {
-            let start = self.stored_row(row) * self.cols + cols.start;
-            let codes = &self.codes[self.code_bytes(start)..][..self.code_bytes(width)];
-            match self.encoding {
-                Encoding::Float(float) => float.dequantize(codes, out),
-                Encoding::Affine { bits, group, scales } => {
-                    factors.read(scales, &self.scales, &self.biases, start / group..(start + width).div_ceil(group));
-                    Panel::new(codes, bits, &factors, group, start).dequantize(out);
-                }
-                Encoding::Block(block) => block.dequantize(codes, out),
-            }
+        let stored = Stored { matrix: self, rows, cols };
+        match self.encoding {
+            Encoding::Float(float) => float.dequantize(&stored, out),
+            Encoding::Affine { bits, .. } => affine::dequantize(bits, &stored, out),
+            Encoding::Block(block) => block.dequantize(&stored, out),
         }
     }
 
@@ -58,19 +86,11 @@ impl Matrix {
     /// When `x` is not `[cols]`, or `out` not `[rows.len()]`.
     pub fn dot_rows(&self, rows: Range<usize>, x: &[f32], sums: &ColumnSums, out: &mut [f32]) {
         assert!(x.len() == self.cols && out.len() == rows.len() && rows.end <= self.rows);
-        let ColumnSums(sums) = sums;
-        let mut factors = Factors::default();
-        for (row, out) in rows.zip(out) {
-            let start = self.stored_row(row) * self.cols;
-            let codes = &self.codes[self.code_bytes(start)..][..self.code_bytes(self.cols)];
-            *out = match self.encoding {
-                Encoding::Float(float) => float.dot(codes, x),
-                Encoding::Affine { bits, group, scales } => {
-                    factors.read(scales, &self.scales, &self.biases, start / group..(start + self.cols) / group);
-                    Panel::new(codes, bits, &factors, group, start).dot(x, sums)
-                }
-                Encoding::Block(block) => block.dot(codes, x, sums),
-            };
+        let stored = Stored { matrix: self, rows, cols: 0..self.cols };
+        match self.encoding {
+            Encoding::Float(float) => float.dot(&stored, x, out),
+            Encoding::Affine { bits, .. } => affine::dot(bits, &stored, x, &sums.0, out),
+            Encoding::Block(block) => block.dot(&stored, x, &sums.0, out),
         }
     }
 

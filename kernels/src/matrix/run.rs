@@ -1,24 +1,40 @@
 //! Runs of 32 codes, which all quantized formats are cut into: their values, and their products with a vector.
 
+use pulp::Simd;
+
 use crate::cpu::LANES;
 
 /// Codes that are unpacked at a time.
 pub(super) const RUN: usize = 32;
 
-/// `out[j] = scale · codes[j] + bias`.
+/// `out[j] = scale · codes[j]`.
+///
+/// Over vectors: plain loops, the compiler would vectorize over several runs at once and gather their codes byte by byte.
 #[inline(always)]
-pub(super) fn affine(codes: [u8; RUN], scale: f32, bias: f32, out: &mut [f32; RUN]) {
-    for j in 0..RUN {
-        out[j] = scale * f32::from(codes[j]) + bias;
+pub(super) fn scaled<S: Simd>(simd: S, codes: [i8; RUN], scale: f32, out: &mut [f32; RUN]) {
+    let (codes, scale) = (floats(codes), simd.splat_f32s(scale));
+    for (out, &code) in S::as_mut_simd_f32s(out).0.iter_mut().zip(S::as_simd_f32s(&codes).0) {
+        *out = simd.mul_f32s(scale, code);
     }
-    apart();
 }
 
-/// Keeps what follows a run apart from it: else the compiler vectorizes over several runs at once and gathers their
-/// codes byte by byte.
+/// `out[j] = scale · codes[j] + bias`, as [`scaled`].
 #[inline(always)]
-pub(super) fn apart() {
-    std::hint::black_box(());
+pub(super) fn affine<S: Simd>(simd: S, codes: [u8; RUN], scale: f32, bias: f32, out: &mut [f32; RUN]) {
+    let (codes, scale, bias) = (floats(codes), simd.splat_f32s(scale), simd.splat_f32s(bias));
+    for (out, &code) in S::as_mut_simd_f32s(out).0.iter_mut().zip(S::as_simd_f32s(&codes).0) {
+        *out = simd.add_f32s(simd.mul_f32s(scale, code), bias);
+    }
+}
+
+#[inline(always)]
+fn floats<Code>(codes: [Code; RUN]) -> [f32; RUN]
+where
+    f32: From<Code>,
+{
+    let mut floats = [0.0; RUN];
+    floats.iter_mut().zip(codes).for_each(|(float, code)| *float = f32::from(code));
+    floats
 }
 
 /// `total[j] += scale · (codes[j]·x[j] + codes[j + 16]·x[j + 16])`.

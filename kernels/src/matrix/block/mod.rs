@@ -6,14 +6,17 @@ mod q8_0;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
 
 use bytemuck::Pod;
-use multiversion::multiversion;
+use pulp::{Arch, Simd, WithSimd};
 
 use super::affine::AffineRows;
 use super::f16::Table;
 use super::float::FloatType;
+use super::rows::Stored;
 use super::run::RUN;
+use crate::cpu::vectorized;
 
 /// A block of `LEN` values along a row, as it lies in the file.
 trait Block<const LEN: usize>: Pod {
@@ -27,7 +30,7 @@ trait Block<const LEN: usize>: Pod {
     const BITS: u8;
 
     /// The values, as the format defines them.
-    fn decode(&self, table: &Table, out: &mut [f32; LEN]);
+    fn decode<S: Simd>(&self, simd: S, table: &Table, out: &mut [f32; LEN]);
 
     /// `Σ w[k]·x[k]` over a row of blocks, without rounding a weight; `sums` are those of x over each group's columns.
     fn dot(row: &[Self], table: &Table, x: &[[f32; LEN]], sums: &[f32]) -> f32;
@@ -51,8 +54,8 @@ struct Format {
     size: usize,
     group: usize,
     bits: u8,
-    dequantize: fn(&[u8], &mut [f32]),
-    dot: fn(&[u8], &[f32], &[f32]) -> f32,
+    dequantize: fn(&Stored<'_>, &mut [f32]),
+    dot: fn(&Stored<'_>, &[f32], &[f32], &mut [f32]),
     fits_f16: fn(&[u8]) -> bool,
     repack: fn(&[u8], FloatType, &mut AffineRows),
 }
@@ -118,13 +121,13 @@ impl BlockType {
     }
 
     /// The values of whole blocks.
-    pub(super) fn dequantize(self, blocks: &[u8], out: &mut [f32]) {
-        (self.0.dequantize)(blocks, out);
+    pub(super) fn dequantize(self, stored: &Stored<'_>, out: &mut [f32]) {
+        (self.0.dequantize)(stored, out);
     }
 
-    /// `Σ w[k]·x[k]` over whole blocks; `sums` are those of x over each group's columns.
-    pub(super) fn dot(self, blocks: &[u8], x: &[f32], sums: &[f32]) -> f32 {
-        (self.0.dot)(blocks, x, sums)
+    /// `Σ w[k]·x[k]` over each row, whole blocks; `sums` are those of x over each group's columns.
+    pub(super) fn dot(self, stored: &Stored<'_>, x: &[f32], sums: &[f32], out: &mut [f32]) {
+        (self.0.dot)(stored, x, sums, out);
     }
 
     /// The type of scales and biases that holds those of all `blocks` in the group-affine form.
@@ -158,16 +161,39 @@ impl fmt::Debug for BlockType {
     }
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
-fn dequantize<B: Block<LEN>, const LEN: usize>(blocks: &[u8], out: &mut [f32]) {
-    let table = Table::get();
-    let blocks: &[B] = bytemuck::cast_slice(blocks);
-    blocks.iter().zip(out.as_chunks_mut().0).for_each(|(block, out)| block.decode(table, out));
+fn dequantize<B: Block<LEN>, const LEN: usize>(stored: &Stored<'_>, out: &mut [f32]) {
+    Arch::new().dispatch(Dequantize::<B, LEN> { stored, out, blocks: PhantomData });
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
-fn dot<B: Block<LEN>, const LEN: usize>(blocks: &[u8], x: &[f32], sums: &[f32]) -> f32 {
-    B::dot(bytemuck::cast_slice(blocks), Table::get(), x.as_chunks().0, sums)
+struct Dequantize<'a, B, const LEN: usize> {
+    stored: &'a Stored<'a>,
+    out: &'a mut [f32],
+    blocks: PhantomData<B>,
+}
+
+impl<B: Block<LEN>, const LEN: usize> WithSimd for Dequantize<'_, B, LEN> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let table = Table::get();
+        for ((_, codes), out) in self.stored.beside(self.out) {
+            let blocks: &[B] = bytemuck::cast_slice(codes);
+            blocks.iter().zip(out.as_chunks_mut().0).for_each(|(block, out)| block.decode(simd, table, out));
+        }
+    }
+}
+
+fn dot<B: Block<LEN>, const LEN: usize>(stored: &Stored<'_>, x: &[f32], sums: &[f32], out: &mut [f32]) {
+    vectorized!(dot_rows::<B, LEN>(stored, x, sums, out));
+}
+
+#[inline(always)]
+fn dot_rows<B: Block<LEN>, const LEN: usize>(stored: &Stored<'_>, x: &[f32], sums: &[f32], out: &mut [f32]) {
+    let (table, x) = (Table::get(), x.as_chunks().0);
+    for ((_, codes), out) in stored.rows().zip(out) {
+        *out = B::dot(bytemuck::cast_slice(codes), table, x, sums);
+    }
 }
 
 fn fits_f16<B: Block<LEN>, const LEN: usize>(blocks: &[u8]) -> bool {

@@ -1,12 +1,13 @@
 //! Q4_0: 32 values of four bits around 0.
 
 use bytemuck::{Pod, Zeroable};
+use pulp::Simd;
 
 use super::{Block, BlockType, split_nibbles};
 use crate::cpu::{LANES, join};
 use crate::matrix::f16::Table;
 use crate::matrix::float::FloatType;
-use crate::matrix::run::{RUN, accumulate, apart};
+use crate::matrix::run::{RUN, accumulate, scaled};
 
 impl BlockType {
     /// f16 `d`, 16 bytes of nibbles: `w = d·(q − 8)`.
@@ -27,12 +28,10 @@ impl Block<RUN> for Q4_0 {
     const BITS: u8 = 4;
 
     #[inline(always)]
-    fn decode(&self, table: &Table, out: &mut [f32; RUN]) {
-        let (d, codes) = (table.at(self.d), split_nibbles(&self.nibbles));
-        for j in 0..RUN {
-            out[j] = d * (f32::from(codes[j]) - 8.0);
-        }
-        apart();
+    fn decode<S: Simd>(&self, simd: S, table: &Table, out: &mut [f32; RUN]) {
+        // q − 8
+        let codes = split_nibbles(&self.nibbles).map(|q| q as i8 - 8);
+        scaled(simd, codes, table.at(self.d), out);
     }
 
     #[inline(always)]

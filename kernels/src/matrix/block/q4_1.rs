@@ -1,6 +1,7 @@
 //! Q4_1: 32 values of four bits above a minimum.
 
 use bytemuck::{Pod, Zeroable};
+use pulp::Simd;
 
 use super::{Block, BlockType, split_nibbles};
 use crate::cpu::{LANES, join};
@@ -28,8 +29,8 @@ impl Block<RUN> for Q4_1 {
     const BITS: u8 = 4;
 
     #[inline(always)]
-    fn decode(&self, table: &Table, out: &mut [f32; RUN]) {
-        affine(split_nibbles(&self.nibbles), table.at(self.d), table.at(self.m), out);
+    fn decode<S: Simd>(&self, simd: S, table: &Table, out: &mut [f32; RUN]) {
+        affine(simd, split_nibbles(&self.nibbles), table.at(self.d), table.at(self.m), out);
     }
 
     #[inline(always)]

@@ -1,12 +1,13 @@
 //! Q8_0: 32 values of eight bits around 0.
 
 use bytemuck::{Pod, Zeroable};
+use pulp::Simd;
 
 use super::{Block, BlockType};
 use crate::cpu::{LANES, join};
 use crate::matrix::f16::Table;
 use crate::matrix::float::FloatType;
-use crate::matrix::run::{RUN, accumulate, apart};
+use crate::matrix::run::{RUN, accumulate, scaled};
 
 impl BlockType {
     /// f16 `d`, 32 signed bytes: `w = d·q`.
@@ -27,12 +28,8 @@ impl Block<RUN> for Q8_0 {
     const BITS: u8 = 8;
 
     #[inline(always)]
-    fn decode(&self, table: &Table, out: &mut [f32; RUN]) {
-        let d = table.at(self.d);
-        for (out, q) in out.iter_mut().zip(self.codes) {
-            *out = d * f32::from(q);
-        }
-        apart();
+    fn decode<S: Simd>(&self, simd: S, table: &Table, out: &mut [f32; RUN]) {
+        scaled(simd, self.codes, table.at(self.d), out);
     }
 
     #[inline(always)]

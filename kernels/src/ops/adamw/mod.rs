@@ -3,10 +3,9 @@
 #[cfg(feature = "gpu")]
 pub(super) mod shaders;
 
-use multiversion::multiversion;
 use rayon::prelude::*;
 
-use crate::cpu::Frame;
+use crate::cpu::{Frame, vectorized};
 use crate::error::Result;
 #[cfg(feature = "gpu")]
 use crate::gpu;
@@ -108,7 +107,7 @@ impl Operation for AdamW {
                 .par_chunks_mut(BLOCK)
                 .zip(grads.par_chunks(BLOCK))
                 .zip(first.par_chunks_mut(BLOCK).zip(second.par_chunks_mut(BLOCK)))
-                .for_each(|((p, g), (m, v))| update(self, factors, coefficient, p, g, m, v));
+                .for_each(|((p, g), (m, v))| vectorized!(update(self, factors, coefficient, p, g, m, v)));
         }
         grads.fill(0.0);
         total[0] = 0.0;
@@ -174,7 +173,7 @@ fn sum_of_squares(values: &[f32]) -> f64 {
     values.iter().map(|&v| f64::from(v) * f64::from(v)).sum()
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
+#[inline(always)]
 fn update(adam: &AdamW, factors: StepFactors, clip: f32, p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
     let (beta1, beta2) = (adam.beta1, adam.beta2);
     let n = p.len();

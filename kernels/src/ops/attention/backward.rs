@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use multiversion::multiversion;
 use ndarray::parallel::prelude::*;
 use ndarray::{ArrayView2, Axis, s};
 
@@ -12,7 +11,8 @@ use super::TILE;
 use super::shaders::{DKV_NARROW, DKV_WIDE, DQ_NARROW, DQ_WIDE, STATISTICS, StatisticsParams, TiledParams};
 use super::{BLOCK, HeadRows, Heads, visible_keys};
 use crate::cpu::{
-    Factors, Frame, Left, Output, exp, matrix, matrix_mut, multiply_strips, strips_len, sum_of_products, with_scratch,
+    Factors, Frame, Left, Output, exp, matrix, matrix_mut, multiply_strips, strips_len, sum_of_products, vectorized,
+    with_scratch,
 };
 use crate::error::Result;
 #[cfg(feature = "gpu")]
@@ -89,7 +89,7 @@ impl Operation for AttentionBackward {
         let [q, k, v, out, lse, dout, spans, reach, delta, dq, dk, dv] = frame.slices(ids.map(Some));
         let spans: &[u32] = bytemuck::cast_slice(spans);
         let reach: &[u32] = bytemuck::cast_slice(reach);
-        dot_heads(out, dout, heads, delta);
+        vectorized!(dot_heads(out, dout, heads, delta));
         let (q, dout) = (HeadRows::new(q, q_width), HeadRows::new(dout, q_width));
         let (k, v) = (HeadRows::new(k, kv_width), HeadRows::new(v, kv_width));
         let rows = Rows { heads, lse: matrix(lse, heads.query), delta: matrix(delta, heads.query), spans };
@@ -230,14 +230,15 @@ impl Rows<'_> {
         for (i, (p, ds)) in queries.zip(p.chunks_exact_mut(keys.len()).zip(ds.chunks_exact_mut(keys.len()))) {
             let seen = |key: u32| (key as usize).clamp(keys.start, keys.end) - keys.start;
             let visible = seen(self.spans[2 * i])..seen(self.spans[2 * i + 1] + 1);
-            row_gradient(p, ds, visible, self.lse[[i, head]], self.delta[[i, head]], self.heads.scale);
+            let (lse, delta) = (self.lse[[i, head]], self.delta[[i, head]]);
+            vectorized!(row_gradient(p, ds, &visible, lse, delta, self.heads.scale));
         }
     }
 }
 
 /// `p ← exp(p − lse)`, `ds ← scale·p·(ds − δ)` on the visible keys; zero elsewhere.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
-fn row_gradient(p: &mut [f32], ds: &mut [f32], visible: Range<usize>, lse: f32, delta: f32, scale: f32) {
+#[inline(always)]
+fn row_gradient(p: &mut [f32], ds: &mut [f32], visible: &Range<usize>, lse: f32, delta: f32, scale: f32) {
     for row in [&mut *p, &mut *ds] {
         row[..visible.start].fill(0.0);
         row[visible.end.max(visible.start)..].fill(0.0);
@@ -245,14 +246,14 @@ fn row_gradient(p: &mut [f32], ds: &mut [f32], visible: Range<usize>, lse: f32, 
     if visible.is_empty() {
         return;
     }
-    for (p, ds) in p[visible.clone()].iter_mut().zip(&mut ds[visible]) {
+    for (p, ds) in p[visible.clone()].iter_mut().zip(&mut ds[visible.clone()]) {
         *p = exp(*p - lse);
         *ds = scale * *p * (*ds - delta);
     }
 }
 
 /// `delta[i, h] = Σ_d out[i, h, d] · dout[i, h, d]`.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
+#[inline(always)]
 fn dot_heads(out: &[f32], dout: &[f32], heads: Heads, delta: &mut [f32]) {
     let pairs = out.chunks_exact(heads.dim).zip(dout.chunks_exact(heads.dim));
     for (delta, (out, dout)) in delta.iter_mut().zip(pairs) {

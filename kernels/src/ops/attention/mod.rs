@@ -7,14 +7,13 @@ mod token;
 
 use std::ops::Range;
 
-use multiversion::multiversion;
 use ndarray::parallel::prelude::*;
 use ndarray::{ArrayView2, Axis, s};
 use rayon::prelude::ParallelSlice;
 
 use crate::cpu::{
     Columns, Factors, Frame, Left, Output, STRIP, Scaled, exp_and_sum, largest, matrix, matrix_mut, multiply_strips,
-    strips_len, with_scratch,
+    strips_len, vectorized, with_scratch,
 };
 use crate::error::Result;
 #[cfg(feature = "gpu")]
@@ -209,7 +208,7 @@ impl Operation for Attention {
                             multiply_strips(&[Factors { a: k, depth: dim, strips: query }], st, Output::Overwrite);
                             for (i, scores) in scores.chunks_exact_mut(keys.len()).enumerate() {
                                 let seen = seen(&spans[span * i..][..span], keys.start);
-                                lse[[i, head]] = softmax(scores, seen);
+                                lse[[i, head]] = vectorized!(softmax(scores, &seen));
                             }
                             let p = Factors { a: Left::Rows(scores, keys.len()), depth: keys.len(), strips: values };
                             multiply_strips(&[p], out.slice_mut(s![.., own]), Output::Overwrite);
@@ -308,8 +307,8 @@ fn seen(span: &[u32], start: usize) -> [Range<usize>; 2] {
 }
 
 /// Softmax over the scores that are seen, zero elsewhere; returns the log-sum-exp.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
-fn softmax(scores: &mut [f32], [shared, own]: [Range<usize>; 2]) -> f32 {
+#[inline(always)]
+fn softmax(scores: &mut [f32], [shared, own]: &[Range<usize>; 2]) -> f32 {
     scores[own.end..].fill(0.0);
     scores[..shared.start].fill(0.0);
     scores[shared.end..own.start].fill(f32::NEG_INFINITY);

@@ -6,12 +6,13 @@
 
 use std::ops::Range;
 
-use multiversion::multiversion;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::{HeadRows, Heads};
-use crate::cpu::{StridedRows, StridedRowsMut, exp, exp_and_sum, largest, rows_times, times_rows, with_scratch};
+use crate::cpu::{
+    StridedRows, StridedRowsMut, exp, exp_and_sum, largest, rows_times, times_rows, vectorized, with_scratch,
+};
 
 /// Keys of a chunk.
 const CHUNK: usize = 128;
@@ -55,7 +56,7 @@ pub(super) fn attend(
         let parts = &*parts;
         for (head, (out, lse)) in out.chunks_exact_mut(heads.dim).zip(lse).enumerate() {
             let parts = parts.chunks_exact(part_len(heads.dim)).skip(head).step_by(heads.query);
-            *lse = join_parts(parts, out);
+            *lse = vectorized!(join_parts(&parts, out));
         }
     });
 }
@@ -114,12 +115,12 @@ impl Chunk<'_> {
 }
 
 /// The softmax's mean over all chunks; returns the log-sum-exp.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
-fn join_parts<'a>(parts: impl Iterator<Item = &'a [f32]> + Clone, out: &mut [f32]) -> f32 {
+#[inline(always)]
+fn join_parts<'a>(parts: &(impl Iterator<Item = &'a [f32]> + Clone), out: &mut [f32]) -> f32 {
     let most = parts.clone().fold(f32::NEG_INFINITY, |most, part| most.max(part[0]));
     let mut total = 0.0f32;
     out.fill(0.0);
-    for part in parts {
+    for part in parts.clone() {
         let weight = exp(part[0] - most);
         total = weight.mul_add(part[1], total);
         out.iter_mut().zip(&part[2..]).for_each(|(out, sum)| *out = weight.mul_add(*sum, *out));

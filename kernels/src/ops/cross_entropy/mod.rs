@@ -4,13 +4,14 @@
 #[cfg(feature = "gpu")]
 pub(super) mod shaders;
 
-use multiversion::multiversion;
 use ndarray::s;
 use rayon::prelude::*;
 
 #[cfg(feature = "gpu")]
 use super::linear::launch::{Backward, Forward};
-use crate::cpu::{Frame, Output, Term, exp_and_sum, largest, matrix, matrix_mut, multiply, multiply_transposed};
+use crate::cpu::{
+    Frame, Output, Term, exp_and_sum, largest, matrix, matrix_mut, multiply, multiply_transposed, vectorized,
+};
 use crate::error::Result;
 #[cfg(feature = "gpu")]
 use crate::gpu;
@@ -103,7 +104,9 @@ impl Operation for CrossEntropy {
                 .par_chunks_exact_mut(vocabulary)
                 .zip(&targets[rows.clone()])
                 .zip(&mut losses[rows.clone()])
-                .for_each(|((z, &target), loss)| *loss = row_loss(z, target as usize, train.then_some(weight)));
+                .for_each(|((z, &target), loss)| {
+                    *loss = vectorized!(row_loss(z, target as usize, train.then_some(weight)))
+                });
             if let Some(dx) = &mut dx {
                 let product = Term { a: matrix(logits, vocabulary), b: head };
                 multiply(&[product], dx.slice_mut(s![rows, ..]), Output::Overwrite);
@@ -168,7 +171,7 @@ impl Operation for CrossEntropy {
 }
 
 /// The loss of one row of logits; with a weight, the logits become their gradient, else they are lost.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
+#[inline(always)]
 fn row_loss(z: &mut [f32], target: usize, weight: Option<f32>) -> f32 {
     let (most, own) = (largest(z), z[target]);
     let sum = exp_and_sum(z, most);

@@ -3,10 +3,9 @@
 #[cfg(feature = "gpu")]
 pub(super) mod shaders;
 
-use multiversion::multiversion;
 use rayon::prelude::*;
 
-use crate::cpu::{Frame, sum_of_products};
+use crate::cpu::{Frame, sum_of_products, vectorized};
 use crate::error::Result;
 #[cfg(feature = "gpu")]
 use crate::gpu;
@@ -48,7 +47,7 @@ impl Operation for RmsNorm {
         let [x, out] = frame.slices([Some(self.x), Some(self.out)]);
         out.par_chunks_exact_mut(gain.len())
             .zip(x.par_chunks_exact(gain.len()))
-            .for_each(|(out, x)| forward(x, gain, self.epsilon, out));
+            .for_each(|(out, x)| vectorized!(forward(x, gain, self.epsilon, out)));
     }
 
     #[cfg(feature = "gpu")]
@@ -111,7 +110,7 @@ impl Operation for RmsNormBackward {
         dx.par_chunks_exact_mut(n)
             .zip(x.par_chunks_exact(n))
             .zip(dy.par_chunks_exact(n))
-            .for_each(|((dx, x), dy)| backward(x, gain, dy, self.epsilon, dx));
+            .for_each(|((dx, x), dy)| vectorized!(backward(x, gain, dy, self.epsilon, dx)));
     }
 
     #[cfg(feature = "gpu")]
@@ -130,7 +129,7 @@ impl Operation for RmsNormBackward {
     }
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
+#[inline(always)]
 fn forward(x: &[f32], gain: &[f32], epsilon: f32, out: &mut [f32]) {
     let r = 1.0 / (sum_of_products([x, x]) / x.len() as f32 + epsilon).sqrt();
     for ((o, &x), &g) in out.iter_mut().zip(x).zip(gain) {
@@ -138,7 +137,7 @@ fn forward(x: &[f32], gain: &[f32], epsilon: f32, out: &mut [f32]) {
     }
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
+#[inline(always)]
 fn backward(x: &[f32], gain: &[f32], dy: &[f32], epsilon: f32, dx: &mut [f32]) {
     let n = x.len() as f32;
     let r = 1.0 / (sum_of_products([x, x]) / n + epsilon).sqrt();

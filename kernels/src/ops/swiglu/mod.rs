@@ -3,10 +3,9 @@
 #[cfg(feature = "gpu")]
 pub(super) mod shaders;
 
-use multiversion::multiversion;
 use rayon::prelude::*;
 
-use crate::cpu::{Frame, exp};
+use crate::cpu::{Frame, exp, vectorized};
 use crate::error::Result;
 #[cfg(feature = "gpu")]
 use crate::gpu;
@@ -47,7 +46,7 @@ impl Operation for SwiGlu {
         out.par_chunks_mut(TASK)
             .zip(gate.par_chunks(TASK))
             .zip(up.par_chunks(TASK))
-            .for_each(|((out, gate), up)| forward(gate, up, out));
+            .for_each(|((out, gate), up)| vectorized!(forward(gate, up, out)));
     }
 
     #[cfg(feature = "gpu")]
@@ -100,7 +99,7 @@ impl Operation for SwiGluBackward {
             .par_chunks_mut(TASK)
             .zip(dup.par_chunks_mut(TASK))
             .zip(gate.par_chunks(TASK).zip(up.par_chunks(TASK)).zip(dout.par_chunks(TASK)))
-            .for_each(|((dgate, dup), ((gate, up), dout))| backward(gate, up, dout, dgate, dup));
+            .for_each(|((dgate, dup), ((gate, up), dout))| vectorized!(backward(gate, up, dout, dgate, dup)));
     }
 
     #[cfg(feature = "gpu")]
@@ -111,14 +110,14 @@ impl Operation for SwiGluBackward {
     }
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
+#[inline(always)]
 fn forward(gate: &[f32], up: &[f32], out: &mut [f32]) {
     for ((o, &z), &u) in out.iter_mut().zip(gate).zip(up) {
         *o = z / (1.0 + exp(-z)) * u;
     }
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
+#[inline(always)]
 fn backward(gate: &[f32], up: &[f32], dout: &[f32], dgate: &mut [f32], dup: &mut [f32]) {
     let n = gate.len();
     let (up, dout, dgate, dup) = (&up[..n], &dout[..n], &mut dgate[..n], &mut dup[..n]);

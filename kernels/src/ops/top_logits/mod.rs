@@ -3,10 +3,9 @@
 #[cfg(feature = "gpu")]
 pub(super) mod shaders;
 
-use multiversion::multiversion;
 use rayon::prelude::*;
 
-use crate::cpu::{Frame, Normaliser, PART, part};
+use crate::cpu::{Frame, Normaliser, PART, part, vectorized};
 use crate::error::Result;
 #[cfg(feature = "gpu")]
 use crate::gpu;
@@ -100,7 +99,7 @@ fn top(z: &[f32], out: &mut [f32]) {
     let mut parts = Vec::new();
     let tasks = z.par_chunks(PART).zip(best.par_chunks_mut(PART / BLOCK));
     let of_part = |(z, best): (&[f32], &mut [i32])| {
-        best_of_blocks(z, best);
+        vectorized!(best_of_blocks(z, best));
         part(z, 1.0)
     };
     tasks.map(of_part).collect_into_vec(&mut parts);
@@ -134,7 +133,7 @@ fn candidates(z: &[f32], best: &[i32], k: usize) -> Vec<u32> {
 }
 
 /// The best of each block, in the order of [`order`].
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512dq+fma", "x86_64+avx2+fma"))]
+#[inline(always)]
 fn best_of_blocks(z: &[f32], best: &mut [i32]) {
     for (z, best) in z.chunks(BLOCK).zip(best) {
         *best = z.iter().fold(i32::MIN, |best, z| best.max(order(*z)));

@@ -274,6 +274,8 @@ MODELS = {
     "mlx-8bit-g64": {"source": "repository", "path": "tests/goldens/mlx/8bit-g64"},
     "mlx-4bit-g128": {"source": "repository", "path": "tests/goldens/mlx/4bit-g128"},
     "mlx-mixed": {"source": "repository", "path": "tests/goldens/mlx/mixed"},
+    **{f"mlx-{name}": {"source": "repository", "path": f"tests/goldens/mlx/{name}"}
+       for name in ("qwen2", "qwen3", "gemma3", "phi3", "olmo2")},
     "stories260K": {"source": "shared", "path": "models/stories260K"},
     "stories260K-4bit": {"source": "shared", "path": "models/stories260K", "import": {"bits": 4, "group_size": 32}},
     "stories260K-8bit": {"source": "shared", "path": "models/stories260K", "import": {"bits": 8, "group_size": 64}},
@@ -282,6 +284,9 @@ MODELS = {
     "base-8bit": {"source": "shared", "path": "models/idiolect-base-7m", "import": {"bits": 8, "group_size": 32}},
     "published": {"source": "published"},
 }  # fmt: skip
+
+TINY = dict(hidden_size=64, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+            vocab_size=264)  # fmt: skip
 
 # The MLX folders that are kept in the repository, as mlx-lm writes them: (source, bits, group size, overrides).
 MLX_FOLDERS = {
@@ -303,6 +308,24 @@ MLX_FOLDERS = {
         {"embed_tokens": {"bits": 8, "group_size": 32}, "down_proj": {"bits": 8, "group_size": 128},
          "k_proj": {"bits": 4, "group_size": 32}, "layers.1.self_attn.v_proj": False},
     ),
+    "qwen2": (generated("tied", family="qwen2", dtype="bfloat16", torch_dtype="bfloat16", **TINY), 4, 32, {}),
+    "qwen3": (
+        generated("untied", family="qwen3", head="both", dtype="float16", torch_dtype="float16", head_dim=24,
+                  **(TINY | {"num_attention_heads": 8})),
+        4, 32, {},
+    ),
+    "gemma3": (
+        generated("tied", family="gemma3_text", dtype="bfloat16", torch_dtype="bfloat16", head_dim=32,
+                  query_pre_attn_scalar=24, sliding_window=20, sliding_window_pattern=2, rope_theta=1000000,
+                  rope_local_base_freq=10000, rope_scaling=None, **TINY),
+        4, 32, {},
+    ),
+    "phi3": (
+        generated("untied, grouped-query", family="phi3", head="both", dtype="bfloat16", torch_dtype="bfloat16",
+                  original_max_position_embeddings=512, rope_scaling=None, sliding_window=None, **TINY),
+        4, 32, {},
+    ),
+    "olmo2": (generated("untied", family="olmo2", head="both", dtype="float16", torch_dtype="float16", **TINY), 4, 32, {}),
 }  # fmt: skip
 
 
@@ -356,6 +379,8 @@ CASES = [
     tiny("mlx-8bit-g64", "8 bits, groups of 64, bf16 scales, a quantized untied head", 301, rank=4, targets=ALL),
     tiny("mlx-4bit-g128", "4 bits, groups of 128, f16 scales", 288, rank=4, targets=ALL),
     tiny("mlx-mixed", "bits and groups that differ from matrix to matrix, one left in f16", 320, rank=4, targets=ALL),
+    *(tiny(f"mlx-{name}", f"4 bits, groups of 32; all linears of {name}", 264, rank=2,
+           targets=PHI3 if name == "phi3" else ALL) for name in ("qwen2", "qwen3", "gemma3", "phi3", "olmo2")),
     on_text("stories260K", "stories260K", "f32", rank=4, targets=ALL),
     on_text("stories260K-4bit", "stories260K-4bit", "4 bits, groups of 32; down_proj's width stays f32", rank=4, targets=ALL),
     on_text("stories260K-8bit", "stories260K-8bit", "8 bits, groups of 64", rank=4, targets=["q_proj", "o_proj", "up_proj"]),

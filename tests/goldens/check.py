@@ -41,6 +41,13 @@ class Golden:
         self.scale = peft["lora_alpha"] / (math.sqrt(peft["r"]) if peft["use_rslora"] else peft["r"])
         self.transposed = peft["fan_in_fan_out"]
 
+    def config(self) -> dict | None:
+        """The model's `config.json` as it stands, where this repository has it."""
+        model = self.json["model"]
+        if model["source"] == "repository":
+            return json.loads((models.REPOSITORY / model["path"] / "config.json").read_text())
+        return model.get("config")
+
     def adapter(self) -> dict[str, np.ndarray]:
         values = models.generated_values(self.json["adapter"]["seed"], self.json["adapter"]["tensors"])
         return {name: value.astype(np.float64) for name, value in values.items()}
@@ -147,8 +154,8 @@ def departures(config: dict) -> Iterator[tuple[str, dict]]:
     if "rope_local_base_freq" in config:
         yield "rope_local_base_freq", config | {"rope_local_base_freq": config["rope_theta"]}
     if "full_attention" in config.get("rope_parameters", {}):
-        everywhere = config["rope_parameters"]["full_attention"]
-        yield "RoPE by layer type", config | {"rope_parameters": config["rope_parameters"] | {"sliding_attention": everywhere}}
+        everywhere = dict.fromkeys(config["rope_parameters"], config["rope_parameters"]["full_attention"])
+        yield "RoPE by layer type", config | {"rope_parameters": everywhere}
 
 
 def check_power(golden: Golden, config: dict, base: dict, weights: dict, adapter: dict) -> str:
@@ -249,7 +256,7 @@ def main() -> None:
         golden = Golden(case.name)
         with tempfile.TemporaryDirectory() as scratch:
             _, model, _ = make.open_model(case.model, Path(scratch))
-        config = golden.json["model"].get("config") or model.config.to_dict()
+        config = golden.config() or model.config.to_dict()
         base = {name: tensor.double().numpy() for name, tensor in model.state_dict().items()}
         adapter = golden.adapter()
         weights = merged(base, adapter, golden.scale, golden.transposed)

@@ -152,6 +152,8 @@ def dequantized(tensors: dict, quantization: dict | None) -> dict:
         module, _, kind = name.rpartition(".")
         if f"{module}.scales" not in tensors:
             plain[name] = tensor.float()
+        elif kind == "bias":  # the layer's own; `biases` are the groups'
+            plain[name] = tensor.float()
         elif kind == "weight":
             entry = quantization.get(module) or quantization
             bits, group = entry["bits"], entry["group_size"]

@@ -42,6 +42,8 @@ pub(crate) enum Windows {
     Everywhere,
     /// Where `use_sliding_window` says so, those from layer number `max_window_layers` on.
     FromLayer,
+    /// Where `use_sliding_window` says so, those that see no positions.
+    Unrotated,
 }
 
 /// Every family whose forward and backward passes are known.
@@ -98,7 +100,7 @@ static SMOLLM3: Family = Family {
     class: "SmolLM3ForCausalLM",
     gguf: Some("smollm3"),
     models: "SmolLM3",
-    windows: Windows::FromLayer,
+    windows: Windows::Unrotated,
     unrotated_every: Some(4),
     ..LIKE_LLAMA
 };

@@ -6,21 +6,21 @@ use crate::shape::{Family, LayerKind, Windows};
 
 /// What each layer is like: as `layer_types` says, else by the family's rule.
 pub(super) fn layer_kinds(fields: &JsonFields, family: &Family, layers: usize) -> Result<Vec<LayerKind>> {
-    let windows = windows(fields, family, layers)?;
     let rotated = rotated(fields, family, layers)?;
+    let windows = windows(fields, family, &rotated)?;
     Ok(windows.into_iter().zip(rotated).map(|(window, rotated)| LayerKind { rotated, window }).collect())
 }
 
 /// The window of each layer that has one.
-fn windows(fields: &JsonFields, family: &Family, layers: usize) -> Result<Vec<Option<usize>>> {
+fn windows(fields: &JsonFields, family: &Family, rotated: &[bool]) -> Result<Vec<Option<usize>>> {
     const WINDOW: &str = "sliding_window";
     let window = match fields.usize(WINDOW)? {
         Some(0) => return Err(fields.bad(WINDOW, "0 keys to see")),
         window => window,
     };
     if let Some(kinds) = fields.strings("layer_types")? {
-        if kinds.len() != layers {
-            return Err(fields.bad("layer_types", format!("{} of them for {layers} layers", kinds.len())));
+        if kinds.len() != rotated.len() {
+            return Err(fields.bad("layer_types", format!("{} of them for {} layers", kinds.len(), rotated.len())));
         }
         let of = |kind: &&str| match *kind {
             "full_attention" => Ok(None),
@@ -29,15 +29,15 @@ fn windows(fields: &JsonFields, family: &Family, layers: usize) -> Result<Vec<Op
         };
         return kinds.iter().map(of).collect();
     }
-    let first = match family.windows {
-        Windows::None => layers,
-        Windows::Everywhere => 0,
-        Windows::FromLayer if fields.bool("use_sliding_window")?.unwrap_or(false) => {
-            fields.usize("max_window_layers")?.unwrap_or(layers)
-        }
-        Windows::FromLayer => layers,
+    let used = fields.bool("use_sliding_window")?.unwrap_or(false);
+    let first = fields.usize("max_window_layers")?.unwrap_or(rotated.len());
+    let has_one = |(layer, rotated): (usize, &bool)| match family.windows {
+        Windows::None => false,
+        Windows::Everywhere => true,
+        Windows::FromLayer => used && layer >= first,
+        Windows::Unrotated => used && !rotated,
     };
-    Ok((0..layers).map(|layer| window.filter(|_| layer >= first)).collect())
+    Ok(rotated.iter().enumerate().map(|layer| window.filter(|_| has_one(layer))).collect())
 }
 
 /// Which layers see positions.

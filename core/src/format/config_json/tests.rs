@@ -52,6 +52,11 @@ fn windows_are_where_the_list_or_the_family_has_them() {
             json!({ "model_type": "qwen2", "sliding_window": 9, "use_sliding_window": true, "max_window_layers": 3 }),
             [None, None, None, Some(9)],
         ),
+        (json!({ "model_type": "smollm3", "sliding_window": 9, "use_sliding_window": false }), none),
+        (
+            json!({ "model_type": "smollm3", "sliding_window": 9, "use_sliding_window": true }),
+            [None, None, None, Some(9)],
+        ),
         (
             json!({ "model_type": "qwen3", "sliding_window": 9, "layer_types": sliding([true, false, true, false]) }),
             [Some(9), None, Some(9), None],

@@ -6,7 +6,7 @@ use super::{Block, BlockType, split_nibbles};
 use crate::cpu::{LANES, join};
 use crate::matrix::f16::Table;
 use crate::matrix::float::FloatType;
-use crate::matrix::run::{RUN, accumulate, apart};
+use crate::matrix::run::{RUN, accumulate, scaled};
 
 impl BlockType {
     /// f16 `d`, 16 bytes of nibbles: `w = d·(q − 8)`.
@@ -28,11 +28,7 @@ impl Block<RUN> for Q4_0 {
 
     #[inline(always)]
     fn decode(&self, table: &Table, out: &mut [f32; RUN]) {
-        let (d, codes) = (table.at(self.d), split_nibbles(&self.nibbles));
-        for j in 0..RUN {
-            out[j] = d * (f32::from(codes[j]) - 8.0);
-        }
-        apart();
+        scaled(split_nibbles(&self.nibbles), 8, table.at(self.d), out);
     }
 
     #[inline(always)]

@@ -249,7 +249,8 @@ class keys_and_values_detached:
 
 
 def main() -> None:
-    wanted = sys.argv[1:] or [case.name for case in CASES]
+    # Those whose files are there: a case without is of a family that the engine does not know yet.
+    wanted = sys.argv[1:] or [case.name for case in CASES if (make.PARITY / f"{case.name}.json").exists()]
     for case in CASES:
         if case.name not in wanted:
             continue

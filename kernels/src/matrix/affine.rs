@@ -106,8 +106,8 @@ impl Width {
     }
 }
 
-/// Whether matrices may have codes of this width, in groups of this length.
-pub(super) fn is_legal(bits: u8, group: usize) -> bool {
+/// Whether [`Matrix::affine`](super::Matrix::affine) takes codes of this width, in groups of this length.
+pub fn is_affine(bits: u8, group: usize) -> bool {
     Width::get(bits).is_some() && matches!(group, 32 | 64 | 128)
 }
 

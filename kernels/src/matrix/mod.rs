@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 
-pub use affine::{AffineRows, quantize_affine};
+pub use affine::{AffineRows, is_affine, quantize_affine};
 pub use block::BlockType;
 pub use float::FloatType;
 pub use rows::ColumnSums;
@@ -133,7 +133,7 @@ impl Matrix {
         scales: Bytes,
         biases: Bytes,
     ) -> Result<Self> {
-        if !affine::is_legal(bits, group) || !cols.is_multiple_of(group) {
+        if !is_affine(bits, group) || !cols.is_multiple_of(group) {
             return Err(Error::Shape(format!("affine {bits} bits in groups of {group} over {cols} columns")));
         }
         expect_len("codes", &codes, &[rows, cols, bits as usize], 8)?;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::affine::{self, AffineRows};
+use super::affine::{self, AffineRows, is_affine};
 use super::float::FloatType;
 use super::run::RUN;
 use super::{Bytes, Encoding, Matrix, RowOrder};
@@ -95,6 +95,7 @@ impl Matrix {
     }
 
     /// Bits, group and type of scales of the group-affine form that holds these very values; `None` for plain floats.
+    /// Groups may be shorter than [`Matrix::affine`] takes them.
     pub fn affine_form(&self) -> Option<(u8, usize, FloatType)> {
         match self.encoding {
             Encoding::Float(_) => None,
@@ -133,9 +134,10 @@ impl Matrix {
         out
     }
 
-    /// The matrix in the form that [`Matrix::affine_form`] gives, in memory and in plain order; `None` for plain floats.
+    /// The matrix in the form that [`Matrix::affine_form`] gives, in memory and in plain order; `None` for plain floats
+    /// and where [`Matrix::affine`] does not take the form.
     pub fn to_affine(&self) -> Option<Self> {
-        let (bits, group, scales) = self.affine_form()?;
+        let (bits, group, scales) = self.affine_form().filter(|&(bits, group, _)| is_affine(bits, group))?;
         let AffineRows { codes, scales: s, biases } = self.affine_rows(0..self.rows, scales);
         let encoding = Encoding::Affine { bits, group, scales };
         let (codes, s, biases) = (codes.into(), s.into(), biases.into());

@@ -32,7 +32,7 @@ fn every_scale(block: BlockType, within: impl Fn(f32) -> bool) -> (Vec<u8>, usiz
         if d.is_finite() && within(d.to_f32()) {
             let mut one = noise(block.size(), u64::from(bits));
             one[..2].copy_from_slice(&d.to_le_bytes());
-            if block == BlockType::Q4_1 {
+            if block == BlockType::Q4_1 || block == BlockType::Q5_1 {
                 one[2..4].copy_from_slice(&(bits.rotate_left(7) & 0x7bff).to_le_bytes());
             }
             bytes.extend(one);
@@ -49,6 +49,9 @@ fn blocks_repack_exactly_whatever_their_scale() {
         (BlockType::Q4_0, f32::INFINITY, F32),
         (BlockType::Q4_0, 8188.0, F16),
         (BlockType::Q4_1, f32::INFINITY, F16),
+        (BlockType::Q5_0, f32::INFINITY, F32),
+        (BlockType::Q5_0, 4094.0, F16),
+        (BlockType::Q5_1, f32::INFINITY, F16),
         (BlockType::Q8_0, f32::INFINITY, F32),
         (BlockType::Q8_0, 511.75, F16),
     ] {

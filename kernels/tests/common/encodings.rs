@@ -22,7 +22,7 @@ pub struct PlainFormat {
     value: fn(bytes: &[u8], j: usize) -> f32,
 }
 
-pub const BLOCK_FORMATS: [PlainFormat; 3] = [
+pub const BLOCK_FORMATS: [PlainFormat; 11] = [
     PlainFormat {
         block: BlockType::Q4_0,
         gguf: ("Q4_0", 2),
@@ -40,12 +40,101 @@ pub const BLOCK_FORMATS: [PlainFormat; 3] = [
         value: |bytes, j| f16_at(bytes, 0) * nibble(&bytes[4..], j) + f16_at(bytes, 2),
     },
     PlainFormat {
+        block: BlockType::Q5_0,
+        gguf: ("Q5_0", 6),
+        len: 32,
+        size: 22,
+        scales: &[0],
+        value: |bytes, j| f16_at(bytes, 0) * (nibble(&bytes[6..], j) + 16.0 * bit(bytes[2 + j / 8], j % 8) - 16.0),
+    },
+    PlainFormat {
+        block: BlockType::Q5_1,
+        gguf: ("Q5_1", 7),
+        len: 32,
+        size: 24,
+        scales: &[0, 2],
+        value: |bytes, j| {
+            let q = nibble(&bytes[8..], j) + 16.0 * bit(bytes[4 + j / 8], j % 8);
+            f16_at(bytes, 0) * q + f16_at(bytes, 2)
+        },
+    },
+    PlainFormat {
         block: BlockType::Q8_0,
         gguf: ("Q8_0", 8),
         len: 32,
         size: 34,
         scales: &[0],
         value: |bytes, j| f16_at(bytes, 0) * f32::from(bytes[2 + j] as i8),
+    },
+    PlainFormat {
+        block: BlockType::Q2_K,
+        gguf: ("Q2_K", 10),
+        len: 256,
+        size: 84,
+        scales: &[80, 82],
+        value: |bytes, j| {
+            let factors = bytes[j / 16];
+            let (scale, min) = (f32::from(factors & 15), f32::from(factors >> 4));
+            f16_at(bytes, 80) * scale * quarter(&bytes[16..], j) - f16_at(bytes, 82) * min
+        },
+    },
+    PlainFormat {
+        block: BlockType::Q3_K,
+        gguf: ("Q3_K", 11),
+        len: 256,
+        size: 110,
+        scales: &[108],
+        value: |bytes, j| {
+            let (scales, group) = (&bytes[96..], j / 16);
+            let scale = half(scales, 8, group) + 16.0 * f32::from(scales[8 + group % 4] >> (group / 4 * 2) & 3);
+            let missing = if bit(bytes[j % 32], j / 32) == 0.0 { 4.0 } else { 0.0 };
+            f16_at(bytes, 108) * (scale - 32.0) * (quarter(&bytes[32..], j) - missing)
+        },
+    },
+    PlainFormat {
+        block: BlockType::Q4_K,
+        gguf: ("Q4_K", 12),
+        len: 256,
+        size: 144,
+        scales: &[0, 2],
+        value: |bytes, j| {
+            let (scale, min) = six_bits(&bytes[4..], j / 32);
+            f16_at(bytes, 0) * scale * half(&bytes[16..], 32, j) - f16_at(bytes, 2) * min
+        },
+    },
+    PlainFormat {
+        block: BlockType::Q5_K,
+        gguf: ("Q5_K", 13),
+        len: 256,
+        size: 176,
+        scales: &[0, 2],
+        value: |bytes, j| {
+            let (scale, min) = six_bits(&bytes[4..], j / 32);
+            let q = half(&bytes[48..], 32, j) + 16.0 * bit(bytes[16 + j % 32], j / 32);
+            f16_at(bytes, 0) * scale * q - f16_at(bytes, 2) * min
+        },
+    },
+    PlainFormat {
+        block: BlockType::Q6_K,
+        gguf: ("Q6_K", 14),
+        len: 256,
+        size: 210,
+        scales: &[208],
+        value: |bytes, j| {
+            let q = half(bytes, 64, j) + 16.0 * quarter(&bytes[128..], j);
+            f16_at(bytes, 208) * f32::from(bytes[192 + j / 16] as i8) * (q - 32.0)
+        },
+    },
+    PlainFormat {
+        block: BlockType::IQ4_NL,
+        gguf: ("IQ4_NL", 20),
+        len: 32,
+        size: 18,
+        scales: &[0],
+        value: |bytes, j| {
+            const VALUES: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
+            f16_at(bytes, 0) * f32::from(VALUES[nibble(&bytes[2..], j) as usize])
+        },
     },
 ];
 
@@ -55,7 +144,32 @@ fn f16_at(bytes: &[u8], at: usize) -> f32 {
 
 /// Value j of 32: of the first 16 bytes, the low halves before the high ones.
 fn nibble(bytes: &[u8], j: usize) -> f32 {
-    f32::from(if j < 16 { bytes[j] & 15 } else { bytes[j - 16] >> 4 })
+    half(bytes, 16, j)
+}
+
+/// Half a byte: of each `n` bytes, the low halves before the high ones.
+fn half(bytes: &[u8], n: usize, j: usize) -> f32 {
+    let byte = bytes[j / (2 * n) * n + j % n];
+    f32::from(if j % (2 * n) < n { byte & 15 } else { byte >> 4 })
+}
+
+/// Bit j of a byte.
+fn bit(byte: u8, j: usize) -> f32 {
+    f32::from(byte >> j & 1)
+}
+
+/// Two bits: of each 32 bytes, the lowest pairs before the next higher ones.
+fn quarter(bytes: &[u8], j: usize) -> f32 {
+    f32::from(bytes[j / 128 * 32 + j % 32] >> (j % 128 / 32 * 2) & 3)
+}
+
+/// Scale and minimum j of eight: six bits each, whose upper two lie above the first ones where j is 4 or more.
+fn six_bits(bytes: &[u8], j: usize) -> (f32, f32) {
+    let (scale, min) = match j {
+        0..4 => (bytes[j] & 63, bytes[j + 4] & 63),
+        _ => (bytes[j + 4] & 15 | bytes[j - 4] >> 6 << 4, bytes[j + 4] >> 4 | bytes[j] >> 6 << 4),
+    };
+    (f32::from(scale), f32::from(min))
 }
 
 /// Every encoding whose columns come in groups.

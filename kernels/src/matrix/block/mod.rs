@@ -1,7 +1,16 @@
 //! GGUF's block formats: a file each, which holds all that the format is, and a row of [`BlockType::ALL`].
 
+mod groups;
+mod iq4_nl;
+mod q2_k;
+mod q3_k;
 mod q4_0;
 mod q4_1;
+mod q4_k;
+mod q5_0;
+mod q5_1;
+mod q5_k;
+mod q6_k;
 mod q8_0;
 
 use std::fmt;
@@ -38,7 +47,8 @@ trait Block<const LEN: usize>: Pod {
     /// Scale and bias of a group in the group-affine form, with [`Block::codes`].
     fn scale_and_bias(&self, group: usize) -> (f32, f32);
 
-    /// Unsigned codes: `w = scale · q + bias` gives the very values, but for the sign of a zero.
+    /// Unsigned codes: `w = scale · q + bias` gives the very values, but for the sign of a zero. The product has at most
+    /// 24 bits, so that the sum is all that is rounded, fused or not.
     fn codes(&self) -> [u8; LEN];
 }
 
@@ -62,7 +72,19 @@ struct Format {
 
 impl BlockType {
     /// Every format that is read.
-    pub const ALL: [Self; 3] = [Self::Q4_0, Self::Q4_1, Self::Q8_0];
+    pub const ALL: [Self; 11] = [
+        Self::Q4_0,
+        Self::Q4_1,
+        Self::Q5_0,
+        Self::Q5_1,
+        Self::Q8_0,
+        Self::Q2_K,
+        Self::Q3_K,
+        Self::Q4_K,
+        Self::Q5_K,
+        Self::Q6_K,
+        Self::IQ4_NL,
+    ];
 
     const fn of<B: Block<LEN>, const LEN: usize>() -> Self {
         assert!(LEN.is_multiple_of(RUN) && LEN.is_multiple_of(B::GROUP));
@@ -226,6 +248,16 @@ fn split_nibbles(bytes: &[u8; RUN / 2]) -> [u8; RUN] {
     }
     for j in 0..RUN / 2 {
         codes[j + RUN / 2] = bytes[j] >> 4;
+    }
+    codes
+}
+
+/// [`split_nibbles`] and a fifth bit for each, bit j of `bits`.
+#[inline(always)]
+fn with_fifth_bits(bytes: &[u8; RUN / 2], bits: [u8; RUN / 8]) -> [u8; RUN] {
+    let mut codes = split_nibbles(bytes);
+    for j in 0..RUN {
+        codes[j] |= (bits[j / 8] >> (j % 8) & 1) << 4;
     }
     codes
 }

@@ -7,7 +7,7 @@ use super::{Block, BlockType, split_nibbles};
 use crate::cpu::{LANES, join};
 use crate::matrix::f16::Table;
 use crate::matrix::float::FloatType;
-use crate::matrix::run::{RUN, accumulate, scaled};
+use crate::matrix::run::{RUN, accumulate, centred, scaled};
 
 impl BlockType {
     /// f16 `d`, 16 bytes of nibbles: `w = d·(q − 8)`.
@@ -29,9 +29,7 @@ impl Block<RUN> for Q4_0 {
 
     #[inline(always)]
     fn decode<S: Simd>(&self, simd: S, table: &Table, out: &mut [f32; RUN]) {
-        // q − 8
-        let codes = split_nibbles(&self.nibbles).map(|q| q as i8 - 8);
-        scaled(simd, codes, table.at(self.d), out);
+        scaled(simd, centred(split_nibbles(&self.nibbles), 8), table.at(self.d), out);
     }
 
     #[inline(always)]

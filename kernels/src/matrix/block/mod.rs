@@ -23,6 +23,7 @@ use super::affine::AffineRows;
 use super::f16::Table;
 use super::float::FloatType;
 use super::run::RUN;
+use crate::cpu::LANES;
 
 /// A block of `LEN` values along a row, as it lies in the file.
 trait Block<const LEN: usize>: Pod {
@@ -84,7 +85,7 @@ impl BlockType {
     ];
 
     const fn of<B: Block<LEN>, const LEN: usize>() -> Self {
-        assert!(LEN.is_multiple_of(RUN) && LEN.is_multiple_of(B::GROUP));
+        assert!(LEN.is_multiple_of(RUN) && LEN.is_multiple_of(B::GROUP) && B::GROUP.is_multiple_of(LANES));
         Self(
             const {
                 &Format {

@@ -23,7 +23,6 @@ use super::affine::AffineRows;
 use super::f16::Table;
 use super::float::FloatType;
 use super::run::RUN;
-use crate::cpu::LANES;
 
 /// A block of `LEN` values along a row, as it lies in the file.
 trait Block<const LEN: usize>: Pod {
@@ -85,7 +84,7 @@ impl BlockType {
     ];
 
     const fn of<B: Block<LEN>, const LEN: usize>() -> Self {
-        assert!(LEN.is_multiple_of(RUN) && LEN.is_multiple_of(B::GROUP) && B::GROUP.is_multiple_of(LANES));
+        assert!(LEN.is_multiple_of(RUN) && LEN.is_multiple_of(B::GROUP) && B::GROUP.is_multiple_of(RUN / 2));
         Self(
             const {
                 &Format {

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use idiolect::format::ModelFiles;
 use idiolect::model::TensorName;
-use idiolect_kernels::matrix::{FloatType, quantize_affine};
+use idiolect_kernels::Matrix;
+use idiolect_kernels::matrix::{BlockType, FloatType, quantize_affine};
 use libtest_mimic::{Arguments, Failed, Trial};
 use safetensors::tensor::Dtype;
 use safetensors::{SafeTensors, View};
@@ -34,6 +35,7 @@ fn main() {
         mlx(repository().join("tests/goldens/mlx_quantize.safetensors")),
         mlx(shared.join("mlx_affine_quant.safetensors")),
         mlx(shared.join("mlx_affine_quant_half.safetensors")),
+        Trial::test("dequantizes blocks as the gguf package", dequantizes_blocks_as_gguf),
         Trial::test("dequantizes as the gguf package", move || dequantizes_as_gguf(&model)).with_ignored_flag(absent),
     ];
     libtest_mimic::run(&arguments, trials).exit();
@@ -77,6 +79,26 @@ fn quantizes_as_mlx(path: &Path) -> Result<(), Failed> {
     }
     // At least one source, at both numbers of bits and every group.
     if cases < 6 { Err(format!("only {cases} cases").into()) } else { Ok(()) }
+}
+
+/// Every type of blocks that is read, by `goldens/gguf_blocks.py`: the very bits.
+fn dequantizes_blocks_as_gguf() -> Result<(), Failed> {
+    let file = std::fs::read(repository().join("tests/goldens/gguf_blocks.safetensors"))?;
+    let goldens = SafeTensors::deserialize(&file)?;
+    for block in BlockType::ALL {
+        let part = |part: &str| goldens.tensor(&format!("{}.{part}", block.name()));
+        let (blocks, values) = (part("blocks")?, part("values")?);
+        let (rows, cols) = (values.shape()[0], values.shape()[1]);
+        let matrix = Matrix::blocks(rows, cols, block, blocks.data().to_vec().into())?;
+        let mut ours = vec![f32::NAN; rows * cols];
+        matrix.dequantize(0..rows, 0..cols, &mut ours);
+        let theirs = values.data().as_chunks::<4>().0;
+        if let Some(i) = (0..ours.len()).find(|&i| ours[i].to_le_bytes() != theirs[i]) {
+            let expected = f32::from_le_bytes(theirs[i]);
+            return Err(format!("{block:?}: value {i} is {}, not {expected}", ours[i]).into());
+        }
+    }
+    Ok(())
 }
 
 /// The SHA-256 of every tensor's values as `goldens/gguf_dequant.py` noted it.

@@ -39,7 +39,7 @@ pub fn blocks(path: &Path, kind: u32, size: usize) {
         let mut bytes: Vec<u8> = noise.iter().map(|x| (x * 128.0) as i8 as u8).collect();
         for block in bytes.chunks_exact_mut(size) {
             block[1] = 0x20 | block[1] & 0x87;
-            if kind == 3 {
+            if matches!(kind, 3 | 7) {
                 block[3] = 0x20 | block[3] & 0x87;
             }
         }
@@ -147,7 +147,7 @@ fn what_others_may_write_may_be_cut_while_it_is_imported() {
 
 #[test]
 fn blocks_keep_their_values_bits_and_groups() {
-    for (kind, size, bits) in [(2, 18, 4), (3, 20, 4), (8, 34, 8)] {
+    for (kind, size, bits) in [(2, 18, 4), (3, 20, 4), (6, 22, 8), (7, 24, 8), (8, 34, 8), (20, 18, 8)] {
         let home = tempfile::tempdir().unwrap();
         let source = home.path().join("model.gguf");
         blocks(&source, kind, size);

@@ -457,7 +457,7 @@ fn gguf_that_asks_for_the_unknown_is_refused_by_name() {
         bytes: vec![0; len],
     };
     type Change<'a> = &'a dyn Fn(&mut Gguf);
-    let cases: [(Change<'_>, ErrorKind, &str); 30] = [
+    let cases: [(Change<'_>, ErrorKind, &str); 32] = [
         (&|g| g.version = 1, Unsupported, "version: 1"),
         (&|g| g.version = 3u32.swap_bytes(), Unsupported, "version: a big-endian file"),
         (&|g| set(g, "general.architecture", Meta::Text("gptneox")), Unsupported, "general.architecture: gptneox"),
@@ -480,7 +480,13 @@ fn gguf_that_asks_for_the_unknown_is_refused_by_name() {
         (&|g| set(g, "general.architecture", latin()), BadFile, "general.architecture: not UTF-8"),
         (&|g| set(g, "llama.rope.scaling.type", latin()), BadFile, "llama.rope.scaling.type: not UTF-8"),
         (&|g| g.meta.push(("general.type".into(), Meta::Text("model"))), BadFile, "general.type: twice"),
-        (&|g| g.tensors[1].kind = 13, Unsupported, "blk.0.attn_q.weight: type Q5_K"),
+        (&|g| g.tensors[1].kind = 23, Unsupported, "blk.0.attn_q.weight: type IQ4_XS"),
+        (&|g| g.tensors[1].kind = 13, BadFile, "blk.0.attn_q.weight: 64 columns, where Q5_K needs a multiple of 256"),
+        (
+            &|g| g.tensors.last_mut().map(|last| (last.kind, last.axes) = (12, vec![256, 9])).unwrap(),
+            BadFile,
+            "output_norm.weight: offset: reaches beyond the end of the file",
+        ),
         (&|g| g.tensors[1].kind = 99, Unsupported, "blk.0.attn_q.weight: type number 99"),
         (&|g| g.tensors[1].axes = vec![1; 5], BadFile, "blk.0.attn_q.weight: 5 axes"),
         (&|g| g.tensors[1].axes = vec![0, 96], BadFile, "blk.0.attn_q.weight: 0 columns"),

@@ -53,7 +53,7 @@ pub(crate) struct Packing {
     pub encoding: u32,
     /// Of [`SCALES`]; of a float matrix, any.
     pub scales: u32,
-    /// Columns a group; 0 for floats.
+    /// Columns a group, a multiple of the 16 that a kernel may take together; 0 for floats.
     pub group: usize,
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use idiolect_kernels::matrix::{Encoding, FloatType, Matrix};
+use idiolect_kernels::matrix::{Encoding, FloatType, Matrix, is_affine};
 
 use super::ImportOptions;
 use crate::error::{Error, ErrorKind, Result};
@@ -128,18 +128,19 @@ fn sources(files: &ModelFiles) -> Result<Vec<(TensorName, Matrix)>> {
 /// The same values in a form that a folder can hold.
 fn kept(matrix: &Matrix) -> Form {
     match (matrix.affine_form(), matrix.encoding()) {
-        (Some((bits, group, scales)), _) => Form::Affine { bits, group, scales, exact: true },
-        (None, Encoding::Float(float)) => Form::Float(float),
-        (None, _) => Form::Float(FloatType::F32),
+        (Some((bits, group, scales)), _) if is_affine(bits, group) => Form::Affine { bits, group, scales, exact: true },
+        (_, Encoding::Float(float)) => Form::Float(float),
+        // Groups shorter than a folder's.
+        _ => Form::Float(FloatType::F32),
     }
 }
 
 /// Where the group does not divide the width, floats, as in mlx-lm.
 fn quantized(matrix: &Matrix, bits: u8, group: usize, half: FloatType) -> Form {
-    let source = match kept(matrix) {
-        same @ Form::Affine { bits: b, group: g, .. } if (b, g) == (bits, group) => return same,
-        Form::Affine { .. } => narrow(matrix, half),
-        Form::Float(float) => float,
+    let source = match (kept(matrix), matrix.encoding()) {
+        (same @ Form::Affine { bits: b, group: g, .. }, _) if (b, g) == (bits, group) => return same,
+        (_, Encoding::Float(float)) => float,
+        _ => narrow(matrix, half),
     };
     if matrix.cols().is_multiple_of(group) {
         Form::Affine { bits, group, scales: source, exact: false }
@@ -155,4 +156,34 @@ pub(crate) fn narrow(matrix: &Matrix, half: FloatType) -> FloatType {
         (_, None) => half,
     };
     if own == FloatType::F32 { half } else { own }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FloatType::{BF16, F32};
+    use super::*;
+    use idiolect_kernels::matrix::BlockType;
+
+    /// Rows of 256 blocks' worth of random bytes; scales of d times a few bits are f32.
+    fn matrix(block: BlockType) -> Matrix {
+        let bytes: Vec<u8> = (0..2 * 256 / block.len() * block.size()).map(|i| (i * 37 % 101) as u8).collect();
+        Matrix::blocks(2, 256, block, bytes.into()).unwrap()
+    }
+
+    #[test]
+    fn blocks_keep_their_codes_where_a_folder_has_such_groups() {
+        let affine = |bits, group, scales, exact| Form::Affine { bits, group, scales, exact };
+        for (block, same, eight) in [
+            (BlockType::Q4_K, affine(4, 32, F32, true), affine(8, 32, BF16, false)),
+            (BlockType::Q5_K, affine(8, 32, F32, true), affine(8, 32, F32, true)),
+            (BlockType::Q2_K, Form::Float(F32), affine(8, 32, BF16, false)),
+            (BlockType::Q3_K, Form::Float(F32), affine(8, 32, BF16, false)),
+            (BlockType::Q6_K, Form::Float(F32), affine(8, 32, BF16, false)),
+        ] {
+            let matrix = matrix(block);
+            assert_eq!((kept(&matrix), quantized(&matrix, 8, 32, BF16)), (same, eight), "{block:?}");
+            assert_eq!(quantized(&matrix, 4, 512, BF16), Form::Float(BF16), "{block:?}");
+            assert_eq!(narrow(&matrix, BF16), BF16, "{block:?}");
+        }
+    }
 }

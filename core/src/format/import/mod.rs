@@ -24,7 +24,8 @@ use crate::error::{Error, ErrorKind, Result};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ImportOptions {
     /// Bits a weight: 4 or 8 quantize, 16 keeps bf16 or f16 and narrows f32, 32 widens exactly. Without it a quantized
-    /// model keeps its own bits and groups, and another one gets 4 bits.
+    /// model keeps its own bits and groups (what no folder can hold, groups of 16, becomes f32), and another one gets 4
+    /// bits.
     pub bits: Option<u8>,
     /// Weights that share a scale, 32, 64 or 128; 64 unless given.
     pub group_size: Option<usize>,

@@ -30,15 +30,24 @@ pub(super) fn affine<S: Simd, const N: usize>(simd: S, codes: [u8; N], scale: f3
 /// `codes[j] − centre`, which is from −128 to 127.
 #[inline(always)]
 pub(super) fn centred<const N: usize>(codes: [u8; N], centre: u8) -> [i8; N] {
-    codes.map(|q| q.wrapping_sub(centre) as i8)
+    let mut centred = [0; N];
+    for j in 0..N {
+        centred[j] = codes[j].wrapping_sub(centre) as i8;
+    }
+    centred
 }
 
+/// In a loop of its own: what `array::map` calls is not inlined everywhere, and then is not vectorized.
 #[inline(always)]
-fn floats<Code, const N: usize>(codes: [Code; N]) -> [f32; N]
+fn floats<Code: Copy, const N: usize>(codes: [Code; N]) -> [f32; N]
 where
     f32: From<Code>,
 {
-    codes.map(f32::from)
+    let mut floats = [0.0; N];
+    for j in 0..N {
+        floats[j] = f32::from(codes[j]);
+    }
+    floats
 }
 
 /// `total[j] += scale · (codes[j]·x[j] + codes[j + 16]·x[j + 16] + …)`.

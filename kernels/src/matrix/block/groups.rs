@@ -88,22 +88,36 @@ pub(super) fn six_bits(packed: &[u8; 12]) -> [[u8; 8]; 2] {
     [scales, minima]
 }
 
+/// 32 bytes as words: eight codes are unpacked at a time, whatever the compiler makes of loops over bytes.
+pub(super) type Words = [u64; 4];
+
+/// Of each byte `(byte >> shift) & mask`, with a mask that takes nothing from the next byte.
+#[inline(always)]
+pub(super) fn bits(bytes: &[u8; 32], shift: usize, mask: u8) -> Words {
+    let mut words: Words = bytemuck::cast(*bytes);
+    for word in &mut words {
+        *word = *word >> shift & u64::from_ne_bytes([mask; 8]);
+    }
+    words
+}
+
+/// Of each byte `low | high << shift`.
+#[inline(always)]
+pub(super) fn above(low: Words, high: Words, shift: usize) -> [u8; 32] {
+    let mut words = low;
+    for (word, high) in words.iter_mut().zip(high) {
+        *word |= high << shift;
+    }
+    bytemuck::cast(words)
+}
+
 /// Two bits each: of every 32 bytes the lowest pairs, then the next higher ones.
 #[inline(always)]
 pub(super) fn quarters(bytes: &[u8; LEN / 4]) -> [u8; LEN] {
     let mut codes = [0; LEN];
     for (codes, bytes) in codes.as_chunks_mut::<128>().0.iter_mut().zip(bytes.as_chunks::<32>().0) {
-        for j in 0..32 {
-            codes[j] = bytes[j] & 3;
-        }
-        for j in 0..32 {
-            codes[j + 32] = bytes[j] >> 2 & 3;
-        }
-        for j in 0..32 {
-            codes[j + 64] = bytes[j] >> 4 & 3;
-        }
-        for j in 0..32 {
-            codes[j + 96] = bytes[j] >> 6;
+        for (pair, codes) in codes.as_chunks_mut::<32>().0.iter_mut().enumerate() {
+            *codes = bytemuck::cast(bits(bytes, 2 * pair, 3));
         }
     }
     codes
@@ -116,12 +130,21 @@ pub(super) fn above_minima<const GROUPS: usize>(
     min: f32,
     [scales, minima]: [[u8; GROUPS]; 2],
 ) -> [[f32; GROUPS]; 2] {
-    [scales.map(|s| scale * f32::from(s)), minima.map(|m| -min * f32::from(m))]
+    let mut factors = [[0.0; GROUPS]; 2];
+    for g in 0..GROUPS {
+        factors[0][g] = scale * f32::from(scales[g]);
+        factors[1][g] = -min * f32::from(minima[g]);
+    }
+    factors
 }
 
 /// `scale · scales[g]`, and the biases for codes around `centre`.
 #[inline(always)]
-pub(super) fn around(centre: u8, scale: f32, scales: [f32; 16]) -> [[f32; 16]; 2] {
-    let scales = scales.map(|s| scale * s);
-    [scales, scales.map(|s| -f32::from(centre) * s)]
+pub(super) fn around(centre: u8, scale: f32, scales: [i8; 16]) -> [[f32; 16]; 2] {
+    let mut factors = [[0.0; 16]; 2];
+    for g in 0..16 {
+        factors[0][g] = scale * f32::from(scales[g]);
+        factors[1][g] = -f32::from(centre) * factors[0][g];
+    }
+    factors
 }

@@ -25,7 +25,10 @@ struct Q2_K {
 impl Grouped<16> for Q2_K {
     #[inline(always)]
     fn factors(&self, table: &Table) -> [[f32; 16]; 2] {
-        let [scales, minima] = [self.scales.map(|byte| byte & 15), self.scales.map(|byte| byte >> 4)];
+        let [mut scales, mut minima] = [[0; 16]; 2];
+        for g in 0..16 {
+            (scales[g], minima[g]) = (self.scales[g] & 15, self.scales[g] >> 4);
+        }
         above_minima(table.at(self.d), table.at(self.m), [scales, minima])
     }
 }

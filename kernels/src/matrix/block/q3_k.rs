@@ -3,9 +3,10 @@
 use bytemuck::{Pod, Zeroable};
 use pulp::Simd;
 
-use super::groups::{Grouped, LEN, around, decode_around, dot, factors_of, quarters};
+use super::groups::{Grouped, LEN, above, around, bits, decode_around, dot, factors_of, quarters};
 use super::{Block, BlockType};
 use crate::matrix::f16::Table;
+use crate::matrix::run::centred;
 
 impl BlockType {
     /// 32 bytes of third bits, 64 bytes of pairs of bits, 12 bytes of six-bit `s`, each for 16 columns, f16 `d`:
@@ -36,7 +37,7 @@ impl Grouped<16> for Q3_K {
             scales[j + 8] = even >> 4 | (high >> 4 & 3) << 4;
             scales[j + 12] = odd >> 4 | high >> 6 << 4;
         }
-        around(CENTRE, table.at(self.d), scales.map(|s: u8| f32::from(s) - 32.0))
+        around(CENTRE, table.at(self.d), centred(scales, 32))
     }
 }
 
@@ -62,14 +63,9 @@ impl Block<LEN> for Q3_K {
 
     #[inline(always)]
     fn codes(&self) -> [u8; LEN] {
-        let (mut codes, mut high) = (quarters(&self.pairs), self.high);
-        for codes in codes.as_chunks_mut::<32>().0 {
-            for j in 0..32 {
-                codes[j] |= (high[j] & 1) << 2;
-            }
-            for bits in &mut high {
-                *bits >>= 1;
-            }
+        let mut codes = quarters(&self.pairs);
+        for (bit, codes) in codes.as_chunks_mut::<32>().0.iter_mut().enumerate() {
+            *codes = above(bytemuck::cast(*codes), bits(&self.high, bit, 1), 2);
         }
         codes
     }

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 use pulp::Simd;
 
-use super::groups::{Grouped, LEN, above_minima, decode, dot, factors_of, six_bits};
+use super::groups::{Grouped, LEN, above_minima, bits, decode, dot, factors_of, six_bits};
 use super::{Block, BlockType};
 use crate::matrix::f16::Table;
 
@@ -53,11 +53,8 @@ impl Block<LEN> for Q4_K {
     fn codes(&self) -> [u8; LEN] {
         let mut codes = [0; LEN];
         for (codes, nibbles) in codes.as_chunks_mut::<64>().0.iter_mut().zip(self.nibbles.as_chunks::<32>().0) {
-            for j in 0..32 {
-                codes[j] = nibbles[j] & 15;
-            }
-            for j in 0..32 {
-                codes[j + 32] = nibbles[j] >> 4;
+            for (half, codes) in codes.as_chunks_mut::<32>().0.iter_mut().enumerate() {
+                *codes = bytemuck::cast(bits(nibbles, 4 * half, 15));
             }
         }
         codes

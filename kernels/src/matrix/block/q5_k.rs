@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 use pulp::Simd;
 
-use super::groups::{Grouped, LEN, above_minima, decode, dot, factors_of, six_bits};
+use super::groups::{Grouped, LEN, above, above_minima, bits, decode, dot, factors_of, six_bits};
 use super::{Block, BlockType};
 use crate::matrix::f16::Table;
 
@@ -53,16 +53,12 @@ impl Block<LEN> for Q5_K {
 
     #[inline(always)]
     fn codes(&self) -> [u8; LEN] {
-        let (mut codes, mut high) = ([0; LEN], self.high);
-        for (codes, nibbles) in codes.as_chunks_mut::<64>().0.iter_mut().zip(self.nibbles.as_chunks::<32>().0) {
-            for j in 0..32 {
-                codes[j] = nibbles[j] & 15 | (high[j] & 1) << 4;
-            }
-            for j in 0..32 {
-                codes[j + 32] = nibbles[j] >> 4 | (high[j] >> 1 & 1) << 4;
-            }
-            for bits in &mut high {
-                *bits >>= 2;
+        let mut codes = [0; LEN];
+        for (pair, (codes, nibbles)) in
+            codes.as_chunks_mut::<64>().0.iter_mut().zip(self.nibbles.as_chunks::<32>().0).enumerate()
+        {
+            for (half, codes) in codes.as_chunks_mut::<32>().0.iter_mut().enumerate() {
+                *codes = above(bits(nibbles, 4 * half, 15), bits(&self.high, 2 * pair + half, 1), 4);
             }
         }
         codes

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 use pulp::Simd;
 
-use super::groups::{Grouped, LEN, around, decode_around, dot, factors_of};
+use super::groups::{Grouped, LEN, above, around, bits, decode_around, dot, factors_of};
 use super::{Block, BlockType};
 use crate::matrix::f16::Table;
 
@@ -27,7 +27,7 @@ const CENTRE: u8 = 32;
 impl Grouped<16> for Q6_K {
     #[inline(always)]
     fn factors(&self, table: &Table) -> [[f32; 16]; 2] {
-        around(CENTRE, table.at(self.d), self.scales.map(f32::from))
+        around(CENTRE, table.at(self.d), self.scales)
     }
 }
 
@@ -56,17 +56,9 @@ impl Block<LEN> for Q6_K {
         let mut codes = [0; LEN];
         let halves = self.low.as_chunks::<64>().0.iter().zip(self.high.as_chunks::<32>().0);
         for (codes, (low, high)) in codes.as_chunks_mut::<128>().0.iter_mut().zip(halves) {
-            for j in 0..32 {
-                codes[j] = low[j] & 15 | (high[j] & 3) << 4;
-            }
-            for j in 0..32 {
-                codes[j + 32] = low[j + 32] & 15 | (high[j] >> 2 & 3) << 4;
-            }
-            for j in 0..32 {
-                codes[j + 64] = low[j] >> 4 | (high[j] >> 4 & 3) << 4;
-            }
-            for j in 0..32 {
-                codes[j + 96] = low[j + 32] >> 4 | high[j] >> 6 << 4;
+            let (low, codes) = (low.as_chunks::<32>().0, codes.as_chunks_mut::<32>().0);
+            for (quarter, codes) in codes.iter_mut().enumerate() {
+                *codes = above(bits(&low[quarter % 2], quarter / 2 * 4, 15), bits(high, 2 * quarter, 3), 4);
             }
         }
         codes

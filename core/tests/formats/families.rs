@@ -13,7 +13,9 @@ use crate::{matrices, refusal};
 
 /// A family's name, what its layers have that Llama's have not, and whether rows lie as llama.cpp's converter permutes
 /// Llama's.
-const FAMILIES: [(&str, &[(&str, usize)], bool); 3] = [
+type Row = (&'static str, &'static [(&'static str, usize)], bool);
+
+const FAMILIES: [Row; 3] = [
     (
         "qwen2",
         &[

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Compare the program with the reference libraries as they are installed: `check.py PROGRAM [CHECK...]`.
+"""Compare the program with the reference libraries as they are installed: `check.py PROGRAM [CHECK...]`, or with any model
+that lies somewhere: `check.py PROGRAM folder MODEL...`, folders and GGUF files.
 
 Where the goldens are fixed, these checks run transformers, PEFT and mlx-lm beside the program, on models and settings drawn
 from a seed (`--seed`; a random one is drawn and printed):
@@ -11,9 +12,12 @@ from a seed (`--seed`; a random one is drawn and printed):
   mlx       a folder written by `idiolect import` gives the same losses in mlx-lm
   greedy    what the published model continues greedily, plain and chat, is transformers' token for token
   learn     the held-out gain on a person's messages is PEFT's (from goldens/published/learn.json)
+  folder    by name: the ids of texts, their losses, what is continued greedily, and three steps of an adapter on every linear
+            layer that the model has, where PEFT's gradients in f64 fit into memory
 """
 
 import argparse
+import functools
 import json
 import random
 import subprocess
@@ -25,6 +29,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from transformers import AutoTokenizer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "goldens"))
 
@@ -42,6 +47,8 @@ LOSS, GRADIENT = 1e-4, 1e-3
 ADAPTER = 2e-2
 # The held-out gain, relative.
 GAIN = 0.02
+# Parameters whose copy in f64 is too much.
+LARGE = 500_000_000
 
 
 class Program:
@@ -281,6 +288,33 @@ def check_learn(program: Program, _seed: int, folder: Path):
           f"{run['after']['nll']:.4f}"  # fmt: skip
 
 
+def check_folder(program: Program, seed: int, folder: Path, path: Path):
+    is_file = path.is_file()
+    theirs = models.load_gguf(path) if is_file else models.load_folder(path)
+    tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name) if is_file else AutoTokenizer.from_pretrained(path)
+    rows = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in cases.NOTES]
+    rows = [row for row in rows if len(row) > 1]
+    (folder / "rows.json").write_text(json.dumps(rows))
+    losses = close("losses", program.nll(path, folder / "rows.json"), reference.evaluate(theirs, rows), LOSS)
+    yield f"losses {losses:.1e}"
+    for prompt in cases.NOTES[:2]:
+        for chat in (False, True) if tokenizer.chat_template else (False,):
+            answer = published.answer(theirs, tokenizer, prompt, chat)
+            (ours,) = program.run("generate", path, "--prompt", prompt, "--temperature", 0, "--max-tokens",
+                                  published.NEW_TOKENS, *(["--chat"] if chat else []))  # fmt: skip
+            expected, given = ([i for i in ids if i != tokenizer.eos_token_id] for ids in (answer["ids"], ours["ids"]))
+            assert given == expected, f"{prompt!r}, chat {chat}: {ours['text']!r}, not {answer['text']!r}"
+    yield "greedy answers are the same"
+    if theirs.num_parameters() > LARGE:
+        yield f"{theirs.num_parameters():,} parameters: steps are not compared"
+        return
+    targets = sorted({name.rpartition(".")[2] for name in models.linears(models.skeleton(theirs.config))})
+    adapters.write(adapters.describe(f"drawn {seed}", theirs.config, 8, 16, targets, b_amplitude=0.02), folder / "adapter")
+    report = compare_training(program, path, theirs, folder / "adapter", rows, folder / "rows.json", folder,
+                              {"steps": 3, "accumulate": 2})  # fmt: skip
+    yield report
+
+
 CHECKS = {
     "train": check_train,
     "adapters": check_adapters,
@@ -298,16 +332,21 @@ def main() -> None:
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     options = parser.parse_args()
-    if unknown := set(options.checks) - set(CHECKS):
-        parser.error(f"no such check: {', '.join(sorted(unknown))}")
     program = Program(options.program, options.device)
-    wanted = options.checks or list(CHECKS)
+    checks = CHECKS
+    if options.checks[:1] == ["folder"]:
+        paths = [Path(path) for path in options.checks[1:]]
+        checks = {str(path): functools.partial(check_folder, path=path) for path in paths}
+        options.checks = list(checks)
+    if unknown := set(options.checks) - set(checks):
+        parser.error(f"no such check: {', '.join(sorted(unknown))}")
+    wanted = options.checks or list(checks)
     print(f"seed {options.seed}, device {options.device}")
     failed = []
     for name in wanted:
         with tempfile.TemporaryDirectory() as folder:
             try:
-                for line in CHECKS[name](program, options.seed, Path(folder)):
+                for line in checks[name](program, options.seed, Path(folder)):
                     print(f"{name}: {line}", flush=True)
             except (AssertionError, RuntimeError):
                 traceback.print_exc()

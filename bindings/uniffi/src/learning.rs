@@ -107,7 +107,7 @@ pub struct LoraSettings {
     /// Whether the scale is alpha / √rank instead of alpha / rank; it is not by default.
     #[uniffi(default = None)]
     pub rslora: Option<bool>,
-    /// The linear layers to adapt, by name; all seven by default.
+    /// The linear layers to adapt, by name; all by default.
     #[uniffi(default = None)]
     pub target_modules: Option<Vec<String>>,
 }

@@ -74,6 +74,8 @@ impl RopeParameters {
             {
                 Some("beta_fast must be greater than beta_slow")
             }
+            // Its ramp goes by the base's logarithm.
+            RopeScaling::Yarn { .. } if self.theta <= 1.0 => Some("no frequencies to scale with a base of 1"),
             RopeScaling::Yarn { attention_factor, .. } if !(*attention_factor > 0.0 && *attention_factor < 1e3) => {
                 Some("attention_factor must be positive")
             }

@@ -154,6 +154,11 @@ fn settings_that_are_unknown_or_absurd_are_refused_by_name() {
             BadFile,
             "rope_scaling: beta_fast",
         ),
+        (
+            json!({ "rope_scaling": { "type": "yarn", "factor": 4 }, "rope_theta": 1 }),
+            BadFile,
+            "rope_scaling: no frequencies to scale",
+        ),
         (json!({ "rope_scaling": { "type": "dynamic", "factor": 0.5 } }), BadFile, "rope_scaling: factor"),
         (json!({ "rope_scaling": { "type": "linear" } }), BadFile, "rope_scaling.factor: missing"),
         (json!({ "rope_scaling": { "type": "linear", "factor": 0.0 } }), BadFile, "rope_scaling: factor"),

@@ -18,7 +18,7 @@ pub struct LoraArgs {
     alpha: Option<f64>,
 
     /// Linear layers to adapt: names, suffixes or whole module paths, separated by commas, or all-linear
-    /// [default: all seven]
+    /// [default: all-linear]
     #[arg(long, value_name = "NAMES", value_parser = modules)]
     targets: Option<Modules>,
 

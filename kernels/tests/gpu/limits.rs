@@ -32,7 +32,7 @@ pub fn equal(options: Options) -> Options {
 /// Matrices whose codes fill more than one such buffer; the scales beside them take up to half as much again.
 pub fn large_matrices(weights: &mut Weights) -> Vec<Case> {
     let case_of = |encoding| {
-        let (rows, cols, tokens) = (1601, 128, 3);
+        let (rows, cols, tokens) = (1601, 128.max(encodings::group_of(encoding)), 3);
         let weight = weights.add_matrix(matrix(encoding, rows, cols, 6));
         let mut case = Case::new(label(encoding), tokens, 0);
         let x = case.values("x", Rows::Tokens, cols);

@@ -117,7 +117,10 @@ class CallerThreadTest(@param:TempDir private val home: File) {
 
         val begun = CompletableDeferred<Unit>()
         val long = LearnSettings(train = TrainSettings(steps = 5000u, seed = 3uL))
-        val training = launch { engine.train(long).onEach { if (it.step != null) begun.complete(Unit) }.collect() }
+        // It has the worker; one of the calls, which take the texts away, may end it once the lock is released.
+        val training = launch {
+            runCatching { engine.train(long).onEach { if (it.step != null) begun.complete(Unit) }.collect() }
+        }
         begun.await()
         val lock = DatabaseLock(File(profile, "history.db"))
         val thread = Executors.newSingleThreadExecutor { Thread(it, "main thread").apply { isDaemon = true } }

@@ -184,7 +184,7 @@ impl Bench {
                 assert_eq!(weight.0, 0);
                 let (x, dy) = (case.floats(Tokens, &x), case.floats(Tokens, &dy));
                 let (params, grads) = (case.state(1, &params), case.state(1, &vec![0.0; RANK * (cols + rows)]));
-                let low = case.state(t, &vec![0.5; t * RANK]);
+                let low = case.updated(Tokens, &vec![0.5; t * RANK]);
                 let (out, dx) = (case.output(Tokens, rows), case.output(Tokens, cols));
                 push(&mut case, [x, dy, params, grads, low, out, dx]);
                 case
@@ -237,8 +237,13 @@ impl Bench {
                 let (q, dout) = (case.floats(Tokens, &q), case.floats(Tokens, &q));
                 let (k, v) = (case.floats(Tokens, &k), case.floats(Tokens, &v));
                 let (spans, reach) = (case.indices(Tokens, &packing.spans), case.indices(Tokens, &packing.reach));
-                let (out, dq) = (case.state(t, &vec![0.1; t * q_width]), case.output(Tokens, q_width));
-                let (lse, delta) = (case.state(t, &vec![6.0; t * HEADS.query]), case.output(Tokens, HEADS.query));
+                // What one way writes, the other reads.
+                let mut made = |width: usize, value: f32| match backward {
+                    true => case.floats(Tokens, &vec![value; t * width]),
+                    false => case.output(Tokens, width),
+                };
+                let (out, lse) = (made(q_width, 0.1), made(HEADS.query, 6.0));
+                let (dq, delta) = (case.output(Tokens, q_width), case.output(Tokens, HEADS.query));
                 let (dk, dv) = (case.output(Tokens, kv_width), case.output(Tokens, kv_width));
                 if backward {
                     let heads = HEADS;
@@ -296,11 +301,11 @@ impl Bench {
             case.push(RmsNorm { x, gain, out, epsilon: 1e-5 });
             case
         });
-        self.time("rms_norm_backward 256 × 576", 10.0 * values(HIDDEN), 16.0 * values(HIDDEN), None, || {
+        self.time("rms_norm_backward 256 × 576", 10.0 * values(HIDDEN), 12.0 * values(HIDDEN), None, || {
             let mut case = Case::new(t, 1);
             let (dy, gain) = (case.floats(Tokens, &x), case.vector(&x[..HIDDEN]));
-            let (x, dx) = (case.floats(Tokens, &x), case.state(t, &x));
-            case.push(RmsNormBackward { x, gain, dy, dx, add: true, epsilon: 1e-5 });
+            let (x, dx) = (case.floats(Tokens, &x), case.output(Tokens, HIDDEN));
+            case.push(RmsNormBackward { x, gain, dy, dx, add: false, epsilon: 1e-5 });
             case
         });
         self.time("swiglu 256 × 1536", 20.0 * values(INNER), 12.0 * values(INNER), None, || {

@@ -16,7 +16,7 @@ pub use summary::{MatrixForm, MatrixKind};
 pub use crate::format::ModelDescriptor;
 pub use crate::format::ModelSource;
 pub use crate::shape::{
-    AttentionSpec, Bias, FAMILIES, Family, LLAMA, LayerSpec, LinearSpec, ModelConfig, Module, ModuleId, Norm,
+    AttentionSpec, Bias, FAMILIES, Family, LLAMA, LayerSpec, LinearSpec, ModelConfig, Module, ModuleId, Names, Norm,
     NormPlace, Projection, RopeParameters, RopeScaling, TensorName,
 };
 

@@ -23,14 +23,27 @@ pub struct Family {
     pub(crate) norms: &'static [(NormPlace, Names)],
     /// A layer's linear layers, in the order of the forward pass.
     pub modules: &'static [Module],
-    /// Width of a head where a configuration does not say; else it is the hidden width over the heads.
-    pub(crate) head_dim: Option<usize>,
+    /// What a `config.json` means by what it leaves out.
+    pub(crate) left_out: LeftOut,
     /// Which layers see a window where `layer_types` does not say.
     pub(crate) windows: Windows,
     /// Every so many layers one sees no positions, where a configuration does not say.
     pub(crate) unrotated_every: Option<usize>,
     /// Whether GGUF files store what is rotated with each head's two halves alternating.
     pub(crate) gguf_interleaves: bool,
+}
+
+/// What transformers 5 takes where a configuration does not say.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LeftOut {
+    /// Key and value heads; else as many as of queries.
+    pub kv_heads: Option<usize>,
+    /// Width of a head; else the hidden width over the heads.
+    pub head_dim: Option<usize>,
+    pub max_position_embeddings: usize,
+    pub rope_theta: f64,
+    pub sliding_window: Option<usize>,
+    pub max_window_layers: usize,
 }
 
 /// Which layers see only the last `sliding_window` keys.
@@ -40,9 +53,9 @@ pub(crate) enum Windows {
     None,
     /// All.
     Everywhere,
-    /// Where `use_sliding_window` says so, those from layer number `max_window_layers` on.
+    /// Where `use_sliding_window` says so, those of `layer_types`; without it, from layer number `max_window_layers` on.
     FromLayer,
-    /// Where `use_sliding_window` says so, those that see no positions.
+    /// Where `use_sliding_window` says so, those of `layer_types`; without it, those that see no positions.
     Unrotated,
 }
 
@@ -59,6 +72,12 @@ static MISTRAL: Family = Family {
     gguf: None,
     models: "Mistral 7B; in GGUF it is `llama`",
     modules: &modules(Bias::Never, Bias::Never, Bias::Never),
+    left_out: LeftOut {
+        kv_heads: Some(8),
+        max_position_embeddings: 131_072,
+        sliding_window: Some(4096),
+        ..LIKE_LLAMA.left_out
+    },
     windows: Windows::Everywhere,
     ..LIKE_LLAMA
 };
@@ -70,6 +89,7 @@ static QWEN2: Family = Family {
     gguf: Some("qwen2"),
     models: "Qwen 2, Qwen 2.5, Qwen 2.5 Coder",
     modules: &modules(Bias::Always, Bias::Never, Bias::Never),
+    left_out: LeftOut { kv_heads: Some(32), max_position_embeddings: 32_768, ..LIKE_LLAMA.left_out },
     windows: Windows::FromLayer,
     gguf_interleaves: false,
     ..LIKE_LLAMA
@@ -88,7 +108,12 @@ static QWEN3: Family = Family {
         (NormPlace::Mlp, names("post_attention_layernorm", "ffn_norm")),
     ],
     modules: &modules(ATTENTION_BIAS, ATTENTION_BIAS, Bias::Never),
-    head_dim: Some(128),
+    left_out: LeftOut {
+        kv_heads: Some(32),
+        head_dim: Some(128),
+        max_position_embeddings: 32_768,
+        ..LIKE_LLAMA.left_out
+    },
     windows: Windows::FromLayer,
     gguf_interleaves: false,
     ..LIKE_LLAMA
@@ -100,6 +125,7 @@ static SMOLLM3: Family = Family {
     class: "SmolLM3ForCausalLM",
     gguf: Some("smollm3"),
     models: "SmolLM3",
+    left_out: LeftOut { kv_heads: Some(4), max_position_embeddings: 32_768, rope_theta: 2e6, ..LIKE_LLAMA.left_out },
     windows: Windows::Unrotated,
     unrotated_every: Some(4),
     ..LIKE_LLAMA
@@ -119,7 +145,14 @@ const LIKE_LLAMA: Family = Family {
         (NormPlace::Mlp, names("post_attention_layernorm", "ffn_norm")),
     ],
     modules: &modules(ATTENTION_BIAS, ATTENTION_BIAS, MLP_BIAS),
-    head_dim: None,
+    left_out: LeftOut {
+        kv_heads: None,
+        head_dim: None,
+        max_position_embeddings: 2048,
+        rope_theta: 10_000.0,
+        sliding_window: None,
+        max_window_layers: 28,
+    },
     windows: Windows::None,
     unrotated_every: None,
     gguf_interleaves: true,
@@ -159,6 +192,9 @@ impl PartialEq for Family {
 
 impl Family {
     /// The module of a linear layer.
+    ///
+    /// # Panics
+    /// When the family has none of that place.
     pub fn module(&self, id: ModuleId) -> &'static Module {
         &self.modules[id.index]
     }
@@ -175,6 +211,11 @@ impl Family {
     pub fn computing(&self, layer: usize, projection: Projection) -> ModuleId {
         let index = self.modules.iter().position(|module| module.projection == projection);
         ModuleId { layer, index: index.expect("a linear layer that the family's row has") }
+    }
+
+    /// Whether a layer sees positions, where one in every `every` does not.
+    pub(crate) fn sees_positions(layer: usize, every: Option<usize>) -> bool {
+        every.is_none_or(|every| !(layer + 1).is_multiple_of(every))
     }
 
     /// Whether GGUF files of the family store a linear layer's rows with each head's two halves alternating.

@@ -13,7 +13,7 @@ pub struct LayerSpec {
     pub linears: Vec<LinearSpec>,
 }
 
-/// Root-mean-square normalization.
+/// Root-mean-square normalization, `x / √(mean(x²) + ε) · gain`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Norm {
     /// ε.
@@ -29,7 +29,7 @@ pub struct AttentionSpec {
     pub kv_heads: usize,
     /// Width of a head; even, and not always the hidden width over `heads`.
     pub head_dim: usize,
-    /// Factor on the scores: 1/√head_dim.
+    /// Factor on the scores: `1/√head_dim`.
     pub scale: f32,
     /// Which of the model's rotations it has; without one it sees no positions.
     pub rope: Option<usize>,

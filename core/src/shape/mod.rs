@@ -11,7 +11,7 @@ pub(crate) use family::Windows;
 pub use family::{FAMILIES, Family, LLAMA};
 pub(crate) use layer::LayerKind;
 pub use layer::{AttentionSpec, LayerSpec, LinearSpec, Norm};
-pub use names::{Bias, Module, ModuleId, NormPlace, Projection, TensorName};
+pub use names::{Bias, Module, ModuleId, Names, NormPlace, Projection, TensorName};
 pub use rope::{RopeParameters, RopeScaling};
 pub(crate) use sizes::{SizeNames, Sizes};
 
@@ -57,7 +57,7 @@ impl ModelConfig {
         [TensorName::Embedding].into_iter().chain(self.modules().map(TensorName::Linear)).chain(head)
     }
 
-    /// Values of a norm's gains.
+    /// Values of a norm's gains: the hidden width, or over heads a head's.
     pub fn norm_width(&self, name: TensorName) -> usize {
         match name {
             TensorName::Norm(layer, NormPlace::Queries | NormPlace::Keys) => self.layers[layer].attention.head_dim,

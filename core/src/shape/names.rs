@@ -114,7 +114,7 @@ pub enum TensorName {
     Head,
     /// `[hidden_size]`.
     FinalNorm,
-    /// A norm of a layer, `[hidden_size]`.
+    /// A norm of a layer, as long as [`ModelConfig::norm_width`](super::ModelConfig::norm_width) says.
     Norm(usize, NormPlace),
     /// A linear layer, `[outputs, inputs]`.
     Linear(ModuleId),

@@ -94,7 +94,7 @@ impl Recorder<'_> {
 
     /// A frozen vector, and how many values it has.
     pub(crate) fn vector(&self, id: VectorId) -> (Binding, usize) {
-        (self.memory.weights.vector(id), self.memory.weights.shapes.vectors[id.0])
+        (self.memory.weights.vector(id), self.memory.weights.shapes.vector_len(id))
     }
 
     /// Live values of a buffer.

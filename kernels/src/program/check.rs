@@ -10,7 +10,15 @@ pub struct WeightShapes {
     /// Rows and columns.
     matrices: Vec<(usize, usize)>,
     /// Values.
-    pub(crate) vectors: Vec<usize>,
+    vectors: Vec<usize>,
+}
+
+#[cfg(feature = "gpu")]
+impl WeightShapes {
+    /// Values of a vector.
+    pub(crate) fn vector_len(&self, id: VectorId) -> usize {
+        self.vectors[id.0]
+    }
 }
 
 impl Weights {

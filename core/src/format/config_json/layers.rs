@@ -16,28 +16,45 @@ fn windows(fields: &JsonFields, family: &Family, rotated: &[bool]) -> Result<Vec
     const WINDOW: &str = "sliding_window";
     let window = match fields.usize(WINDOW)? {
         Some(0) => return Err(fields.bad(WINDOW, "0 keys to see")),
+        // Null says that there is none.
+        None if !fields.object().contains_key(WINDOW) => family.left_out.sliding_window,
         window => window,
     };
-    if let Some(kinds) = fields.strings("layer_types")? {
-        if kinds.len() != rotated.len() {
-            return Err(fields.bad("layer_types", format!("{} of them for {} layers", kinds.len(), rotated.len())));
-        }
-        let of = |kind: &&str| match *kind {
-            "full_attention" => Ok(None),
-            "sliding_attention" => Ok(Some(fields.required(WINDOW, window)?)),
-            other => Err(fields.unsupported("layer_types", shown(other))),
-        };
-        return kinds.iter().map(of).collect();
-    }
     let used = fields.bool("use_sliding_window")?.unwrap_or(false);
-    let first = fields.usize("max_window_layers")?.unwrap_or(rotated.len());
-    let has_one = |(layer, rotated): (usize, &bool)| match family.windows {
-        Windows::None => false,
-        Windows::Everywhere => true,
-        Windows::FromLayer => used && layer >= first,
-        Windows::Unrotated => used && !rotated,
+    let first = fields.usize("max_window_layers")?.unwrap_or(family.left_out.max_window_layers);
+    let listed = sliding_layers(fields, rotated.len())?;
+    let mut has_one: Vec<bool> = match family.windows {
+        Windows::None => vec![false; rotated.len()],
+        Windows::Everywhere => vec![window.is_some(); rotated.len()],
+        Windows::FromLayer => (0..rotated.len()).map(|layer| used && layer >= first).collect(),
+        Windows::Unrotated => rotated.iter().map(|rotated| used && !rotated).collect(),
     };
-    Ok(rotated.iter().enumerate().map(|layer| window.filter(|_| has_one(layer))).collect())
+    if let Some(listed) = listed {
+        let goes_by_list = used && matches!(family.windows, Windows::FromLayer | Windows::Unrotated);
+        if !goes_by_list && listed != has_one {
+            let what = format!("other layers with a window than a {} model has with these settings", family.name);
+            return Err(fields.unsupported(TYPES, what));
+        }
+        has_one = listed;
+    }
+    let of = |sliding: bool| if sliding { fields.required(WINDOW, window).map(Some) } else { Ok(None) };
+    has_one.into_iter().map(of).collect()
+}
+
+const TYPES: &str = "layer_types";
+
+/// Which layers `layer_types` gives a window, where it is there.
+fn sliding_layers(fields: &JsonFields, layers: usize) -> Result<Option<Vec<bool>>> {
+    let Some(kinds) = fields.strings(TYPES)? else { return Ok(None) };
+    if kinds.len() != layers {
+        return Err(fields.bad(TYPES, format!("{} of them for {layers} layers", kinds.len())));
+    }
+    let of = |kind: &&str| match *kind {
+        "full_attention" => Ok(false),
+        "sliding_attention" => Ok(true),
+        other => Err(fields.unsupported(TYPES, shown(other))),
+    };
+    kinds.iter().map(of).collect::<Result<_>>().map(Some)
 }
 
 /// Which layers see positions.
@@ -55,6 +72,6 @@ fn rotated(fields: &JsonFields, family: &Family, layers: usize) -> Result<Vec<bo
     }
     match fields.usize(INTERVAL)?.unwrap_or(usual) {
         0 => Err(fields.bad(INTERVAL, "0 layers apart")),
-        every => Ok((1..=layers).map(|number| !number.is_multiple_of(every)).collect()),
+        every => Ok((0..layers).map(|layer| Family::sees_positions(layer, Some(every))).collect()),
     }
 }

@@ -52,12 +52,13 @@ pub(crate) fn read(path: &Path) -> Result<ConfigJson> {
     let heads = size("num_attention_heads")?;
     let head_dim = match fields.usize("head_dim")? {
         Some(head_dim) => head_dim,
-        None => match family.head_dim {
+        None => match family.left_out.head_dim {
             Some(head_dim) => head_dim,
             None if heads > 0 && hidden_size.is_multiple_of(heads) => hidden_size / heads,
             None => return Err(fields.bad("num_attention_heads", format!("{heads} do not divide {hidden_size}"))),
         },
     };
+    let context = fields.usize("max_position_embeddings")?.unwrap_or(family.left_out.max_position_embeddings);
     let tie = fields.bool("tie_word_embeddings")?;
     let sizes = Sizes {
         vocab_size: size("vocab_size")?,
@@ -65,11 +66,11 @@ pub(crate) fn read(path: &Path) -> Result<ConfigJson> {
         intermediate_size: size("intermediate_size")?,
         layers: size("num_hidden_layers")?,
         heads,
-        kv_heads: fields.usize("num_key_value_heads")?.unwrap_or(heads),
+        kv_heads: fields.usize("num_key_value_heads")?.or(family.left_out.kv_heads).unwrap_or(heads),
         head_dim,
-        max_position_embeddings: fields.usize("max_position_embeddings")?.unwrap_or(2048),
+        max_position_embeddings: context,
         rms_norm_eps: fields.f64("rms_norm_eps")?.unwrap_or(1e-6) as f32,
-        rope: rope(&fields, head_dim)?,
+        rope: rope(&fields, head_dim, context, family.left_out.rope_theta)?,
         tie_word_embeddings: tie.unwrap_or(false),
     };
     let biases = family.modules.iter().map(|module| match module.bias {

@@ -58,9 +58,16 @@ fn windows_are_where_the_list_or_the_family_has_them() {
             [None, None, None, Some(9)],
         ),
         (
-            json!({ "model_type": "qwen3", "sliding_window": 9, "layer_types": sliding([true, false, true, false]) }),
+            json!({
+                "model_type": "qwen3", "sliding_window": 9, "use_sliding_window": true,
+                "layer_types": sliding([true, false, true, false]),
+            }),
             [Some(9), None, Some(9), None],
         ),
+        (json!({ "model_type": "qwen3", "layer_types": sliding([false; 4]) }), none),
+        // What is left out is what transformers takes.
+        (json!({ "model_type": "mistral", "max_position_embeddings": 8192 }), [Some(4096); 4]),
+        (json!({ "model_type": "qwen2", "sliding_window": 9, "use_sliding_window": true }), none),
     ] {
         let config = read_with(&changes).unwrap();
         let found: Vec<_> = config.layers.iter().map(|layer| layer.attention.window).collect();
@@ -104,6 +111,27 @@ fn biases_and_heads_are_the_familys() {
 }
 
 #[test]
+fn what_is_left_out_is_what_transformers_takes() {
+    let bare = json!({ "num_key_value_heads": null, "max_position_embeddings": null, "num_attention_heads": 64,
+        "hidden_size": 1024 });
+    // (family, key and value heads, width of a head, context, base of the rotation), by the classes of transformers 5.23
+    for (family, kv_heads, head_dim, context, theta) in [
+        ("llama", 64, 16, 2048, 1e4),
+        ("mistral", 8, 16, 131_072, 1e4),
+        ("qwen2", 32, 16, 32_768, 1e4),
+        ("qwen3", 32, 128, 32_768, 1e4),
+        ("smollm3", 4, 16, 32_768, 2e6),
+    ] {
+        let mut changes = bare.clone();
+        changes["model_type"] = json!(family);
+        let config = read_with(&changes).unwrap();
+        let attention = config.layers[0].attention;
+        assert_eq!((attention.kv_heads, attention.head_dim), (kv_heads, head_dim), "{family}");
+        assert_eq!((config.max_position_embeddings, config.ropes[0].theta), (context, theta), "{family}");
+    }
+}
+
+#[test]
 fn what_layers_cannot_be_is_refused_by_name() {
     let kinds = |kind: &str| json!([kind, kind, kind, kind]);
     for (changes, kind, field) in [
@@ -115,9 +143,24 @@ fn what_layers_cannot_be_is_refused_by_name() {
             "layer_types: 1 of them",
         ),
         (
-            json!({ "model_type": "qwen2", "layer_types": kinds("sliding_attention") }),
+            json!({ "model_type": "qwen2", "use_sliding_window": true, "layer_types": kinds("sliding_attention") }),
             ErrorKind::BadFile,
-            "sliding_window",
+            "sliding_window: missing",
+        ),
+        (
+            json!({ "model_type": "qwen2", "sliding_window": 9, "layer_types": kinds("sliding_attention") }),
+            ErrorKind::Unsupported,
+            "layer_types: other layers with a window than a qwen2 model",
+        ),
+        (
+            json!({ "model_type": "llama", "sliding_window": 9, "layer_types": kinds("sliding_attention") }),
+            ErrorKind::Unsupported,
+            "layer_types: other layers with a window than a llama model",
+        ),
+        (
+            json!({ "model_type": "mistral", "sliding_window": 9, "layer_types": kinds("full_attention") }),
+            ErrorKind::Unsupported,
+            "layer_types: other layers with a window than a mistral model",
         ),
         (
             json!({ "model_type": "qwen3", "layer_types": kinds("linear_attention") }),

@@ -97,13 +97,12 @@ pub(in crate::format) fn config(file: &GgufFile) -> Result<ModelConfig> {
         head_dim,
         max_position_embeddings: size(&names.max_position_embeddings)?,
         rms_norm_eps: required(file, &names.rms_norm_eps, file.f64(&names.rms_norm_eps)?)? as f32,
-        rope: rope(file, family, &names.rope_theta, head_dim)?,
+        rope: rope(file, family, &names, head_dim)?,
         tie_word_embeddings: !file.tensors().contains_key(&format!("{}.weight", family.gguf_path(TensorName::Head))),
     };
     sizes.check(file.path(), &names)?;
     let biases: Vec<bool> = family.modules.iter().map(|module| has_bias(file, family, module)).collect();
-    let every = family.unrotated_every;
-    let rotated = |layer: usize| every.is_none_or(|every| !(layer + 1).is_multiple_of(every));
+    let rotated = |layer| Family::sees_positions(layer, family.unrotated_every);
     let kinds: Vec<_> = (0..sizes.layers).map(|layer| LayerKind { rotated: rotated(layer), window: None }).collect();
     Ok(sizes.model(family, &biases, &kinds))
 }
@@ -139,9 +138,9 @@ fn vocab_size(file: &GgufFile, family: &Family, embedding: &str) -> Result<usize
     }
 }
 
-fn rope(file: &GgufFile, family: &Family, theta: &str, dim: usize) -> Result<RopeParameters> {
+fn rope(file: &GgufFile, family: &Family, names: &SizeNames, dim: usize) -> Result<RopeParameters> {
     let key = |key: &str| key_of(family, key);
-    let theta = file.f64(theta)?.unwrap_or(10_000.0);
+    let theta = file.f64(&names.rope_theta)?.unwrap_or(10_000.0);
     let factor = match file.f64(&key("rope.scaling.factor"))? {
         Some(factor) => Some(factor),
         None => file.f64(&key("rope.scale_linear"))?,
@@ -150,9 +149,9 @@ fn rope(file: &GgufFile, family: &Family, theta: &str, dim: usize) -> Result<Rop
     // llama.cpp takes 0 as no factor, and a factor without a type as linear.
     let factor = factor.filter(|factor| *factor != 0.0 && *factor != 1.0);
     let linear = match (file.str(&kind)?.unwrap_or("linear"), factor) {
-        ("none", _) | ("linear", None) => RopeScaling::None,
+        ("none", _) | ("linear" | "yarn", None) => RopeScaling::None,
         ("linear", Some(factor)) => RopeScaling::Linear { factor },
-        ("yarn", Some(factor)) => yarn(file, family, factor)?,
+        ("yarn", Some(factor)) => yarn(file, family, &names.max_position_embeddings, factor)?,
         (other, _) => return Err(Error::unsupported(file.path(), &kind, format!("{} is not known", shown(other)))),
     };
     let scaling = match (file.tensors().get(ROPE_FACTORS), linear) {
@@ -166,13 +165,21 @@ fn rope(file: &GgufFile, family: &Family, theta: &str, dim: usize) -> Result<Rop
     Ok(RopeParameters { dim, theta, scaling })
 }
 
-/// YaRN's settings, with llama.cpp's defaults.
-fn yarn(file: &GgufFile, family: &Family, factor: f64) -> Result<RopeScaling> {
+/// YaRN's settings, with llama.cpp's defaults: the context of the first training is the model's, as the key `context` says.
+fn yarn(file: &GgufFile, family: &Family, context: &str, factor: f64) -> Result<RopeScaling> {
     let key = |key: &str| key_of(family, &format!("rope.scaling.{key}"));
-    let context = key("original_context_length");
+    for other in ["yarn_attn_factor", "yarn_ext_factor", "yarn_log_multiplier"].map(key) {
+        if file.get(&other).is_some() {
+            return Err(Error::unsupported(file.path(), &other, "scales in a way that is not known"));
+        }
+    }
+    let original_context = match file.usize(&key("original_context_length"))? {
+        Some(original_context) => original_context,
+        None => required(file, context, file.usize(context)?)?,
+    };
     Ok(RopeScaling::Yarn {
         factor,
-        original_max_position_embeddings: required(file, &context, file.usize(&context)?)?,
+        original_max_position_embeddings: original_context,
         beta_fast: file.f64(&key("yarn_beta_fast"))?.unwrap_or(32.0),
         beta_slow: file.f64(&key("yarn_beta_slow"))?.unwrap_or(1.0),
         attention_factor: file.f64(&key("attn_factor"))?.unwrap_or(1.0) * (0.1 * factor.ln() + 1.0),

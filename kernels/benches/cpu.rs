@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use idiolect_kernels::cpu::CpuExecutor;
 use idiolect_kernels::matrix::{BlockType, Encoding, FloatType};
 use idiolect_kernels::ops::{
-    AdamW, Attention, AttentionBackward, CrossEntropy, Heads, Linear, LinearBackward, LoraBackward, LoraDown, LoraTerm,
-    LossGradient, Packing, RmsNorm, RmsNormBackward, SwiGlu, SwiGluBackward, TopLogits,
+    Activation::Silu, AdamW, Attention, AttentionBackward, CrossEntropy, Glu, GluBackward, Heads, Linear,
+    LinearBackward, LoraBackward, LoraDown, LoraTerm, LossGradient, Packing, RmsNorm, RmsNormBackward, TopLogits,
 };
 use idiolect_kernels::program::Rows::{Fixed, Selected, Tokens};
 use ndarray::linalg::general_mat_mul;
@@ -36,7 +36,7 @@ const VOCABULARY: usize = 49_152;
 /// Widths in and out of the linear layers.
 const LAYERS: [(usize, usize); 4] = [(HIDDEN, HIDDEN), (HIDDEN, 192), (HIDDEN, INNER), (INNER, HIDDEN)];
 const RANK: usize = 8;
-const HEADS: Heads = Heads { query: 9, key_value: 3, dim: 64, scale: 0.125 };
+const HEADS: Heads = Heads { query: 9, key_value: 3, dim: 64, scale: 0.125, cap: None };
 const ADAPTER: usize = 2_442_240;
 
 struct Bench {
@@ -298,7 +298,7 @@ impl Bench {
             let mut case = Case::new(t, 1);
             let (x, gain) = (case.floats(Tokens, &x), case.vector(&x[..HIDDEN]));
             let out = case.output(Tokens, HIDDEN);
-            case.push(RmsNorm { x, gain, out, epsilon: 1e-5 });
+            case.push(RmsNorm { x, gain, residual: None, out, epsilon: 1e-5 });
             case
         });
         self.time("rms_norm_backward 256 × 576", 10.0 * values(HIDDEN), 12.0 * values(HIDDEN), None, || {
@@ -312,14 +312,14 @@ impl Bench {
             let mut case = Case::new(t, 1);
             let (gate, up) = (case.floats(Tokens, &wide), case.floats(Tokens, &wide));
             let out = case.output(Tokens, INNER);
-            case.push(SwiGlu { gate, up, out });
+            case.push(Glu { activation: Silu, gate, up, out });
             case
         });
         self.time("swiglu_backward 256 × 1536", 25.0 * values(INNER), 20.0 * values(INNER), None, || {
             let mut case = Case::new(t, 1);
             let [gate, up, dout] = [(); 3].map(|()| case.floats(Tokens, &wide));
             let [dgate, dup] = [(); 2].map(|()| case.output(Tokens, INNER));
-            case.push(SwiGluBackward { gate, up, dout, dgate, dup });
+            case.push(GluBackward { activation: Silu, gate, up, dout, dgate, dup });
             case
         });
     }
@@ -338,7 +338,7 @@ impl Bench {
                     let (losses, dx) = (case.output(Selected, 1), case.output(Selected, HIDDEN));
                     let (logits, total) = (case.scratch(Fixed(chunk), VOCABULARY), case.state(1, &[0.0]));
                     let gradient = Some(LossGradient { dx, total });
-                    case.push(CrossEntropy { x, head, targets, losses, logits, gradient });
+                    case.push(CrossEntropy { x, head, targets, losses, logits, cap: None, gradient });
                     case
                 });
             }

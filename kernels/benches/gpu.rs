@@ -9,8 +9,8 @@ use std::time::Instant;
 use idiolect_kernels::gpu::{Backend, GpuExecutor, Options};
 use idiolect_kernels::matrix::FloatType;
 use idiolect_kernels::ops::{
-    Attention, AttentionBackward, CrossEntropy, Embed, Heads, Linear, LinearBackward, LoraBackward, LoraDown, LoraTerm,
-    LossGradient, Packing, RmsNorm, SwiGlu, TopLogits,
+    Activation::Silu, Attention, AttentionBackward, CrossEntropy, Embed, Glu, Heads, Linear, LinearBackward,
+    LoraBackward, LoraDown, LoraTerm, LossGradient, Packing, RmsNorm, TopLogits,
 };
 use idiolect_kernels::program::{MatrixId, Program, RowCounts, Rows, Run, Scalars, StateId, Weights};
 use idiolect_kernels::{Executor, Matrix, Result};
@@ -19,7 +19,7 @@ const WIDTH: usize = 576;
 const HIDDEN: usize = 1536;
 const VOCABULARY: usize = 49_152;
 const RANK: usize = 8;
-const HEADS: Heads = Heads { query: 9, key_value: 3, dim: 64, scale: 0.125 };
+const HEADS: Heads = Heads { query: 9, key_value: 3, dim: 64, scale: 0.125, cap: None };
 
 /// A kernel's program, its inputs, and its floating-point operations a run.
 struct Subject {
@@ -122,7 +122,7 @@ fn cross_entropy(head: MatrixId, tokens: usize, chunk: usize) -> Subject {
         let logits = p.scratch("logits", Rows::Fixed(chunk), VOCABULARY);
         let gradient =
             Some(LossGradient { dx: p.output("dx", Rows::Selected, WIDTH), total: p.state("total", StateId(0), 1, 1) });
-        p.push(CrossEntropy { x, head, targets, losses, logits, gradient });
+        p.push(CrossEntropy { x, head, targets, losses, logits, cap: None, gradient });
         vec![zeros(tokens * WIDTH), vec![5; tokens]]
     })
 }
@@ -135,9 +135,9 @@ fn small(tokens: usize, table: MatrixId, weights: &mut Weights) -> Subject {
         let [x, n] = ["x", "n"].map(|name| p.output(name, Rows::Tokens, WIDTH));
         let out = p.output("out", Rows::Tokens, HIDDEN);
         for _ in 0..30 {
-            p.push(Embed { table, ids, out: x });
-            p.push(RmsNorm { x, gain, out: n, epsilon: 1e-5 });
-            p.push(SwiGlu { gate, up, out });
+            p.push(Embed { table, ids, out: x, scale: 1.0 });
+            p.push(RmsNorm { x, gain, residual: None, out: n, epsilon: 1e-5 });
+            p.push(Glu { activation: Silu, gate, up, out });
         }
         vec![vec![7; tokens], zeros(tokens * HIDDEN), zeros(tokens * HIDDEN)]
     })

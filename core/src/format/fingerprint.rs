@@ -92,7 +92,43 @@ fn digest(config: &ModelConfig, tensors: &[Tensor], mut bytes: impl FnMut(&Tenso
 /// Everything of the shape that changes what is computed.
 fn shape(config: &ModelConfig) -> Value {
     let (layer, rope) = (&config.layers[0], &config.ropes[0]);
-    let scaling = match &rope.scaling {
+    let (attention, scaling) = (&layer.attention, scaling(&rope.scaling));
+    let mut shape = json!({
+        "family": config.family.name,
+        "vocab_size": config.vocab_size,
+        "hidden_size": config.hidden_size,
+        "intermediate_size": layer.intermediate_size,
+        "layers": config.layers.len(),
+        "heads": attention.heads,
+        "kv_heads": attention.kv_heads,
+        "head_dim": attention.head_dim,
+        "rms_norm_eps": layer.norm.epsilon,
+        "rope_theta": rope.theta,
+        "rope_scaling": scaling,
+        "tied": config.tie_word_embeddings,
+    });
+    // What a model has none of is not said: models were noted before any had it.
+    if let Some(local) = config.ropes.get(1) {
+        shape["local_rope"] = json!([local.theta, self::scaling(&local.scaling)]);
+    }
+    if (attention.cap, config.logit_cap) != (None, None) {
+        shape["caps"] = json!([attention.cap, config.logit_cap]);
+    }
+    if attention.scale != 1.0 / (attention.head_dim as f32).sqrt() {
+        shape["attention_scale"] = json!(attention.scale);
+    }
+    let kinds = config.layers.iter().map(|layer| (layer.attention.window, layer.attention.rope));
+    if kinds.clone().any(|kind| kind != (None, Some(0))) {
+        let rotation =
+            |rope: Option<usize>| rope.map_or(json!(false), |rope| if rope == 0 { json!(true) } else { json!(rope) });
+        shape["layer_kinds"] = kinds.map(|(window, rope)| json!([window, rotation(rope)])).collect();
+    }
+    shape
+}
+
+/// A rotation's stretch.
+fn scaling(scaling: &RopeScaling) -> Value {
+    match scaling {
         RopeScaling::None => json!(null),
         RopeScaling::Linear { factor } => json!(["linear", factor]),
         RopeScaling::Dynamic { factor } => json!(["dynamic", factor]),
@@ -110,27 +146,7 @@ fn shape(config: &ModelConfig) -> Value {
             json!(["llama3", factor, low_freq_factor, high_freq_factor, original_max_position_embeddings])
         }
         RopeScaling::Factors(factors) => json!(["factors", factors]),
-    };
-    let mut shape = json!({
-        "family": config.family.name,
-        "vocab_size": config.vocab_size,
-        "hidden_size": config.hidden_size,
-        "intermediate_size": layer.intermediate_size,
-        "layers": config.layers.len(),
-        "heads": layer.attention.heads,
-        "kv_heads": layer.attention.kv_heads,
-        "head_dim": layer.attention.head_dim,
-        "rms_norm_eps": layer.norm.epsilon,
-        "rope_theta": rope.theta,
-        "rope_scaling": scaling,
-        "tied": config.tie_word_embeddings,
-    });
-    // Where one layer is like another, nothing is said of it: so were models noted before any had layers of two kinds.
-    let kinds = config.layers.iter().map(|layer| (layer.attention.window, layer.attention.rope.is_some()));
-    if kinds.clone().any(|kind| kind != (None, true)) {
-        shape["layer_kinds"] = kinds.map(|(window, rotated)| json!([window, rotated])).collect();
     }
-    shape
 }
 
 /// What `import` notes of the weights that it wrote, so that they need not be hashed again.

@@ -156,13 +156,32 @@ impl ModelFiles {
         self.parts.matrices.get(&stored).cloned().ok_or_else(|| missing(self.path(), &self.path_of(name)))
     }
 
-    /// A norm's gains, of [`ModelConfig::norm_width`].
+    /// A norm's weights, of [`ModelConfig::norm_width`], as Hugging Face's and MLX's files hold them: some families' gains
+    /// less one.
     ///
     /// # Errors
     /// When the model has no such vector, or a value is NaN or infinite.
     pub fn vector(&self, name: TensorName) -> Result<Vec<f32>> {
         let tensor = self.parts.norms.get(&name).ok_or_else(|| missing(self.path(), &self.path_of(name)))?;
-        tensor.floats(&[self.config.norm_width(name)])
+        let mut values = tensor.floats(&[self.config.norm_width(name)])?;
+        if self.is_gguf() {
+            values.iter_mut().for_each(|value| *value -= self.config.family.unit_gain);
+        }
+        Ok(values)
+    }
+
+    /// What a norm multiplies by.
+    ///
+    /// # Errors
+    /// As [`ModelFiles::vector`].
+    pub(crate) fn gains(&self, name: TensorName) -> Result<Vec<f32>> {
+        let mut values = self.vector(name)?;
+        values.iter_mut().for_each(|value| *value += self.config.family.unit_gain);
+        Ok(values)
+    }
+
+    fn is_gguf(&self) -> bool {
+        matches!(self.layout, ModelLayout::Gguf(_))
     }
 
     /// The bias of a linear layer `[outputs]`, where the model has biases there.
@@ -172,7 +191,7 @@ impl ModelFiles {
     pub fn bias(&self, module: ModuleId) -> Result<Option<Vec<f32>>> {
         let Some(tensor) = self.parts.biases.get(&module) else { return Ok(None) };
         let stored = tensor.floats(&[self.config.linear(module).outputs])?;
-        let interleaved = matches!(self.layout, ModelLayout::Gguf(_)) && self.config.family.interleaves(module);
+        let interleaved = self.is_gguf() && self.config.family.interleaves(module);
         let head_dim = self.config.layers[module.layer].attention.head_dim;
         Ok(Some(if interleaved { halves_apart(&stored, head_dim) } else { stored }))
     }

@@ -8,7 +8,7 @@ use idiolect_kernels::program::{MatrixId, VectorId, Weights};
 use super::rope::table;
 use crate::error::Result;
 use crate::format::ModelFiles;
-use crate::shape::{ModelConfig, ModuleId, Norm, NormPlace, TensorName};
+use crate::shape::{AttentionSpec, ModelConfig, ModuleId, Norm, NormPlace, TensorName};
 
 /// A norm: its gains, and what it computes with them.
 #[derive(Debug, Clone, Copy)]
@@ -20,10 +20,7 @@ pub(crate) struct NormParts {
 /// One decoder layer's frozen parts.
 #[derive(Debug)]
 pub(crate) struct LayerParts {
-    pub attention_norm: NormParts,
-    pub mlp_norm: NormParts,
-    /// Over the heads of queries and of keys.
-    pub head_norms: Option<[NormParts; 2]>,
+    norms: Vec<(NormPlace, NormParts)>,
     /// The matrix and bias of each of the family's modules.
     linears: Vec<(MatrixId, Option<VectorId>)>,
 }
@@ -57,27 +54,23 @@ impl BaseModel {
         let embedding = weights.add_matrix(files.matrix(TensorName::Embedding)?);
         let head =
             if config.tie_word_embeddings { embedding } else { weights.add_matrix(files.matrix(TensorName::Head)?) };
-        let gain = weights.add_vector(files.vector(TensorName::FinalNorm)?);
+        let gain = weights.add_vector(files.gains(TensorName::FinalNorm)?);
         let final_norm = NormParts { gain, spec: config.final_norm };
         let context = context.min(config.max_position_embeddings);
         let ropes = config.ropes.iter().map(|rope| weights.add_vector(table(rope, context).values)).collect();
         let mut layers = Vec::with_capacity(config.layers.len());
         for (layer, spec) in config.layers.iter().enumerate() {
-            let mut norm = |place| -> Result<NormParts> {
-                let gain = weights.add_vector(files.vector(TensorName::Norm(layer, place))?);
-                Ok(NormParts { gain, spec: spec.norm })
-            };
-            let (attention_norm, mlp_norm) = (norm(NormPlace::Attention)?, norm(NormPlace::Mlp)?);
-            let head_norms = match spec.attention.head_norms {
-                true => Some([norm(NormPlace::Queries)?, norm(NormPlace::Keys)?]),
-                false => None,
-            };
+            let mut norms = Vec::with_capacity(config.family.norms.len());
+            for &(place, _) in config.family.norms {
+                let gain = weights.add_vector(files.gains(TensorName::Norm(layer, place))?);
+                norms.push((place, NormParts { gain, spec: spec.norm }));
+            }
             let mut linears = Vec::with_capacity(config.family.modules.len());
             for module in config.family.modules_of(layer) {
                 let matrix = weights.add_matrix(files.matrix(module)?);
                 linears.push((matrix, files.bias(module)?.map(|bias| weights.add_vector(bias))));
             }
-            layers.push(LayerParts { attention_norm, mlp_norm, head_norms, linears });
+            layers.push(LayerParts { norms, linears });
         }
         Ok(Self { config, weights: Arc::new(weights), context, embedding, head, final_norm, ropes, layers })
     }
@@ -87,10 +80,21 @@ impl BaseModel {
         self.layers[module.layer].linears[module.index]
     }
 
+    /// The norm of a layer at a place, where the family has one there.
+    pub(crate) fn norm(&self, layer: usize, place: NormPlace) -> Option<NormParts> {
+        self.layers[layer].norms.iter().find(|(at, _)| *at == place).map(|&(_, norm)| norm)
+    }
+
+    /// The norms of a layer's queries and keys, where it has some.
+    pub(crate) fn head_norms(&self, layer: usize) -> Option<[NormParts; 2]> {
+        Some([self.norm(layer, NormPlace::Queries)?, self.norm(layer, NormPlace::Keys)?])
+    }
+
     /// The shape of a layer's attention.
     pub(crate) fn heads(&self, layer: usize) -> Heads {
         let attention = &self.config.layers[layer].attention;
-        Heads { query: attention.heads, key_value: attention.kv_heads, dim: attention.head_dim, scale: attention.scale }
+        let AttentionSpec { heads: query, kv_heads: key_value, head_dim: dim, scale, cap, .. } = *attention;
+        Heads { query, key_value, dim, scale, cap }
     }
 
     /// Values of a row of keys, and of one of values, in each layer.

@@ -1,6 +1,8 @@
 //! The table of families: a row says how a family's models are built, and what each format calls their parts. Adding a
 //! family whose operations are all there is adding a row.
 
+use idiolect_kernels::ops::Activation;
+
 use super::names::{Bias, Module, ModuleId, Names, NormPlace, Projection, TensorName};
 
 /// A model family.
@@ -21,8 +23,22 @@ pub struct Family {
     pub(crate) layers: Names,
     /// A layer's norms, in the order of the forward pass.
     pub(crate) norms: &'static [(NormPlace, Names)],
+    /// What norms of queries and keys go over.
+    pub(crate) head_norms: HeadNorms,
+    /// What Hugging Face's and MLX's weights of a norm leave out of its gains; GGUF's leave nothing out.
+    pub(crate) unit_gain: f32,
+    /// Whether what is looked up in the embedding is multiplied by the root of the hidden width.
+    pub(crate) scales_embedding: bool,
     /// A layer's linear layers, in the order of the forward pass.
     pub modules: &'static [Module],
+    /// What the gate of the feed-forward half goes through, and what configurations call it.
+    pub(crate) activation: Activation,
+    pub(crate) activation_names: &'static [&'static str],
+    /// Whether configurations may have soft caps and a scale of scores of their own.
+    pub(crate) caps_and_scale: bool,
+    /// Layers of the one model of the family whose scale of scores goes by the hidden width over the heads: GGUF files do not
+    /// say it, and llama.cpp goes by this number too.
+    pub(crate) scaled_by_hidden: Option<usize>,
     /// What a `config.json` means by what it leaves out.
     pub(crate) left_out: LeftOut,
     /// Which layers see a window where `layer_types` does not say.
@@ -41,9 +57,26 @@ pub(crate) struct LeftOut {
     /// Width of a head; else the hidden width over the heads.
     pub head_dim: Option<usize>,
     pub max_position_embeddings: usize,
+    pub rms_norm_eps: f64,
     pub rope_theta: f64,
+    /// Base of a second rotation, which is never stretched, for layers with a window.
+    pub local_rope_theta: Option<f64>,
     pub sliding_window: Option<usize>,
     pub max_window_layers: usize,
+    pub tie_word_embeddings: bool,
+    /// Soft caps of attention's scores and of logits.
+    pub caps: [Option<f64>; 2],
+}
+
+/// What norms of queries and keys go over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HeadNorms {
+    /// There are none.
+    None,
+    /// Each head by itself.
+    EachHead,
+    /// All heads together.
+    WholeRow,
 }
 
 /// Which layers see only the last `sliding_window` keys.
@@ -53,6 +86,8 @@ pub(crate) enum Windows {
     None,
     /// All.
     Everywhere,
+    /// All but every so many, where `sliding_window_pattern` or `layer_types` say nothing else.
+    AllButEvery(usize),
     /// Where `use_sliding_window` says so, those of `layer_types`; without it, from layer number `max_window_layers` on.
     FromLayer,
     /// Where `use_sliding_window` says so, those of `layer_types`; without it, those that see no positions.
@@ -60,7 +95,7 @@ pub(crate) enum Windows {
 }
 
 /// Every family whose forward and backward passes are known.
-pub static FAMILIES: [&Family; 5] = [&LLAMA, &MISTRAL, &QWEN2, &QWEN3, &SMOLLM3];
+pub static FAMILIES: [&Family; 9] = [&LLAMA, &MISTRAL, &QWEN2, &QWEN3, &SMOLLM3, &GEMMA, &GEMMA2, &GEMMA3, &OLMO2];
 
 /// RMSNorm before either half, rotary grouped-query attention, SwiGLU.
 pub static LLAMA: Family = LIKE_LLAMA;
@@ -107,6 +142,7 @@ static QWEN3: Family = Family {
         (NormPlace::Keys, names("self_attn.k_norm", "attn_k_norm")),
         (NormPlace::Mlp, names("post_attention_layernorm", "ffn_norm")),
     ],
+    head_norms: HeadNorms::EachHead,
     modules: &modules(ATTENTION_BIAS, ATTENTION_BIAS, Bias::Never),
     left_out: LeftOut {
         kv_heads: Some(32),
@@ -131,6 +167,106 @@ static SMOLLM3: Family = Family {
     ..LIKE_LLAMA
 };
 
+/// Llama with a gate of GELU, gains that begin at 1 and a scaled embedding.
+static GEMMA: Family = LIKE_GEMMA;
+
+const LIKE_GEMMA: Family = Family {
+    name: "gemma",
+    class: "GemmaForCausalLM",
+    gguf: Some("gemma"),
+    models: "Gemma",
+    unit_gain: 1.0,
+    scales_embedding: true,
+    modules: &modules(ATTENTION_BIAS, ATTENTION_BIAS, Bias::Never),
+    activation: Activation::GeluTanh,
+    // The first releases say `gelu` and mean its tanh form.
+    activation_names: &["gelu_pytorch_tanh", "gelu_new", "gelu"],
+    left_out: LeftOut {
+        kv_heads: Some(16),
+        head_dim: Some(256),
+        max_position_embeddings: 8192,
+        tie_word_embeddings: true,
+        ..LIKE_LLAMA.left_out
+    },
+    gguf_interleaves: false,
+    ..LIKE_LLAMA
+};
+
+/// Gemma with norms behind either half too, soft caps, and a window in every second layer.
+static GEMMA2: Family = Family {
+    name: "gemma2",
+    class: "Gemma2ForCausalLM",
+    gguf: Some("gemma2"),
+    models: "Gemma 2",
+    norms: &SANDWICH,
+    caps_and_scale: true,
+    scaled_by_hidden: Some(46),
+    left_out: LeftOut {
+        kv_heads: Some(4),
+        sliding_window: Some(4096),
+        caps: [Some(50.0), Some(30.0)],
+        ..LIKE_GEMMA.left_out
+    },
+    windows: Windows::AllButEvery(2),
+    ..LIKE_GEMMA
+};
+
+/// Gemma 2 without caps, with norms of queries and keys, and a rotation of their own for layers with a window.
+static GEMMA3: Family = Family {
+    name: "gemma3_text",
+    class: "Gemma3ForCausalLM",
+    gguf: Some("gemma3"),
+    models: "Gemma 3 (text)",
+    norms: &[
+        SANDWICH[0],
+        (NormPlace::Queries, names("self_attn.q_norm", "attn_q_norm")),
+        (NormPlace::Keys, names("self_attn.k_norm", "attn_k_norm")),
+        SANDWICH[1],
+        SANDWICH[2],
+        SANDWICH[3],
+    ],
+    head_norms: HeadNorms::EachHead,
+    caps_and_scale: true,
+    scaled_by_hidden: Some(62),
+    left_out: LeftOut {
+        kv_heads: Some(4),
+        max_position_embeddings: 131_072,
+        rope_theta: 1e6,
+        local_rope_theta: Some(1e4),
+        sliding_window: Some(4096),
+        ..LIKE_GEMMA.left_out
+    },
+    windows: Windows::AllButEvery(6),
+    ..LIKE_GEMMA
+};
+
+/// Before and behind either half.
+const SANDWICH: [(NormPlace, Names); 4] = [
+    (NormPlace::Attention, names("input_layernorm", "attn_norm")),
+    (NormPlace::AfterAttention, names("post_attention_layernorm", "post_attention_norm")),
+    (NormPlace::Mlp, names("pre_feedforward_layernorm", "ffn_norm")),
+    (NormPlace::AfterMlp, names("post_feedforward_layernorm", "post_ffw_norm")),
+];
+
+/// Llama whose norms stand behind either half, and over whole rows of queries and keys.
+static OLMO2: Family = Family {
+    name: "olmo2",
+    class: "Olmo2ForCausalLM",
+    gguf: Some("olmo2"),
+    models: "OLMo 2",
+    norms: &[
+        (NormPlace::Queries, names("self_attn.q_norm", "attn_q_norm")),
+        (NormPlace::Keys, names("self_attn.k_norm", "attn_k_norm")),
+        (NormPlace::AfterAttention, names("post_attention_layernorm", "post_attention_norm")),
+        (NormPlace::AfterMlp, names("post_feedforward_layernorm", "post_ffw_norm")),
+    ],
+    head_norms: HeadNorms::WholeRow,
+    modules: &modules(ATTENTION_BIAS, ATTENTION_BIAS, Bias::Never),
+    left_out: LeftOut { rms_norm_eps: 1e-5, ..LIKE_LLAMA.left_out },
+    gguf_interleaves: false,
+    ..LIKE_LLAMA
+};
+
 const LIKE_LLAMA: Family = Family {
     name: "llama",
     class: "LlamaForCausalLM",
@@ -144,14 +280,25 @@ const LIKE_LLAMA: Family = Family {
         (NormPlace::Attention, names("input_layernorm", "attn_norm")),
         (NormPlace::Mlp, names("post_attention_layernorm", "ffn_norm")),
     ],
+    head_norms: HeadNorms::None,
+    unit_gain: 0.0,
+    scales_embedding: false,
     modules: &modules(ATTENTION_BIAS, ATTENTION_BIAS, MLP_BIAS),
+    activation: Activation::Silu,
+    activation_names: &["silu", "swish"],
+    caps_and_scale: false,
+    scaled_by_hidden: None,
     left_out: LeftOut {
         kv_heads: None,
         head_dim: None,
         max_position_embeddings: 2048,
+        rms_norm_eps: 1e-6,
         rope_theta: 10_000.0,
+        local_rope_theta: None,
         sliding_window: None,
         max_window_layers: 28,
+        tie_word_embeddings: false,
+        caps: [None, None],
     },
     windows: Windows::None,
     unrotated_every: None,
@@ -216,6 +363,11 @@ impl Family {
     /// Whether a layer sees positions, where one in every `every` does not.
     pub(crate) fn sees_positions(layer: usize, every: Option<usize>) -> bool {
         every.is_none_or(|every| !(layer + 1).is_multiple_of(every))
+    }
+
+    /// Which of the model's rotations a layer with this window has: where there are two, the second is theirs.
+    pub(crate) fn rope_of(&self, window: Option<usize>) -> usize {
+        usize::from(self.left_out.local_rope_theta.is_some() && window.is_some())
     }
 
     /// Whether GGUF files of the family store a linear layer's rows with each head's two halves alternating.

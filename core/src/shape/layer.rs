@@ -1,5 +1,7 @@
 //! What one decoder layer computes.
 
+use idiolect_kernels::ops::Activation;
+
 /// A decoder layer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LayerSpec {
@@ -9,6 +11,8 @@ pub struct LayerSpec {
     pub attention: AttentionSpec,
     /// Width of its feed-forward half.
     pub intermediate_size: usize,
+    /// What the gate of its feed-forward half goes through.
+    pub activation: Activation,
     /// Its linear layers, in the order of the family's modules.
     pub linears: Vec<LinearSpec>,
 }
@@ -29,20 +33,23 @@ pub struct AttentionSpec {
     pub kv_heads: usize,
     /// Width of a head; even, and not always the hidden width over `heads`.
     pub head_dim: usize,
-    /// Factor on the scores: `1/√head_dim`.
+    /// Factor on the scores: `1/√head_dim` in most families.
     pub scale: f32,
+    /// Soft cap of the scaled scores: `c·tanh(s/c)`.
+    pub cap: Option<f32>,
     /// Which of the model's rotations it has; without one it sees no positions.
     pub rope: Option<usize>,
     /// Keys that a query sees, its own among them; without a window, all of them up to its own.
     pub window: Option<usize>,
-    /// Whether queries and keys are normalized, head by head.
-    pub head_norms: bool,
+    /// Values that a norm of queries, and one of keys, goes over at a time, where they have norms.
+    pub norm_widths: Option<[usize; 2]>,
 }
 
 /// What distinguishes one layer of a model from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LayerKind {
-    pub rotated: bool,
+    /// Which of the model's rotations; none where it sees no positions.
+    pub rope: Option<usize>,
     pub window: Option<usize>,
 }
 

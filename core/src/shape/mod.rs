@@ -7,8 +7,8 @@ mod names;
 mod rope;
 mod sizes;
 
-pub(crate) use family::Windows;
 pub use family::{FAMILIES, Family, LLAMA};
+pub(crate) use family::{HeadNorms, Windows};
 pub(crate) use layer::LayerKind;
 pub use layer::{AttentionSpec, LayerSpec, LinearSpec, Norm};
 pub use names::{Bias, Module, ModuleId, Names, NormPlace, Projection, TensorName};
@@ -28,6 +28,10 @@ pub struct ModelConfig {
     pub max_position_embeddings: usize,
     /// Whether the head is the embedding.
     pub tie_word_embeddings: bool,
+    /// Factor on what is looked up in the embedding.
+    pub embedding_scale: f32,
+    /// Soft cap of the logits: `c·tanh(z/c)`.
+    pub logit_cap: Option<f32>,
     /// The rotations that layers choose from.
     pub ropes: Vec<RopeParameters>,
     /// After the last layer.
@@ -57,10 +61,13 @@ impl ModelConfig {
         [TensorName::Embedding].into_iter().chain(self.modules().map(TensorName::Linear)).chain(head)
     }
 
-    /// Values of a norm's gains: the hidden width, or over heads a head's.
+    /// Values of a norm's gains: the hidden width, or of queries and keys what is normalized at a time.
     pub fn norm_width(&self, name: TensorName) -> usize {
         match name {
-            TensorName::Norm(layer, NormPlace::Queries | NormPlace::Keys) => self.layers[layer].attention.head_dim,
+            TensorName::Norm(layer, place @ (NormPlace::Queries | NormPlace::Keys)) => {
+                let widths = self.layers[layer].attention.norm_widths;
+                widths.map_or(0, |[queries, keys]| if place == NormPlace::Queries { queries } else { keys })
+            }
             _ => self.hidden_size,
         }
     }

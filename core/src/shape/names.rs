@@ -49,11 +49,15 @@ impl Projection {
 pub enum NormPlace {
     /// Before attention.
     Attention,
+    /// Over what attention adds to the residual stream.
+    AfterAttention,
     /// Before the feed-forward half.
     Mlp,
-    /// Over each head of the queries, before they are rotated.
+    /// Over what the feed-forward half adds to the residual stream.
+    AfterMlp,
+    /// Over the queries, before they are rotated.
     Queries,
-    /// Over each head of the keys.
+    /// Over the keys.
     Keys,
 }
 

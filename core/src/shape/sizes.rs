@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{AttentionSpec, Family, LayerKind, LayerSpec, LinearSpec, ModelConfig, Norm, NormPlace, RopeParameters};
+use super::{AttentionSpec, Family, HeadNorms, LayerKind, LayerSpec, LinearSpec, ModelConfig, Norm, RopeParameters};
 use crate::error::{Error, Result};
 
 /// The sizes that a file states, for all layers alike.
@@ -17,7 +17,12 @@ pub(crate) struct Sizes {
     pub head_dim: usize,
     pub max_position_embeddings: usize,
     pub rms_norm_eps: f32,
-    pub rope: RopeParameters,
+    /// Attention's factor on scores is its root's inverse; the width of a head in most families.
+    pub attention_scalar: f32,
+    pub attention_cap: Option<f32>,
+    pub logit_cap: Option<f32>,
+    /// The rotations that layers choose from.
+    pub ropes: Vec<RopeParameters>,
     pub tie_word_embeddings: bool,
 }
 
@@ -33,6 +38,9 @@ pub(crate) struct SizeNames {
     pub head_dim: String,
     pub max_position_embeddings: String,
     pub rms_norm_eps: String,
+    pub attention_scalar: String,
+    pub attention_cap: String,
+    pub logit_cap: String,
     pub rope_theta: String,
     pub rope_scaling: String,
 }
@@ -66,27 +74,45 @@ impl Sizes {
             let what = format!("{} is outside 0 to 1", self.rms_norm_eps);
             return Err(Error::bad_file(file, &names.rms_norm_eps, what));
         }
-        let theta = self.rope.theta;
-        if !(theta >= 1.0 && theta.is_finite()) {
-            return Err(Error::bad_file(file, &names.rope_theta, format!("{theta} is no base of frequencies")));
+        let positive = [
+            (&names.attention_scalar, Some(self.attention_scalar)),
+            (&names.attention_cap, self.attention_cap),
+            (&names.logit_cap, self.logit_cap),
+        ];
+        for (field, value) in positive.into_iter().filter_map(|(field, value)| Some((field, value?))) {
+            if !(value > 0.0 && value.is_finite()) {
+                return Err(Error::bad_file(file, field, format!("{value} is not positive")));
+            }
         }
-        match self.rope.fault() {
-            Some(fault) => Err(Error::bad_file(file, &names.rope_scaling, fault)),
-            None => Ok(()),
+        for rope in &self.ropes {
+            let theta = rope.theta;
+            if !(theta >= 1.0 && theta.is_finite()) {
+                return Err(Error::bad_file(file, &names.rope_theta, format!("{theta} is no base of frequencies")));
+            }
+            if let Some(fault) = rope.fault() {
+                return Err(Error::bad_file(file, &names.rope_scaling, fault));
+            }
         }
+        Ok(())
     }
 
     /// The model of these sizes. `biases` says of each of the family's modules whether it has one, `kinds` of each layer
     /// what it is like.
     pub fn model(self, family: &'static Family, biases: &[bool], kinds: &[LayerKind]) -> ModelConfig {
+        let (query_width, kv_width) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
         let attention = AttentionSpec {
             heads: self.heads,
             kv_heads: self.kv_heads,
             head_dim: self.head_dim,
-            scale: 1.0 / (self.head_dim as f32).sqrt(),
+            scale: 1.0 / self.attention_scalar.sqrt(),
+            cap: self.attention_cap,
             rope: None,
             window: None,
-            head_norms: family.norms.iter().any(|(place, _)| *place == NormPlace::Queries),
+            norm_widths: match family.head_norms {
+                HeadNorms::None => None,
+                HeadNorms::EachHead => Some([self.head_dim; 2]),
+                HeadNorms::WholeRow => Some([query_width, kv_width]),
+            },
         };
         let norm = Norm { epsilon: self.rms_norm_eps };
         let (hidden_size, intermediate_size) = (self.hidden_size, self.intermediate_size);
@@ -99,8 +125,9 @@ impl Sizes {
         let window = |kind: &LayerKind| kind.window.filter(|window| *window < self.max_position_embeddings);
         let layer = |kind: &LayerKind| LayerSpec {
             norm,
-            attention: AttentionSpec { rope: kind.rotated.then_some(0), window: window(kind), ..attention },
+            attention: AttentionSpec { rope: kind.rope, window: window(kind), ..attention },
             intermediate_size,
+            activation: family.activation,
             linears: linears.clone(),
         };
         let layers = kinds.iter().map(layer).collect();
@@ -110,7 +137,9 @@ impl Sizes {
             hidden_size,
             max_position_embeddings: self.max_position_embeddings,
             tie_word_embeddings: self.tie_word_embeddings,
-            ropes: vec![self.rope],
+            embedding_scale: if family.scales_embedding { (hidden_size as f32).sqrt() } else { 1.0 },
+            logit_cap: self.logit_cap,
+            ropes: self.ropes,
             final_norm: norm,
             layers,
         }
@@ -121,7 +150,7 @@ impl Sizes {
 impl Sizes {
     /// A Llama model of these sizes.
     pub(crate) fn of_llama(self) -> ModelConfig {
-        let kinds = vec![LayerKind { rotated: true, window: None }; self.layers];
+        let kinds = vec![LayerKind { rope: Some(0), window: None }; self.layers];
         self.model(&super::LLAMA, &[false; 7], &kinds)
     }
 
@@ -137,7 +166,10 @@ impl Sizes {
             head_dim: 8,
             max_position_embeddings: 64,
             rms_norm_eps: 1e-5,
-            rope: RopeParameters { dim: 8, theta: 10_000.0, scaling: super::RopeScaling::None },
+            attention_scalar: 8.0,
+            attention_cap: None,
+            logit_cap: None,
+            ropes: vec![RopeParameters { dim: 8, theta: 10_000.0, scaling: super::RopeScaling::None }],
             tie_word_embeddings: true,
         }
     }

@@ -16,6 +16,7 @@ gpu::params! {
         blocks_per_group: u32,
         first_row: u32,
         rows: u32,
+        scale: f32,
     }
 }
 
@@ -26,7 +27,7 @@ pub(super) static EMBED: gpu::Kernel<EmbedParams> = gpu::Kernel::new(
     &[("ENCODING", gpu::weights::ENCODINGS), ("SCALES", gpu::weights::SCALES)],
 );
 
-/// `out[t] = table[ids[t]]`.
+/// `out[t] = scale · table[ids[t]]`.
 #[derive(Debug)]
 pub struct Embed {
     /// `[vocabulary, width]`.
@@ -35,6 +36,8 @@ pub struct Embed {
     pub ids: BufferId,
     /// `[t, width]`.
     pub out: BufferId,
+    /// 1 in most families.
+    pub scale: f32,
 }
 
 impl Operation for Embed {
@@ -57,6 +60,7 @@ impl Operation for Embed {
         let [ids, out] = frame.slices([Some(self.ids), Some(self.out)]);
         for (&id, out) in bytemuck::cast_slice::<f32, u32>(ids).iter().zip(out.chunks_exact_mut(table.cols())) {
             table.row(id as usize, out);
+            out.iter_mut().for_each(|value| *value *= self.scale);
         }
     }
 
@@ -75,6 +79,7 @@ impl Operation for Embed {
                 blocks_per_group: gpu::count(table.blocks_per_group())?,
                 first_row: gpu::count(shard.first_row)?,
                 rows: gpu::count(shard.rows)?,
+                scale: self.scale,
             };
             recorder.each(&EMBED, &constants, &[shard.codes(), shard.scales(), ids, out], params, 64.0)?;
         }

@@ -1,4 +1,4 @@
-// out[t] = table[ids[t]]: one thread a block of eight columns. A table in several shards is looked up in each; a row
+// out[t] = scale · table[ids[t]]: one thread a block of eight columns. A table in several shards is looked up in each; a row
 // is written by the shard that holds it.
 
 struct Params {
@@ -14,6 +14,7 @@ struct Params {
     // The shard's rows.
     first_row: u32,
     rows: u32,
+    scale: f32,
 }
 
 @group(0) @binding(2) var<storage, read_write> ids: array<u32>;
@@ -37,9 +38,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let start = token * params.width + 8u * b;
     let row_of_quad = row % 4u;
     for (var j = 0u; j < min(4u, params.width - 8u * b); j++) {
-        out[start + j] = w.low[j][row_of_quad];
+        out[start + j] = params.scale * w.low[j][row_of_quad];
     }
     for (var j = 4u; j < min(8u, params.width - 8u * b); j++) {
-        out[start + j] = w.high[j - 4u][row_of_quad];
+        out[start + j] = params.scale * w.high[j - 4u][row_of_quad];
     }
 }

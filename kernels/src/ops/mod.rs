@@ -5,12 +5,13 @@ mod attention;
 mod cross_entropy;
 mod dropout;
 mod embed;
+mod glu;
 mod linear;
 mod lora;
 mod rms_norm;
 mod rope;
 mod rows;
-mod swiglu;
+mod soft_cap;
 mod top_logits;
 mod window;
 
@@ -19,12 +20,13 @@ pub use attention::{Attention, AttentionBackward, Heads, Packing};
 pub use cross_entropy::{CrossEntropy, LossGradient};
 pub use dropout::Dropout;
 pub use embed::Embed;
+pub use glu::{Activation, Glu, GluBackward};
 pub use linear::{Linear, LinearBackward, LoraTerm};
 pub use lora::{LoraBackward, LoraDown, LoraInputGradient};
 pub use rms_norm::{RmsNorm, RmsNormBackward};
 pub use rope::{Rope, RopeTable};
 pub use rows::{GatherRows, ScatterRows};
-pub use swiglu::{SwiGlu, SwiGluBackward};
+pub use soft_cap::SoftCap;
 pub use top_logits::TopLogits;
 pub use window::{WindowReach, WindowSpans};
 
@@ -36,11 +38,11 @@ pub(crate) fn kernels() -> Vec<&'static crate::gpu::Shader> {
         attention::shaders::KERNELS,
         cross_entropy::shaders::KERNELS,
         &[&dropout::DROPOUT.shader, &embed::EMBED.shader],
+        glu::shaders::KERNELS,
         linear::shaders::KERNELS,
         lora::shaders::KERNELS,
         rms_norm::shaders::KERNELS,
-        &[&rope::ROPE.shader, &rows::ROWS.shader],
-        swiglu::shaders::KERNELS,
+        &[&rope::ROPE.shader, &rows::ROWS.shader, &soft_cap::SOFT_CAP.shader],
         top_logits::shaders::KERNELS,
         &[&window::SPANS.shader, &window::REACH.shader],
     ]

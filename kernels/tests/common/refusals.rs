@@ -2,9 +2,9 @@
 
 use idiolect_kernels::matrix::{Encoding, FloatType};
 use idiolect_kernels::ops::{
-    AdamW, Attention, AttentionBackward, CrossEntropy, Dropout, Embed, GatherRows, Heads, Linear, LinearBackward,
-    LoraBackward, LoraDown, LoraInputGradient, LoraTerm, LossGradient, RmsNorm, RmsNormBackward, Rope, ScatterRows,
-    SwiGlu, SwiGluBackward, TopLogits,
+    Activation::Silu, AdamW, Attention, AttentionBackward, CrossEntropy, Dropout, Embed, GatherRows, Glu, GluBackward,
+    Heads, Linear, LinearBackward, LoraBackward, LoraDown, LoraInputGradient, LoraTerm, LossGradient, RmsNorm,
+    RmsNormBackward, Rope, ScatterRows, SoftCap, TopLogits,
 };
 use idiolect_kernels::program::{BufferId, MatrixId, Program, RowCounts, Rows, StateId, VectorId, Weights};
 use idiolect_kernels::{Error, Executor, Job};
@@ -81,7 +81,7 @@ impl Draft {
 }
 
 fn heads(query: usize, key_value: usize, dim: usize) -> Heads {
-    Heads { query, key_value, dim, scale: 1.0 }
+    Heads { query, key_value, dim, scale: 1.0, cap: None }
 }
 
 fn linear(x: BufferId, out: BufferId) -> Linear {
@@ -94,11 +94,11 @@ type Build = fn(&mut Draft);
 const CASES: &[(&str, Build)] = &[
     ("rms_norm: a gain of 8 values for rows of 12", |d| {
         let (x, out) = (d.tokens(IN), d.tokens(IN));
-        d.0.push(RmsNorm { x, gain: OF_OUT, out, epsilon: 1e-5 });
+        d.0.push(RmsNorm { x, gain: OF_OUT, residual: None, out, epsilon: 1e-5 });
     }),
     ("rms_norm: a gain of 12 values for rows of 8", |d| {
         let (x, out) = (d.tokens(OUT), d.tokens(OUT));
-        d.0.push(RmsNorm { x, gain: OF_IN, out, epsilon: 1e-5 });
+        d.0.push(RmsNorm { x, gain: OF_IN, residual: None, out, epsilon: 1e-5 });
     }),
     ("rms_norm: no vector 9", |d| {
         let (x, out) = (d.tokens(OUT), d.tokens(OUT));
@@ -170,7 +170,7 @@ const CASES: &[(&str, Build)] = &[
     }),
     ("embed: per token has 8 values a row, not 12", |d| {
         let (ids, out) = (d.tokens(1), d.tokens(OUT));
-        d.0.push(Embed { table: WEIGHT, ids, out });
+        d.0.push(Embed { table: WEIGHT, ids, out, scale: 1.0 });
     }),
     ("rope: heads of 3 do not halve", |d| {
         let (positions, x) = (d.tokens(1), d.tokens(6));
@@ -200,14 +200,14 @@ const CASES: &[(&str, Build)] = &[
         let (src, index, out) = (d.tokens(IN), d.tokens(1), d.fixed(40, OUT));
         d.0.push(ScatterRows { src, index, out, keep: true });
     }),
-    ("swiglu: per token has 8 values a row, not 12", |d| {
+    ("glu: per token has 8 values a row, not 12", |d| {
         let (gate, up, out) = (d.tokens(IN), d.tokens(OUT), d.tokens(IN));
-        d.0.push(SwiGlu { gate, up, out });
+        d.0.push(Glu { activation: Silu, gate, up, out });
     }),
-    ("swiglu_backward: per selected has rows Selected", |d| {
+    ("glu_backward: per selected has rows Selected", |d| {
         let (gate, up, dout) = (d.tokens(IN), d.tokens(IN), d.tokens(IN));
         let (dgate, dup) = (d.tokens(IN), d.selected(IN));
-        d.0.push(SwiGluBackward { gate, up, dout, dgate, dup });
+        d.0.push(GluBackward { activation: Silu, gate, up, dout, dgate, dup });
     }),
     ("top_logits: 0 of them", |d| {
         let (logits, out) = (d.selected(OUT), d.selected(1));
@@ -224,19 +224,29 @@ const CASES: &[(&str, Build)] = &[
     ("cross_entropy: fixed has 9 values a row, not 8", |d| {
         let (x, targets, losses) = (d.selected(IN), d.selected(1), d.selected(1));
         let logits = d.fixed(4, OUT + 1);
-        d.0.push(CrossEntropy { x, head: WEIGHT, targets, losses, logits, gradient: None });
+        d.0.push(CrossEntropy { x, head: WEIGHT, targets, losses, logits, cap: None, gradient: None });
     }),
     ("cross_entropy: fixed has rows Fixed(0), not always as many", |d| {
         let (x, targets, losses) = (d.selected(IN), d.selected(1), d.selected(1));
         let logits = d.fixed(0, OUT);
-        d.0.push(CrossEntropy { x, head: WEIGHT, targets, losses, logits, gradient: None });
+        d.0.push(CrossEntropy { x, head: WEIGHT, targets, losses, logits, cap: None, gradient: None });
     }),
     ("cross_entropy: per selected has 8 values a row, not 12", |d| {
         let (x, targets, losses, dx) = (d.selected(IN), d.selected(1), d.selected(1), d.selected(OUT));
         let (logits, total) = (d.fixed(4, OUT), d.fixed(1, 1));
         let gradient = Some(LossGradient { dx, total });
-        d.0.push(CrossEntropy { x, head: WEIGHT, targets, losses, logits, gradient });
+        d.0.push(CrossEntropy { x, head: WEIGHT, targets, losses, logits, cap: None, gradient });
     }),
+    ("cross_entropy: a cap of Some(0.0)", |d| {
+        let (x, targets, losses) = (d.selected(IN), d.selected(1), d.selected(1));
+        let logits = d.fixed(4, OUT);
+        d.0.push(CrossEntropy { x, head: WEIGHT, targets, losses, logits, cap: Some(0.0), gradient: None });
+    }),
+    ("soft_cap: a cap of Some(inf)", |d| {
+        let x = d.tokens(IN);
+        d.0.push(SoftCap { x, cap: f32::INFINITY });
+    }),
+    ("attention: a cap of Some(-1.0)", |d| d.attention(Heads { cap: Some(-1.0), ..heads(2, 1, 4) }, 1)),
     ("attention: 3 query heads for 2 of keys", |d| d.attention(heads(3, 2, 4), 2)),
     ("attention: 2 query heads for 0 of keys", |d| d.attention(heads(2, 0, 4), 1)),
     ("attention: heads of 257", |d| d.attention(heads(1, 1, 257), 1)),

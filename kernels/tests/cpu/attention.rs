@@ -12,7 +12,7 @@ use crate::run;
 const TOLERANCE: f64 = 5e-6;
 
 fn heads(query: usize, key_value: usize, dim: usize) -> Heads {
-    Heads { query, key_value, dim, scale: 1.0 / (dim as f32).sqrt() }
+    Heads { query, key_value, dim, scale: 1.0 / (dim as f32).sqrt(), cap: None }
 }
 
 /// Lengths of samples packed in one row, the heads that look at them, and how many keys each query sees of them.
@@ -27,6 +27,9 @@ fn packed() -> Vec<(Vec<usize>, Heads, Option<usize>)> {
     }
     cases.push((vec![1757], heads(1, 1, 8), None));
     cases.push((vec![600, 1157], heads(2, 1, 4), None));
+    for cap in [1.0, 5.0, 50.0] {
+        cases.push((vec![3, 1, 29, 32, 7], Heads { cap: Some(cap), ..heads(4, 2, 31) }, None));
+    }
     for window in [2, 31, 32, 33, 100, 400] {
         cases.push((vec![3, 1, 29, 200, 65], heads(4, 2, 31), Some(window)));
     }
@@ -78,7 +81,7 @@ fn attention_over_packed_samples_and_its_gradient() {
         });
         let mut ran = run(case);
 
-        let shape = format!("{} of {} heads of {}", heads.key_value, heads.query, heads.dim);
+        let shape = format!("{} of {} heads of {}, cap {:?}", heads.key_value, heads.query, heads.dim, heads.cap);
         let name = format!("{lengths:?}, {shape}, window {window:?}");
         let (q64, k64, v64) = (wide(&q), wide(&k), wide(&v));
         let (expected, expected_lse) = reference::attention(&q64, &k64, &v64, &seen, heads);
@@ -100,9 +103,16 @@ fn attention_over_a_cache() {
     // One token alone goes its own way: chunks of keys, and groups of heads by tiles.
     let alone = [1, 8, 31, 33, 65, 127, 128, 129, 257, 1757, 1758].map(|keys| (keys - 1, 1));
     for (start, len) in [(0, 33), (31, 8), (65, 33), (300, 65)].into_iter().chain(alone) {
-        for heads in
-            [heads(1, 1, 8), heads(4, 2, 31), heads(9, 3, 64), heads(3, 1, 4), heads(7, 1, 33), heads(20, 2, 80)]
-        {
+        let capped = Heads { cap: Some(3.0), ..heads(6, 2, 40) };
+        for heads in [
+            heads(1, 1, 8),
+            heads(4, 2, 31),
+            heads(9, 3, 64),
+            heads(3, 1, 4),
+            heads(7, 1, 33),
+            heads(20, 2, 80),
+            capped,
+        ] {
             let (q_width, kv_width, room) = (heads.query * heads.dim, heads.key_value * heads.dim, start + len + 5);
             let packing = Packing::continuation(start, len);
             let q: Vec<f32> = random.floats(len * q_width).iter().map(|v| 4.0 * v).collect();

@@ -2,9 +2,9 @@
 
 use idiolect_kernels::matrix::{BlockType, Encoding, FloatType};
 use idiolect_kernels::ops::{
-    AdamW, Attention, AttentionBackward, CrossEntropy, Dropout, Embed, GatherRows, Heads, Linear, LinearBackward,
-    LoraBackward, LoraDown, LoraInputGradient, LoraTerm, LossGradient, Packing, RmsNorm, RmsNormBackward, Rope,
-    RopeTable, ScatterRows, SwiGlu, SwiGluBackward, TopLogits,
+    Activation::Silu, AdamW, Attention, AttentionBackward, CrossEntropy, Dropout, Embed, GatherRows, Glu, GluBackward,
+    Heads, Linear, LinearBackward, LoraBackward, LoraDown, LoraInputGradient, LoraTerm, LossGradient, Packing, RmsNorm,
+    RmsNormBackward, Rope, RopeTable, ScatterRows, TopLogits,
 };
 use idiolect_kernels::program::BufferId;
 use idiolect_kernels::program::Rows::{Fixed, Selected, Tokens};
@@ -15,7 +15,7 @@ use crate::common::random::Random;
 use crate::common::table::Table;
 use crate::{run, run_on};
 
-const HEADS: Heads = Heads { query: 3, key_value: 1, dim: 32, scale: 0.1767767 };
+const HEADS: Heads = Heads { query: 3, key_value: 1, dim: 32, scale: 0.1767767, cap: None };
 const WIDTH: usize = 96;
 const KV_WIDTH: usize = 32;
 const INNER: usize = 288;
@@ -84,8 +84,8 @@ fn training_step(samples: &[usize], selected: usize) -> (Case, Vec<BufferId>) {
     let plain = |x, weight, out| Linear { x, weight, bias: None, lora: None, residual: None, out };
     let back = |dy, weight, dx, add| LinearBackward { dy, weight, lora: None, dx, add };
     let lora = LoraTerm { low, params, offset: b, scale: SCALE };
-    case.push(Embed { table, ids, out: x });
-    case.push(RmsNorm { x, gain, out: normed, epsilon: EPSILON });
+    case.push(Embed { table, ids, out: x, scale: 1.0 });
+    case.push(RmsNorm { x, gain, residual: None, out: normed, epsilon: EPSILON });
     case.push(Dropout { x: normed, out: dropped, rate: 0.1, module: 1, add: false });
     case.push(LoraDown { x: dropped, params, a, low });
     case.push(Linear { bias: Some(bias), lora: Some(lora), ..plain(normed, w_q, q) });
@@ -96,20 +96,20 @@ fn training_step(samples: &[usize], selected: usize) -> (Case, Vec<BufferId>) {
     }
     case.push(Attention { q, k, v, spans, out: attended, lse, heads: HEADS });
     case.push(Linear { residual: Some(x), ..plain(attended, w_out, x1) });
-    case.push(RmsNorm { x: x1, gain, out: normed1, epsilon: EPSILON });
+    case.push(RmsNorm { x: x1, gain, residual: None, out: normed1, epsilon: EPSILON });
     case.push(plain(normed1, w_gate, gate));
     case.push(plain(normed1, w_up, up));
-    case.push(SwiGlu { gate, up, out: inner });
+    case.push(Glu { activation: Silu, gate, up, out: inner });
     case.push(Linear { residual: Some(x1), ..plain(inner, w_down, x2) });
-    case.push(RmsNorm { x: x2, gain, out: normed2, epsilon: EPSILON });
+    case.push(RmsNorm { x: x2, gain, residual: None, out: normed2, epsilon: EPSILON });
     case.push(GatherRows { src: normed2, index, out: chosen });
     let gradient = Some(LossGradient { dx: dchosen, total });
-    case.push(CrossEntropy { x: chosen, head: table, targets, losses, logits, gradient });
+    case.push(CrossEntropy { x: chosen, head: table, targets, losses, logits, cap: None, gradient });
     case.push(ScatterRows { src: dchosen, index, out: dnormed, keep: false });
     case.push(RmsNormBackward { x: x2, gain, dy: dnormed, dx, add: false, epsilon: EPSILON });
 
     case.push(back(dx, w_down, dinner, false));
-    case.push(SwiGluBackward { gate, up, dout: dinner, dgate, dup });
+    case.push(GluBackward { activation: Silu, gate, up, dout: dinner, dgate, dup });
     case.push(back(dgate, w_gate, dnormed, false));
     case.push(back(dup, w_up, dnormed, true));
     case.push(RmsNormBackward { x: x1, gain, dy: dnormed, dx, add: true, epsilon: EPSILON });
@@ -180,7 +180,7 @@ fn bits_do_not_depend_on_threads() {
 
 /// What decoding one token computes over `keys` cached ones, and its ways of one row through the products.
 fn decoding_step(keys: usize, rank: usize) -> (Case, Vec<BufferId>) {
-    const HEADS: Heads = Heads { query: 14, key_value: 2, dim: 48, scale: 0.144 };
+    const HEADS: Heads = Heads { query: 14, key_value: 2, dim: 48, scale: 0.144, cap: None };
     const WIDTH: usize = HEADS.query * HEADS.dim;
     const KV_WIDTH: usize = HEADS.key_value * HEADS.dim;
     let mut random = Random::new(74);
@@ -284,7 +284,7 @@ fn sequences(_: Encoding, t: usize) -> Outputs {
     let (logits, total) = (case.scratch(Fixed(16), VOCABULARY), case.state(1, &[0.0]));
     case.push(Attention { q, k, v, spans, out, lse, heads: HEADS });
     case.push(GatherRows { src: out, index, out: x });
-    case.push(CrossEntropy { x, head, targets, losses, logits, gradient: Some(LossGradient { dx, total }) });
+    case.push(CrossEntropy { x, head, targets, losses, logits, cap: None, gradient: Some(LossGradient { dx, total }) });
     read(run(case), vec![("attention", out, WIDTH), ("lse", lse, 3), ("losses", losses, 1), ("dx", dx, WIDTH)])
 }
 

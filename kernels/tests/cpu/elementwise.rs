@@ -1,7 +1,8 @@
-//! Operations on rows and values: norm, SwiGLU, rotation, dropout, moving rows.
+//! Operations on rows and values: norm, gated units, caps, rotation, dropout, moving rows.
 
 use idiolect_kernels::ops::{
-    Dropout, Embed, GatherRows, RmsNorm, RmsNormBackward, Rope, RopeTable, ScatterRows, SwiGlu, SwiGluBackward,
+    Activation::{GeluTanh, Silu},
+    Dropout, Embed, GatherRows, Glu, GluBackward, RmsNorm, RmsNormBackward, Rope, RopeTable, ScatterRows, SoftCap,
 };
 use idiolect_kernels::program::Rows::{Selected, Tokens};
 
@@ -32,7 +33,10 @@ fn rms_norm_and_its_gradient() {
         let gain_id = case.vector(&gain);
         let (x_id, dy_id) = (case.floats(Tokens, &x), case.floats(Tokens, &dy));
         let (out, dx, sum) = (case.output(Tokens, width), case.output(Tokens, width), case.updated(Tokens, &before));
-        case.push(RmsNorm { x: x_id, gain: gain_id, out, epsilon });
+        let (residual, added) = (case.floats(Tokens, &before), case.output(Tokens, width));
+        for (residual, out) in [(None, out), (Some(residual), added)] {
+            case.push(RmsNorm { x: x_id, gain: gain_id, residual, out, epsilon });
+        }
         for (dx, add) in [(dx, false), (sum, true)] {
             case.push(RmsNormBackward { x: x_id, gain: gain_id, dy: dy_id, dx, add, epsilon });
         }
@@ -42,16 +46,19 @@ fn rms_norm_and_its_gradient() {
         table.close(&format!("{name}, forward"), &ran.read(out), &forward(&wide(&x)), TOLERANCE);
         let dx = ran.read(dx);
         table.gradient(&format!("{name}, backward"), |x| dot(&forward(x), &dy), &x, 4 * t * width, &dx);
-        let expected: Vec<f64> = dx.iter().zip(&before).map(|(a, b)| f64::from(*a) + f64::from(*b)).collect();
-        table.close(&format!("{name}, backward added"), &ran.read(sum), &expected, TOLERANCE);
+        let with_before = |values: &[f32]| -> Vec<f64> {
+            values.iter().zip(&before).map(|(a, b)| f64::from(*a) + f64::from(*b)).collect()
+        };
+        table.close(&format!("{name}, forward added"), &ran.read(added), &with_before(&ran.read(out)), TOLERANCE);
+        table.close(&format!("{name}, backward added"), &ran.read(sum), &with_before(&dx), TOLERANCE);
     }
     table.finish();
 }
 
 #[test]
-fn swiglu_and_its_gradient() {
+fn gated_units_and_their_gradients() {
     let (mut table, mut random) = (Table::default(), Random::new(2));
-    for (t, n) in shapes() {
+    for (activation, (t, n)) in [Silu, GeluTanh].into_iter().flat_map(|a| shapes().map(move |shape| (a, shape))) {
         // Gates from −90 to 90, where the exponential saturates, among ordinary ones.
         let gate: Vec<f32> =
             random.floats(t * n).iter().map(|g| g * if random.below(8) == 0 { 90.0 } else { 4.0 }).collect();
@@ -59,16 +66,39 @@ fn swiglu_and_its_gradient() {
         let mut case = Case::new(t, 0);
         let [gate_id, up_id, dout_id] = [&gate, &up, &dout].map(|values| case.floats(Tokens, values));
         let [out, dgate, dup] = [(); 3].map(|()| case.output(Tokens, n));
-        case.push(SwiGlu { gate: gate_id, up: up_id, out });
-        case.push(SwiGluBackward { gate: gate_id, up: up_id, dout: dout_id, dgate, dup });
+        case.push(Glu { activation, gate: gate_id, up: up_id, out });
+        case.push(GluBackward { activation, gate: gate_id, up: up_id, dout: dout_id, dgate, dup });
         let mut ran = run(case);
-        let name = format!("{t} rows of {n}");
+        let name = format!("{activation:?}, {t} rows of {n}");
         let (wide_gate, wide_up) = (wide(&gate), wide(&up));
-        table.close(&format!("{name}, forward"), &ran.read(out), &reference::swiglu(&wide_gate, &wide_up), TOLERANCE);
+        table.close(
+            &format!("{name}, forward"),
+            &ran.read(out),
+            &reference::glu(activation, &wide_gate, &wide_up),
+            TOLERANCE,
+        );
         let cost = 20 * t * n;
-        let loss = |gate: &[f64], up: &[f64]| dot(&reference::swiglu(gate, up), &dout);
+        let loss = |gate: &[f64], up: &[f64]| dot(&reference::glu(activation, gate, up), &dout);
         table.gradient(&format!("{name}, dgate"), |gate| loss(gate, &wide_up), &gate, cost, &ran.read(dgate));
         table.gradient(&format!("{name}, dup"), |up| loss(&wide_gate, up), &up, cost, &ran.read(dup));
+    }
+    table.finish();
+}
+
+#[test]
+fn soft_caps() {
+    let (mut table, mut random) = (Table::default(), Random::new(8));
+    for (t, n) in shapes() {
+        for cap in [0.5, 30.0] {
+            // From values that a cap hardly changes to those that it is reached by.
+            let x: Vec<f32> =
+                random.floats(t * n).iter().map(|x| x * if random.below(4) == 0 { 400.0 } else { 2.0 }).collect();
+            let mut case = Case::new(t, 0);
+            let capped = case.updated(Tokens, &x);
+            case.push(SoftCap { x: capped, cap });
+            let expected: Vec<f64> = wide(&x).into_iter().map(|x| reference::soft_cap(x, Some(cap))).collect();
+            table.close(&format!("{t} rows of {n} within {cap}"), &run(case).read(capped), &expected, TOLERANCE);
+        }
     }
     table.finish();
 }
@@ -166,10 +196,14 @@ fn embed_reads_rows_of_every_encoding() {
                     ids.iter().flat_map(|&id| known.values[id as usize * cols..][..cols].to_vec()).collect();
                 let mut case = Case::new(t, 0);
                 let (matrix, ids) = (case.matrix(known.matrix), case.indices(Tokens, &ids));
-                let out = case.output(Tokens, cols);
-                case.push(Embed { table: matrix, ids, out });
+                let (out, scaled) = (case.output(Tokens, cols), case.output(Tokens, cols));
+                case.push(Embed { table: matrix, ids, out, scale: 1.0 });
+                case.push(Embed { table: matrix, ids, out: scaled, scale: 23.5 });
                 let name = format!("{encoding:?}, {t} of {vocabulary} rows of {cols}");
-                table.same_bits(&name, &run(case).read(out), &expected);
+                let mut ran = run(case);
+                table.same_bits(&name, &ran.read(out), &expected);
+                let expected: Vec<f32> = expected.iter().map(|value| 23.5 * value).collect();
+                table.same_bits(&format!("{name}, scaled"), &ran.read(scaled), &expected);
             }
         }
     }
@@ -214,7 +248,7 @@ fn embed_reads_interleaved_rows() {
         let mut case = Case::new(48, 0);
         let (matrix, ids) = (case.matrix(known.matrix), case.indices(Tokens, &(0..48).collect::<Vec<_>>()));
         let out = case.output(Tokens, cols);
-        case.push(Embed { table: matrix, ids, out });
+        case.push(Embed { table: matrix, ids, out, scale: 1.0 });
         table.same_bits(&format!("{encoding:?}"), &run(case).read(out), &known.values);
     }
     table.finish();

@@ -1,6 +1,6 @@
 //! The planner: buffers that are alive together never share memory, and simple chains take no more than they must.
 
-use idiolect_kernels::ops::{Dropout, SwiGlu, SwiGluBackward};
+use idiolect_kernels::ops::{Activation::Silu, Dropout, Glu, GluBackward};
 use idiolect_kernels::program::{BufferId, Kind, Plan, Program, RowCounts, Rows};
 
 use crate::common::random::Random;
@@ -30,10 +30,10 @@ fn random_program(random: &mut Random) -> Program {
         let mut old = || written[random.below(written.len())];
         let (a, b, c) = (old(), old(), old());
         match random.below(4) {
-            0 => program.push(SwiGlu { gate: a, up: b, out: first }),
+            0 => program.push(Glu { activation: Silu, gate: a, up: b, out: first }),
             1 => program.push(Dropout { x: a, out: first, rate: 0.5, module: 0, add: false }),
             2 => program.push(Dropout { x: a, out: b, rate: 0.5, module: 0, add: true }),
-            _ => program.push(SwiGluBackward { gate: a, up: b, dout: c, dgate: first, dup: second }),
+            _ => program.push(GluBackward { activation: Silu, gate: a, up: b, dout: c, dgate: first, dup: second }),
         }
         let operation = program.operations().last().unwrap();
         written.extend(operation.touches().iter().map(|t| t.0).filter(|id| !written.contains(id)).collect::<Vec<_>>());

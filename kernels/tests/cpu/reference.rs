@@ -1,6 +1,6 @@
 //! The formulas, written out in f64 with plain loops.
 
-use idiolect_kernels::ops::Heads;
+use idiolect_kernels::ops::{Activation, Heads};
 
 pub fn wide(values: &[f32]) -> Vec<f64> {
     values.iter().map(|&v| f64::from(v)).collect()
@@ -43,8 +43,19 @@ pub fn rms_norm(x: &[f64], gain: &[f32], epsilon: f64) -> Vec<f64> {
     x.chunks_exact(gain.len()).flat_map(normalize).collect()
 }
 
-pub fn swiglu(gate: &[f64], up: &[f64]) -> Vec<f64> {
-    gate.iter().zip(up).map(|(z, u)| z / (1.0 + (-z).exp()) * u).collect()
+pub fn glu(activation: Activation, gate: &[f64], up: &[f64]) -> Vec<f64> {
+    let activate = |z: f64| match activation {
+        Activation::Silu => z / (1.0 + (-z).exp()),
+        Activation::GeluTanh => {
+            0.5 * z * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (z + 0.044715 * z.powi(3))).tanh())
+        }
+    };
+    gate.iter().zip(up).map(|(&z, u)| activate(z) * u).collect()
+}
+
+/// `c·tanh(x/c)`.
+pub fn soft_cap(x: f64, cap: Option<f32>) -> f64 {
+    cap.map_or(x, |cap| f64::from(cap) * (x / f64::from(cap)).tanh())
 }
 
 /// Output `[t, query·dim]` and log-sum-exp `[t, query]`.
@@ -59,6 +70,7 @@ pub fn attention(q: &[f64], k: &[f64], v: &[f64], spans: &[u32], heads: Heads) -
             let row = |j: usize| j * kv_width + shared..j * kv_width + shared + heads.dim;
             let scores: Vec<f64> = (span[0] as usize..=span[1] as usize)
                 .map(|j| f64::from(heads.scale) * q.iter().zip(&k[row(j)]).map(|(a, b)| a * b).sum::<f64>())
+                .map(|score| soft_cap(score, heads.cap))
                 .collect();
             let most = scores.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b));
             let log = scores.iter().map(|s| (s - most).exp()).sum::<f64>().ln() + most;

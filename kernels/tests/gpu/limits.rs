@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use idiolect_kernels::gpu::{GpuExecutor, Options};
 use idiolect_kernels::ops::{
-    AdamW, AttentionBackward, CrossEntropy, Embed, Heads, Linear, LinearBackward, LoraTerm, LossGradient, ScatterRows,
-    SwiGlu,
+    Activation::Silu, AdamW, AttentionBackward, CrossEntropy, Embed, Glu, Heads, Linear, LinearBackward, LoraTerm,
+    LossGradient, ScatterRows,
 };
 use idiolect_kernels::program::{Kind, Placement, Plan, Program, RowCounts, Rows, StateId, Weights};
 use idiolect_kernels::{Error, Executor, Job};
@@ -56,7 +56,7 @@ pub fn too_wide(options: &Options) -> Result<(), Failed> {
     let activations = |p: &mut Program| {
         let [gate, up] = ["gate", "up"].map(|name| p.input(name, Rows::Tokens, 5));
         let out = p.scratch("hidden", Rows::Tokens, 5);
-        p.push(SwiGlu { gate, up, out });
+        p.push(Glu { activation: Silu, gate, up, out });
     };
     let cache = |p: &mut Program| {
         let (src, index) = (p.input("keys", Rows::Tokens, 4), p.input("slots", Rows::Tokens, 1));
@@ -67,7 +67,8 @@ pub fn too_wide(options: &Options) -> Result<(), Failed> {
     let scratch = |p: &mut Program| {
         let [q, out, dout, dq, k, v] = [(); 6].map(|()| p.input("values", Rows::Tokens, 1));
         let [dk, dv, lse, delta, reach] = [(); 5].map(|()| p.input("values", Rows::Tokens, 1));
-        let (spans, heads) = (p.input("spans", Rows::Tokens, 2), Heads { query: 1, key_value: 1, dim: 1, scale: 1.0 });
+        let (spans, heads) =
+            (p.input("spans", Rows::Tokens, 2), Heads { query: 1, key_value: 1, dim: 1, scale: 1.0, cap: None });
         p.push(AttentionBackward { q, k, v, out, lse, dout, spans, reach, delta, dq, dk, dv, heads });
     };
     let cases: [(&str, Build); 3] = [("gate", activations), ("cache", cache), ("scratch", scratch)];
@@ -118,7 +119,7 @@ pub fn cases(weights: &mut Weights) -> Vec<Case> {
         case.tolerance = 1e-4;
         let ids = case.input("ids", Rows::Tokens, 1, random_below(tokens, rows, 3));
         let x = case.output("x", Rows::Tokens, cols);
-        case.push(Embed { table: weight, ids, out: x });
+        case.push(Embed { table: weight, ids, out: x, scale: 1.0 });
         let rank = 3;
         let params = case.random_state("params", 1, rank * (rows + cols));
         let low = case.values("low", Rows::Tokens, rank);
@@ -133,7 +134,7 @@ pub fn cases(weights: &mut Weights) -> Vec<Case> {
         let total = case.state("total", 1, vec![0.0]);
         let dx = case.output("loss dx", Rows::Tokens, cols);
         let gradient = Some(LossGradient { dx, total });
-        case.push(CrossEntropy { x, head: weight, targets: ids, losses, logits, gradient });
+        case.push(CrossEntropy { x, head: weight, targets: ids, losses, logits, cap: None, gradient });
         cases.push(case);
     }
     let len = 40_001;

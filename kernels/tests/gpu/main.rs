@@ -33,11 +33,12 @@ type Cases = fn(&mut Weights) -> Vec<Case>;
 /// The operations, by what they are called in test names.
 const TABLES: &[(&str, Cases)] = &[
     ("rms_norm", pointwise::rms_norm),
-    ("swiglu", pointwise::swiglu),
+    ("glu", pointwise::glu),
     ("rope", pointwise::rope),
     ("rows", pointwise::rows),
     ("dropout", pointwise::dropout),
     ("adamw", pointwise::adamw),
+    ("soft_cap", pointwise::soft_cap),
     ("top_logits", pointwise::top_logits),
     ("linear", products::linear),
     ("linear_epilogue", products::linear_epilogue),

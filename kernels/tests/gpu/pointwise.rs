@@ -1,7 +1,8 @@
 //! Cases of the operations on rows and values.
 
 use idiolect_kernels::ops::{
-    AdamW, Dropout, GatherRows, RmsNorm, RmsNormBackward, Rope, RopeTable, ScatterRows, SwiGlu, SwiGluBackward,
+    Activation::{GeluTanh, Silu},
+    AdamW, Dropout, GatherRows, Glu, GluBackward, RmsNorm, RmsNormBackward, Rope, RopeTable, ScatterRows, SoftCap,
     TopLogits,
 };
 use idiolect_kernels::program::{Rows, Scalars, Weights};
@@ -23,7 +24,9 @@ pub fn rms_norm(weights: &mut Weights) -> Vec<Case> {
         let mut case = Case::new(format!("{rows} × {parts} × {n}"), rows, 0);
         let x = case.values("x", Rows::Tokens, width);
         let out = case.output("out", Rows::Tokens, width);
-        case.push(RmsNorm { x, gain, out, epsilon: 1e-5 });
+        case.push(RmsNorm { x, gain, residual: None, out, epsilon: 1e-5 });
+        let (residual, sum) = (case.values("residual", Rows::Tokens, width), case.output("sum", Rows::Tokens, width));
+        case.push(RmsNorm { x, gain, residual: Some(residual), out: sum, epsilon: 1e-5 });
         let dy = case.values("dy", Rows::Tokens, width);
         let dx = case.output("dx", Rows::Tokens, width);
         case.push(RmsNormBackward { x, gain, dy, dx, epsilon: 1e-5, add: false });
@@ -34,18 +37,32 @@ pub fn rms_norm(weights: &mut Weights) -> Vec<Case> {
     cases
 }
 
-pub fn swiglu(_: &mut Weights) -> Vec<Case> {
+pub fn glu(_: &mut Weights) -> Vec<Case> {
     let mut cases = Vec::new();
-    for (rows, width) in shapes() {
-        let mut case = Case::new(format!("{rows} × {width}"), rows, 0);
+    for (activation, (rows, width)) in [Silu, GeluTanh].into_iter().flat_map(|a| shapes().map(move |shape| (a, shape)))
+    {
+        let mut case = Case::new(format!("{activation:?}, {rows} × {width}"), rows, 0);
         // Values up to ±120: both ends of the exponential.
         let gate = random(rows * width, 5).iter().map(|v| (v * v * v * 120.0).to_bits()).collect();
         let gate = case.input("gate", Rows::Tokens, width, gate);
         let (up, dout) = (case.values("up", Rows::Tokens, width), case.values("dout", Rows::Tokens, width));
         let out = case.output("out", Rows::Tokens, width);
-        case.push(SwiGlu { gate, up, out });
+        case.push(Glu { activation, gate, up, out });
         let (dgate, dup) = (case.output("dgate", Rows::Tokens, width), case.output("dup", Rows::Tokens, width));
-        case.push(SwiGluBackward { gate, up, dout, dgate, dup });
+        case.push(GluBackward { activation, gate, up, dout, dgate, dup });
+        cases.push(case);
+    }
+    cases
+}
+
+pub fn soft_cap(_: &mut Weights) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (rows, width) in shapes() {
+        let mut case = Case::new(format!("{rows} × {width}"), rows, 0);
+        // From a thousandth of the cap to some forty times.
+        let x = random(rows * width, 6).iter().map(|v| v * v * v * 1200.0).collect();
+        let x = case.state("x", rows * width, x);
+        case.push(SoftCap { x, cap: 30.0 });
         cases.push(case);
     }
     cases

@@ -99,7 +99,9 @@ pub fn embed(weights: &mut Weights) -> Vec<Case> {
         case.tolerance = 1e-6;
         let ids = case.input("ids", Rows::Tokens, 1, random_below(tokens, rows, 3));
         let out = case.output("out", Rows::Tokens, cols);
-        case.push(Embed { table, ids, out });
+        case.push(Embed { table, ids, out, scale: 1.0 });
+        let scaled = case.output("scaled", Rows::Tokens, cols);
+        case.push(Embed { table, ids, out: scaled, scale: 24.0 });
         cases.push(case);
     }
     cases
@@ -141,8 +143,16 @@ pub fn cross_entropy(weights: &mut Weights) -> Vec<Case> {
         by_vocabulary.into_iter().chain(by_rows).chain(by_chunk).chain(large)
     {
         let head = weights.add_matrix(matrix(encoding, vocabulary, width, 8));
-        for (train, poisoned) in [(false, false), (true, false), (true, true)] {
-            let name = format!("{rows} rows by {chunk}, head [{vocabulary}, {width}], train {train}, NaN {poisoned}");
+        for (train, poisoned, cap) in [
+            (false, false, None),
+            (true, false, None),
+            (true, true, None),
+            (false, false, Some(1.5)),
+            (true, false, Some(1.5)),
+            (true, true, Some(1.5)),
+        ] {
+            let loss = format!("train {train}, NaN {poisoned}, cap {cap:?}");
+            let name = format!("{rows} rows by {chunk}, head [{vocabulary}, {width}], {loss}");
             let mut case = Case::new(name, 1, rows);
             let mut x = random(rows * width, 77);
             if poisoned {
@@ -156,7 +166,7 @@ pub fn cross_entropy(weights: &mut Weights) -> Vec<Case> {
                 dx: case.output("dx", Rows::Selected, width),
                 total: case.state("total", 1, vec![0.25]),
             });
-            case.push(CrossEntropy { x, head, targets, losses, logits, gradient });
+            case.push(CrossEntropy { x, head, targets, losses, logits, cap, gradient });
             cases.push(case);
         }
     }

@@ -3,9 +3,9 @@
 
 use idiolect_kernels::matrix::{Encoding, FloatType};
 use idiolect_kernels::ops::{
-    AdamW, Attention, AttentionBackward, CrossEntropy, Embed, GatherRows, Heads, Linear, LinearBackward, LoraBackward,
-    LoraDown, LoraTerm, LossGradient, Packing, RmsNorm, RmsNormBackward, Rope, RopeTable, ScatterRows, SwiGlu,
-    SwiGluBackward,
+    Activation::Silu, AdamW, Attention, AttentionBackward, CrossEntropy, Embed, GatherRows, Glu, GluBackward, Heads,
+    Linear, LinearBackward, LoraBackward, LoraDown, LoraTerm, LossGradient, Packing, RmsNorm, RmsNormBackward, Rope,
+    RopeTable, ScatterRows,
 };
 use idiolect_kernels::program::{MatrixId, Rows, Weights};
 
@@ -16,7 +16,7 @@ const WIDTH: usize = 64;
 const HIDDEN: usize = 96;
 const VOCABULARY: usize = 300;
 const RANK: usize = 4;
-const HEADS: Heads = Heads { query: 4, key_value: 2, dim: 16, scale: 0.25 };
+const HEADS: Heads = Heads { query: 4, key_value: 2, dim: 16, scale: 0.25, cap: None };
 const EPSILON: f32 = 1e-5;
 
 /// The step over samples of the given lengths; every second token carries loss.
@@ -73,8 +73,8 @@ pub fn step(weights: &mut Weights, samples: &[usize]) -> Case {
     let term = |low, offset, scale| Some(LoraTerm { low, params, offset, scale });
     let plain = |x, weight, out| Linear { x, weight, bias: None, lora: None, residual: None, out };
     let head_dim = HEADS.dim;
-    case.push(Embed { table, ids, out: x0 });
-    case.push(RmsNorm { x: x0, gain, out: n1, epsilon: EPSILON });
+    case.push(Embed { table, ids, out: x0, scale: 1.0 });
+    case.push(RmsNorm { x: x0, gain, residual: None, out: n1, epsilon: EPSILON });
     case.push(LoraDown { x: n1, params, a: qa, low: low_q });
     case.push(Linear { lora: term(low_q, qb, 2.0), ..plain(n1, wq, q) });
     case.push(plain(n1, wk, k));
@@ -83,20 +83,20 @@ pub fn step(weights: &mut Weights, samples: &[usize]) -> Case {
     case.push(Rope { x: k, positions, table: rotation, head_dim, inverse: false });
     case.push(Attention { q, k, v, spans, out: a, lse, heads: HEADS });
     case.push(Linear { residual: Some(x0), ..plain(a, wo, x1) });
-    case.push(RmsNorm { x: x1, gain, out: n2, epsilon: EPSILON });
+    case.push(RmsNorm { x: x1, gain, residual: None, out: n2, epsilon: EPSILON });
     case.push(plain(n2, wg, gate));
     case.push(plain(n2, wu, up));
-    case.push(SwiGlu { gate, up, out: hidden });
+    case.push(Glu { activation: Silu, gate, up, out: hidden });
     case.push(LoraDown { x: hidden, params, a: da, low: low_d });
     case.push(Linear { lora: term(low_d, db, 2.0), residual: Some(x1), ..plain(hidden, wd, x2) });
     case.push(GatherRows { src: x2, index: selected, out: picked });
     let gradient = Some(LossGradient { dx: dpicked, total });
-    case.push(CrossEntropy { x: picked, head: table, targets, losses, logits, gradient });
+    case.push(CrossEntropy { x: picked, head: table, targets, losses, logits, cap: None, gradient });
     case.push(ScatterRows { src: dpicked, index: selected, out: d2, keep: false });
     let backward = |dy, weight, dx, add| LinearBackward { dy, weight, lora: None, dx, add };
     case.push(LoraBackward { x: hidden, dy: d2, low: low_d, dlow: dlow_d, params, grads, a: da, b: db, scale: 2.0 });
     case.push(LinearBackward { lora: term(dlow_d, da, 1.0), ..backward(d2, wd, dhidden, false) });
-    case.push(SwiGluBackward { gate, up, dout: dhidden, dgate, dup });
+    case.push(GluBackward { activation: Silu, gate, up, dout: dhidden, dgate, dup });
     case.push(backward(dgate, wg, dn, false));
     case.push(backward(dup, wu, dn, true));
     case.push(RmsNormBackward { x: x1, gain, dy: dn, dx: d1, add: false, epsilon: EPSILON });

@@ -8,7 +8,9 @@ use crate::shape::{Family, LayerKind, Windows};
 pub(super) fn layer_kinds(fields: &JsonFields, family: &Family, layers: usize) -> Result<Vec<LayerKind>> {
     let rotated = rotated(fields, family, layers)?;
     let windows = windows(fields, family, &rotated)?;
-    Ok(windows.into_iter().zip(rotated).map(|(window, rotated)| LayerKind { rotated, window }).collect())
+    let kind =
+        |(window, rotated): (Option<usize>, bool)| LayerKind { rope: rotated.then(|| family.rope_of(window)), window };
+    Ok(windows.into_iter().zip(rotated).map(kind).collect())
 }
 
 /// The window of each layer that has one.
@@ -26,11 +28,22 @@ fn windows(fields: &JsonFields, family: &Family, rotated: &[bool]) -> Result<Vec
     let mut has_one: Vec<bool> = match family.windows {
         Windows::None => vec![false; rotated.len()],
         Windows::Everywhere => vec![window.is_some(); rotated.len()],
+        Windows::AllButEvery(usual) => {
+            let every = fields.usize(PATTERN)?.unwrap_or(usual);
+            if every == 0 {
+                return Err(fields.bad(PATTERN, "0 layers apart"));
+            }
+            (1..=rotated.len()).map(|layer| !layer.is_multiple_of(every)).collect()
+        }
         Windows::FromLayer => (0..rotated.len()).map(|layer| used && layer >= first).collect(),
         Windows::Unrotated => rotated.iter().map(|rotated| used && !rotated).collect(),
     };
     if let Some(listed) = listed {
-        let goes_by_list = used && matches!(family.windows, Windows::FromLayer | Windows::Unrotated);
+        let goes_by_list = match family.windows {
+            Windows::None | Windows::Everywhere => false,
+            Windows::FromLayer | Windows::Unrotated => used,
+            Windows::AllButEvery(_) => true,
+        };
         if !goes_by_list && listed != has_one {
             let what = format!("other layers with a window than a {} model has with these settings", family.name);
             return Err(fields.unsupported(TYPES, what));
@@ -42,6 +55,7 @@ fn windows(fields: &JsonFields, family: &Family, rotated: &[bool]) -> Result<Vec
 }
 
 const TYPES: &str = "layer_types";
+const PATTERN: &str = "sliding_window_pattern";
 
 /// Which layers `layer_types` gives a window, where it is there.
 fn sliding_layers(fields: &JsonFields, layers: usize) -> Result<Option<Vec<bool>>> {

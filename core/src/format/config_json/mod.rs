@@ -13,7 +13,13 @@ use crate::shape::{Bias, FAMILIES, Family, ModelConfig, SizeNames, Sizes};
 pub(crate) use quantization::{Quantization, Stated};
 
 use layers::layer_kinds;
-use rope::rope;
+pub(crate) use rope::LOCAL_THETA;
+use rope::ropes;
+
+/// The root's inverse is attention's factor on scores.
+pub(crate) const ATTENTION_SCALAR: &str = "query_pre_attn_scalar";
+/// The soft caps of attention's scores and of logits.
+pub(crate) const CAPS: [&str; 2] = ["attn_logit_softcapping", "final_logit_softcapping"];
 
 /// The keys that sizes are read from.
 fn names() -> SizeNames {
@@ -27,6 +33,9 @@ fn names() -> SizeNames {
         head_dim: "head_dim".into(),
         max_position_embeddings: "max_position_embeddings".into(),
         rms_norm_eps: "rms_norm_eps".into(),
+        attention_scalar: ATTENTION_SCALAR.into(),
+        attention_cap: CAPS[0].into(),
+        logit_cap: CAPS[1].into(),
         rope_theta: "rope_theta".into(),
         rope_scaling: "rope_scaling".into(),
     }
@@ -45,7 +54,7 @@ pub(crate) struct ConfigJson {
 pub(crate) fn read(path: &Path) -> Result<ConfigJson> {
     let fields = JsonFields::read(path)?;
     let family = family(&fields)?;
-    refuse_unknown_variants(&fields)?;
+    refuse_unknown_variants(&fields, family)?;
 
     let size = |name: &str| fields.required(name, fields.usize(name)?);
     let hidden_size = size("hidden_size")?;
@@ -59,7 +68,14 @@ pub(crate) fn read(path: &Path) -> Result<ConfigJson> {
         },
     };
     let context = fields.usize("max_position_embeddings")?.unwrap_or(family.left_out.max_position_embeddings);
-    let tie = fields.bool("tie_word_embeddings")?;
+    let tie = match fields.bool("tie_word_embeddings")? {
+        None if family.left_out.tie_word_embeddings => Some(true),
+        stated => stated,
+    };
+    let (attention_scalar, [attention_cap, logit_cap]) = match family.caps_and_scale {
+        true => (fields.f64(ATTENTION_SCALAR)?.unwrap_or(head_dim as f64), caps(&fields, family)?),
+        false => (head_dim as f64, [None; 2]),
+    };
     let sizes = Sizes {
         vocab_size: size("vocab_size")?,
         hidden_size,
@@ -69,8 +85,11 @@ pub(crate) fn read(path: &Path) -> Result<ConfigJson> {
         kv_heads: fields.usize("num_key_value_heads")?.or(family.left_out.kv_heads).unwrap_or(heads),
         head_dim,
         max_position_embeddings: context,
-        rms_norm_eps: fields.f64("rms_norm_eps")?.unwrap_or(1e-6) as f32,
-        rope: rope(&fields, head_dim, context, family.left_out.rope_theta)?,
+        rms_norm_eps: fields.f64("rms_norm_eps")?.unwrap_or(family.left_out.rms_norm_eps) as f32,
+        attention_scalar: attention_scalar as f32,
+        attention_cap,
+        logit_cap,
+        ropes: ropes(&fields, family, head_dim, context)?,
         tie_word_embeddings: tie.unwrap_or(false),
     };
     let biases = family.modules.iter().map(|module| match module.bias {
@@ -82,6 +101,17 @@ pub(crate) fn read(path: &Path) -> Result<ConfigJson> {
     sizes.check(path, &names())?;
     let kinds = layer_kinds(&fields, family, sizes.layers)?;
     Ok(ConfigJson { config: sizes.model(family, &biases, &kinds), fields, tie })
+}
+
+/// The soft caps of attention's scores and of logits; null is none.
+fn caps(fields: &JsonFields, family: &Family) -> Result<[Option<f32>; 2]> {
+    let mut caps = [None; 2];
+    for ((cap, field), left_out) in caps.iter_mut().zip(CAPS).zip(family.left_out.caps) {
+        let stated = fields.f64(field)?;
+        let missing = !fields.object().contains_key(field);
+        *cap = if missing { left_out } else { stated }.map(|cap| cap as f32);
+    }
+    Ok(caps)
 }
 
 fn family(fields: &JsonFields) -> Result<&'static Family> {
@@ -110,12 +140,16 @@ fn family(fields: &JsonFields) -> Result<&'static Family> {
 }
 
 /// Settings that would change what is computed.
-fn refuse_unknown_variants(fields: &JsonFields) -> Result<()> {
-    let activation = fields.str("hidden_act")?.unwrap_or("silu");
-    if !matches!(activation, "silu" | "swish") {
-        return Err(fields.unsupported("hidden_act", shown(activation)));
+fn refuse_unknown_variants(fields: &JsonFields, family: &Family) -> Result<()> {
+    // Where both are there, the second is what an old release meant.
+    let stated = ["hidden_activation", "hidden_act"].into_iter().find(|field| fields.get(field).is_some());
+    if let Some(field) = stated
+        && let Some(name) = fields.str(field)?
+        && !family.activation_names.contains(&name)
+    {
+        return Err(fields.unsupported(field, shown(name)));
     }
-    for field in ["rope_interleaved", "rope_traditional"] {
+    for field in ["rope_interleaved", "rope_traditional", "use_bidirectional_attention"] {
         if fields.bool(field)?.unwrap_or(false) {
             return Err(fields.unsupported(field, "true"));
         }

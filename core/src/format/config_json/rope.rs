@@ -2,27 +2,58 @@
 
 use crate::disk::json::JsonFields;
 use crate::error::{Result, shown};
-use crate::shape::{RopeParameters, RopeScaling};
+use crate::shape::{Family, RopeParameters, RopeScaling};
 
-/// `rope_parameters` (transformers 5), or `rope_theta` and `rope_scaling` (before), of heads of `dim` values in a model of
-/// `context` positions; the base is `usual` where it is not stated.
-pub(super) fn rope(fields: &JsonFields, dim: usize, context: usize, usual: f64) -> Result<RopeParameters> {
-    let scaling = match fields.fields("rope_scaling")? {
-        Some(scaling) => Some(scaling),
+/// Base of the second rotation, of layers with a window, in the spelling of transformers 4.
+pub(crate) const LOCAL_THETA: &str = "rope_local_base_freq";
+
+/// In `rope_parameters`, rotations by the type of layer: of those without a window and of those with one.
+const BY_TYPE: [&str; 2] = ["full_attention", "sliding_attention"];
+
+/// The rotations of a family's model of `context` positions and heads of `dim` values: one, or two where layers with a
+/// window have their own.
+pub(super) fn ropes(fields: &JsonFields, family: &Family, dim: usize, context: usize) -> Result<Vec<RopeParameters>> {
+    let usual = family.left_out.rope_theta;
+    let settings = match fields.fields("rope_scaling")? {
+        Some(settings) => Some(settings),
         None => fields.fields("rope_parameters")?,
     };
-    let inner_theta = scaling.as_ref().map(|scaling| scaling.f64("rope_theta")).transpose()?.flatten();
+    let Some(local) = family.left_out.local_rope_theta else {
+        return Ok(vec![rope(fields, settings.as_ref(), dim, context, usual)?]);
+    };
+    let nested = settings.as_ref().filter(|settings| BY_TYPE.iter().any(|kind| settings.get(kind).is_some()));
+    if let Some(nested) = nested {
+        let of = |kind: &str, usual: f64| -> Result<RopeParameters> {
+            let settings = nested.required(kind, nested.fields(kind)?)?;
+            rope(fields, Some(&settings), dim, context, usual)
+        };
+        return Ok(vec![of(BY_TYPE[0], usual)?, of(BY_TYPE[1], local)?]);
+    }
+    let theta = fields.f64(LOCAL_THETA)?.unwrap_or(local);
+    let local = RopeParameters { dim, theta, scaling: RopeScaling::None };
+    Ok(vec![rope(fields, settings.as_ref(), dim, context, usual)?, local])
+}
+
+/// A rotation by its settings, where it has some (transformers 5 and 4); the base is `usual` where none is stated.
+fn rope(
+    fields: &JsonFields,
+    settings: Option<&JsonFields>,
+    dim: usize,
+    context: usize,
+    usual: f64,
+) -> Result<RopeParameters> {
+    let inner_theta = settings.map(|settings| settings.f64("rope_theta")).transpose()?.flatten();
     let theta = match inner_theta {
         Some(theta) => theta,
         None => fields.f64("rope_theta")?.unwrap_or(usual),
     };
-    for holder in [Some(fields), scaling.as_ref()].into_iter().flatten() {
+    for holder in [Some(fields), settings].into_iter().flatten() {
         let factor = "partial_rotary_factor";
         if holder.f64(factor)?.is_some_and(|factor| factor != 1.0) {
             return Err(holder.unsupported(factor, "other than 1"));
         }
     }
-    let Some(scaling) = scaling else {
+    let Some(scaling) = settings else {
         return Ok(RopeParameters { dim, theta, scaling: RopeScaling::None });
     };
     if let Some(nested) = scaling.object().iter().find(|(_, value)| value.is_object()) {
@@ -35,7 +66,7 @@ pub(super) fn rope(fields: &JsonFields, dim: usize, context: usize, usual: f64) 
         "default" => RopeScaling::None,
         "linear" => RopeScaling::Linear { factor: number("factor")? },
         "dynamic" => RopeScaling::Dynamic { factor: number("factor")? },
-        "yarn" => yarn(&scaling, original_context)?,
+        "yarn" => yarn(scaling, original_context)?,
         "llama3" => RopeScaling::Llama3 {
             factor: number("factor")?,
             low_freq_factor: number("low_freq_factor")?,

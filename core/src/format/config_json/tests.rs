@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::error::ErrorKind;
-use crate::shape::Projection;
+use crate::shape::{Projection, RopeScaling};
 
 /// What a configuration with `changes` says; null takes a key out.
 fn read_with(changes: &Value) -> Result<ModelConfig> {
@@ -65,13 +65,71 @@ fn windows_are_where_the_list_or_the_family_has_them() {
             [Some(9), None, Some(9), None],
         ),
         (json!({ "model_type": "qwen3", "layer_types": sliding([false; 4]) }), none),
+        (json!({ "model_type": "gemma", "sliding_window": 9 }), none),
+        (json!({ "model_type": "gemma2", "sliding_window": 9 }), [Some(9), None, Some(9), None]),
+        (
+            json!({ "model_type": "gemma3_text", "sliding_window": 9, "sliding_window_pattern": 3 }),
+            [Some(9), Some(9), None, Some(9)],
+        ),
+        (
+            json!({
+                "model_type": "gemma3_text", "sliding_window": 9, "sliding_window_pattern": 3,
+                "layer_types": sliding([false, true, false, false]),
+            }),
+            [None, Some(9), None, None],
+        ),
+        (json!({ "model_type": "olmo2", "sliding_window": 9 }), none),
         // What is left out is what transformers takes.
+        (json!({ "model_type": "gemma3_text", "max_position_embeddings": null }), [Some(4096); 4]),
         (json!({ "model_type": "mistral", "max_position_embeddings": 8192 }), [Some(4096); 4]),
         (json!({ "model_type": "qwen2", "sliding_window": 9, "use_sliding_window": true }), none),
     ] {
         let config = read_with(&changes).unwrap();
         let found: Vec<_> = config.layers.iter().map(|layer| layer.attention.window).collect();
         assert_eq!(found, windows, "{changes}");
+    }
+}
+
+#[test]
+fn layers_with_a_window_turn_by_their_own_rotation() {
+    let old = json!({ "model_type": "gemma3_text", "sliding_window": 9, "sliding_window_pattern": 2,
+        "rope_scaling": { "rope_type": "linear", "factor": 8.0 }, "rope_theta": 5e5, "rope_local_base_freq": 3e3 });
+    let new = json!({ "model_type": "gemma3_text", "sliding_window": 9, "sliding_window_pattern": 2,
+        "rope_parameters": {
+            "full_attention": { "rope_type": "linear", "factor": 8.0, "rope_theta": 5e5 },
+            "sliding_attention": { "rope_type": "default", "rope_theta": 3e3 },
+        } });
+    // As long as the context: no window, but their rotation.
+    let long = json!({ "model_type": "gemma3_text", "sliding_window": 512, "sliding_window_pattern": 2,
+        "rope_scaling": { "type": "linear", "factor": 8.0 }, "rope_theta": 5e5, "rope_local_base_freq": 3e3 });
+    for changes in [old, new, long] {
+        let config = read_with(&changes).unwrap();
+        let found: Vec<_> = config.layers.iter().map(|layer| layer.attention.rope).collect();
+        assert_eq!(found, [Some(1), Some(0), Some(1), Some(0)], "{changes}");
+        let ropes: Vec<_> = config.ropes.iter().map(|rope| (rope.theta, rope.scaling.clone())).collect();
+        assert_eq!(ropes, [(5e5, RopeScaling::Linear { factor: 8.0 }), (3e3, RopeScaling::None)], "{changes}");
+    }
+}
+
+#[test]
+fn caps_and_scales_are_those_that_are_stated_or_the_family_s() {
+    // (changes, cap of scores, cap of logits, what attention's scale is the root's inverse of)
+    for (changes, scores, logits, scalar) in [
+        (json!({ "model_type": "llama", "attn_logit_softcapping": 9.0, "query_pre_attn_scalar": 9 }), None, None, 16.0),
+        (json!({ "model_type": "gemma", "final_logit_softcapping": 9.0 }), None, None, 256.0),
+        (json!({ "model_type": "gemma2", "query_pre_attn_scalar": 144 }), Some(50.0), Some(30.0), 144.0),
+        (
+            json!({ "model_type": "gemma2", "attn_logit_softcapping": null, "final_logit_softcapping": 5.0 }),
+            None,
+            Some(5.0),
+            256.0,
+        ),
+        (json!({ "model_type": "gemma3_text", "query_pre_attn_scalar": 9 }), None, None, 9.0),
+    ] {
+        let config = read_with(&changes).unwrap();
+        let attention = config.layers[0].attention;
+        assert_eq!((attention.cap, config.logit_cap), (scores, logits), "{changes}");
+        assert_eq!(attention.scale, 1.0 / f32::sqrt(scalar), "{changes}");
     }
 }
 
@@ -91,22 +149,29 @@ fn layers_see_positions_but_where_the_list_or_the_family_says_otherwise() {
 
 #[test]
 fn biases_and_heads_are_the_familys() {
-    // (settings, biases of q and o and the gate, width of a head, whether heads are normalized)
-    for (changes, [q, o, gate], head_dim, head_norms) in [
-        (json!({ "model_type": "llama" }), [false; 3], 16, false),
-        (json!({ "model_type": "llama", "attention_bias": true, "mlp_bias": true }), [true; 3], 16, false),
-        (json!({ "model_type": "mistral", "attention_bias": true, "head_dim": 32 }), [false; 3], 32, false),
-        (json!({ "model_type": "qwen2" }), [true, false, false], 16, false),
-        (json!({ "model_type": "qwen3" }), [false; 3], 128, true),
-        (json!({ "model_type": "qwen3", "attention_bias": true, "head_dim": 16 }), [true, true, false], 16, true),
-        (json!({ "model_type": "smollm3", "mlp_bias": true }), [false, false, true], 16, false),
+    // (settings, biases of q and o and the gate, width of a head, what norms of queries and keys go over)
+    for (changes, [q, o, gate], head_dim, norm_widths) in [
+        (json!({ "model_type": "llama" }), [false; 3], 16, None),
+        (json!({ "model_type": "llama", "attention_bias": true, "mlp_bias": true }), [true; 3], 16, None),
+        (json!({ "model_type": "mistral", "attention_bias": true, "head_dim": 32 }), [false; 3], 32, None),
+        (json!({ "model_type": "qwen2" }), [true, false, false], 16, None),
+        (json!({ "model_type": "qwen3" }), [false; 3], 128, Some([128; 2])),
+        (
+            json!({ "model_type": "qwen3", "attention_bias": true, "head_dim": 16 }),
+            [true, true, false],
+            16,
+            Some([16; 2]),
+        ),
+        (json!({ "model_type": "smollm3", "mlp_bias": true }), [false, false, true], 16, None),
+        (json!({ "model_type": "gemma3_text", "head_dim": 32 }), [false; 3], 32, Some([32; 2])),
+        (json!({ "model_type": "olmo2", "head_dim": 32 }), [false; 3], 32, Some([128, 64])),
     ] {
         let config = read_with(&changes).unwrap();
         let bias = |projection| config.linear(config.family.computing(3, projection)).bias;
         let found = [Projection::Q, Projection::O, Projection::Gate].map(bias);
         let attention = config.layers[3].attention;
         assert_eq!((found, attention.head_dim), ([q, o, gate], head_dim), "{changes}");
-        assert_eq!(attention.head_norms, head_norms, "{changes}");
+        assert_eq!(attention.norm_widths, norm_widths, "{changes}");
     }
 }
 
@@ -121,6 +186,10 @@ fn what_is_left_out_is_what_transformers_takes() {
         ("qwen2", 32, 16, 32_768, 1e4),
         ("qwen3", 32, 128, 32_768, 1e4),
         ("smollm3", 4, 16, 32_768, 2e6),
+        ("gemma", 16, 256, 8192, 1e4),
+        ("gemma2", 4, 256, 8192, 1e4),
+        ("gemma3_text", 4, 256, 131_072, 1e6),
+        ("olmo2", 64, 16, 2048, 1e4),
     ] {
         let mut changes = bare.clone();
         changes["model_type"] = json!(family);
@@ -171,6 +240,37 @@ fn what_layers_cannot_be_is_refused_by_name() {
             json!({ "model_type": "smollm3", "no_rope_layers": [1, 0] }),
             ErrorKind::BadFile,
             "no_rope_layers: not 0 or 1",
+        ),
+        (
+            json!({ "model_type": "gemma2", "sliding_window_pattern": 0 }),
+            ErrorKind::BadFile,
+            "sliding_window_pattern: 0",
+        ),
+        (
+            json!({ "model_type": "gemma2", "attn_logit_softcapping": -1.0 }),
+            ErrorKind::BadFile,
+            "attn_logit_softcapping: -1",
+        ),
+        (
+            json!({ "model_type": "gemma3_text", "query_pre_attn_scalar": 0 }),
+            ErrorKind::BadFile,
+            "query_pre_attn_scalar: 0",
+        ),
+        (
+            json!({ "model_type": "gemma3_text", "use_bidirectional_attention": true }),
+            ErrorKind::Unsupported,
+            "use_bidirectional_attention: true",
+        ),
+        (
+            json!({ "model_type": "gemma", "hidden_activation": "silu" }),
+            ErrorKind::Unsupported,
+            "hidden_activation: silu",
+        ),
+        (json!({ "model_type": "llama", "hidden_act": "gelu" }), ErrorKind::Unsupported, "hidden_act: gelu"),
+        (
+            json!({ "model_type": "gemma3_text", "rope_parameters": { "full_attention": { "rope_theta": 1e4 } } }),
+            ErrorKind::BadFile,
+            "sliding_attention: missing",
         ),
         (json!({ "model_type": "smollm3", "no_rope_layers": [1, 0, 2, 1] }), ErrorKind::BadFile, "no_rope_layers"),
         (json!({ "model_type": "smollm3", "no_rope_layer_interval": 0 }), ErrorKind::BadFile, "no_rope_layer_interval"),

@@ -5,23 +5,25 @@ use crate::error::shown;
 use crate::error::{Error, Result};
 use crate::shape::{
     Bias, FAMILIES, Family, LayerKind, ModelConfig, Module, ModuleId, RopeParameters, RopeScaling, SizeNames, Sizes,
-    TensorName,
+    TensorName, Windows,
 };
 
 /// The tensor of explicit frequency factors.
 pub(in crate::format) const ROPE_FACTORS: &str = "rope_freqs.weight";
 
 /// Keys, behind the architecture's name, by which files change what is computed.
-const VARIANTS: [&str; 8] = [
+const VARIANTS: [&str; 7] = [
     "expert_count",
     "attention.scale",
-    "attention.sliding_window",
     "attention.clamp_kqv",
     "attention.max_alibi_bias",
     "logit_scale",
     "residual_scale",
     "embedding_scale",
 ];
+
+/// The window of layers that have one.
+const WINDOW: &str = "attention.sliding_window";
 
 /// The keys that sizes are read from, and the tensor that shows the vocabulary's.
 fn names(family: &Family) -> SizeNames {
@@ -36,6 +38,9 @@ fn names(family: &Family) -> SizeNames {
         head_dim: key("attention.key_length"),
         max_position_embeddings: key("context_length"),
         rms_norm_eps: key("attention.layer_norm_rms_epsilon"),
+        attention_scalar: key("attention.key_length"),
+        attention_cap: key("attn_logit_softcapping"),
+        logit_cap: key("final_logit_softcapping"),
         rope_theta: key("rope.freq_base"),
         rope_scaling: ROPE_FACTORS.into(),
     }
@@ -61,7 +66,9 @@ pub(in crate::format) fn config(file: &GgufFile) -> Result<ModelConfig> {
         let error = Error::unsupported(file.path(), "split.count", "a model in several files");
         return Err(error.with_hint("merge the parts with llama-gguf-split --merge"));
     }
-    for key in VARIANTS.map(|key| key_of(family, key)) {
+    let windowed = matches!(family.windows, Windows::AllButEvery(_));
+    let variants = VARIANTS.into_iter().chain((!windowed).then_some(WINDOW));
+    for key in variants.map(|key| key_of(family, key)) {
         let neutral = match file.get(&key) {
             None => true,
             Some(GgufValue::Unsigned(n)) => *n == 0,
@@ -87,24 +94,63 @@ pub(in crate::format) fn config(file: &GgufFile) -> Result<ModelConfig> {
             return Err(Error::unsupported(file.path(), &key, format!("{other} where a head has {head_dim}")));
         }
     }
+    let layers = size(&names.layers)?;
+    let cap = |key: &str, left_out: Option<f64>| -> Result<Option<f32>> {
+        match family.caps_and_scale {
+            true => Ok(file.f64(key)?.filter(|cap| *cap != 0.0).or(left_out).map(|cap| cap as f32)),
+            false => Ok(None),
+        }
+    };
+    let [attention_cap, logit_cap] = family.left_out.caps;
     let sizes = Sizes {
         vocab_size: vocab_size(file, family, &names.vocab_size)?,
         hidden_size,
         intermediate_size: size(&names.intermediate_size)?,
-        layers: size(&names.layers)?,
+        layers,
         heads,
         kv_heads: file.usize(&names.kv_heads)?.unwrap_or(heads),
         head_dim,
         max_position_embeddings: size(&names.max_position_embeddings)?,
         rms_norm_eps: required(file, &names.rms_norm_eps, file.f64(&names.rms_norm_eps)?)? as f32,
-        rope: rope(file, family, &names, head_dim)?,
+        attention_scalar: attention_scalar(family, layers, head_dim, hidden_size, heads),
+        attention_cap: cap(&names.attention_cap, attention_cap)?,
+        logit_cap: cap(&names.logit_cap, logit_cap)?,
+        ropes: ropes(file, family, &names, head_dim)?,
         tie_word_embeddings: !file.tensors().contains_key(&format!("{}.weight", family.gguf_path(TensorName::Head))),
     };
     sizes.check(file.path(), &names)?;
     let biases: Vec<bool> = family.modules.iter().map(|module| has_bias(file, family, module)).collect();
-    let rotated = |layer| Family::sees_positions(layer, family.unrotated_every);
-    let kinds: Vec<_> = (0..sizes.layers).map(|layer| LayerKind { rotated: rotated(layer), window: None }).collect();
+    let kinds = layer_kinds(file, family, layers)?;
     Ok(sizes.model(family, &biases, &kinds))
+}
+
+/// What attention's factor on scores is the root's inverse of, as llama.cpp has it: files do not say.
+fn attention_scalar(family: &Family, layers: usize, head_dim: usize, hidden_size: usize, heads: usize) -> f32 {
+    let by_hidden = family.scaled_by_hidden == Some(layers);
+    if by_hidden { (hidden_size / heads) as f32 } else { head_dim as f32 }
+}
+
+/// What each layer is like, by the family's rule.
+fn layer_kinds(file: &GgufFile, family: &Family, layers: usize) -> Result<Vec<LayerKind>> {
+    let (window, every) = match family.windows {
+        Windows::AllButEvery(usual) => {
+            let key = key_of(family, "attention.sliding_window_pattern");
+            let every = file.usize(&key)?.unwrap_or(usual);
+            if every == 0 {
+                return Err(Error::bad_file(file.path(), &key, "0 layers apart"));
+            }
+            let key = key_of(family, WINDOW);
+            let window = file.usize(&key)?.or(family.left_out.sliding_window);
+            (Some(required(file, &key, window.filter(|window| *window > 0))?), every)
+        }
+        _ => (None, 1),
+    };
+    let kind = |layer: usize| {
+        let window = window.filter(|_| !(layer + 1).is_multiple_of(every));
+        let rotated = Family::sees_positions(layer, family.unrotated_every);
+        LayerKind { rope: rotated.then(|| family.rope_of(window)), window }
+    };
+    Ok((0..layers).map(kind).collect())
 }
 
 /// Whether a module has biases. Those that one field of a configuration would speak of have them together: the first of
@@ -136,6 +182,16 @@ fn vocab_size(file: &GgufFile, family: &Family, embedding: &str) -> Result<usize
         }
         _ => Ok(rows),
     }
+}
+
+/// The rotations: one, or two where layers with a window have their own, which is never stretched.
+fn ropes(file: &GgufFile, family: &Family, names: &SizeNames, dim: usize) -> Result<Vec<RopeParameters>> {
+    let mut ropes = vec![rope(file, family, names, dim)?];
+    if let Some(usual) = family.left_out.local_rope_theta {
+        let theta = file.f64(&key_of(family, "rope.freq_base_swa"))?.unwrap_or(usual);
+        ropes.push(RopeParameters { dim, theta, scaling: RopeScaling::None });
+    }
+    Ok(ropes)
 }
 
 fn rope(file: &GgufFile, family: &Family, names: &SizeNames, dim: usize) -> Result<RopeParameters> {

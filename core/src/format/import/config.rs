@@ -6,8 +6,9 @@ use serde_json::{Map, Value, json};
 use super::forms::{Form, Forms};
 use crate::disk::json::JsonFields;
 use crate::error::{Error, Result};
+use crate::format::config_json::{ATTENTION_SCALAR, CAPS, LOCAL_THETA};
 use crate::format::model_files::{ModelFiles, ModelLayout};
-use crate::shape::{Bias, ModelConfig, RopeParameters, RopeScaling};
+use crate::shape::{AttentionSpec, Bias, ModelConfig, RopeParameters, RopeScaling, Windows};
 use crate::text::Tokenizer;
 
 /// Keys of a source that are written anew or mean nothing any more.
@@ -58,6 +59,30 @@ pub(super) fn config_json(files: &ModelFiles, tokenizer: &Tokenizer, forms: &For
         values.insert("rope_theta".into(), json!(rope.theta));
         values.insert("rope_scaling".into(), rope_scaling(files, rope)?);
     }
+    if let Some(local) = config.ropes.get(1) {
+        if local.scaling != RopeScaling::None {
+            let what = "a stretched rotation of layers with a window cannot be said beside another one";
+            return Err(Error::unsupported(files.path(), "rope_parameters", what));
+        }
+        values.insert(LOCAL_THETA.into(), json!(local.theta));
+    }
+    if config.family.caps_and_scale {
+        let attention = &layer.attention;
+        let scalar = (f64::from(attention.scale).powi(-2) * 1e4).round() / 1e4;
+        values.insert(ATTENTION_SCALAR.into(), json!(scalar));
+        for (field, cap) in CAPS.into_iter().zip([attention.cap, config.logit_cap]) {
+            values.insert(field.into(), cap.map_or(Value::Null, decimal));
+        }
+    }
+    if let Windows::AllButEvery(_) = config.family.windows {
+        let attentions = config.layers.iter().map(|layer| layer.attention);
+        // A window that holds the whole context is none, but its layers' rotation is still their own.
+        let sliding = |of: AttentionSpec| of.window.is_some() || of.rope.is_some_and(|rope| rope > 0);
+        let kinds = attentions.clone().map(|of| if sliding(of) { "sliding_attention" } else { "full_attention" });
+        values.insert("layer_types".into(), kinds.collect());
+        let window = attentions.filter_map(|of| of.window).next();
+        values.insert("sliding_window".into(), json!(window.unwrap_or(config.max_position_embeddings)));
+    }
     if let Some(name) = forms.float_type().map(type_name) {
         values.insert("torch_dtype".into(), json!(name));
     }
@@ -69,12 +94,13 @@ pub(super) fn config_json(files: &ModelFiles, tokenizer: &Tokenizer, forms: &For
     Ok(Value::Object(values))
 }
 
-fn shape(config: &ModelConfig) -> [(&'static str, Value); 13] {
+fn shape(config: &ModelConfig) -> [(&'static str, Value); 14] {
     let layer = &config.layers[0];
     [
         ("architectures", json!([config.family.class])),
         ("head_dim", json!(layer.attention.head_dim)),
-        ("hidden_act", json!("silu")),
+        ("hidden_act", json!(config.family.activation_names[0])),
+        ("hidden_activation", json!(config.family.activation_names[0])),
         ("hidden_size", json!(config.hidden_size)),
         ("intermediate_size", json!(layer.intermediate_size)),
         ("max_position_embeddings", json!(config.max_position_embeddings)),

@@ -1,10 +1,12 @@
-//! The attention half of a layer: `mid = x + o(attention(rope(q), rope(k), v))` of `norm(x)`, queries and keys normalized
-//! head by head in some families.
+//! The attention half of a layer: `mid = x + o(attention(rope(q), rope(k), v))` of `norm(x)`; in some families queries and
+//! keys are normalized too, or what is added to x is.
 
 use idiolect_kernels::ops::{Attention, AttentionBackward, Rope, ScatterRows};
 use idiolect_kernels::program::BufferId;
 
+use super::norm::InputGradient;
 use crate::passes::graph::{Backward, Graph};
+use crate::shape::NormPlace::{self, AfterAttention};
 use crate::shape::Projection::{K, O, Q, V};
 
 /// Key and value caches of one layer, `[capacity, kv_width]` each, and the cache row of every token.
@@ -26,6 +28,8 @@ pub(crate) struct AttentionActivations {
     pub v: BufferId,
     pub attended: BufferId,
     pub lse: BufferId,
+    /// What the norm behind the half is of, where there is one.
+    pub addend: Option<BufferId>,
     /// The residual stream after attention.
     pub mid: BufferId,
 }
@@ -42,10 +46,10 @@ impl Graph<'_> {
     /// `mid = x + o(attention(norm(x)))`, over this row's own keys or a cache that they are first written to.
     pub fn attention(&mut self, layer: usize, x: BufferId, cache: Option<LayerCache>) -> AttentionActivations {
         let heads = self.base.heads(layer);
-        let normed = self.norm(self.base.layers[layer].attention_norm, x);
+        let normed = self.norm_at(layer, NormPlace::Attention, x);
         let [mut q, mut k, v] = [Q, K, V].map(|projection| self.linear(self.module(layer, projection), normed, None));
         let mut unnormed = None;
-        if let Some([of_queries, of_keys]) = self.base.layers[layer].head_norms {
+        if let Some([of_queries, of_keys]) = self.base.head_norms(layer) {
             unnormed = Some([q, k]);
             (q, k) = (self.norm(of_queries, q), self.norm(of_keys, k));
         }
@@ -63,8 +67,8 @@ impl Graph<'_> {
         let lse = self.per_token("lse", heads.query);
         let spans = self.spans(layer);
         self.push(Attention { q, k: keys, v: values, spans, out: attended, lse, heads });
-        let mid = self.linear(self.module(layer, O), attended, Some(x));
-        AttentionActivations { x, unnormed, q, k, v, attended, lse, mid }
+        let (mid, addend) = self.add(self.module(layer, O), AfterAttention, attended, x);
+        AttentionActivations { x, unnormed, q, k, v, attended, lse, addend, mid }
     }
 }
 
@@ -73,10 +77,10 @@ impl Backward<'_> {
     pub fn attention(&mut self, layer: usize, parts: AttentionActivations) {
         let heads = self.graph.base.heads(layer);
         let (q_width, kv_width) = (heads.query * heads.dim, heads.key_value * heads.dim);
-        let norm = self.graph.base.layers[layer].attention_norm;
         let [q, k, v, o] = [Q, K, V, O].map(|projection| self.graph.module(layer, projection));
         let dattended = self.graph.per_token("d attended", q_width);
-        self.linear(o, parts.attended, self.dx, Some((dattended, false)));
+        let dout = self.addend(layer, AfterAttention, parts.addend);
+        self.linear(o, parts.attended, dout, Some((dattended, false)));
         let delta = self.graph.per_token("delta", heads.query);
         let mut dq = self.graph.per_token("d q", q_width);
         let mut dk = self.graph.per_token("d k", kv_width);
@@ -99,24 +103,21 @@ impl Backward<'_> {
         });
         self.graph.rope(layer, dq, true);
         self.graph.rope(layer, dk, true);
-        if let (Some([x_q, x_k]), Some([of_queries, of_keys])) =
-            (parts.unnormed, self.graph.base.layers[layer].head_norms)
-        {
+        if let (Some([x_q, x_k]), Some([of_queries, of_keys])) = (parts.unnormed, self.graph.base.head_norms(layer)) {
             let (dy_q, dy_k) = (dq, dk);
             dq = self.graph.per_token("d q before its norm", q_width);
             dk = self.graph.per_token("d k before its norm", kv_width);
             self.graph.norm_backward(of_queries, x_q, dy_q, dq, false);
             self.graph.norm_backward(of_keys, x_k, dy_k, dk, false);
         }
-        let normed = self.graph.norm(norm, parts.x);
+        let normed = self.graph.norm_at(layer, NormPlace::Attention, parts.x);
         // Below the lowest adapter nothing learns: its input needs no gradient.
-        let wants_input = layer > self.lowest;
-        let dnormed = wants_input.then(|| self.graph.per_token("d normed", self.graph.base.config.hidden_size));
-        self.linear(q, normed, dq, dnormed.map(|d| (d, false)));
-        self.linear(k, normed, dk, dnormed.map(|d| (d, true)));
-        self.linear(v, normed, dv, dnormed.map(|d| (d, true)));
-        if let Some(dnormed) = dnormed {
-            self.graph.norm_backward(norm, parts.x, dnormed, self.dx, true);
+        let mut dinput = (layer > self.lowest).then(|| self.input_gradient(layer, NormPlace::Attention));
+        for (module, dy) in [(q, dq), (k, dk), (v, dv)] {
+            self.linear(module, normed, dy, dinput.as_mut().map(InputGradient::next));
+        }
+        if let Some(dinput) = dinput {
+            self.add_input_gradient(dinput, parts.x);
         }
     }
 }

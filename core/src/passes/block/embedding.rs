@@ -6,10 +6,11 @@ use idiolect_kernels::program::BufferId;
 use crate::passes::graph::Graph;
 
 impl Graph<'_> {
-    /// The embedded tokens, `[t, hidden]`.
+    /// The embedded tokens, scaled in some families, `[t, hidden]`.
     pub fn embed(&mut self) -> BufferId {
         let out = self.per_token("x", self.base.config.hidden_size);
-        self.push(Embed { table: self.base.embedding, ids: self.tokens.ids, out });
+        let scale = self.base.config.embedding_scale;
+        self.push(Embed { table: self.base.embedding, ids: self.tokens.ids, out, scale });
         out
     }
 }

@@ -1,6 +1,7 @@
-//! What comes after the layers: the final norm and the head, over the rows that are looked at, and the loss.
+//! What comes after the layers: the final norm and the head, over the rows that are looked at, a soft cap of the logits in
+//! some families, and the loss.
 
-use idiolect_kernels::ops::{CrossEntropy, GatherRows, Linear as LinearOp, LossGradient, ScatterRows};
+use idiolect_kernels::ops::{CrossEntropy, GatherRows, Linear as LinearOp, LossGradient, ScatterRows, SoftCap};
 use idiolect_kernels::program::{BufferId, Rows};
 
 use crate::passes::graph::Graph;
@@ -35,6 +36,9 @@ impl Graph<'_> {
     pub fn logits(&mut self, rows: FinalRows) -> BufferId {
         let out = self.program.output("logits", Rows::Selected, self.base.config.vocab_size);
         self.push(LinearOp { x: rows.normed, weight: self.base.head, bias: None, lora: None, residual: None, out });
+        if let Some(cap) = self.base.config.logit_cap {
+            self.push(SoftCap { x: out, cap });
+        }
         out
     }
 
@@ -64,6 +68,7 @@ impl Graph<'_> {
     fn cross_entropy(&mut self, rows: FinalRows, loss: Loss, gradient: Option<LossGradient>) {
         let Loss { targets, losses, logit_rows } = loss;
         let logits = self.program.scratch("logits", Rows::Fixed(logit_rows), self.base.config.vocab_size);
-        self.push(CrossEntropy { x: rows.normed, head: self.base.head, targets, losses, logits, gradient });
+        let (head, cap) = (self.base.head, self.base.config.logit_cap);
+        self.push(CrossEntropy { x: rows.normed, head, targets, losses, logits, cap, gradient });
     }
 }

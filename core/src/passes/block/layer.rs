@@ -9,9 +9,10 @@ use crate::passes::graph::{Backward, Graph};
 /// What a layer keeps from its forward pass; the rest is computed again on the way back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keep {
-    /// q, k, v, attention's output, both residual streams, gate and up; norms and the activation are made again.
+    /// q, k, v, attention's output, both residual streams, gate and up, what norms behind the halves are of; other norms and
+    /// the activation are made again.
     All,
-    /// All but gate and up.
+    /// All but what the feed-forward half computes.
     Attention,
     /// The layer's input alone.
     Input,
@@ -42,7 +43,7 @@ impl Backward<'_> {
         };
         let mlp = match keep {
             Keep::All => made.mlp,
-            Keep::Attention | Keep::Input => self.graph.mlp_inputs(layer, attention.mid),
+            Keep::Attention | Keep::Input => self.graph.mlp_activations(layer, attention.mid),
         };
         self.mlp(layer, attention.mid, mlp);
         self.attention(layer, attention);

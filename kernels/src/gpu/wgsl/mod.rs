@@ -26,6 +26,8 @@ pub(crate) const EXP: Source = source!("exp.wgsl");
 pub(crate) const MATRIX: Source = source!("matrix.wgsl");
 /// Sums and maxima over a workgroup.
 pub(crate) const REDUCE: Source = source!("reduce.wgsl");
+/// Soft caps; needs [`EXP`].
+pub(crate) const SOFT_CAP: Source = source!("soft_cap.wgsl");
 
 /// Of the variant of a kernel that reads four values at a time.
 pub(crate) const WIDE: Definitions = &[("WIDE", true)];

@@ -5,6 +5,7 @@ use std::ops::Range;
 use ndarray::parallel::prelude::*;
 use ndarray::{ArrayView2, Axis, s};
 
+use super::super::soft_cap::{soft_cap, soft_cap_slope};
 #[cfg(feature = "gpu")]
 use super::TILE;
 #[cfg(feature = "gpu")]
@@ -19,7 +20,7 @@ use crate::error::Result;
 use crate::gpu;
 use crate::program::{Access, BufferId, Operation, Program, Shapes, Touch};
 
-/// With `P = exp(scale·q·kᵀ − lse)`, `δ = Σ dout∘out`, `dS = scale · P∘(dout·vᵀ − δ)`:
+/// With `P = exp(c(scale·q·kᵀ) − lse)`, c the soft cap, `δ = Σ dout∘out`, `dS = scale · P∘(dout·vᵀ − δ)∘c'`:
 /// `dq = dS·k`, `dk = dSᵀ·q`, `dv = Pᵀ·dout`, the last two summed over the query heads that share a key/value head.
 #[derive(Debug)]
 pub struct AttentionBackward {
@@ -187,6 +188,7 @@ impl Operation for AttentionBackward {
             query_heads: gpu::count(heads.query)?,
             key_heads: gpu::count(heads.key_value)?,
             scale: heads.scale,
+            cap: heads.cap.unwrap_or(0.0),
         };
         let work = (rows * rows * heads.query * heads.dim) as f64;
         let (kernel, parts) = heads.parts(&DQ_WIDE, &DQ_NARROW);
@@ -231,14 +233,15 @@ impl Rows<'_> {
             let seen = |key: u32| (key as usize).clamp(keys.start, keys.end) - keys.start;
             let visible = seen(self.spans[2 * i])..seen(self.spans[2 * i + 1] + 1);
             let (lse, delta) = (self.lse[[i, head]], self.delta[[i, head]]);
-            vectorized!(row_gradient(p, ds, &visible, lse, delta, self.heads.scale));
+            vectorized!(row_gradient(p, ds, &visible, [lse, delta], &self.heads));
         }
     }
 }
 
-/// `p ← exp(p − lse)`, `ds ← scale·p·(ds − δ)` on the visible keys; zero elsewhere.
+/// `p ← exp(c(p) − lse)`, `ds ← scale·p·(ds − δ)·c'` on the visible keys; zero elsewhere.
 #[inline(always)]
-fn row_gradient(p: &mut [f32], ds: &mut [f32], visible: &Range<usize>, lse: f32, delta: f32, scale: f32) {
+fn row_gradient(p: &mut [f32], ds: &mut [f32], visible: &Range<usize>, [lse, delta]: [f32; 2], heads: &Heads) {
+    let scale = heads.scale;
     for row in [&mut *p, &mut *ds] {
         row[..visible.start].fill(0.0);
         row[visible.end.max(visible.start)..].fill(0.0);
@@ -246,9 +249,17 @@ fn row_gradient(p: &mut [f32], ds: &mut [f32], visible: &Range<usize>, lse: f32,
     if visible.is_empty() {
         return;
     }
-    for (p, ds) in p[visible.clone()].iter_mut().zip(&mut ds[visible.clone()]) {
-        *p = exp(*p - lse);
-        *ds = scale * *p * (*ds - delta);
+    let pairs = p[visible.clone()].iter_mut().zip(&mut ds[visible.clone()]);
+    match heads.cap {
+        None => pairs.for_each(|(p, ds)| {
+            *p = exp(*p - lse);
+            *ds = scale * *p * (*ds - delta);
+        }),
+        Some(cap) => pairs.for_each(|(p, ds)| {
+            let score = soft_cap(*p, cap);
+            *p = exp(score - lse);
+            *ds = scale * *p * (*ds - delta) * soft_cap_slope(score, cap);
+        }),
     }
 }
 

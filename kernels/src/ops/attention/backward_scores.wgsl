@@ -1,4 +1,4 @@
-// What both halves of attention's gradient compute: P = exp(scale·q·kᵀ − lse) and dS = scale · P∘(dout·vᵀ − δ), for tiles
+// What both halves of attention's gradient compute: P = exp(c(scale·q·kᵀ) − lse) and dS = scale · P∘(dout·vᵀ − δ)∘c', for tiles
 // of 32 queries and 32 keys, from the statistics that backward_statistics.wgsl leaves.
 
 struct Params {
@@ -9,6 +9,7 @@ struct Params {
     query_heads: u32,
     key_heads: u32,
     scale: f32,
+    cap: f32,
 }
 
 // Parts a head.
@@ -49,13 +50,16 @@ fn gradient(row: u32, head: u32, key: u32, scores: Scores) -> Scores {
     let lse = bitcast<f32>(statistics[at + 2u * head]);
     let delta = bitcast<f32>(statistics[at + 2u * head + 1u]);
     var p = vec4(0.0);
+    var slope = vec4(0.0);
     for (var i = 0u; i < 4u; i++) {
         if row < params.rows && key + i >= first && key + i <= last {
-            p[i] = exact_exp(params.scale * scores.s[i] - lse);
+            let score = soft_cap(params.scale * scores.s[i], params.cap);
+            p[i] = exact_exp(score - lse);
+            slope[i] = soft_cap_slope(score, params.cap);
         }
     }
     // Where P is zero the other factor may be anything.
-    let ds = params.scale * p * (scores.ds - delta);
+    let ds = params.scale * p * (scores.ds - delta) * slope;
     return Scores(p, select(ds, vec4(0.0), p == vec4(0.0)));
 }
 

@@ -1,4 +1,4 @@
-// out[i] = Σ_j softmax_j(scale · q[i]·k[j]) · v[j] over the keys that spans[i] names, and the log-sum-exp of the scores.
+// out[i] = Σ_j softmax_j(cap(scale · q[i]·k[j])) · v[j] over the keys that spans[i] names, and the log-sum-exp of the scores.
 //
 // A workgroup makes 32 queries of one head. It goes over the keys 32 at a time, a thread scoring four queries with four
 // keys, and keeps each query's maximum and sum as it goes (Milakov and Gimelshein, 2018); `out` holds the sum of values
@@ -12,6 +12,7 @@ struct Params {
     query_heads: u32,
     key_heads: u32,
     scale: f32,
+    cap: f32,
 }
 
 // Parts a head.
@@ -73,10 +74,10 @@ fn seen_keys(first_query: u32, lane: u32) -> vec2<u32> {
 fn store_scores(key: u32, quad: u32, score: vec4<f32>) {
     let at = key * TILE + 4u * quad;
     let scaled = params.scale * score;
-    scores[at] = scaled.x;
-    scores[at + 1u] = scaled.y;
-    scores[at + 2u] = scaled.z;
-    scores[at + 3u] = scaled.w;
+    scores[at] = soft_cap(scaled.x, params.cap);
+    scores[at + 1u] = soft_cap(scaled.y, params.cap);
+    scores[at + 2u] = soft_cap(scaled.z, params.cap);
+    scores[at + 3u] = soft_cap(scaled.w, params.cap);
 }
 
 @compute @workgroup_size(64)

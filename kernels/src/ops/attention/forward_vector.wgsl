@@ -1,4 +1,4 @@
-// Attention of one query: out = Σ_j softmax_j(scale · q·k[j]) · v[j], and the log-sum-exp of the scores.
+// Attention of one query: out = Σ_j softmax_j(cap(scale · q·k[j])) · v[j], and the log-sum-exp of the scores.
 //
 // A workgroup makes one head. It goes over the keys 64 at a time, a thread scoring one, and keeps maximum and sum as it
 // goes. For the values, threads share the keys and the parts of a head.
@@ -10,6 +10,7 @@ struct Params {
     query_heads: u32,
     key_heads: u32,
     scale: f32,
+    cap: f32,
 }
 
 // Parts a head, at most 256.
@@ -50,7 +51,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             for (var p = 0u; p < PARTS; p++) {
                 score += inner(q[head * PARTS + p], k[at + p]);
             }
-            score *= params.scale;
+            score = soft_cap(params.scale * score, params.cap);
         }
         let new_most = max(most, workgroup_max(score, lane));
         var weight = 0.0;

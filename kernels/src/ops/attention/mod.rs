@@ -11,6 +11,7 @@ use ndarray::parallel::prelude::*;
 use ndarray::{ArrayView2, Axis, s};
 use rayon::prelude::ParallelSlice;
 
+use super::soft_cap::{cap_all, check_cap};
 use crate::cpu::{
     Columns, Factors, Frame, Left, Output, STRIP, Scaled, exp_and_sum, largest, matrix, matrix_mut, multiply_strips,
     strips_len, vectorized, with_scratch,
@@ -38,8 +39,10 @@ pub struct Heads {
     pub key_value: usize,
     /// Values a head.
     pub dim: usize,
-    /// Factor on the scores, 1/√dim.
+    /// Factor on the scores, 1/√dim in most families.
     pub scale: f32,
+    /// A soft cap of the scaled scores: `c·tanh(s/c)`.
+    pub cap: Option<f32>,
 }
 
 impl Heads {
@@ -55,7 +58,8 @@ impl Heads {
         let shared = query > 0 && key_value > 0 && query.is_multiple_of(key_value);
         shapes.expect(shared, format_args!("{query} query heads for {key_value} of keys"))?;
         let possible = matches!(dim, 1..=256) || dim.is_multiple_of(4) && matches!(dim, 1..=1024);
-        shapes.expect(possible, format_args!("heads of {dim}"))
+        shapes.expect(possible, format_args!("heads of {dim}"))?;
+        check_cap(self.cap, shapes)
     }
 
     /// The kernel for this width of heads, and how many parts a head has for it.
@@ -116,7 +120,7 @@ impl Packing {
     }
 }
 
-/// `out[i] = Σ_j softmax_j(scale · q[i]·k[j]) · v[j]` over the keys that `spans[i]` names, head by head; the logarithm
+/// `out[i] = Σ_j softmax_j(cap(scale · q[i]·k[j])) · v[j]` over the keys that `spans[i]` names, head by head; the logarithm
 /// of each softmax's denominator is kept for the gradient.
 ///
 /// Branches that go on from one sequence, each in rows of its own, have two more numbers in their spans: they see the keys
@@ -208,7 +212,7 @@ impl Operation for Attention {
                             multiply_strips(&[Factors { a: k, depth: dim, strips: query }], st, Output::Overwrite);
                             for (i, scores) in scores.chunks_exact_mut(keys.len()).enumerate() {
                                 let seen = seen(&spans[span * i..][..span], keys.start);
-                                lse[[i, head]] = vectorized!(softmax(scores, &seen));
+                                lse[[i, head]] = vectorized!(softmax(scores, &seen, heads.cap));
                             }
                             let p = Factors { a: Left::Rows(scores, keys.len()), depth: keys.len(), strips: values };
                             multiply_strips(&[p], out.slice_mut(s![.., own]), Output::Overwrite);
@@ -223,7 +227,8 @@ impl Operation for Attention {
         let heads = self.heads;
         let (rows, keys) = (recorder.rows(self.q), recorder.rows(self.k));
         let bindings = recorder.buffers([self.q, self.k, self.v, self.spans, self.out, self.lse])?;
-        let (query_heads, key_heads, scale) = (gpu::count(heads.query)?, gpu::count(heads.key_value)?, heads.scale);
+        let (query_heads, key_heads) = (gpu::count(heads.query)?, gpu::count(heads.key_value)?);
+        let (scale, cap) = (heads.scale, heads.cap.unwrap_or(0.0));
         let work = 8.0 * (rows * keys * heads.query * heads.dim) as f64;
         let span = recorder.width(self.spans) as u32;
         if rows == 1 && span == 2 {
@@ -232,7 +237,7 @@ impl Operation for Attention {
                 kernel,
                 constants: &[("PARTS", parts)],
                 bindings: &bindings,
-                params: VectorParams { query_heads, key_heads, scale },
+                params: VectorParams { query_heads, key_heads, scale, cap },
                 grid: [heads.query, 1],
                 work,
             });
@@ -242,7 +247,7 @@ impl Operation for Attention {
             kernel,
             constants: &[("PARTS", parts), ("SPAN", span)],
             bindings: &bindings,
-            params: TiledParams { rows: gpu::count(rows)?, query_heads, key_heads, scale },
+            params: TiledParams { rows: gpu::count(rows)?, query_heads, key_heads, scale, cap },
             grid: [heads.query, rows.div_ceil(TILE)],
             work,
         })
@@ -306,9 +311,11 @@ fn seen(span: &[u32], start: usize) -> [Range<usize>; 2] {
     [shared, first..span[1] as usize - start + 1]
 }
 
-/// Softmax over the scores that are seen, zero elsewhere; returns the log-sum-exp.
+/// Softmax over the scores that are seen, capped, zero elsewhere; returns the log-sum-exp.
 #[inline(always)]
-fn softmax(scores: &mut [f32], [shared, own]: &[Range<usize>; 2]) -> f32 {
+fn softmax(scores: &mut [f32], [shared, own]: &[Range<usize>; 2], cap: Option<f32>) -> f32 {
+    cap_all(&mut scores[own.clone()], cap);
+    cap_all(&mut scores[shared.clone()], cap);
     scores[own.end..].fill(0.0);
     scores[..shared.start].fill(0.0);
     scores[shared.end..own.start].fill(f32::NEG_INFINITY);

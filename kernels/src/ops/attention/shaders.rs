@@ -2,7 +2,7 @@
 
 #[cfg(test)]
 use crate::gpu::Shader;
-use crate::gpu::wgsl::{self, Definitions, EXP, NARROW, REDUCE, Source, WIDE};
+use crate::gpu::wgsl::{self, Definitions, EXP, NARROW, REDUCE, SOFT_CAP, Source, WIDE};
 use crate::gpu::{Constants, Kernel, params};
 
 params! {
@@ -12,6 +12,7 @@ params! {
         query_heads: u32,
         key_heads: u32,
         scale: f32,
+        cap: f32,
     }
 }
 params! {
@@ -19,6 +20,7 @@ params! {
         query_heads: u32,
         key_heads: u32,
         scale: f32,
+        cap: f32,
     }
 }
 params! {
@@ -40,19 +42,19 @@ const PARTS: Constants = &[("PARTS", &[2, 16])];
 const TILED_CONSTANTS: Constants = &[("PARTS", &[2, 16]), ("SPAN", &[2, 4])];
 
 const fn tiled(name: &'static str, definitions: Definitions) -> Kernel<TiledParams> {
-    Kernel::new(name, &[TILED, PART, EXP], TILED_CONSTANTS).with(definitions)
+    Kernel::new(name, &[TILED, PART, SOFT_CAP, EXP], TILED_CONSTANTS).with(definitions)
 }
 
 const fn vector(name: &'static str, definitions: Definitions) -> Kernel<VectorParams> {
-    Kernel::new(name, &[VECTOR, PART, EXP, REDUCE], PARTS).with(definitions)
+    Kernel::new(name, &[VECTOR, PART, SOFT_CAP, EXP, REDUCE], PARTS).with(definitions)
 }
 
 const fn dq(name: &'static str, definitions: Definitions) -> Kernel<TiledParams> {
-    Kernel::new(name, &[DQ, SCORES, PART, EXP], PARTS).with(definitions)
+    Kernel::new(name, &[DQ, SCORES, PART, SOFT_CAP, EXP], PARTS).with(definitions)
 }
 
 const fn dkv(name: &'static str, definitions: Definitions) -> Kernel<TiledParams> {
-    Kernel::new(name, &[DKV, SCORES, PART, EXP], PARTS).with(definitions)
+    Kernel::new(name, &[DKV, SCORES, PART, SOFT_CAP, EXP], PARTS).with(definitions)
 }
 
 pub(super) static TILED_WIDE: Kernel<TiledParams> = tiled("attention_wide", WIDE);

@@ -9,7 +9,7 @@ use std::ops::Range;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::{HeadRows, Heads};
+use super::{HeadRows, Heads, cap_all};
 use crate::cpu::{
     StridedRows, StridedRowsMut, exp, exp_and_sum, largest, rows_times, times_rows, vectorized, with_scratch,
 };
@@ -51,7 +51,7 @@ pub(super) fn attend(
             let columns = heads.columns(shared);
             let q = &q[shared * group * heads.dim..][..group * heads.dim];
             let [k, v] = [k, v].map(|of| of.head(first, columns.clone()));
-            Arch::new().dispatch(Chunk { q, scale: heads.scale, k, v, keys: rows.len(), parts });
+            Arch::new().dispatch(Chunk { q, scale: heads.scale, cap: heads.cap, k, v, keys: rows.len(), parts });
         });
         let parts = &*parts;
         for (head, (out, lse)) in out.chunks_exact_mut(heads.dim).zip(lse).enumerate() {
@@ -65,6 +65,7 @@ pub(super) fn attend(
 struct Chunk<'a> {
     q: &'a [f32],
     scale: f32,
+    cap: Option<f32>,
     k: StridedRows<'a>,
     v: StridedRows<'a>,
     keys: usize,
@@ -94,7 +95,7 @@ impl Chunk<'_> {
     /// `N` query heads from `first` on.
     #[inline(always)]
     fn attend<S: Simd, const N: usize>(&mut self, simd: S, first: usize) {
-        let Self { q, scale, k, v, keys, ref mut parts } = *self;
+        let Self { q, scale, cap, k, v, keys, ref mut parts } = *self;
         let (dim, step) = (k.width(), part_len(k.width()));
         let (q, parts) = (&q[first * dim..], &mut parts[first * step..]);
         let scores = &mut [0.0; TILE * CHUNK];
@@ -102,6 +103,7 @@ impl Chunk<'_> {
         for (part, scores) in parts.chunks_exact_mut(step).zip(scores.chunks_exact_mut(CHUNK)).take(N) {
             let scores = &mut scores[..keys];
             scores.iter_mut().for_each(|score| *score *= scale);
+            cap_all(scores, cap);
             part[0] = largest(scores);
             part[1] = exp_and_sum(scores, part[0]);
         }

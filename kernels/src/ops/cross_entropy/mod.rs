@@ -9,8 +9,10 @@ use rayon::prelude::*;
 
 #[cfg(feature = "gpu")]
 use super::linear::launch::{Backward, Forward};
+use super::soft_cap::{cap_all, check_cap, soft_cap_slope};
 use crate::cpu::{
-    Frame, Output, Term, exp_and_sum, largest, matrix, matrix_mut, multiply, multiply_transposed, vectorized,
+    Frame, Normaliser, Output, Term, exp, exp_and_sum, largest, matrix, matrix_mut, multiply, multiply_transposed,
+    vectorized,
 };
 use crate::error::Result;
 #[cfg(feature = "gpu")]
@@ -19,8 +21,8 @@ use crate::program::{Access, BufferId, MatrixId, Operation, Shapes, Touch};
 #[cfg(feature = "gpu")]
 use shaders::{ROW_LOSS, RowLossParams, TOTAL, TotalParams};
 
-/// `losses[i] = log Σ_v exp(z[i, v]) − z[i, targets[i]]`, `z = x·Wᵀ`; with a gradient,
-/// `dx = weight · (softmax(z) − onehot(targets)) · W`, and the weighted sum of the losses is added to `total`.
+/// `losses[i] = log Σ_v exp(z[i, v]) − z[i, targets[i]]`, `z = x·Wᵀ` under the soft cap; with a
+/// gradient, `dx = weight · (softmax(z) − onehot(targets))∘cap' · W`, and the weighted sum of the losses is added to `total`.
 #[derive(Debug)]
 pub struct CrossEntropy {
     /// `[s, n]`.
@@ -33,6 +35,8 @@ pub struct CrossEntropy {
     pub losses: BufferId,
     /// Logits of one chunk, `[chunk, vocabulary]`.
     pub logits: BufferId,
+    /// A soft cap of the logits.
+    pub cap: Option<f32>,
     /// The gradient, for training.
     pub gradient: Option<LossGradient>,
 }
@@ -63,6 +67,7 @@ impl Operation for CrossEntropy {
     }
 
     fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
+        check_cap(self.cap, shapes)?;
         let (vocabulary, width) = shapes.matrix(self.head)?;
         shapes.expect_width(width, &[self.x])?;
         shapes.expect_width(vocabulary, &[self.logits])?;
@@ -105,7 +110,7 @@ impl Operation for CrossEntropy {
                 .zip(&targets[rows.clone()])
                 .zip(&mut losses[rows.clone()])
                 .for_each(|((z, &target), loss)| {
-                    *loss = vectorized!(row_loss(z, target as usize, train.then_some(weight)))
+                    *loss = vectorized!(row_loss(z, target as usize, train.then_some(weight), self.cap))
                 });
             if let Some(dx) = &mut dx {
                 let product = Term { a: matrix(logits, vocabulary), b: head };
@@ -140,7 +145,12 @@ impl Operation for CrossEntropy {
                 kernel: &ROW_LOSS,
                 constants: &[("TRAIN", u32::from(self.gradient.is_some()))],
                 bindings: &[logits, targets, losses],
-                params: RowLossParams { vocabulary: gpu::count(vocabulary)?, first_row: gpu::count(first)?, weight },
+                params: RowLossParams {
+                    vocabulary: gpu::count(vocabulary)?,
+                    first_row: gpu::count(first)?,
+                    weight,
+                    cap: self.cap.unwrap_or(0.0),
+                },
                 grid: [1, live],
                 work: 64.0 * (live * vocabulary) as f64,
             })?;
@@ -172,13 +182,23 @@ impl Operation for CrossEntropy {
 
 /// The loss of one row of logits; with a weight, the logits become their gradient, else they are lost.
 #[inline(always)]
-fn row_loss(z: &mut [f32], target: usize, weight: Option<f32>) -> f32 {
+fn row_loss(z: &mut [f32], target: usize, weight: Option<f32>, cap: Option<f32>) -> f32 {
+    cap_all(z, cap);
     let (most, own) = (largest(z), z[target]);
-    let sum = exp_and_sum(z, most);
+    let sum = if cap.is_none() { exp_and_sum(z, most) } else { Normaliser::of(z, 1.0).sum };
     if let Some(weight) = weight {
         let factor = weight / sum;
-        z.iter_mut().for_each(|z| *z *= factor);
-        z[target] -= weight;
+        match cap {
+            None => {
+                z.iter_mut().for_each(|z| *z *= factor);
+                z[target] -= weight;
+            }
+            // The cap's derivative goes by the logits, which no exponential may take the place of before.
+            Some(cap) => {
+                z.iter_mut().for_each(|z| *z = factor * exp(*z - most) * soft_cap_slope(*z, cap));
+                z[target] -= weight * soft_cap_slope(own, cap);
+            }
+        }
     }
     sum.ln() + most - own
 }

@@ -1,4 +1,5 @@
-// One row of logits: loss = log Σ_v exp(z[v]) − z[target]; in training z ← weight · (softmax(z) − onehot(target)).
+// One row of logits: z under the soft cap: loss = log Σ_v exp(z[v]) − z[target]; in training
+// z ← weight · (softmax(z) − onehot(target))∘cap'.
 //
 // A logit is read and written by one lane alone: the barriers here order workgroup memory, not storage.
 
@@ -12,6 +13,7 @@ struct Params {
     // The row of targets and losses that the first row of logits belongs to.
     first_row: u32,
     weight: f32,
+    cap: f32,
 }
 
 @group(0) @binding(0) var<storage, read_write> logits: array<f32>;
@@ -29,16 +31,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let token = targets[params.first_row + row];
     var own = 0.0;
     if lane == token % LANES {
-        own = logits[start + token];
+        own = soft_cap(logits[start + token], params.cap);
     }
     var most = LOWEST;
     for (var i = lane; i < params.vocabulary; i += LANES) {
-        most = max(most, logits[start + i]);
+        most = max(most, soft_cap(logits[start + i], params.cap));
     }
     most = workgroup_max(most, lane);
     var sum = 0.0;
     for (var i = lane; i < params.vocabulary; i += LANES) {
-        sum += exact_exp(logits[start + i] - most);
+        sum += exact_exp(soft_cap(logits[start + i], params.cap) - most);
     }
     sum = workgroup_sum(sum, lane);
     if lane == token % LANES {
@@ -47,8 +49,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if TRAIN == 1u {
         let factor = params.weight / sum;
         for (var i = lane; i < params.vocabulary; i += LANES) {
-            let p = factor * exact_exp(logits[start + i] - most);
-            logits[start + i] = select(p, p - params.weight, i == token);
+            let z = soft_cap(logits[start + i], params.cap);
+            let p = factor * exact_exp(z - most);
+            logits[start + i] = select(p, p - params.weight, i == token) * soft_cap_slope(z, params.cap);
         }
     }
 }

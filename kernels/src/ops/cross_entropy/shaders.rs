@@ -9,6 +9,7 @@ params! {
         vocabulary: u32,
         first_row: u32,
         weight: f32,
+        cap: f32,
     }
 }
 params! {
@@ -18,8 +19,11 @@ params! {
     }
 }
 
-pub(super) static ROW_LOSS: Kernel<RowLossParams> =
-    Kernel::new("cross_entropy", &[wgsl::source!("row_loss.wgsl"), wgsl::REDUCE, wgsl::EXP], &[("TRAIN", &[0, 1])]);
+pub(super) static ROW_LOSS: Kernel<RowLossParams> = Kernel::new(
+    "cross_entropy",
+    &[wgsl::source!("row_loss.wgsl"), wgsl::REDUCE, wgsl::SOFT_CAP, wgsl::EXP],
+    &[("TRAIN", &[0, 1])],
+);
 pub(super) static TOTAL: Kernel<TotalParams> =
     Kernel::new("loss_total", &[wgsl::source!("total.wgsl"), wgsl::REDUCE], &[]);
 

@@ -13,7 +13,7 @@ use crate::program::{Access, BufferId, Operation, Shapes, Touch, VectorId};
 #[cfg(feature = "gpu")]
 use shaders::{BACKWARD, FORWARD, RmsNormParams};
 
-/// `out = x · r · gain`, `r = 1 / √(mean(x²) + ε)`, row by row; where a row is several times as long as the gains, each
+/// `out = x · r · gain + residual`, `r = 1 / √(mean(x²) + ε)`, row by row; where a row is several times as long as the gains, each
 /// part of their length by itself (the heads of queries and keys).
 #[derive(Debug)]
 pub struct RmsNorm {
@@ -21,6 +21,8 @@ pub struct RmsNorm {
     pub x: BufferId,
     /// `[n]`.
     pub gain: VectorId,
+    /// `[t, parts·n]`, added where it is given.
+    pub residual: Option<BufferId>,
     /// `[t, parts·n]`.
     pub out: BufferId,
     /// ε.
@@ -33,21 +35,29 @@ impl Operation for RmsNorm {
     }
 
     fn touches(&self) -> Vec<Touch> {
-        vec![(self.x, Access::Read), (self.out, Access::Write)]
+        let residual = self.residual.map(|residual| (residual, Access::Read));
+        [(self.x, Access::Read), (self.out, Access::Write)].into_iter().chain(residual).collect()
     }
 
     fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
-        shapes.expect_same_rows(&[self.x, self.out])?;
-        shapes.expect_width(shapes.width(self.x), &[self.out])?;
+        for other in [Some(self.out), self.residual].into_iter().flatten() {
+            shapes.expect_same_rows(&[self.x, other])?;
+            shapes.expect_width(shapes.width(self.x), &[other])?;
+        }
         shapes.expect_vector_of_parts("a gain", self.gain, shapes.width(self.x))
     }
 
     fn run(&self, frame: &mut Frame<'_>) {
         let gain = &frame.weights.vectors[self.gain.0];
-        let [x, out] = frame.slices([Some(self.x), Some(self.out)]);
-        out.par_chunks_exact_mut(gain.len())
-            .zip(x.par_chunks_exact(gain.len()))
-            .for_each(|(out, x)| vectorized!(forward(x, gain, self.epsilon, out)));
+        let [x, residual, out] = frame.slices([Some(self.x), self.residual, Some(self.out)]);
+        let residual = self.residual.map(|_| &*residual);
+        let n = gain.len();
+        out.par_chunks_exact_mut(n).zip(x.par_chunks_exact(n)).enumerate().for_each(|(row, (out, x))| {
+            vectorized!(forward(x, gain, self.epsilon, out));
+            if let Some(residual) = residual {
+                vectorized!(add(&residual[row * n..], out));
+            }
+        });
     }
 
     #[cfg(feature = "gpu")]
@@ -55,10 +65,11 @@ impl Operation for RmsNorm {
         let (gain, width) = recorder.vector(self.gain);
         let parts = recorder.len(self.x) / width;
         let [x, out] = recorder.buffers([self.x, self.out])?;
+        let residual = self.residual.map_or(Ok(gpu::Memory::nothing(2)), |residual| recorder.buffer(residual))?;
         recorder.launch(gpu::Launch {
             kernel: &FORWARD,
-            constants: &[],
-            bindings: &[gain, x, out],
+            constants: &[("RESIDUAL", u32::from(self.residual.is_some()))],
+            bindings: &[gain, x, out, residual],
             params: RmsNormParams { width: gpu::count(width)?, epsilon: self.epsilon },
             grid: [1, parts],
             work: 16.0 * (parts * width) as f64,
@@ -135,6 +146,11 @@ fn forward(x: &[f32], gain: &[f32], epsilon: f32, out: &mut [f32]) {
     for ((o, &x), &g) in out.iter_mut().zip(x).zip(gain) {
         *o = x * r * g;
     }
+}
+
+#[inline(always)]
+fn add(residual: &[f32], out: &mut [f32]) {
+    out.iter_mut().zip(residual).for_each(|(out, residual)| *out += residual);
 }
 
 #[inline(always)]

@@ -12,7 +12,7 @@ params! {
 }
 
 pub(super) static FORWARD: Kernel<RmsNormParams> =
-    Kernel::new("rms_norm", &[wgsl::source!("forward.wgsl"), wgsl::REDUCE], &[]);
+    Kernel::new("rms_norm", &[wgsl::source!("forward.wgsl"), wgsl::REDUCE], &[("RESIDUAL", &[0, 1])]);
 pub(super) static BACKWARD: Kernel<RmsNormParams> =
     Kernel::new("rms_norm_backward", &[wgsl::source!("backward.wgsl"), wgsl::REDUCE], &[("ADD", &[0, 1])]);
 

@@ -1,4 +1,4 @@
-// dgate = dout · up · σ(gate)·(1 + gate·(1 − σ(gate))), dup = dout · silu(gate).
+// dgate = dout · up · σ·(1 + gate·s'(gate)·(1 − σ)), dup = dout · φ(gate), σ = σ(s(gate)); s: inner.wgsl.
 
 struct Params {
     first_x: u32,
@@ -19,8 +19,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let i = (group.y + params.first_y) * 64u + lane;
     if i < params.len {
         let z = gate[i];
-        let sigmoid = 1.0 / (1.0 + exact_exp(-z));
-        dgate[i] = dout[i] * up[i] * sigmoid * (1.0 + z * (1.0 - sigmoid));
+        let sigmoid = 1.0 / (1.0 + exact_exp(-inner(z)));
+        dgate[i] = dout[i] * up[i] * sigmoid * (1.0 + z * inner_slope(z) * (1.0 - sigmoid));
         dup[i] = dout[i] * z * sigmoid;
     }
 }

@@ -1,4 +1,4 @@
-// out = silu(gate) · up, silu(z) = z·σ(z).
+// out = φ(gate) · up, φ(z) = z·σ(s(z)); s: inner.wgsl.
 
 struct Params {
     first_x: u32,
@@ -17,6 +17,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let i = (group.y + params.first_y) * 64u + lane;
     if i < params.len {
         let z = gate[i];
-        out[i] = z / (1.0 + exact_exp(-z)) * up[i];
+        out[i] = z / (1.0 + exact_exp(-inner(z))) * up[i];
     }
 }

@@ -1,4 +1,4 @@
-//! SwiGLU (Shazeer, 2020) and its gradient.
+//! Gated linear units (Shazeer, 2020) and their gradient.
 
 #[cfg(feature = "gpu")]
 pub(super) mod shaders;
@@ -11,14 +11,50 @@ use crate::error::Result;
 use crate::gpu;
 use crate::program::{Access, BufferId, Operation, Shapes, Touch};
 #[cfg(feature = "gpu")]
-use shaders::{BACKWARD, FORWARD, SwiGluParams};
+use shaders::{BACKWARD, FORWARD, GluParams};
 
 /// Values a task.
 const TASK: usize = 4096;
 
-/// `out = silu(gate) · up`, `silu(z) = z·σ(z)`.
+/// What a gate goes through: `φ(z) = z·σ(s(z))`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// `s(z) = z`.
+    Silu,
+    /// GELU in its tanh form (Hendrycks and Gimpel, 2016), `z/2 · (1 + tanh u)` with `u = √(2/π)·(z + 0.044715·z³)`:
+    /// `s(z) = 2u`.
+    GeluTanh,
+}
+
+/// `2·√(2/π)`.
+const GELU_SLOPE: f32 = 1.595_769_1;
+/// GELU's factor on the cube.
+const GELU_CUBE: f32 = 0.044_715;
+
+impl Activation {
+    /// `s(z)` and its derivative.
+    #[inline(always)]
+    fn inner(self, z: f32) -> (f32, f32) {
+        match self {
+            Self::Silu => (z, 1.0),
+            Self::GeluTanh => {
+                let square = z * z;
+                (GELU_SLOPE * z * (1.0 + GELU_CUBE * square), GELU_SLOPE * (1.0 + 3.0 * GELU_CUBE * square))
+            }
+        }
+    }
+
+    #[cfg(feature = "gpu")]
+    fn constants(self) -> [(&'static str, u32); 1] {
+        [("GELU", u32::from(self == Self::GeluTanh))]
+    }
+}
+
+/// `out = φ(gate) · up`.
 #[derive(Debug)]
-pub struct SwiGlu {
+pub struct Glu {
+    /// φ.
+    pub activation: Activation,
     /// `[t, n]`.
     pub gate: BufferId,
     /// `[t, n]`.
@@ -27,9 +63,9 @@ pub struct SwiGlu {
     pub out: BufferId,
 }
 
-impl Operation for SwiGlu {
+impl Operation for Glu {
     fn name(&self) -> &'static str {
-        "swiglu"
+        "glu"
     }
 
     fn touches(&self) -> Vec<Touch> {
@@ -46,20 +82,22 @@ impl Operation for SwiGlu {
         out.par_chunks_mut(TASK)
             .zip(gate.par_chunks(TASK))
             .zip(up.par_chunks(TASK))
-            .for_each(|((out, gate), up)| vectorized!(forward(gate, up, out)));
+            .for_each(|((out, gate), up)| vectorized!(forward(self.activation, gate, up, out)));
     }
 
     #[cfg(feature = "gpu")]
     fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
         let len = recorder.len(self.out);
         let bindings = recorder.buffers([self.gate, self.up, self.out])?;
-        recorder.each(&FORWARD, &[], &bindings, SwiGluParams { len: gpu::count(len)? }, 32.0)
+        recorder.each(&FORWARD, &self.activation.constants(), &bindings, GluParams { len: gpu::count(len)? }, 32.0)
     }
 }
 
-/// `dgate = dout · up · σ(gate)·(1 + gate·(1 − σ(gate)))`, `dup = dout · silu(gate)`.
+/// `dgate = dout · up · σ·(1 + gate·s'(gate)·(1 − σ))`, `dup = dout · φ(gate)`; `σ = σ(s(gate))`.
 #[derive(Debug)]
-pub struct SwiGluBackward {
+pub struct GluBackward {
+    /// φ.
+    pub activation: Activation,
     /// `[t, n]`.
     pub gate: BufferId,
     /// `[t, n]`.
@@ -72,9 +110,9 @@ pub struct SwiGluBackward {
     pub dup: BufferId,
 }
 
-impl Operation for SwiGluBackward {
+impl Operation for GluBackward {
     fn name(&self) -> &'static str {
-        "swiglu_backward"
+        "glu_backward"
     }
 
     fn touches(&self) -> Vec<Touch> {
@@ -99,32 +137,35 @@ impl Operation for SwiGluBackward {
             .par_chunks_mut(TASK)
             .zip(dup.par_chunks_mut(TASK))
             .zip(gate.par_chunks(TASK).zip(up.par_chunks(TASK)).zip(dout.par_chunks(TASK)))
-            .for_each(|((dgate, dup), ((gate, up), dout))| vectorized!(backward(gate, up, dout, dgate, dup)));
+            .for_each(|((dgate, dup), ((gate, up), dout))| {
+                vectorized!(backward(self.activation, gate, up, dout, dgate, dup))
+            });
     }
 
     #[cfg(feature = "gpu")]
     fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
         let len = recorder.len(self.dout);
         let bindings = recorder.buffers([self.gate, self.up, self.dout, self.dgate, self.dup])?;
-        recorder.each(&BACKWARD, &[], &bindings, SwiGluParams { len: gpu::count(len)? }, 40.0)
+        recorder.each(&BACKWARD, &self.activation.constants(), &bindings, GluParams { len: gpu::count(len)? }, 40.0)
     }
 }
 
 #[inline(always)]
-fn forward(gate: &[f32], up: &[f32], out: &mut [f32]) {
+fn forward(activation: Activation, gate: &[f32], up: &[f32], out: &mut [f32]) {
     for ((o, &z), &u) in out.iter_mut().zip(gate).zip(up) {
-        *o = z / (1.0 + exp(-z)) * u;
+        *o = z / (1.0 + exp(-activation.inner(z).0)) * u;
     }
 }
 
 #[inline(always)]
-fn backward(gate: &[f32], up: &[f32], dout: &[f32], dgate: &mut [f32], dup: &mut [f32]) {
+fn backward(activation: Activation, gate: &[f32], up: &[f32], dout: &[f32], dgate: &mut [f32], dup: &mut [f32]) {
     let n = gate.len();
     let (up, dout, dgate, dup) = (&up[..n], &dout[..n], &mut dgate[..n], &mut dup[..n]);
     for i in 0..n {
         let z = gate[i];
-        let sigmoid = 1.0 / (1.0 + exp(-z));
-        dgate[i] = dout[i] * up[i] * sigmoid * (1.0 + z * (1.0 - sigmoid));
+        let (inner, slope) = activation.inner(z);
+        let sigmoid = 1.0 / (1.0 + exp(-inner));
+        dgate[i] = dout[i] * up[i] * sigmoid * (1.0 + z * slope * (1.0 - sigmoid));
         dup[i] = dout[i] * z * sigmoid;
     }
 }

@@ -36,7 +36,7 @@ const VOCABULARY: usize = 49_152;
 /// Widths in and out of the linear layers.
 const LAYERS: [(usize, usize); 4] = [(HIDDEN, HIDDEN), (HIDDEN, 192), (HIDDEN, INNER), (INNER, HIDDEN)];
 const RANK: usize = 8;
-const HEADS: Heads = Heads { query: 9, key_value: 3, dim: 64, scale: 0.125, cap: None };
+const HEADS: Heads = Heads { query: 9, key_value: 3, dim: 64, scale: 0.125, cap: None, alibi: false };
 const ADAPTER: usize = 2_442_240;
 
 struct Bench {
@@ -312,14 +312,14 @@ impl Bench {
             let mut case = Case::new(t, 1);
             let (gate, up) = (case.floats(Tokens, &wide), case.floats(Tokens, &wide));
             let out = case.output(Tokens, INNER);
-            case.push(Glu { activation: Silu, gate, up, out });
+            case.push(Glu { activation: Silu, gate, up: Some(up), out });
             case
         });
         self.time("swiglu_backward 256 × 1536", 25.0 * values(INNER), 20.0 * values(INNER), None, || {
             let mut case = Case::new(t, 1);
             let [gate, up, dout] = [(); 3].map(|()| case.floats(Tokens, &wide));
             let [dgate, dup] = [(); 2].map(|()| case.output(Tokens, INNER));
-            case.push(GluBackward { activation: Silu, gate, up, dout, dgate, dup });
+            case.push(GluBackward { activation: Silu, gate, up: Some([up, dup]), dout, dgate });
             case
         });
     }

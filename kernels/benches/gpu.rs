@@ -19,7 +19,7 @@ const WIDTH: usize = 576;
 const HIDDEN: usize = 1536;
 const VOCABULARY: usize = 49_152;
 const RANK: usize = 8;
-const HEADS: Heads = Heads { query: 9, key_value: 3, dim: 64, scale: 0.125, cap: None };
+const HEADS: Heads = Heads { query: 9, key_value: 3, dim: 64, scale: 0.125, cap: None, alibi: false };
 
 /// A kernel's program, its inputs, and its floating-point operations a run.
 struct Subject {
@@ -135,9 +135,9 @@ fn small(tokens: usize, table: MatrixId, weights: &mut Weights) -> Subject {
         let [x, n] = ["x", "n"].map(|name| p.output(name, Rows::Tokens, WIDTH));
         let out = p.output("out", Rows::Tokens, HIDDEN);
         for _ in 0..30 {
-            p.push(Embed { table, ids, out: x, scale: 1.0 });
+            p.push(Embed { table, ids, out: x, scale: 1.0, add: false });
             p.push(RmsNorm { x, gain, residual: None, out: n, epsilon: 1e-5 });
-            p.push(Glu { activation: Silu, gate, up, out });
+            p.push(Glu { activation: Silu, gate, up: Some(up), out });
         }
         vec![vec![7; tokens], zeros(tokens * HIDDEN), zeros(tokens * HIDDEN)]
     })

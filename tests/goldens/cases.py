@@ -240,13 +240,20 @@ MODELS = {
         rope_scaling=None, sliding_window=40,
     ),
     "phi3-longrope": generated(
-        "LongRoPE, rows shorter and longer than the original context, and a rotation of three quarters of a head; "
-        "grouped-query, tied, as Phi-4-mini", family="phi3", dtype="bfloat16", torch_dtype="bfloat16", hidden_size=64,
+        "LongRoPE beyond the original context, and a rotation of three quarters of a head; grouped-query, tied, as "
+        "Phi-4-mini", family="phi3", dtype="bfloat16", torch_dtype="bfloat16", hidden_size=64,
         intermediate_size=96, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, vocab_size=290,
         original_max_position_embeddings=33, max_position_embeddings=528, partial_rotary_factor=0.75,
         full_attn_mod=1, interpolate_factor=1, lm_head_bias=False, mlp_bias=False, sliding_window=528,
         rope_scaling={"type": "longrope", "short_factor": [1.0, 1.25, 1.5, 1.5, 2.0, 2.5],
                       "long_factor": [1.0, 2.5, 5.0, 12.0, 20.0, 31.5]},
+    ),
+    "phi3-short": generated(
+        "LongRoPE within the original context", family="phi3", head="both", torch_dtype="float32", hidden_size=48,
+        intermediate_size=64, num_hidden_layers=2, num_attention_heads=3, num_key_value_heads=1, vocab_size=281,
+        original_max_position_embeddings=512, sliding_window=None,
+        rope_scaling={"type": "longrope", "attention_factor": 1.19, "long_factor": [1.0] * 8,
+                      "short_factor": [1.0, 1.25, 1.5, 1.5, 2.0, 2.5, 3.0, 3.5]},
     ),
     "olmo2": generated(
         "norms behind the blocks and over all of q and of k", family="olmo2", head="both", dtype="float32",
@@ -367,7 +374,11 @@ CASES = [
     tiny("gemma3", "all seven linears", 290, rank=3, targets=ALL),
     tiny("gemma3-layers", "all seven linears", 262, rank=4, targets=ALL),
     tiny("phi3", "all four linears", 290, rank=4, targets=PHI3),
-    tiny("phi3-longrope", "all four linears", 290, rank=4, targets=PHI3),
+    # The engine goes by the context that a model is opened for: every row is longer than the original one.
+    Case("phi3-longrope", "all four linears", "phi3-longrope",
+         [portable.ids(f"phi3-longrope/row {i}", length, 290) for i, length in enumerate((300, 34, 40, 64, 100, 47))],
+         rank=4, targets=PHI3),
+    tiny("phi3-short", "two linears", 281, rank=3, targets=["qkv_proj", "down_proj"]),
     tiny("olmo2", "all seven linears", 299, rank=4, targets=ALL),
     tiny("gpt2", "all four linears", 277, rank=4, targets=GPT2),
     tiny("gpt2-inner", "c_attn only, as PEFT does when it is not told; rsLoRA", 261, rank=6, targets=["c_attn"],

@@ -9,13 +9,15 @@ use super::config_json::{Quantization, Stated};
 use super::safetensors::Tensors;
 use super::tensor::{Storage, Tensor};
 use crate::error::{Error, Result};
-use crate::shape::{ModelConfig, ModuleId, TensorName};
+use crate::shape::{ModelConfig, ModuleId, NormKind, TensorName};
 
 /// Every tensor by its place, shapes and types checked.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
     pub matrices: HashMap<TensorName, Matrix>,
     pub norms: HashMap<TensorName, Tensor>,
+    /// Of LayerNorm.
+    pub norm_biases: HashMap<TensorName, Tensor>,
     pub biases: HashMap<ModuleId, Tensor>,
     /// Every tensor as stored, by name.
     pub stored: Vec<Tensor>,
@@ -29,6 +31,8 @@ pub(super) struct Assembly<'a> {
     pub quantization: &'a Quantization,
     /// What has no place yet.
     pub tensors: Tensors,
+    /// What stands in this folder for the prefix of the family's names.
+    pub prefix: Option<&'static str>,
     /// Whether names and the order of rows are GGUF's.
     pub gguf: bool,
 }
@@ -37,12 +41,11 @@ impl Assembly<'_> {
     pub fn parts(mut self, stored: Vec<Tensor>) -> Result<Parts> {
         let config = self.config;
         let mut parts = Parts { stored, ..Parts::default() };
-        let vocabulary = (config.vocab_size, config.hidden_size);
         if config.tie_word_embeddings {
             let head_only = !self.has_weight(TensorName::Embedding) && self.has_weight(TensorName::Head);
             let stored = if head_only { TensorName::Head } else { TensorName::Embedding };
             let other = if head_only { TensorName::Embedding } else { TensorName::Head };
-            let matrix = self.matrix(stored, vocabulary)?;
+            let matrix = self.matrix(stored)?;
             parts.matrices.insert(TensorName::Embedding, matrix);
             // A second copy of the same values.
             let path = self.path(other);
@@ -51,13 +54,16 @@ impl Assembly<'_> {
             }
         } else {
             for name in [TensorName::Embedding, TensorName::Head] {
-                let matrix = self.matrix(name, vocabulary)?;
+                let matrix = self.matrix(name)?;
                 parts.matrices.insert(name, matrix);
             }
         }
+        if config.family.positions.is_some() {
+            parts.matrices.insert(TensorName::Positions, self.matrix(TensorName::Positions)?);
+        }
         for module in config.modules() {
             let (name, linear) = (TensorName::Linear(module), config.linear(module));
-            let matrix = self.matrix(name, (linear.outputs, linear.inputs))?;
+            let matrix = self.matrix(name)?;
             parts.matrices.insert(name, matrix);
             if linear.bias {
                 let bias = self.take(name, "bias")?;
@@ -69,6 +75,11 @@ impl Assembly<'_> {
             let norm = self.take(name, "weight")?;
             norm.expect_floats(&[config.norm_width(name)])?;
             parts.norms.insert(name, norm);
+            if config.family.norm == NormKind::Layer {
+                let bias = self.take(name, "bias")?;
+                bias.expect_floats(&[config.norm_width(name)])?;
+                parts.norm_biases.insert(name, bias);
+            }
         }
         match self.tensors.into_values().next() {
             Some(unknown) => Err(unknown.unsupported(format!("no tensor of a {} model", config.family.name))),
@@ -77,7 +88,17 @@ impl Assembly<'_> {
     }
 
     fn path(&self, name: TensorName) -> String {
-        if self.gguf { self.config.family.gguf_path(name) } else { self.config.family.path(name) }
+        let family = self.config.family;
+        if self.gguf {
+            return family.gguf_path(name);
+        }
+        let path = family.path(name);
+        match (family.prefix, self.prefix) {
+            (Some(usual), Some(here)) => {
+                path.strip_prefix(usual.name).map_or(path.clone(), |rest| format!("{here}{rest}"))
+            }
+            _ => path,
+        }
     }
 
     fn has_weight(&self, name: TensorName) -> bool {
@@ -89,8 +110,9 @@ impl Assembly<'_> {
         self.tensors.remove(&full).ok_or_else(|| missing(self.origin, &full))
     }
 
-    /// A matrix `[rows, cols]`.
-    fn matrix(&mut self, name: TensorName, (rows, cols): (usize, usize)) -> Result<Matrix> {
+    /// A matrix.
+    fn matrix(&mut self, name: TensorName) -> Result<Matrix> {
+        let (rows, cols) = self.config.matrix_shape(name);
         let path = self.path(name);
         let weight = self.take(name, "weight")?;
         let scales = self.tensors.remove(&format!("{path}.scales"));
@@ -103,8 +125,13 @@ impl Assembly<'_> {
             }
             (None, Stated::Affine { .. }) => Err(missing(self.origin, &format!("{path}.scales"))),
             (None, _) => {
-                weight.expect_shape(&[rows, cols])?;
-                let bytes = weight.bytes.clone();
+                let transposed = !self.gguf && self.config.family.transposed && matches!(name, TensorName::Linear(_));
+                let bytes = if transposed {
+                    weight.transposed(cols, rows)?
+                } else {
+                    weight.expect_shape(&[rows, cols])?;
+                    weight.bytes.clone()
+                };
                 let matrix = match weight.storage {
                     Storage::Float(float) => Matrix::float(rows, cols, float, bytes),
                     Storage::Block(block) => Matrix::blocks(rows, cols, block, bytes),
@@ -113,9 +140,7 @@ impl Assembly<'_> {
                     }
                 };
                 let order = match name {
-                    TensorName::Linear(module) if self.gguf && self.config.family.interleaves(module) => {
-                        RowOrder::Interleaved { head_dim: self.config.layers[module.layer].attention.head_dim }
-                    }
+                    TensorName::Linear(module) if self.gguf => self.config.gguf_row_order(module),
                     _ => RowOrder::Plain,
                 };
                 matrix.and_then(|matrix| matrix.with_row_order(order)).map_err(|cause| weight.bad(cause))

@@ -91,8 +91,8 @@ fn digest(config: &ModelConfig, tensors: &[Tensor], mut bytes: impl FnMut(&Tenso
 
 /// Everything of the shape that changes what is computed.
 fn shape(config: &ModelConfig) -> Value {
-    let (layer, rope) = (&config.layers[0], &config.ropes[0]);
-    let (attention, scaling) = (&layer.attention, scaling(&rope.scaling));
+    let (layer, rope) = (&config.layers[0], config.ropes.first());
+    let attention = &layer.attention;
     let mut shape = json!({
         "family": config.family.name,
         "vocab_size": config.vocab_size,
@@ -103,19 +103,22 @@ fn shape(config: &ModelConfig) -> Value {
         "kv_heads": attention.kv_heads,
         "head_dim": attention.head_dim,
         "rms_norm_eps": layer.norm.epsilon,
-        "rope_theta": rope.theta,
-        "rope_scaling": scaling,
+        "rope_theta": rope.map(|rope| rope.theta),
+        "rope_scaling": rope.map(|rope| scaling(&rope.scaling)),
         "tied": config.tie_word_embeddings,
     });
     // What a model has none of is not said: models were noted before any had it.
     if let Some(local) = config.ropes.get(1) {
-        shape["local_rope"] = json!([local.theta, self::scaling(&local.scaling)]);
+        shape["local_rope"] = json!([local.theta, scaling(&local.scaling)]);
     }
     if (attention.cap, config.logit_cap) != (None, None) {
         shape["caps"] = json!([attention.cap, config.logit_cap]);
     }
     if attention.scale != 1.0 / (attention.head_dim as f32).sqrt() {
         shape["attention_scale"] = json!(attention.scale);
+    }
+    if let Some(rope) = rope.filter(|rope| rope.dim != attention.head_dim) {
+        shape["rotated"] = json!(rope.dim);
     }
     let kinds = config.layers.iter().map(|layer| (layer.attention.window, layer.attention.rope));
     if kinds.clone().any(|kind| kind != (None, Some(0))) {
@@ -146,6 +149,9 @@ fn scaling(scaling: &RopeScaling) -> Value {
             json!(["llama3", factor, low_freq_factor, high_freq_factor, original_max_position_embeddings])
         }
         RopeScaling::Factors(factors) => json!(["factors", factors]),
+        RopeScaling::LongRope { short_factors, long_factors, original_max_position_embeddings, attention_factor } => {
+            json!(["longrope", short_factors, long_factors, original_max_position_embeddings, attention_factor])
+        }
     }
 }
 

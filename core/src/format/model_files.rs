@@ -7,7 +7,7 @@ use idiolect_kernels::matrix::{FloatType, Matrix};
 
 use super::assembly::{Assembly, Parts, is_tied, missing};
 use super::config_json::{self, Quantization};
-use super::gguf::model::{self, ROPE_FACTORS};
+use super::gguf::model::{self, LONG_ROPE_FACTORS, ROPE_FACTORS};
 use super::gguf::{GgufFile, vocabulary};
 use super::safetensors;
 use super::source::ModelSource;
@@ -87,11 +87,11 @@ impl ModelFiles {
         let mut config = json.config;
         let [embedding, head] = [TensorName::Embedding, TensorName::Head].map(|name| config.family.path(name));
         config.tie_word_embeddings = is_tied(json.tie, &tensors, &embedding, &head);
+        let prefix = config.family.prefix.and_then(|prefix| prefix.in_use(|name| tensors.contains_key(name)));
         let mut assembly =
-            Assembly { origin: folder, config: &config, quantization: &quantization, tensors, gguf: false };
+            Assembly { origin: folder, config: &config, quantization: &quantization, tensors, prefix, gguf: false };
         let stored = assembly.tensors.values().cloned().collect();
-        // Old checkpoints carry each layer's rotary frequencies, which the configuration gives as well.
-        assembly.tensors.retain(|name, _| !name.ends_with("self_attn.rotary_emb.inv_freq"));
+        assembly.tensors.retain(|name, _| !config.family.is_buffer(name));
         let parts = assembly.parts(stored)?;
         Ok(Self { layout: ModelLayout::Folder(folder.to_owned()), config, parts, mapped })
     }
@@ -101,9 +101,15 @@ impl ModelFiles {
         let config = model::config(&file)?;
         let mut tensors = file.tensors().clone();
         let stored = tensors.values().cloned().collect();
-        tensors.remove(ROPE_FACTORS);
+        // Which are read with the rotations.
+        let factors = [ROPE_FACTORS]
+            .into_iter()
+            .chain(config.family.turns_in_part.then_some(LONG_ROPE_FACTORS).into_iter().flatten());
+        factors.for_each(|name| drop(tensors.remove(name)));
         let quantization = Quantization::none();
-        let assembly = Assembly { origin: path, config: &config, quantization: &quantization, tensors, gguf: true };
+        let prefix = None;
+        let assembly =
+            Assembly { origin: path, config: &config, quantization: &quantization, tensors, prefix, gguf: true };
         let parts = assembly.parts(stored)?;
         let mapped = vec![Arc::clone(file.file())];
         Ok(Self { layout: ModelLayout::Gguf(file), config, parts, mapped })
@@ -180,6 +186,11 @@ impl ModelFiles {
         Ok(values)
     }
 
+    /// Whether Hugging Face's floats of a matrix are `[columns, rows]`.
+    pub(crate) fn is_transposed(&self, name: TensorName) -> bool {
+        self.config.family.transposed && matches!(name, TensorName::Linear(_))
+    }
+
     fn is_gguf(&self) -> bool {
         matches!(self.layout, ModelLayout::Gguf(_))
     }
@@ -191,9 +202,20 @@ impl ModelFiles {
     pub fn bias(&self, module: ModuleId) -> Result<Option<Vec<f32>>> {
         let Some(tensor) = self.parts.biases.get(&module) else { return Ok(None) };
         let stored = tensor.floats(&[self.config.linear(module).outputs])?;
-        let interleaved = self.is_gguf() && self.config.family.interleaves(module);
-        let head_dim = self.config.layers[module.layer].attention.head_dim;
-        Ok(Some(if interleaved { halves_apart(&stored, head_dim) } else { stored }))
+        if !self.is_gguf() {
+            return Ok(Some(stored));
+        }
+        let order = self.config.gguf_row_order(module);
+        Ok(Some((0..stored.len()).map(|row| stored[order.stored(row, stored.len())]).collect()))
+    }
+
+    /// What a norm adds, where it is LayerNorm.
+    ///
+    /// # Errors
+    /// When a value is NaN or infinite.
+    pub fn norm_bias(&self, name: TensorName) -> Result<Option<Vec<f32>>> {
+        let Some(tensor) = self.parts.norm_biases.get(&name) else { return Ok(None) };
+        tensor.floats(&[self.config.norm_width(name)]).map(Some)
     }
 
     /// The type that a norm is stored in.
@@ -244,13 +266,4 @@ fn gguf_in(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found)
-}
-
-/// A vector stored with each head's two halves alternating, in plain order.
-fn halves_apart(stored: &[f32], head_dim: usize) -> Vec<f32> {
-    stored
-        .chunks(head_dim)
-        .flat_map(|head| head.iter().step_by(2).chain(head.iter().skip(1).step_by(2)))
-        .copied()
-        .collect()
 }

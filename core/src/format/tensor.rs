@@ -81,6 +81,21 @@ impl Tensor {
         }
     }
 
+    /// The bytes of its transpose, where it is `[rows, columns]` of floats.
+    ///
+    /// # Errors
+    /// When it has another shape or does not hold floats.
+    pub(crate) fn transposed(&self, rows: usize, columns: usize) -> Result<Bytes> {
+        let size = self.expect_floats(&[rows, columns])?.size();
+        let mut bytes = Vec::with_capacity(self.bytes.len());
+        for column in 0..columns {
+            for row in 0..rows {
+                bytes.extend_from_slice(&self.bytes[(row * columns + column) * size..][..size]);
+            }
+        }
+        Ok(bytes.into())
+    }
+
     /// Checks the shape.
     pub(crate) fn expect_shape(&self, shape: &[usize]) -> Result<()> {
         if self.shape == shape {

@@ -10,10 +10,12 @@ use crate::error::Result;
 use crate::format::ModelFiles;
 use crate::shape::{AttentionSpec, ModelConfig, ModuleId, Norm, NormPlace, TensorName};
 
-/// A norm: its gains, and what it computes with them.
+/// A norm: its gains and biases, and what it computes with them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NormParts {
     pub gain: VectorId,
+    /// Where it is LayerNorm.
+    pub bias: Option<VectorId>,
     pub spec: Norm,
 }
 
@@ -35,6 +37,9 @@ pub struct BaseModel {
     /// Positions that its rotation table covers.
     pub context: usize,
     pub(crate) embedding: MatrixId,
+    pub(crate) embedding_norm: Option<NormParts>,
+    /// The table of positions that is added to it.
+    pub(crate) positions: Option<MatrixId>,
     pub(crate) head: MatrixId,
     pub(crate) final_norm: NormParts,
     /// The tables of the model's rotations.
@@ -54,16 +59,27 @@ impl BaseModel {
         let embedding = weights.add_matrix(files.matrix(TensorName::Embedding)?);
         let head =
             if config.tie_word_embeddings { embedding } else { weights.add_matrix(files.matrix(TensorName::Head)?) };
-        let gain = weights.add_vector(files.gains(TensorName::FinalNorm)?);
-        let final_norm = NormParts { gain, spec: config.final_norm };
+        let positions = match config.family.positions {
+            Some(_) => Some(weights.add_matrix(files.matrix(TensorName::Positions)?)),
+            None => None,
+        };
+        let norm = |weights: &mut Weights, name: TensorName, spec: Norm| -> Result<NormParts> {
+            let gain = weights.add_vector(files.gains(name)?);
+            let bias = files.norm_bias(name)?.map(|bias| weights.add_vector(bias));
+            Ok(NormParts { gain, bias, spec })
+        };
+        let embedding_norm = match config.family.embedding_norm {
+            Some(_) => Some(norm(&mut weights, TensorName::EmbeddingNorm, config.final_norm)?),
+            None => None,
+        };
+        let final_norm = norm(&mut weights, TensorName::FinalNorm, config.final_norm)?;
         let context = context.min(config.max_position_embeddings);
         let ropes = config.ropes.iter().map(|rope| weights.add_vector(table(rope, context).values)).collect();
         let mut layers = Vec::with_capacity(config.layers.len());
         for (layer, spec) in config.layers.iter().enumerate() {
             let mut norms = Vec::with_capacity(config.family.norms.len());
             for &(place, _) in config.family.norms {
-                let gain = weights.add_vector(files.gains(TensorName::Norm(layer, place))?);
-                norms.push((place, NormParts { gain, spec: spec.norm }));
+                norms.push((place, norm(&mut weights, TensorName::Norm(layer, place), spec.norm)?));
             }
             let mut linears = Vec::with_capacity(config.family.modules.len());
             for module in config.family.modules_of(layer) {
@@ -72,7 +88,18 @@ impl BaseModel {
             }
             layers.push(LayerParts { norms, linears });
         }
-        Ok(Self { config, weights: Arc::new(weights), context, embedding, head, final_norm, ropes, layers })
+        Ok(Self {
+            config,
+            weights: Arc::new(weights),
+            context,
+            embedding,
+            embedding_norm,
+            positions,
+            head,
+            final_norm,
+            ropes,
+            layers,
+        })
     }
 
     /// The matrix and bias of a linear layer.
@@ -93,8 +120,8 @@ impl BaseModel {
     /// The shape of a layer's attention.
     pub(crate) fn heads(&self, layer: usize) -> Heads {
         let attention = &self.config.layers[layer].attention;
-        let AttentionSpec { heads: query, kv_heads: key_value, head_dim: dim, scale, cap, .. } = *attention;
-        Heads { query, key_value, dim, scale, cap }
+        let AttentionSpec { heads: query, kv_heads: key_value, head_dim: dim, scale, cap, alibi, .. } = *attention;
+        Heads { query, key_value, dim, scale, cap, alibi }
     }
 
     /// Values of a row of keys, and of one of values, in each layer.

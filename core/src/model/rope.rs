@@ -6,8 +6,8 @@ use crate::shape::{RopeParameters, RopeScaling};
 
 /// The table of `positions` positions.
 pub(crate) fn table(rope: &RopeParameters, positions: usize) -> RopeTable {
-    let mut table = RopeTable::new(&frequencies(rope), positions);
-    if let RopeScaling::Yarn { attention_factor, .. } = rope.scaling {
+    let mut table = RopeTable::new(&frequencies(rope, positions), positions);
+    if let RopeScaling::Yarn { attention_factor, .. } | RopeScaling::LongRope { attention_factor, .. } = rope.scaling {
         table.values.iter_mut().for_each(|value| *value *= attention_factor as f32);
     }
     table
@@ -17,8 +17,9 @@ pub(crate) fn table(rope: &RopeParameters, positions: usize) -> RopeTable {
 ///
 /// Linear scaling divides all by the factor. Llama 3's (as published with Llama 3.1) divides those that turn fewer than
 /// `low_freq_factor` times within the original context, keeps those that turn more than `high_freq_factor` times, and
-/// blends in between. YaRN's ramp between the two runs over the index of the frequency.
-fn frequencies(rope: &RopeParameters) -> Vec<f32> {
+/// blends in between. YaRN's ramp between the two runs over the index of the frequency. LongRoPE's factors are those for
+/// contexts of `positions`, whatever a text's length is: what is in a cache cannot turn otherwise later.
+fn frequencies(rope: &RopeParameters, positions: usize) -> Vec<f32> {
     let (dim, base) = (rope.dim, rope.theta as f32);
     let ramp = Ramp::of(rope);
     (0..dim / 2)
@@ -38,6 +39,10 @@ fn frequencies(rope: &RopeParameters) -> Vec<f32> {
                     (1.0 - kept) * frequency / factor + kept * frequency
                 }
                 RopeScaling::Factors(factors) => frequency / factors[j],
+                RopeScaling::LongRope { short_factors, long_factors, original_max_position_embeddings, .. } => {
+                    let long = positions > *original_max_position_embeddings;
+                    frequency / if long { long_factors[j] } else { short_factors[j] }
+                }
             }
         })
         .collect()

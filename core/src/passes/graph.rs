@@ -84,8 +84,11 @@ impl<'a> Graph<'a> {
     }
 
     /// The linear layer of layer `layer` that computes `projection`.
+    ///
+    /// # Panics
+    /// When the family has none: blocks ask for what its row has.
     pub fn module(&self, layer: usize, projection: Projection) -> ModuleId {
-        self.base.config.family.computing(layer, projection)
+        self.base.config.family.computing(layer, projection).expect("a linear layer that the family's row has")
     }
 
     /// The adapter of a linear layer, with the buffer of its parameters.

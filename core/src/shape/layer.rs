@@ -17,9 +17,20 @@ pub struct LayerSpec {
     pub linears: Vec<LinearSpec>,
 }
 
-/// Root-mean-square normalization, `x / √(mean(x²) + ε) · gain`.
+/// What a norm computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NormKind {
+    /// `x / √(mean(x²) + ε) · gain`.
+    Rms,
+    /// `(x − mean(x)) / √(mean((x − mean(x))²) + ε) · gain + bias`.
+    Layer,
+}
+
+/// A normalization.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Norm {
+    /// What it computes.
+    pub kind: NormKind,
     /// ε.
     pub epsilon: f32,
 }
@@ -39,6 +50,8 @@ pub struct AttentionSpec {
     pub cap: Option<f32>,
     /// Which of the model's rotations it has; without one it sees no positions.
     pub rope: Option<usize>,
+    /// Whether scores fall with the distance of a key (ALiBi).
+    pub alibi: bool,
     /// Keys that a query sees, its own among them; without a window, all of them up to its own.
     pub window: Option<usize>,
     /// Values that a norm of queries, and one of keys, goes over at a time, where they have norms.

@@ -1,5 +1,7 @@
 //! The parts of a model and what formats call them.
 
+use idiolect_kernels::ops::ColumnRuns;
+
 use super::AttentionSpec;
 
 /// What a linear layer is for.
@@ -11,12 +13,18 @@ pub enum Projection {
     K,
     /// Values.
     V,
+    /// Queries, keys and values, one behind another.
+    Qkv,
+    /// Of each head its query, key and value; as many of each.
+    QkvByHead,
     /// Attention's output.
     O,
     /// The gate of the feed-forward half.
     Gate,
-    /// The gated half.
+    /// The gated half; without a gate, what the activation is of.
     Up,
+    /// Gate and gated half, one behind the other.
+    GateUp,
     /// Back to the hidden width.
     Down,
 }
@@ -25,6 +33,29 @@ impl Projection {
     /// Whether its output is rotated by the position.
     pub const fn is_rotated(self) -> bool {
         matches!(self, Self::Q | Self::K)
+    }
+
+    /// What it is of, where it computes several parts: the columns of queries, keys and values, or of gate and gated half.
+    pub(crate) fn parts(self, attention: &AttentionSpec, intermediate_size: usize) -> Vec<ColumnRuns> {
+        let behind = |widths: &[usize]| {
+            let mut first = 0;
+            widths
+                .iter()
+                .map(|&run| {
+                    first += run;
+                    ColumnRuns { first: first - run, run, stride: run }
+                })
+                .collect()
+        };
+        match self {
+            Self::Qkv => behind(&[attention.query_width(), attention.kv_width(), attention.kv_width()]),
+            Self::QkvByHead => {
+                let run = attention.head_dim;
+                (0..3).map(|part| ColumnRuns { first: part * run, run, stride: 3 * run }).collect()
+            }
+            Self::GateUp => behind(&[intermediate_size; 2]),
+            _ => Vec::new(),
+        }
     }
 
     /// Widths of its input and its output.
@@ -37,8 +68,10 @@ impl Projection {
         match self {
             Self::Q => (hidden_size, attention.query_width()),
             Self::K | Self::V => (hidden_size, attention.kv_width()),
+            Self::Qkv | Self::QkvByHead => (hidden_size, attention.query_width() + 2 * attention.kv_width()),
             Self::O => (attention.query_width(), hidden_size),
             Self::Gate | Self::Up => (hidden_size, intermediate_size),
+            Self::GateUp => (hidden_size, 2 * intermediate_size),
             Self::Down => (intermediate_size, hidden_size),
         }
     }
@@ -116,6 +149,10 @@ pub enum TensorName {
     Embedding,
     /// `[vocab_size, hidden_size]`; the embedding where they are tied.
     Head,
+    /// `[max_position_embeddings, hidden_size]`.
+    Positions,
+    /// `[hidden_size]`.
+    EmbeddingNorm,
     /// `[hidden_size]`.
     FinalNorm,
     /// A norm of a layer, as long as [`ModelConfig::norm_width`](super::ModelConfig::norm_width) says.

@@ -16,7 +16,7 @@ pub(crate) struct Sizes {
     pub kv_heads: usize,
     pub head_dim: usize,
     pub max_position_embeddings: usize,
-    pub rms_norm_eps: f32,
+    pub norm_epsilon: f32,
     /// Attention's factor on scores is its root's inverse; the width of a head in most families.
     pub attention_scalar: f32,
     pub attention_cap: Option<f32>,
@@ -37,7 +37,7 @@ pub(crate) struct SizeNames {
     pub kv_heads: String,
     pub head_dim: String,
     pub max_position_embeddings: String,
-    pub rms_norm_eps: String,
+    pub norm_epsilon: String,
     pub attention_scalar: String,
     pub attention_cap: String,
     pub logit_cap: String,
@@ -70,9 +70,9 @@ impl Sizes {
         if !self.head_dim.is_multiple_of(2) {
             return Err(Error::bad_file(file, &names.head_dim, format!("{} is odd", self.head_dim)));
         }
-        if !(self.rms_norm_eps > 0.0 && self.rms_norm_eps < 1.0) {
-            let what = format!("{} is outside 0 to 1", self.rms_norm_eps);
-            return Err(Error::bad_file(file, &names.rms_norm_eps, what));
+        if !(self.norm_epsilon > 0.0 && self.norm_epsilon < 1.0) {
+            let what = format!("{} is outside 0 to 1", self.norm_epsilon);
+            return Err(Error::bad_file(file, &names.norm_epsilon, what));
         }
         let positive = [
             (&names.attention_scalar, Some(self.attention_scalar)),
@@ -107,6 +107,7 @@ impl Sizes {
             scale: 1.0 / self.attention_scalar.sqrt(),
             cap: self.attention_cap,
             rope: None,
+            alibi: family.alibi,
             window: None,
             norm_widths: match family.head_norms {
                 HeadNorms::None => None,
@@ -114,7 +115,7 @@ impl Sizes {
                 HeadNorms::WholeRow => Some([query_width, kv_width]),
             },
         };
-        let norm = Norm { epsilon: self.rms_norm_eps };
+        let norm = Norm { kind: family.norm, epsilon: self.norm_epsilon };
         let (hidden_size, intermediate_size) = (self.hidden_size, self.intermediate_size);
         let linears = family.modules.iter().zip(biases).map(|(module, &bias)| {
             let (inputs, outputs) = module.projection.widths(hidden_size, &attention, intermediate_size);
@@ -165,7 +166,7 @@ impl Sizes {
             kv_heads: 1,
             head_dim: 8,
             max_position_embeddings: 64,
-            rms_norm_eps: 1e-5,
+            norm_epsilon: 1e-5,
             attention_scalar: 8.0,
             attention_cap: None,
             logit_cap: None,

@@ -114,7 +114,7 @@ fn a_file_holds_what_its_family_has() {
             let expected = if rotated && !family.interleaved { interleave(plain, HIDDEN) } else { plain.clone() };
             assert!(values == expected, "{}: {name:?}", family.name);
         }
-        let k = config.family.computing(1, Projection::K);
+        let k = config.family.computing(1, Projection::K).unwrap();
         let bias = family.more.iter().any(|(name, _)| *name == "attn_k.bias");
         let expected = bias.then(|| samples::noise(KV_HEADS * HEAD_DIM, 11));
         assert_eq!(files.bias(k).unwrap(), expected, "{}", family.name);

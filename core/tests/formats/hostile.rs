@@ -64,7 +64,7 @@ fn open(path: &Path) -> Result<(), ErrorKind> {
         let files = model.files();
         let mut row = vec![0.0; files.config().hidden_size];
         files.matrix(TensorName::Head)?.row(files.config().vocab_size - 1, &mut row);
-        files.bias(LLAMA.computing(0, Projection::Q))?;
+        files.bias(LLAMA.computing(0, Projection::Q).unwrap())?;
         model.fingerprint();
         Ok(())
     };

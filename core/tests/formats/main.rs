@@ -1,6 +1,7 @@
 //! Model files of every format: opened, refused, converted.
 
 mod families;
+mod folder_and_file;
 mod gguf;
 mod gguf_bytes;
 mod hostile;

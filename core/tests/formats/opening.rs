@@ -34,7 +34,7 @@ fn a_folder_gives_its_shape_and_tensors() {
         let ModelConfig { vocab_size, hidden_size, tie_word_embeddings, layers, .. } = files.config();
         assert_eq!((*vocab_size, *hidden_size, layers.len()), (VOCAB, HIDDEN, LAYERS));
         assert!(tie_word_embeddings);
-        let q = LLAMA.computing(0, Projection::Q);
+        let q = LLAMA.computing(0, Projection::Q).unwrap();
         let linear = files.config().linear(q);
         assert_eq!((layers[1].attention.head_dim, linear.inputs, linear.outputs), (HEAD_DIM, HIDDEN, 96));
         // The sample's values are the same in every float type.
@@ -141,7 +141,7 @@ fn both_spellings_of_rotary_settings_are_read() {
 fn settings_that_are_unknown_or_absurd_are_refused_by_name() {
     let absurd = |n: u64| n;
     for (changes, kind, field) in [
-        (json!({ "model_type": "bloom" }), Unsupported, "model_type: bloom"),
+        (json!({ "model_type": "falcon" }), Unsupported, "model_type: falcon"),
         (json!({ "architectures": ["MixtralForCausalLM"] }), Unsupported, "architectures: MixtralForCausalLM"),
         (json!({ "model_type": null, "architectures": null }), BadFile, "model_type: missing"),
         (json!({ "hidden_act": "gelu" }), Unsupported, "hidden_act: gelu"),
@@ -268,15 +268,15 @@ fn biases_come_with_the_model_that_has_them() {
     for layer in 0..LAYERS {
         for projection in [Projection::Q, Projection::K, Projection::V, Projection::O] {
             let values = samples::noise(samples::shape(projection)[0], layer as u64 + 50);
-            let name = format!("{}.bias", LLAMA.path(LLAMA.computing(layer, projection)));
+            let name = format!("{}.bias", LLAMA.path(LLAMA.computing(layer, projection).unwrap()));
             tensors.push(Values { name, shape: vec![values.len()], values });
         }
     }
     let expected = tensors[tensors.len() - 4].values.clone();
     let path = samples::folder(home.path(), &config(json!({ "attention_bias": true })), &tensors, Dtype::F32);
     let files = ModelFiles::open(&path).unwrap();
-    assert_eq!(files.bias(LLAMA.computing(LAYERS - 1, Projection::Q)).unwrap(), Some(expected));
-    assert_eq!(files.bias(LLAMA.computing(0, Projection::Gate)).unwrap(), None);
+    assert_eq!(files.bias(LLAMA.computing(LAYERS - 1, Projection::Q).unwrap()).unwrap(), Some(expected));
+    assert_eq!(files.bias(LLAMA.computing(0, Projection::Gate).unwrap()).unwrap(), None);
     // Not in the configuration: a tensor without a place.
     fs::write(path.join("config.json"), samples::config().to_string()).unwrap();
     let error = refusal(&path);

@@ -42,6 +42,7 @@ pub fn shape(linear: Projection) -> [usize; 2] {
         Projection::O => [HIDDEN, HEADS * HEAD_DIM],
         Projection::Gate | Projection::Up => [INTERMEDIATE, HIDDEN],
         Projection::Down => [HIDDEN, INTERMEDIATE],
+        Projection::Qkv | Projection::QkvByHead | Projection::GateUp => unreachable!("Llama has none"),
     }
 }
 

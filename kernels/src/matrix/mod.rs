@@ -87,6 +87,14 @@ pub enum RowOrder {
         /// Rows a head.
         head_dim: usize,
     },
+    /// Runs that take turns here are stored apart, part by part: of three parts, row `(3h + p)·run + j` is stored at
+    /// `(p·heads + h)·run + j`.
+    PartsApart {
+        /// Parts.
+        parts: usize,
+        /// Rows of a run.
+        run: usize,
+    },
 }
 
 /// A frozen matrix `[rows, cols]`.
@@ -167,12 +175,16 @@ impl Matrix {
     /// The same matrix, its rows read in `order`.
     ///
     /// # Errors
-    /// When heads do not divide the rows.
+    /// When its turns do not divide the rows.
     pub fn with_row_order(mut self, order: RowOrder) -> Result<Self> {
-        if let RowOrder::Interleaved { head_dim } = order
-            && (head_dim == 0 || !head_dim.is_multiple_of(2) || !self.rows.is_multiple_of(head_dim))
-        {
-            return Err(Error::Shape(format!("{} rows in heads of {head_dim}", self.rows)));
+        let turn = match order {
+            RowOrder::Plain => 1,
+            RowOrder::Interleaved { head_dim } if head_dim.is_multiple_of(2) => head_dim,
+            RowOrder::Interleaved { .. } => 0,
+            RowOrder::PartsApart { parts, run } => parts.saturating_mul(run),
+        };
+        if turn == 0 || !self.rows.is_multiple_of(turn) {
+            return Err(Error::Shape(format!("{} rows as {order:?}", self.rows)));
         }
         self.order = order;
         Ok(self)
@@ -209,12 +221,23 @@ impl Matrix {
 
     /// Where logical row `row` is stored.
     fn stored_row(&self, row: usize) -> usize {
-        match self.order {
-            RowOrder::Plain => row,
-            RowOrder::Interleaved { head_dim } => {
+        self.order.stored(row, self.rows)
+    }
+}
+
+impl RowOrder {
+    /// Where row `row` of `rows` is stored.
+    pub fn stored(self, row: usize, rows: usize) -> usize {
+        match self {
+            Self::Plain => row,
+            Self::Interleaved { head_dim } => {
                 let (head, j) = (row / head_dim, row % head_dim);
                 let half = head_dim / 2;
                 head * head_dim + if j < half { 2 * j } else { 2 * (j - half) + 1 }
+            }
+            Self::PartsApart { parts, run } => {
+                let (turn, j) = (row / run, row % run);
+                (turn % parts) * (rows / parts) + turn / parts * run + j
             }
         }
     }

@@ -24,10 +24,10 @@ gpu::params! {
 pub(super) static EMBED: gpu::Kernel<EmbedParams> = gpu::Kernel::new(
     "embed",
     &[gpu::wgsl::MATRIX, gpu::wgsl::source!("embed.wgsl")],
-    &[("ENCODING", gpu::weights::ENCODINGS), ("SCALES", gpu::weights::SCALES)],
+    &[("ENCODING", gpu::weights::ENCODINGS), ("SCALES", gpu::weights::SCALES), ("ADD", &[0, 1])],
 );
 
-/// `out[t] = scale · table[ids[t]]`.
+/// `out[t] = scale · table[ids[t]]`, or added: tokens, and in some families their positions.
 #[derive(Debug)]
 pub struct Embed {
     /// `[vocabulary, width]`.
@@ -38,6 +38,8 @@ pub struct Embed {
     pub out: BufferId,
     /// 1 in most families.
     pub scale: f32,
+    /// Add to `out`.
+    pub add: bool,
 }
 
 impl Operation for Embed {
@@ -46,7 +48,8 @@ impl Operation for Embed {
     }
 
     fn touches(&self) -> Vec<Touch> {
-        vec![(self.ids, Access::Read), (self.out, Access::Write)]
+        let access = if self.add { Access::Update } else { Access::Write };
+        vec![(self.ids, Access::Read), (self.out, access)]
     }
 
     fn check(&self, shapes: &Shapes<'_>) -> Result<()> {
@@ -58,9 +61,16 @@ impl Operation for Embed {
     fn run(&self, frame: &mut Frame<'_>) {
         let table = &frame.weights.matrices[self.table.0];
         let [ids, out] = frame.slices([Some(self.ids), Some(self.out)]);
+        let mut row = Vec::new();
         for (&id, out) in bytemuck::cast_slice::<f32, u32>(ids).iter().zip(out.chunks_exact_mut(table.cols())) {
-            table.row(id as usize, out);
-            out.iter_mut().for_each(|value| *value *= self.scale);
+            if self.add {
+                row.resize(table.cols(), 0.0);
+                table.row(id as usize, &mut row);
+                out.iter_mut().zip(&row).for_each(|(out, value)| *out += self.scale * value);
+            } else {
+                table.row(id as usize, out);
+                out.iter_mut().for_each(|value| *value *= self.scale);
+            }
         }
     }
 
@@ -69,7 +79,8 @@ impl Operation for Embed {
         let weights = &recorder.memory().weights;
         let table = weights.matrix(self.table);
         let [ids, out] = recorder.buffers([self.ids, self.out])?;
-        let constants = [("ENCODING", table.packing.encoding), ("SCALES", table.packing.scales)];
+        let constants =
+            [("ENCODING", table.packing.encoding), ("SCALES", table.packing.scales), ("ADD", u32::from(self.add))];
         for shard in weights.shards(table) {
             let params = EmbedParams {
                 len: gpu::count(recorder.rows(self.ids) * table.blocks())?,

@@ -1,5 +1,7 @@
-// out[t] = scale · table[ids[t]]: one thread a block of eight columns. A table in several shards is looked up in each; a row
+// out[t] = scale · table[ids[t]], or added: one thread a block of eight columns. A table in several shards is looked up in each; a row
 // is written by the shard that holds it.
+
+override ADD: u32;
 
 struct Params {
     first_x: u32,
@@ -21,6 +23,14 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> out: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
 
+fn write(at: u32, value: f32) {
+    if ADD == 1u {
+        out[at] += value;
+    } else {
+        out[at] = value;
+    }
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let i = (group.y + params.first_y) * 64u + lane;
@@ -38,9 +48,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let start = token * params.width + 8u * b;
     let row_of_quad = row % 4u;
     for (var j = 0u; j < min(4u, params.width - 8u * b); j++) {
-        out[start + j] = params.scale * w.low[j][row_of_quad];
+        write(start + j, params.scale * w.low[j][row_of_quad]);
     }
     for (var j = 4u; j < min(8u, params.width - 8u * b); j++) {
-        out[start + j] = params.scale * w.high[j - 4u][row_of_quad];
+        write(start + j, params.scale * w.high[j - 4u][row_of_quad]);
     }
 }

@@ -2,10 +2,12 @@
 
 mod adamw;
 mod attention;
+mod columns;
 mod cross_entropy;
 mod dropout;
 mod embed;
 mod glu;
+mod layer_norm;
 mod linear;
 mod lora;
 mod rms_norm;
@@ -17,10 +19,12 @@ mod window;
 
 pub use adamw::AdamW;
 pub use attention::{Attention, AttentionBackward, Heads, Packing};
+pub use columns::{ColumnRuns, JoinColumns, SplitColumns};
 pub use cross_entropy::{CrossEntropy, LossGradient};
 pub use dropout::Dropout;
 pub use embed::Embed;
 pub use glu::{Activation, Glu, GluBackward};
+pub use layer_norm::{LayerNorm, LayerNormBackward};
 pub use linear::{Linear, LinearBackward, LoraTerm};
 pub use lora::{LoraBackward, LoraDown, LoraInputGradient};
 pub use rms_norm::{RmsNorm, RmsNormBackward};
@@ -37,8 +41,9 @@ pub(crate) fn kernels() -> Vec<&'static crate::gpu::Shader> {
         adamw::shaders::KERNELS,
         attention::shaders::KERNELS,
         cross_entropy::shaders::KERNELS,
-        &[&dropout::DROPOUT.shader, &embed::EMBED.shader],
+        &[&columns::COLUMNS.shader, &dropout::DROPOUT.shader, &embed::EMBED.shader],
         glu::shaders::KERNELS,
+        layer_norm::shaders::KERNELS,
         linear::shaders::KERNELS,
         lora::shaders::KERNELS,
         rms_norm::shaders::KERNELS,

@@ -12,7 +12,8 @@ use crate::program::{Access, BufferId, Operation, Shapes, Touch, VectorId};
 gpu::params! {
     pub(super) struct RopeParams {
         len: u32,
-        row_pairs: u32,
+        heads: u32,
+        head_dim: u32,
         half: u32,
         sign: f32,
     }
@@ -43,8 +44,8 @@ impl RopeTable {
     }
 }
 
-/// `(x[j], x[j+d/2]) ← (x[j]·c − x[j+d/2]·s, x[j+d/2]·c + x[j]·s)` in every head, in place; with `inverse`, s is −s,
-/// which is the gradient.
+/// `(x[j], x[j+d/2]) ← (x[j]·c − x[j+d/2]·s, x[j+d/2]·c + x[j]·s)` in the first d values of every head, in place; with
+/// `inverse`, s is −s, which is the gradient.
 #[derive(Debug)]
 pub struct Rope {
     /// `[t, heads·head_dim]`.
@@ -53,8 +54,10 @@ pub struct Rope {
     pub positions: BufferId,
     /// A [`RopeTable`]'s values.
     pub table: VectorId,
-    /// d.
+    /// Values of a head.
     pub head_dim: usize,
+    /// d: those that turn.
+    pub rotated: usize,
     /// Rotate back.
     pub inverse: bool,
 }
@@ -72,21 +75,25 @@ impl Operation for Rope {
         shapes.expect_same_rows(&[self.positions, self.x])?;
         shapes.expect_width(1, &[self.positions])?;
         let (dim, width, angles) = (self.head_dim, shapes.width(self.x), shapes.vector(self.table)?);
-        shapes.expect(dim > 0 && dim.is_multiple_of(2), format_args!("heads of {dim} do not halve"))?;
+        let rotated = self.rotated;
+        let halves = rotated > 0 && rotated.is_multiple_of(2);
+        shapes.expect(halves, format_args!("{rotated} values of a head do not halve"))?;
+        shapes.expect(rotated <= dim, format_args!("{rotated} values of a head of {dim}"))?;
         shapes.expect(width.is_multiple_of(dim), format_args!("rows of {width} values in heads of {dim}"))?;
-        shapes.expect(angles.is_multiple_of(dim), format_args!("a table of {angles} values for heads of {dim}"))
+        let fits = angles.is_multiple_of(rotated);
+        shapes.expect(fits, format_args!("a table of {angles} values for {rotated} of a head"))
     }
 
     fn run(&self, frame: &mut Frame<'_>) {
         let table = &frame.weights.vectors[self.table.0];
-        let (width, half) = (frame.width(self.x), self.head_dim / 2);
+        let width = frame.width(self.x);
         let sign = if self.inverse { -1.0 } else { 1.0 };
         let [positions, x] = frame.slices([Some(self.positions), Some(self.x)]);
         let positions = bytemuck::cast_slice::<f32, u32>(positions);
         x.par_chunks_exact_mut(width).zip(positions).for_each(|(x, &position)| {
-            let angles = &table[position as usize * self.head_dim..][..self.head_dim];
+            let angles = &table[position as usize * self.rotated..][..self.rotated];
             for head in x.chunks_exact_mut(self.head_dim) {
-                let (first, second) = head.split_at_mut(half);
+                let (first, second) = head[..self.rotated].split_at_mut(self.rotated / 2);
                 for ((a, b), angle) in first.iter_mut().zip(second).zip(angles.chunks_exact(2)) {
                     let (cos, sin) = (angle[0], sign * angle[1]);
                     (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
@@ -99,10 +106,12 @@ impl Operation for Rope {
     fn launch(&self, recorder: &mut gpu::Recorder<'_>) -> Result<()> {
         let table = recorder.memory().weights.vector(self.table);
         let [positions, x] = recorder.buffers([self.positions, self.x])?;
+        let heads = recorder.width(self.x) / self.head_dim;
         let params = RopeParams {
-            len: gpu::count(recorder.len(self.x) / 2)?,
-            row_pairs: gpu::count(recorder.width(self.x) / 2)?,
-            half: gpu::count(self.head_dim / 2)?,
+            len: gpu::count(recorder.rows(self.x) * heads * (self.rotated / 2))?,
+            heads: gpu::count(heads)?,
+            head_dim: gpu::count(self.head_dim)?,
+            half: gpu::count(self.rotated / 2)?,
             sign: if self.inverse { -1.0 } else { 1.0 },
         };
         recorder.each(&ROPE, &[], &[table, positions, x], params, 32.0)

@@ -1,4 +1,5 @@
-// (x[j], x[j + d/2]) ← (x[j]·c − x[j + d/2]·s, x[j + d/2]·c + x[j]·s) in every head; one thread a pair.
+// (x[j], x[j + d/2]) ← (x[j]·c − x[j + d/2]·s, x[j + d/2]·c + x[j]·s) in the first d values of every
+// head; one thread a pair.
 
 struct Params {
     first_x: u32,
@@ -6,8 +7,9 @@ struct Params {
     submission: u32,
     // Pairs.
     len: u32,
-    // Pairs a row.
-    row_pairs: u32,
+    // Heads a row, and values a head.
+    heads: u32,
+    head_dim: u32,
     // Pairs a head.
     half: u32,
     // 1, or −1 to rotate back.
@@ -24,14 +26,13 @@ struct Params {
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let i = (group.y + params.first_y) * 64u + lane;
     if i < params.len {
-        let row = i / params.row_pairs;
-        let pair = i % params.row_pairs;
-        let head = pair / params.half;
-        let j = pair % params.half;
+        let head = i / params.half;
+        let j = i % params.half;
+        let row = head / params.heads;
         let angle = table[positions[row] * params.half + j];
         let cosine = angle.x;
         let sine = params.sign * angle.y;
-        let first = 2u * (row * params.row_pairs + head * params.half) + j;
+        let first = head * params.head_dim + j;
         let second = first + params.half;
         let a = x[first];
         let b = x[second];

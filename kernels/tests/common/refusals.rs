@@ -2,9 +2,10 @@
 
 use idiolect_kernels::matrix::{Encoding, FloatType};
 use idiolect_kernels::ops::{
-    Activation::Silu, AdamW, Attention, AttentionBackward, CrossEntropy, Dropout, Embed, GatherRows, Glu, GluBackward,
-    Heads, Linear, LinearBackward, LoraBackward, LoraDown, LoraInputGradient, LoraTerm, LossGradient, RmsNorm,
-    RmsNormBackward, Rope, ScatterRows, SoftCap, TopLogits,
+    Activation::Silu, AdamW, Attention, AttentionBackward, ColumnRuns, CrossEntropy, Dropout, Embed, GatherRows, Glu,
+    GluBackward, Heads, JoinColumns, LayerNorm, LayerNormBackward, Linear, LinearBackward, LoraBackward, LoraDown,
+    LoraInputGradient, LoraTerm, LossGradient, RmsNorm, RmsNormBackward, Rope, ScatterRows, SoftCap, SplitColumns,
+    TopLogits,
 };
 use idiolect_kernels::program::{BufferId, MatrixId, Program, RowCounts, Rows, StateId, VectorId, Weights};
 use idiolect_kernels::{Error, Executor, Job};
@@ -81,7 +82,7 @@ impl Draft {
 }
 
 fn heads(query: usize, key_value: usize, dim: usize) -> Heads {
-    Heads { query, key_value, dim, scale: 1.0, cap: None }
+    Heads { query, key_value, dim, scale: 1.0, cap: None, alibi: false }
 }
 
 fn linear(x: BufferId, out: BufferId) -> Linear {
@@ -102,7 +103,7 @@ const CASES: &[(&str, Build)] = &[
     }),
     ("rms_norm: no vector 9", |d| {
         let (x, out) = (d.tokens(OUT), d.tokens(OUT));
-        d.0.push(RmsNorm { x, gain: VectorId(9), out, epsilon: 1e-5 });
+        d.0.push(RmsNorm { x, gain: VectorId(9), residual: None, out, epsilon: 1e-5 });
     }),
     ("rms_norm_backward: a gain of 8 values for rows of 12", |d| {
         let (x, dy, dx) = (d.tokens(IN), d.tokens(IN), d.tokens(IN));
@@ -170,19 +171,43 @@ const CASES: &[(&str, Build)] = &[
     }),
     ("embed: per token has 8 values a row, not 12", |d| {
         let (ids, out) = (d.tokens(1), d.tokens(OUT));
-        d.0.push(Embed { table: WEIGHT, ids, out, scale: 1.0 });
+        d.0.push(Embed { table: WEIGHT, ids, out, scale: 1.0, add: false });
     }),
-    ("rope: heads of 3 do not halve", |d| {
+    ("rope: 3 values of a head do not halve", |d| {
         let (positions, x) = (d.tokens(1), d.tokens(6));
-        d.0.push(Rope { x, positions, table: OF_IN, head_dim: 3, inverse: false });
+        d.0.push(Rope { x, positions, table: OF_IN, head_dim: 3, rotated: 3, inverse: false });
     }),
     ("rope: rows of 6 values in heads of 4", |d| {
         let (positions, x) = (d.tokens(1), d.tokens(6));
-        d.0.push(Rope { x, positions, table: OF_IN, head_dim: 4, inverse: false });
+        d.0.push(Rope { x, positions, table: OF_IN, head_dim: 4, rotated: 4, inverse: false });
     }),
-    ("rope: a table of 12 values for heads of 8", |d| {
+    ("rope: a table of 12 values for 8 of a head", |d| {
         let (positions, x) = (d.tokens(1), d.tokens(16));
-        d.0.push(Rope { x, positions, table: OF_IN, head_dim: 8, inverse: false });
+        d.0.push(Rope { x, positions, table: OF_IN, head_dim: 8, rotated: 8, inverse: false });
+    }),
+    ("rope: 6 values of a head of 4", |d| {
+        let (positions, x) = (d.tokens(1), d.tokens(8));
+        d.0.push(Rope { x, positions, table: OF_IN, head_dim: 4, rotated: 6, inverse: false });
+    }),
+    ("layer_norm: a bias of 8 values for rows of 12", |d| {
+        let (x, out) = (d.tokens(IN), d.tokens(IN));
+        d.0.push(LayerNorm { x, gain: OF_IN, bias: OF_OUT, out, epsilon: 1e-5 });
+    }),
+    ("layer_norm_backward: a gain of 8 values for rows of 12", |d| {
+        let (x, dy, dx) = (d.tokens(IN), d.tokens(IN), d.tokens(IN));
+        d.0.push(LayerNormBackward { x, gain: OF_OUT, dy, dx, add: false, epsilon: 1e-5 });
+    }),
+    ("split_columns: 8 values by ColumnRuns { first: 5, run: 8, stride: 8 } of rows of 12", |d| {
+        let (whole, part) = (d.tokens(IN), d.tokens(OUT));
+        d.0.push(SplitColumns { whole, parts: vec![(part, ColumnRuns { first: 5, run: 8, stride: 8 })] });
+    }),
+    ("split_columns: 8 values by ColumnRuns { first: 0, run: 3, stride: 4 } of rows of 12", |d| {
+        let (whole, part) = (d.tokens(IN), d.tokens(OUT));
+        d.0.push(SplitColumns { whole, parts: vec![(part, ColumnRuns { first: 0, run: 3, stride: 4 })] });
+    }),
+    ("join_columns: 8 values of parts in rows of 12", |d| {
+        let (whole, part) = (d.tokens(IN), d.tokens(OUT));
+        d.0.push(JoinColumns { whole, parts: vec![(part, ColumnRuns { first: 0, run: 8, stride: 8 })] });
     }),
     ("dropout: per token has 8 values a row, not 12", |d| {
         let (x, out) = (d.tokens(IN), d.tokens(OUT));
@@ -202,12 +227,12 @@ const CASES: &[(&str, Build)] = &[
     }),
     ("glu: per token has 8 values a row, not 12", |d| {
         let (gate, up, out) = (d.tokens(IN), d.tokens(OUT), d.tokens(IN));
-        d.0.push(Glu { activation: Silu, gate, up, out });
+        d.0.push(Glu { activation: Silu, gate, up: Some(up), out });
     }),
     ("glu_backward: per selected has rows Selected", |d| {
         let (gate, up, dout) = (d.tokens(IN), d.tokens(IN), d.tokens(IN));
         let (dgate, dup) = (d.tokens(IN), d.selected(IN));
-        d.0.push(GluBackward { activation: Silu, gate, up, dout, dgate, dup });
+        d.0.push(GluBackward { activation: Silu, gate, up: Some([up, dup]), dout, dgate });
     }),
     ("top_logits: 0 of them", |d| {
         let (logits, out) = (d.selected(OUT), d.selected(1));

@@ -12,7 +12,7 @@ use crate::run;
 const TOLERANCE: f64 = 5e-6;
 
 fn heads(query: usize, key_value: usize, dim: usize) -> Heads {
-    Heads { query, key_value, dim, scale: 1.0 / (dim as f32).sqrt(), cap: None }
+    Heads { query, key_value, dim, scale: 1.0 / (dim as f32).sqrt(), cap: None, alibi: false }
 }
 
 /// Lengths of samples packed in one row, the heads that look at them, and how many keys each query sees of them.
@@ -29,6 +29,11 @@ fn packed() -> Vec<(Vec<usize>, Heads, Option<usize>)> {
     cases.push((vec![600, 1157], heads(2, 1, 4), None));
     for cap in [1.0, 5.0, 50.0] {
         cases.push((vec![3, 1, 29, 32, 7], Heads { cap: Some(cap), ..heads(4, 2, 31) }, None));
+    }
+    for (query, key_value, cap) in [(1, 1, None), (4, 2, None), (6, 6, None), (11, 1, None), (12, 4, Some(5.0))] {
+        let sloping = Heads { alibi: true, cap, ..heads(query, key_value, 20) };
+        cases.push((vec![3, 1, 29, 32, 7], sloping, None));
+        cases.push((vec![65, 200], sloping, None));
     }
     for window in [2, 31, 32, 33, 100, 400] {
         cases.push((vec![3, 1, 29, 200, 65], heads(4, 2, 31), Some(window)));
@@ -81,7 +86,10 @@ fn attention_over_packed_samples_and_its_gradient() {
         });
         let mut ran = run(case);
 
-        let shape = format!("{} of {} heads of {}, cap {:?}", heads.key_value, heads.query, heads.dim, heads.cap);
+        let shape = format!(
+            "{} of {} heads of {}, cap {:?}, ALiBi {}",
+            heads.key_value, heads.query, heads.dim, heads.cap, heads.alibi
+        );
         let name = format!("{lengths:?}, {shape}, window {window:?}");
         let (q64, k64, v64) = (wide(&q), wide(&k), wide(&v));
         let (expected, expected_lse) = reference::attention(&q64, &k64, &v64, &seen, heads);
@@ -112,6 +120,8 @@ fn attention_over_a_cache() {
             heads(7, 1, 33),
             heads(20, 2, 80),
             capped,
+            Heads { alibi: true, ..heads(12, 12, 16) },
+            Heads { alibi: true, ..capped },
         ] {
             let (q_width, kv_width, room) = (heads.query * heads.dim, heads.key_value * heads.dim, start + len + 5);
             let packing = Packing::continuation(start, len);
@@ -176,7 +186,8 @@ fn branches_see_what_they_share_and_themselves() {
         (300, vec![2, 33, 5], Some(330)),
         (7, vec![3, 1, 4], Some(4)),
     ] {
-        for heads in [heads(1, 1, 8), heads(4, 2, 31), heads(9, 3, 64)] {
+        let sloping = Heads { alibi: window.is_none(), ..heads(3, 1, 20) };
+        for heads in [heads(1, 1, 8), heads(4, 2, 31), heads(9, 3, 64), sloping] {
             let (q_width, kv_width) = (heads.query * heads.dim, heads.key_value * heads.dim);
             let len: usize = lengths.iter().sum();
             let room = shared + len + 5;

@@ -15,7 +15,7 @@ use crate::common::random::Random;
 use crate::common::table::Table;
 use crate::{run, run_on};
 
-const HEADS: Heads = Heads { query: 3, key_value: 1, dim: 32, scale: 0.1767767, cap: None };
+const HEADS: Heads = Heads { query: 3, key_value: 1, dim: 32, scale: 0.1767767, cap: None, alibi: false };
 const WIDTH: usize = 96;
 const KV_WIDTH: usize = 32;
 const INNER: usize = 288;
@@ -84,7 +84,7 @@ fn training_step(samples: &[usize], selected: usize) -> (Case, Vec<BufferId>) {
     let plain = |x, weight, out| Linear { x, weight, bias: None, lora: None, residual: None, out };
     let back = |dy, weight, dx, add| LinearBackward { dy, weight, lora: None, dx, add };
     let lora = LoraTerm { low, params, offset: b, scale: SCALE };
-    case.push(Embed { table, ids, out: x, scale: 1.0 });
+    case.push(Embed { table, ids, out: x, scale: 1.0, add: false });
     case.push(RmsNorm { x, gain, residual: None, out: normed, epsilon: EPSILON });
     case.push(Dropout { x: normed, out: dropped, rate: 0.1, module: 1, add: false });
     case.push(LoraDown { x: dropped, params, a, low });
@@ -92,14 +92,14 @@ fn training_step(samples: &[usize], selected: usize) -> (Case, Vec<BufferId>) {
     case.push(plain(normed, w_k, k));
     case.push(plain(normed, w_v, v));
     for x in [q, k] {
-        case.push(Rope { x, positions, table: angles, head_dim: HEADS.dim, inverse: false });
+        case.push(Rope { x, positions, table: angles, head_dim: HEADS.dim, rotated: HEADS.dim, inverse: false });
     }
     case.push(Attention { q, k, v, spans, out: attended, lse, heads: HEADS });
     case.push(Linear { residual: Some(x), ..plain(attended, w_out, x1) });
     case.push(RmsNorm { x: x1, gain, residual: None, out: normed1, epsilon: EPSILON });
     case.push(plain(normed1, w_gate, gate));
     case.push(plain(normed1, w_up, up));
-    case.push(Glu { activation: Silu, gate, up, out: inner });
+    case.push(Glu { activation: Silu, gate, up: Some(up), out: inner });
     case.push(Linear { residual: Some(x1), ..plain(inner, w_down, x2) });
     case.push(RmsNorm { x: x2, gain, residual: None, out: normed2, epsilon: EPSILON });
     case.push(GatherRows { src: normed2, index, out: chosen });
@@ -109,7 +109,7 @@ fn training_step(samples: &[usize], selected: usize) -> (Case, Vec<BufferId>) {
     case.push(RmsNormBackward { x: x2, gain, dy: dnormed, dx, add: false, epsilon: EPSILON });
 
     case.push(back(dx, w_down, dinner, false));
-    case.push(GluBackward { activation: Silu, gate, up, dout: dinner, dgate, dup });
+    case.push(GluBackward { activation: Silu, gate, up: Some([up, dup]), dout: dinner, dgate });
     case.push(back(dgate, w_gate, dnormed, false));
     case.push(back(dup, w_up, dnormed, true));
     case.push(RmsNormBackward { x: x1, gain, dy: dnormed, dx, add: true, epsilon: EPSILON });
@@ -130,7 +130,7 @@ fn training_step(samples: &[usize], selected: usize) -> (Case, Vec<BufferId>) {
         heads: HEADS,
     });
     for x in [dq, dk] {
-        case.push(Rope { x, positions, table: angles, head_dim: HEADS.dim, inverse: true });
+        case.push(Rope { x, positions, table: angles, head_dim: HEADS.dim, rotated: HEADS.dim, inverse: true });
     }
     case.push(LoraBackward { x: dropped, dy: dq, low, dlow, params, grads, a, b, scale: SCALE });
     case.push(LoraInputGradient { dlow, params, a, out: dropped_dx });
@@ -180,7 +180,7 @@ fn bits_do_not_depend_on_threads() {
 
 /// What decoding one token computes over `keys` cached ones, and its ways of one row through the products.
 fn decoding_step(keys: usize, rank: usize) -> (Case, Vec<BufferId>) {
-    const HEADS: Heads = Heads { query: 14, key_value: 2, dim: 48, scale: 0.144, cap: None };
+    const HEADS: Heads = Heads { query: 14, key_value: 2, dim: 48, scale: 0.144, cap: None, alibi: false };
     const WIDTH: usize = HEADS.query * HEADS.dim;
     const KV_WIDTH: usize = HEADS.key_value * HEADS.dim;
     let mut random = Random::new(74);

@@ -2,7 +2,8 @@
 
 use idiolect_kernels::ops::{
     Activation::{GeluTanh, Silu},
-    Dropout, Embed, GatherRows, Glu, GluBackward, RmsNorm, RmsNormBackward, Rope, RopeTable, ScatterRows, SoftCap,
+    ColumnRuns, Dropout, Embed, GatherRows, Glu, GluBackward, JoinColumns, LayerNorm, LayerNormBackward, RmsNorm,
+    RmsNormBackward, Rope, RopeTable, ScatterRows, SoftCap, SplitColumns,
 };
 use idiolect_kernels::program::Rows::{Selected, Tokens};
 
@@ -56,6 +57,71 @@ fn rms_norm_and_its_gradient() {
 }
 
 #[test]
+fn layer_norm_and_its_gradient() {
+    let (mut table, mut random) = (Table::default(), Random::new(9));
+    for (t, n) in shapes() {
+        // The norm of a single value is its bias.
+        let epsilon = if n == 1 { 0.5 } else { 1e-5 };
+        let (gain, bias) = (random.floats(n), random.floats(n));
+        let [x, dy, before] = [(); 3].map(|()| random.floats(t * n));
+        let mut case = Case::new(t, 0);
+        let (gain_id, bias_id) = (case.vector(&gain), case.vector(&bias));
+        let (x_id, dy_id) = (case.floats(Tokens, &x), case.floats(Tokens, &dy));
+        let (out, dx, sum) = (case.output(Tokens, n), case.output(Tokens, n), case.updated(Tokens, &before));
+        case.push(LayerNorm { x: x_id, gain: gain_id, bias: bias_id, out, epsilon });
+        for (dx, add) in [(dx, false), (sum, true)] {
+            case.push(LayerNormBackward { x: x_id, gain: gain_id, dy: dy_id, dx, add, epsilon });
+        }
+        let mut ran = run(case);
+        let name = format!("{t} rows of {n}");
+        let forward = |x: &[f64]| reference::layer_norm(x, &gain, &bias, f64::from(epsilon));
+        table.close(&format!("{name}, forward"), &ran.read(out), &forward(&wide(&x)), TOLERANCE);
+        let dx = ran.read(dx);
+        if n > 1 {
+            table.gradient(&format!("{name}, backward"), |x| dot(&forward(x), &dy), &x, 5 * t * n, &dx);
+        } else {
+            table.expect(dx.iter().all(|v| v.abs() < 1e-6), || format!("{name}, backward: {dx:?}"));
+        }
+        let expected: Vec<f64> = dx.iter().zip(&before).map(|(a, b)| f64::from(*a) + f64::from(*b)).collect();
+        table.close(&format!("{name}, backward added"), &ran.read(sum), &expected, TOLERANCE);
+    }
+    table.finish();
+}
+
+#[test]
+fn columns_are_taken_apart_and_joined() {
+    let (mut table, mut random) = (Table::default(), Random::new(10));
+    for (t, heads, dim) in SIZES.into_iter().flat_map(|t| [(1, 1), (1, 33), (4, 16), (3, 5)].map(|(h, d)| (t, h, d))) {
+        let width = heads * dim;
+        let whole = random.floats(t * 3 * width);
+        // One behind another, and head by head.
+        let one_by_one = |i: usize| ColumnRuns { first: i * width, run: width, stride: width };
+        let by_head = |i: usize| ColumnRuns { first: i * dim, run: dim, stride: 3 * dim };
+        let layouts: [(&dyn Fn(usize) -> ColumnRuns, &dyn Fn(usize, usize) -> usize); 2] = [
+            (&one_by_one, &|i, column| i * width + column),
+            (&by_head, &|i, column| (column / dim * 3 + i) * dim + column % dim),
+        ];
+        for (columns, place) in layouts {
+            let mut case = Case::new(t, 0);
+            let whole_id = case.floats(Tokens, &whole);
+            let parts = [0, 1, 2].map(|i| (case.output(Tokens, width), columns(i)));
+            let joined = case.output(Tokens, 3 * width);
+            case.push(SplitColumns { whole: whole_id, parts: parts.to_vec() });
+            case.push(JoinColumns { whole: joined, parts: parts.to_vec() });
+            let mut ran = run(case);
+            let name = format!("{t} rows of {heads} times {dim}, {:?}", columns(1));
+            for (i, (part, _)) in parts.into_iter().enumerate() {
+                let row = |row: &[f32]| (0..width).map(|column| row[place(i, column)]).collect::<Vec<_>>();
+                let expected: Vec<f32> = whole.chunks_exact(3 * width).flat_map(row).collect();
+                table.same_bits(&format!("{name}: part {i}"), &ran.read(part), &expected);
+            }
+            table.same_bits(&format!("{name}: joined"), &ran.read(joined), &whole);
+        }
+    }
+    table.finish();
+}
+
+#[test]
 fn gated_units_and_their_gradients() {
     let (mut table, mut random) = (Table::default(), Random::new(2));
     for (activation, (t, n)) in [Silu, GeluTanh].into_iter().flat_map(|a| shapes().map(move |shape| (a, shape))) {
@@ -66,8 +132,11 @@ fn gated_units_and_their_gradients() {
         let mut case = Case::new(t, 0);
         let [gate_id, up_id, dout_id] = [&gate, &up, &dout].map(|values| case.floats(Tokens, values));
         let [out, dgate, dup] = [(); 3].map(|()| case.output(Tokens, n));
-        case.push(Glu { activation, gate: gate_id, up: up_id, out });
-        case.push(GluBackward { activation, gate: gate_id, up: up_id, dout: dout_id, dgate, dup });
+        case.push(Glu { activation, gate: gate_id, up: Some(up_id), out });
+        case.push(GluBackward { activation, gate: gate_id, up: Some([up_id, dup]), dout: dout_id, dgate });
+        let [alone, dalone] = [(); 2].map(|()| case.output(Tokens, n));
+        case.push(Glu { activation, gate: gate_id, up: None, out: alone });
+        case.push(GluBackward { activation, gate: gate_id, up: None, dout: dout_id, dgate: dalone });
         let mut ran = run(case);
         let name = format!("{activation:?}, {t} rows of {n}");
         let (wide_gate, wide_up) = (wide(&gate), wide(&up));
@@ -80,6 +149,10 @@ fn gated_units_and_their_gradients() {
         let cost = 20 * t * n;
         let loss = |gate: &[f64], up: &[f64]| dot(&reference::glu(activation, gate, up), &dout);
         table.gradient(&format!("{name}, dgate"), |gate| loss(gate, &wide_up), &gate, cost, &ran.read(dgate));
+        let ungated = |gate: &[f64]| reference::glu(activation, gate, &vec![1.0; gate.len()]);
+        table.close(&format!("{name}, alone"), &ran.read(alone), &ungated(&wide_gate), TOLERANCE);
+        let dalone = ran.read(dalone);
+        table.gradient(&format!("{name}, dgate alone"), |gate| dot(&ungated(gate), &dout), &gate, cost, &dalone);
         table.gradient(&format!("{name}, dup"), |up| loss(&wide_gate, up), &up, cost, &ran.read(dup));
     }
     table.finish();
@@ -106,8 +179,11 @@ fn soft_caps() {
 #[test]
 fn rope_rotates_and_rotates_back() {
     let (mut table, mut random) = (Table::default(), Random::new(3));
-    for (t, heads, dim) in SIZES.into_iter().flat_map(|t| [(1, 8), (3, 64), (9, 2), (2, 66)].map(|(h, d)| (t, h, d))) {
-        let frequencies: Vec<f32> = (0..dim / 2).map(|j| 10_000f32.powf(-2.0 * j as f32 / dim as f32)).collect();
+    // Heads, values of a head, and how many of them turn.
+    let shapes = [(1, 8, 8), (3, 64, 64), (9, 2, 2), (2, 66, 66), (3, 20, 12), (2, 96, 2)];
+    for (t, (heads, dim, turning)) in SIZES.into_iter().flat_map(|t| shapes.map(|shape| (t, shape))) {
+        let half = turning / 2;
+        let frequencies: Vec<f32> = (0..half).map(|j| 10_000f32.powf(-2.0 * j as f32 / turning as f32)).collect();
         let positions: Vec<u32> = (0..t).map(|_| random.below(2000) as u32).collect();
         let x = random.floats(t * heads * dim);
         let mut case = Case::new(t, 0);
@@ -115,7 +191,7 @@ fn rope_rotates_and_rotates_back() {
         let positions_id = case.indices(Tokens, &positions);
         let (there, back) = (case.updated(Tokens, &x), case.updated(Tokens, &x));
         for (x, inverse) in [(there, false), (back, true)] {
-            case.push(Rope { x, positions: positions_id, table: values, head_dim: dim, inverse });
+            case.push(Rope { x, positions: positions_id, table: values, head_dim: dim, rotated: turning, inverse });
         }
         let mut ran = run(case);
         let rotated = |sign: f64| {
@@ -123,17 +199,18 @@ fn rope_rotates_and_rotates_back() {
             for (row, &position) in x.chunks_exact(heads * dim).zip(&positions) {
                 for head in row.chunks_exact(dim) {
                     // j pairs with j + d/2; the angle is a product in f32.
-                    out.extend((0..dim).map(|j| {
-                        let angle = f64::from(position as f32 * frequencies[j % (dim / 2)]);
+                    out.extend((0..turning).map(|j| {
+                        let angle = f64::from(position as f32 * frequencies[j % half]);
                         let own = f64::from(head[j]) * angle.cos();
-                        let other = f64::from(head[(j + dim / 2) % dim]) * sign * angle.sin();
-                        if j < dim / 2 { own - other } else { own + other }
+                        let other = f64::from(head[(j + half) % turning]) * sign * angle.sin();
+                        if j < half { own - other } else { own + other }
                     }));
+                    out.extend(wide(&head[turning..]));
                 }
             }
             out
         };
-        let name = format!("{t} rows of {heads} × {dim}");
+        let name = format!("{t} rows of {heads} × {turning} of {dim}");
         table.close(&format!("{name}, forward"), &ran.read(there), &rotated(1.0), TOLERANCE);
         table.close(&format!("{name}, inverse"), &ran.read(back), &rotated(-1.0), TOLERANCE);
     }
@@ -197,13 +274,14 @@ fn embed_reads_rows_of_every_encoding() {
                 let mut case = Case::new(t, 0);
                 let (matrix, ids) = (case.matrix(known.matrix), case.indices(Tokens, &ids));
                 let (out, scaled) = (case.output(Tokens, cols), case.output(Tokens, cols));
-                case.push(Embed { table: matrix, ids, out, scale: 1.0 });
-                case.push(Embed { table: matrix, ids, out: scaled, scale: 23.5 });
+                case.push(Embed { table: matrix, ids, out, scale: 1.0, add: false });
+                case.push(Embed { table: matrix, ids, out: scaled, scale: 23.5, add: false });
+                case.push(Embed { table: matrix, ids, out: scaled, scale: 2.0, add: true });
                 let name = format!("{encoding:?}, {t} of {vocabulary} rows of {cols}");
                 let mut ran = run(case);
                 table.same_bits(&name, &ran.read(out), &expected);
-                let expected: Vec<f32> = expected.iter().map(|value| 23.5 * value).collect();
-                table.same_bits(&format!("{name}, scaled"), &ran.read(scaled), &expected);
+                let expected: Vec<f32> = expected.iter().map(|value| 23.5 * value + 2.0 * value).collect();
+                table.same_bits(&format!("{name}, scaled and added"), &ran.read(scaled), &expected);
             }
         }
     }
@@ -248,7 +326,7 @@ fn embed_reads_interleaved_rows() {
         let mut case = Case::new(48, 0);
         let (matrix, ids) = (case.matrix(known.matrix), case.indices(Tokens, &(0..48).collect::<Vec<_>>()));
         let out = case.output(Tokens, cols);
-        case.push(Embed { table: matrix, ids, out, scale: 1.0 });
+        case.push(Embed { table: matrix, ids, out, scale: 1.0, add: false });
         table.same_bits(&format!("{encoding:?}"), &run(case).read(out), &known.values);
     }
     table.finish();

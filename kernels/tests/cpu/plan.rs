@@ -30,10 +30,10 @@ fn random_program(random: &mut Random) -> Program {
         let mut old = || written[random.below(written.len())];
         let (a, b, c) = (old(), old(), old());
         match random.below(4) {
-            0 => program.push(Glu { activation: Silu, gate: a, up: b, out: first }),
+            0 => program.push(Glu { activation: Silu, gate: a, up: Some(b), out: first }),
             1 => program.push(Dropout { x: a, out: first, rate: 0.5, module: 0, add: false }),
             2 => program.push(Dropout { x: a, out: b, rate: 0.5, module: 0, add: true }),
-            _ => program.push(GluBackward { activation: Silu, gate: a, up: b, dout: c, dgate: first, dup: second }),
+            _ => program.push(GluBackward { activation: Silu, gate: a, up: Some([b, second]), dout: c, dgate: first }),
         }
         let operation = program.operations().last().unwrap();
         written.extend(operation.touches().iter().map(|t| t.0).filter(|id| !written.contains(id)).collect::<Vec<_>>());

@@ -43,6 +43,17 @@ pub fn rms_norm(x: &[f64], gain: &[f32], epsilon: f64) -> Vec<f64> {
     x.chunks_exact(gain.len()).flat_map(normalize).collect()
 }
 
+pub fn layer_norm(x: &[f64], gain: &[f32], bias: &[f32], epsilon: f64) -> Vec<f64> {
+    let n = gain.len() as f64;
+    let normalize = |x: &[f64]| {
+        let mean = x.iter().sum::<f64>() / n;
+        let r = 1.0 / (x.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n + epsilon).sqrt();
+        let scaled = x.iter().zip(gain).map(|(v, &g)| (v - mean) * r * f64::from(g));
+        scaled.zip(bias).map(|(v, &b)| v + f64::from(b)).collect::<Vec<_>>()
+    };
+    x.chunks_exact(gain.len()).flat_map(normalize).collect()
+}
+
 pub fn glu(activation: Activation, gate: &[f64], up: &[f64]) -> Vec<f64> {
     let activate = |z: f64| match activation {
         Activation::Silu => z / (1.0 + (-z).exp()),
@@ -58,6 +69,17 @@ pub fn soft_cap(x: f64, cap: Option<f32>) -> f64 {
     cap.map_or(x, |cap| f64::from(cap) * (x / f64::from(cap)).tanh())
 }
 
+/// Slopes by head, as their authors give them.
+fn slope(head: usize, heads: Heads) -> f64 {
+    if !heads.alibi {
+        return 0.0;
+    }
+    let lower = (1..=heads.query).filter(|n| n.is_power_of_two()).max().unwrap() as f64;
+    let of = |n: f64, i: f64| 2f64.powf(-8.0 * (i + 1.0) / n);
+    let head = head as f64;
+    if head < lower { of(lower, head) } else { of(2.0 * lower, 2.0 * (head - lower)) }
+}
+
 /// Output `[t, query·dim]` and log-sum-exp `[t, query]`.
 pub fn attention(q: &[f64], k: &[f64], v: &[f64], spans: &[u32], heads: Heads) -> (Vec<f64>, Vec<f64>) {
     let (q_width, kv_width) = (heads.query * heads.dim, heads.key_value * heads.dim);
@@ -70,7 +92,8 @@ pub fn attention(q: &[f64], k: &[f64], v: &[f64], spans: &[u32], heads: Heads) -
             let row = |j: usize| j * kv_width + shared..j * kv_width + shared + heads.dim;
             let scores: Vec<f64> = (span[0] as usize..=span[1] as usize)
                 .map(|j| f64::from(heads.scale) * q.iter().zip(&k[row(j)]).map(|(a, b)| a * b).sum::<f64>())
-                .map(|score| soft_cap(score, heads.cap))
+                .zip(span[0]..)
+                .map(|(score, j)| soft_cap(score, heads.cap) - slope(head, heads) * f64::from(span[1] - j))
                 .collect();
             let most = scores.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b));
             let log = scores.iter().map(|s| (s - most).exp()).sum::<f64>().ln() + most;

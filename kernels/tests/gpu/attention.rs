@@ -6,7 +6,7 @@ use idiolect_kernels::program::{Rows, Weights};
 use crate::case::{Case, SIZES, TOLERANCE};
 
 fn heads(query: usize, key_value: usize, dim: usize) -> Heads {
-    Heads { query, key_value, dim, scale: 1.0 / (dim as f32).sqrt(), cap: None }
+    Heads { query, key_value, dim, scale: 1.0 / (dim as f32).sqrt(), cap: None, alibi: false }
 }
 
 /// Queries are random up to this, keys up to one: of the scores, which have a standard deviation of 5 then, the largest
@@ -42,8 +42,11 @@ pub fn packed(_: &mut Weights) -> Vec<Case> {
         [vec![1, 1, 1], vec![5, 90, 3, 17], vec![64, 64], vec![130, 7]].map(|s| (s, heads(4, 2, 16), Scores::Wide));
     let by_scores = [(Scores::Rising, 16), (Scores::Falling, 16), (Scores::Rising, 5), (Scores::Falling, 5)]
         .map(|(scores, dim)| (vec![150, 40], heads(2, 1, dim), scores));
+    let by_distance = [(4, 2, 16), (6, 3, 5), (12, 12, 8)]
+        .map(|(q, kv, dim)| (vec![150, 40], Heads { alibi: true, ..heads(q, kv, dim) }, Scores::Wide));
     let by_cap = [16, 5].map(|dim| (vec![150, 40], Heads { cap: Some(CAP), ..heads(4, 2, dim) }, Scores::Wide));
-    let whole = by_length.into_iter().chain(by_heads).chain(by_packing).chain(by_scores).chain(by_cap);
+    let whole =
+        by_length.into_iter().chain(by_heads).chain(by_packing).chain(by_scores).chain(by_cap).chain(by_distance);
     let within = [1, 33, 64, 100].map(|window| ((vec![150, 40], heads(4, 2, 16), Scores::Wide), Some(window)));
     whole.map(|shape| (shape, None)).chain(within).map(packed_case).collect()
 }
@@ -51,7 +54,10 @@ pub fn packed(_: &mut Weights) -> Vec<Case> {
 fn packed_case(((samples, heads, scores), window): ((Vec<usize>, Heads, Scores), Option<usize>)) -> Case {
     let tokens: usize = samples.iter().sum();
     let packing = Packing::samples(&samples);
-    let shape = format!("{}/{} heads of {}, cap {:?}, {scores:?}", heads.query, heads.key_value, heads.dim, heads.cap);
+    let shape = format!(
+        "{}/{} heads of {}, cap {:?}, ALiBi {}, {scores:?}",
+        heads.query, heads.key_value, heads.dim, heads.cap, heads.alibi
+    );
     let name = if samples.len() == 1 { format!("{tokens} tokens") } else { format!("samples {samples:?}") };
     let mut case = Case::new(format!("{name}, {shape}, window {window:?}"), tokens, 0);
     (case.tolerance, case.terms) = (tolerance(heads), SPREAD);
@@ -90,14 +96,20 @@ fn packed_case(((samples, heads, scores), window): ((Vec<usize>, Heads, Scores),
 /// Caps about as large as the scores.
 const CAP: f32 = 8.0;
 
+/// Scores that fall with the distance.
+const SLOPING: Heads = Heads { query: 12, key_value: 4, dim: 16, scale: 0.25, cap: None, alibi: true };
+
 /// Queries that continue a sequence whose keys are in a cache.
 pub fn cached(_: &mut Weights) -> Vec<Case> {
     let mut cases = Vec::new();
     for (start, len) in [(0, 1), (0, 9), (1, 1), (63, 1), (64, 1), (65, 8), (200, 1), (190, 33), (1756, 1)] {
-        for heads in [heads(9, 3, 64), heads(2, 1, 6), Heads { cap: Some(CAP), ..heads(4, 2, 16) }] {
+        for heads in [heads(9, 3, 64), heads(2, 1, 6), Heads { cap: Some(CAP), ..heads(4, 2, 16) }, SLOPING] {
             let packing = Packing::continuation(start, len);
-            let mut case =
-                Case::new(format!("{len} after {start}, heads of {}, cap {:?}", heads.dim, heads.cap), len, 0);
+            let mut case = Case::new(
+                format!("{len} after {start}, heads of {}, cap {:?}, ALiBi {}", heads.dim, heads.cap, heads.alibi),
+                len,
+                0,
+            );
             let (wide, narrow) = (heads.query * heads.dim, heads.key_value * heads.dim);
             (case.tolerance, case.terms) = (tolerance(heads), SPREAD);
             let q = case.values_of("q", Rows::Tokens, wide, |_, v| SPREAD * v);
@@ -124,7 +136,7 @@ pub fn branches(_: &mut Weights) -> Vec<Case> {
         (190, vec![33, 1, 40], Some(35)),
         (190, vec![33, 1, 40], Some(215)),
     ] {
-        for heads in [heads(9, 3, 64), heads(2, 1, 6)] {
+        for heads in [heads(9, 3, 64), heads(2, 1, 6), Heads { alibi: window.is_none(), ..SLOPING }] {
             let tokens: usize = lengths.iter().sum();
             let shape = format!("heads of {}, window {window:?}", heads.dim);
             let mut case = Case::new(format!("{lengths:?} after {shared}, {shape}"), tokens, 0);

@@ -56,7 +56,7 @@ pub fn too_wide(options: &Options) -> Result<(), Failed> {
     let activations = |p: &mut Program| {
         let [gate, up] = ["gate", "up"].map(|name| p.input(name, Rows::Tokens, 5));
         let out = p.scratch("hidden", Rows::Tokens, 5);
-        p.push(Glu { activation: Silu, gate, up, out });
+        p.push(Glu { activation: Silu, gate, up: Some(up), out });
     };
     let cache = |p: &mut Program| {
         let (src, index) = (p.input("keys", Rows::Tokens, 4), p.input("slots", Rows::Tokens, 1));
@@ -67,8 +67,10 @@ pub fn too_wide(options: &Options) -> Result<(), Failed> {
     let scratch = |p: &mut Program| {
         let [q, out, dout, dq, k, v] = [(); 6].map(|()| p.input("values", Rows::Tokens, 1));
         let [dk, dv, lse, delta, reach] = [(); 5].map(|()| p.input("values", Rows::Tokens, 1));
-        let (spans, heads) =
-            (p.input("spans", Rows::Tokens, 2), Heads { query: 1, key_value: 1, dim: 1, scale: 1.0, cap: None });
+        let (spans, heads) = (
+            p.input("spans", Rows::Tokens, 2),
+            Heads { query: 1, key_value: 1, dim: 1, scale: 1.0, cap: None, alibi: false },
+        );
         p.push(AttentionBackward { q, k, v, out, lse, dout, spans, reach, delta, dq, dk, dv, heads });
     };
     let cases: [(&str, Build); 3] = [("gate", activations), ("cache", cache), ("scratch", scratch)];
@@ -119,7 +121,7 @@ pub fn cases(weights: &mut Weights) -> Vec<Case> {
         case.tolerance = 1e-4;
         let ids = case.input("ids", Rows::Tokens, 1, random_below(tokens, rows, 3));
         let x = case.output("x", Rows::Tokens, cols);
-        case.push(Embed { table: weight, ids, out: x, scale: 1.0 });
+        case.push(Embed { table: weight, ids, out: x, scale: 1.0, add: false });
         let rank = 3;
         let params = case.random_state("params", 1, rank * (rows + cols));
         let low = case.values("low", Rows::Tokens, rank);

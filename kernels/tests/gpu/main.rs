@@ -33,7 +33,9 @@ type Cases = fn(&mut Weights) -> Vec<Case>;
 /// The operations, by what they are called in test names.
 const TABLES: &[(&str, Cases)] = &[
     ("rms_norm", pointwise::rms_norm),
+    ("layer_norm", pointwise::layer_norm),
     ("glu", pointwise::glu),
+    ("columns", pointwise::columns),
     ("rope", pointwise::rope),
     ("rows", pointwise::rows),
     ("dropout", pointwise::dropout),

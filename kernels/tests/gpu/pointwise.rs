@@ -2,8 +2,8 @@
 
 use idiolect_kernels::ops::{
     Activation::{GeluTanh, Silu},
-    AdamW, Dropout, GatherRows, Glu, GluBackward, RmsNorm, RmsNormBackward, Rope, RopeTable, ScatterRows, SoftCap,
-    TopLogits,
+    AdamW, ColumnRuns, Dropout, GatherRows, Glu, GluBackward, JoinColumns, LayerNorm, LayerNormBackward, RmsNorm,
+    RmsNormBackward, Rope, RopeTable, ScatterRows, SoftCap, SplitColumns, TopLogits,
 };
 use idiolect_kernels::program::{Rows, Scalars, Weights};
 
@@ -37,6 +37,52 @@ pub fn rms_norm(weights: &mut Weights) -> Vec<Case> {
     cases
 }
 
+pub fn layer_norm(weights: &mut Weights) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (rows, n) in shapes() {
+        let (gain, bias) = (weights.add_vector(random(n, n as u64)), weights.add_vector(random(n, 7)));
+        let mut case = Case::new(format!("{rows} × {n}"), rows, 0);
+        // Far from zero, as residual streams are.
+        let x = case.values_of("x", Rows::Tokens, n, |_, v| v + 3.0);
+        let out = case.output("out", Rows::Tokens, n);
+        // A single value has no variance: with a small ε what is left of rounding would count.
+        let epsilon = if n == 1 { 0.5 } else { 1e-5 };
+        case.push(LayerNorm { x, gain, bias, out, epsilon });
+        let dy = case.values("dy", Rows::Tokens, n);
+        let dx = case.output("dx", Rows::Tokens, n);
+        case.push(LayerNormBackward { x, gain, dy, dx, epsilon, add: false });
+        case.push(LayerNormBackward { x, gain, dy, dx, epsilon: 0.1, add: true });
+        cases.push(case);
+    }
+    cases
+}
+
+pub fn columns(_: &mut Weights) -> Vec<Case> {
+    let mut cases = Vec::new();
+    // Parts as queries, keys and values lie: one behind another, and head by head.
+    for (heads, dim) in [(1, 1), (1, 33), (4, 16), (3, 5)] {
+        let apart = |i: usize| ColumnRuns { first: i * heads * dim, run: heads * dim, stride: heads * dim };
+        let by_head = |i: usize| ColumnRuns { first: i * dim, run: dim, stride: 3 * dim };
+        for (rows, by_heads) in [1, 9, 70].into_iter().flat_map(|rows| [(rows, false), (rows, true)]) {
+            let mut case = Case::new(format!("{rows} × {heads} × {dim}, by head {by_heads}"), rows, 0);
+            let whole = case.values("whole", Rows::Tokens, 3 * heads * dim);
+            let parts: Vec<_> = ["q", "k", "v"]
+                .into_iter()
+                .enumerate()
+                .map(|(i, name)| {
+                    let columns = if by_heads { by_head(i) } else { apart(i) };
+                    (case.output(name, Rows::Tokens, heads * dim), columns)
+                })
+                .collect();
+            case.push(SplitColumns { whole, parts: parts.clone() });
+            let joined = case.output("joined", Rows::Tokens, 3 * heads * dim);
+            case.push(JoinColumns { whole: joined, parts });
+            cases.push(case);
+        }
+    }
+    cases
+}
+
 pub fn glu(_: &mut Weights) -> Vec<Case> {
     let mut cases = Vec::new();
     for (activation, (rows, width)) in [Silu, GeluTanh].into_iter().flat_map(|a| shapes().map(move |shape| (a, shape)))
@@ -47,9 +93,12 @@ pub fn glu(_: &mut Weights) -> Vec<Case> {
         let gate = case.input("gate", Rows::Tokens, width, gate);
         let (up, dout) = (case.values("up", Rows::Tokens, width), case.values("dout", Rows::Tokens, width));
         let out = case.output("out", Rows::Tokens, width);
-        case.push(Glu { activation, gate, up, out });
+        case.push(Glu { activation, gate, up: Some(up), out });
         let (dgate, dup) = (case.output("dgate", Rows::Tokens, width), case.output("dup", Rows::Tokens, width));
-        case.push(GluBackward { activation, gate, up, dout, dgate, dup });
+        case.push(GluBackward { activation, gate, up: Some([up, dup]), dout, dgate });
+        let (alone, dalone) = (case.output("alone", Rows::Tokens, width), case.output("dalone", Rows::Tokens, width));
+        case.push(Glu { activation, gate, up: None, out: alone });
+        case.push(GluBackward { activation, gate, up: None, dout, dgate: dalone });
         cases.push(case);
     }
     cases
@@ -70,17 +119,21 @@ pub fn soft_cap(_: &mut Weights) -> Vec<Case> {
 
 pub fn rope(weights: &mut Weights) -> Vec<Case> {
     let mut cases = Vec::new();
-    for (rows, heads, head_dim) in
-        SIZES.map(|rows| (rows, 3, 8)).into_iter().chain([(9, 1, 2), (9, 4, 64), (5, 2, 128)])
-    {
-        let frequencies: Vec<f32> = (0..head_dim / 2).map(|i| 0.1 / (i + 1) as f32).collect();
+    for (rows, heads, head_dim, rotated) in SIZES.map(|rows| (rows, 3, 8, 8)).into_iter().chain([
+        (9, 1, 2, 2),
+        (9, 4, 64, 64),
+        (5, 2, 128, 128),
+        (9, 3, 20, 12),
+        (33, 2, 128, 2),
+    ]) {
+        let frequencies: Vec<f32> = (0..rotated / 2).map(|i| 0.1 / (i + 1) as f32).collect();
         let table = weights.add_vector(RopeTable::new(&frequencies, 2048).values);
         for inverse in [false, true] {
-            let mut case = Case::new(format!("{rows} × {heads} × {head_dim}, inverse {inverse}"), rows, 0);
+            let mut case = Case::new(format!("{rows} × {heads} × {rotated} of {head_dim}, inverse {inverse}"), rows, 0);
             let positions = random_below(rows + 5, 2048, 3);
             let positions = case.input("positions", Rows::Fixed(rows + 5), 1, positions);
             let x = case.random_state("x", rows + 5, heads * head_dim);
-            case.push(Rope { x, positions, table, head_dim, inverse });
+            case.push(Rope { x, positions, table, head_dim, rotated, inverse });
             cases.push(case);
         }
     }

@@ -99,9 +99,10 @@ pub fn embed(weights: &mut Weights) -> Vec<Case> {
         case.tolerance = 1e-6;
         let ids = case.input("ids", Rows::Tokens, 1, random_below(tokens, rows, 3));
         let out = case.output("out", Rows::Tokens, cols);
-        case.push(Embed { table, ids, out, scale: 1.0 });
+        case.push(Embed { table, ids, out, scale: 1.0, add: false });
         let scaled = case.output("scaled", Rows::Tokens, cols);
-        case.push(Embed { table, ids, out: scaled, scale: 24.0 });
+        case.push(Embed { table, ids, out: scaled, scale: 24.0, add: false });
+        case.push(Embed { table, ids, out: scaled, scale: 1.0, add: true });
         cases.push(case);
     }
     cases

@@ -32,7 +32,7 @@ struct Report {
     kv_heads: usize,
     head_dim: usize,
     context: usize,
-    rope_theta: f64,
+    rope_theta: Option<f64>,
     tied_head: bool,
     parameters: usize,
     bytes: usize,
@@ -82,6 +82,7 @@ impl Display for Matrices {
 impl Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let token = |token: &Option<String>| token.clone().unwrap_or_else(|| "none".into());
+        let rotation = self.rope_theta.map_or_else(String::new, |theta| format!(", rotary base {theta}"));
         let mut rows = vec![
             ("model", self.path.display().to_string()),
             ("format", self.format.into()),
@@ -89,7 +90,7 @@ impl Display for Report {
             ("layers", self.layers.to_string()),
             ("width", format!("{}, feed-forward {}", thousands(self.hidden_size), thousands(self.intermediate_size))),
             ("heads", format!("{} of width {}, {} for keys and values", self.heads, self.head_dim, self.kv_heads)),
-            ("context", format!("{} tokens, rotary base {}", thousands(self.context), self.rope_theta)),
+            ("context", format!("{} tokens{rotation}", thousands(self.context))),
             ("parameters", thousands(self.parameters)),
             ("size", megabytes(self.bytes)),
         ];
@@ -136,7 +137,7 @@ impl Info {
             kv_heads: layer.attention.kv_heads,
             head_dim: layer.attention.head_dim,
             context: config.max_position_embeddings,
-            rope_theta: config.ropes[0].theta,
+            rope_theta: config.ropes.first().map(|rope| rope.theta),
             tied_head: config.tie_word_embeddings,
             parameters: model.base().parameters(),
             bytes: model.base().weights.bytes(),

@@ -75,7 +75,7 @@ fn sliding_layers(fields: &JsonFields, layers: usize) -> Result<Option<Vec<bool>
 fn rotated(fields: &JsonFields, family: &Family, layers: usize) -> Result<Vec<bool>> {
     const LIST: &str = "no_rope_layers";
     const INTERVAL: &str = "no_rope_layer_interval";
-    let Some(usual) = family.unrotated_every else { return Ok(vec![true; layers]) };
+    let Some(usual) = family.unrotated_every else { return Ok(vec![family.rotates; layers]) };
     if let Some(value) = fields.get(LIST) {
         let listed = value.as_array().filter(|list| list.len() == layers).and_then(|list| {
             list.iter()

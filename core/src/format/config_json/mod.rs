@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::disk::json::JsonFields;
 use crate::error::{Result, shown};
-use crate::shape::{Bias, FAMILIES, Family, ModelConfig, SizeNames, Sizes};
+use crate::shape::{Bias, FAMILIES, Family, Keys, ModelConfig, SizeNames, Sizes};
 
 pub(crate) use quantization::{Quantization, Stated};
 
@@ -22,23 +22,29 @@ pub(crate) const ATTENTION_SCALAR: &str = "query_pre_attn_scalar";
 pub(crate) const CAPS: [&str; 2] = ["attn_logit_softcapping", "final_logit_softcapping"];
 
 /// The keys that sizes are read from.
-fn names() -> SizeNames {
+fn names(fields: &JsonFields, family: &Family) -> SizeNames {
+    let keys = &family.keys;
     SizeNames {
         vocab_size: "vocab_size".into(),
-        hidden_size: "hidden_size".into(),
-        intermediate_size: "intermediate_size".into(),
-        layers: "num_hidden_layers".into(),
-        heads: "num_attention_heads".into(),
+        hidden_size: key(fields, keys.hidden_size).into(),
+        intermediate_size: key(fields, keys.intermediate_size).into(),
+        layers: key(fields, keys.layers).into(),
+        heads: key(fields, keys.heads).into(),
         kv_heads: "num_key_value_heads".into(),
         head_dim: "head_dim".into(),
-        max_position_embeddings: "max_position_embeddings".into(),
-        rms_norm_eps: "rms_norm_eps".into(),
+        max_position_embeddings: key(fields, keys.context).into(),
+        norm_epsilon: key(fields, keys.norm_epsilon).into(),
         attention_scalar: ATTENTION_SCALAR.into(),
         attention_cap: CAPS[0].into(),
         logit_cap: CAPS[1].into(),
         rope_theta: "rope_theta".into(),
         rope_scaling: "rope_scaling".into(),
     }
+}
+
+/// The first of these keys that has a value, else the first.
+fn key(fields: &JsonFields, keys: Keys) -> &'static str {
+    keys.iter().copied().find(|key| fields.get(key).is_some()).unwrap_or(keys[0])
 }
 
 /// What `config.json` says.
@@ -56,22 +62,28 @@ pub(crate) fn read(path: &Path) -> Result<ConfigJson> {
     let family = family(&fields)?;
     refuse_unknown_variants(&fields, family)?;
 
+    let names = names(&fields, family);
     let size = |name: &str| fields.required(name, fields.usize(name)?);
-    let hidden_size = size("hidden_size")?;
-    let heads = size("num_attention_heads")?;
+    let hidden_size = size(&names.hidden_size)?;
+    let heads = size(&names.heads)?;
     let head_dim = match fields.usize("head_dim")? {
         Some(head_dim) => head_dim,
         None => match family.left_out.head_dim {
             Some(head_dim) => head_dim,
             None if heads > 0 && hidden_size.is_multiple_of(heads) => hidden_size / heads,
-            None => return Err(fields.bad("num_attention_heads", format!("{heads} do not divide {hidden_size}"))),
+            None => return Err(fields.bad(&names.heads, format!("{heads} do not divide {hidden_size}"))),
         },
     };
-    let context = fields.usize("max_position_embeddings")?.unwrap_or(family.left_out.max_position_embeddings);
+    let context = fields.usize(&names.max_position_embeddings)?.unwrap_or(family.left_out.max_position_embeddings);
     let tie = match fields.bool("tie_word_embeddings")? {
         None if family.left_out.tie_word_embeddings => Some(true),
         stated => stated,
     };
+    let intermediate_size =
+        match (fields.usize(&names.intermediate_size)?, family.left_out.intermediate_size_per_hidden) {
+            (None, Some(times)) => hidden_size.saturating_mul(times),
+            (stated, _) => fields.required(&names.intermediate_size, stated)?,
+        };
     let (attention_scalar, [attention_cap, logit_cap]) = match family.caps_and_scale {
         true => (fields.f64(ATTENTION_SCALAR)?.unwrap_or(head_dim as f64), caps(&fields, family)?),
         false => (head_dim as f64, [None; 2]),
@@ -79,13 +91,13 @@ pub(crate) fn read(path: &Path) -> Result<ConfigJson> {
     let sizes = Sizes {
         vocab_size: size("vocab_size")?,
         hidden_size,
-        intermediate_size: size("intermediate_size")?,
-        layers: size("num_hidden_layers")?,
+        intermediate_size,
+        layers: size(&names.layers)?,
         heads,
         kv_heads: fields.usize("num_key_value_heads")?.or(family.left_out.kv_heads).unwrap_or(heads),
         head_dim,
         max_position_embeddings: context,
-        rms_norm_eps: fields.f64("rms_norm_eps")?.unwrap_or(family.left_out.rms_norm_eps) as f32,
+        norm_epsilon: fields.f64(&names.norm_epsilon)?.unwrap_or(family.left_out.norm_epsilon) as f32,
         attention_scalar: attention_scalar as f32,
         attention_cap,
         logit_cap,
@@ -98,7 +110,7 @@ pub(crate) fn read(path: &Path) -> Result<ConfigJson> {
         Bias::Never => Ok(false),
     });
     let biases = biases.collect::<Result<Vec<_>>>()?;
-    sizes.check(path, &names())?;
+    sizes.check(path, &names)?;
     let kinds = layer_kinds(&fields, family, sizes.layers)?;
     Ok(ConfigJson { config: sizes.model(family, &biases, &kinds), fields, tie })
 }
@@ -141,8 +153,7 @@ fn family(fields: &JsonFields) -> Result<&'static Family> {
 
 /// Settings that would change what is computed.
 fn refuse_unknown_variants(fields: &JsonFields, family: &Family) -> Result<()> {
-    // Where both are there, the second is what an old release meant.
-    let stated = ["hidden_activation", "hidden_act"].into_iter().find(|field| fields.get(field).is_some());
+    let stated = family.keys.activation.iter().find(|field| fields.get(field).is_some());
     if let Some(field) = stated
         && let Some(name) = fields.str(field)?
         && !family.activation_names.contains(&name)
@@ -152,6 +163,11 @@ fn refuse_unknown_variants(fields: &JsonFields, family: &Family) -> Result<()> {
     for field in ["rope_interleaved", "rope_traditional", "use_bidirectional_attention"] {
         if fields.bool(field)?.unwrap_or(false) {
             return Err(fields.unsupported(field, "true"));
+        }
+    }
+    for &(field, unknown) in family.refused {
+        if fields.bool(field)? == Some(unknown) {
+            return Err(fields.unsupported(field, unknown));
         }
     }
     if let Some(quantization) = fields.fields("quantization_config")?

@@ -134,6 +134,45 @@ fn caps_and_scales_are_those_that_are_stated_or_the_family_s() {
 }
 
 #[test]
+fn a_family_s_own_names_of_sizes_are_read() {
+    let gpt2 = json!({ "model_type": "gpt2", "hidden_size": null, "n_embd": 48, "num_attention_heads": null, "n_head": 3,
+        "num_hidden_layers": null, "n_layer": 2, "n_inner": null, "max_position_embeddings": null, "n_positions": 90,
+        "num_key_value_heads": null });
+    let bloom = json!({ "model_type": "bloom", "hidden_size": null, "n_embed": 48, "num_attention_heads": null,
+        "n_head": 3, "num_hidden_layers": null, "n_layer": 2, "seq_length": 90, "num_key_value_heads": null });
+    for changes in [gpt2, bloom] {
+        let config = read_with(&changes).unwrap();
+        let layer = &config.layers[1];
+        assert_eq!((config.hidden_size, config.layers.len(), config.max_position_embeddings), (48, 2, 90), "{changes}");
+        assert_eq!(
+            (layer.attention.heads, layer.attention.head_dim, layer.intermediate_size),
+            (3, 16, 192),
+            "{changes}"
+        );
+        assert!(config.ropes.is_empty() && layer.attention.rope.is_none(), "{changes}");
+        assert_eq!(layer.attention.alibi, config.family.name == "bloom", "{changes}");
+    }
+}
+
+#[test]
+fn a_part_of_a_head_turns_and_long_contexts_have_factors_of_their_own() {
+    let factors = |by: f32| (0..6).map(|i| by + i as f32).collect::<Vec<_>>();
+    let changes = json!({ "model_type": "phi3", "partial_rotary_factor": 0.75, "rope_theta": 5000.0,
+        "original_max_position_embeddings": 128,
+        "rope_scaling": { "type": "longrope", "short_factor": factors(1.0), "long_factor": factors(3.0) } });
+    let config = read_with(&changes).unwrap();
+    let rope = &config.ropes[0];
+    assert_eq!((rope.dim, rope.theta), (12, 5000.0));
+    let RopeScaling::LongRope { short_factors, long_factors, original_max_position_embeddings, attention_factor } =
+        &rope.scaling
+    else {
+        panic!("{rope:?}");
+    };
+    assert_eq!((short_factors, long_factors, *original_max_position_embeddings), (&factors(1.0), &factors(3.0), 128));
+    assert!((attention_factor - (1.0 + 4f64.ln() / 128f64.ln()).sqrt()).abs() < 1e-12, "{attention_factor}");
+}
+
+#[test]
 fn layers_see_positions_but_where_the_list_or_the_family_says_otherwise() {
     for (changes, rotated) in [
         (json!({ "model_type": "llama", "no_rope_layers": [0, 0, 0, 0] }), [true; 4]),
@@ -167,7 +206,7 @@ fn biases_and_heads_are_the_familys() {
         (json!({ "model_type": "olmo2", "head_dim": 32 }), [false; 3], 32, Some([128, 64])),
     ] {
         let config = read_with(&changes).unwrap();
-        let bias = |projection| config.linear(config.family.computing(3, projection)).bias;
+        let bias = |projection| config.linear(config.family.computing(3, projection).unwrap()).bias;
         let found = [Projection::Q, Projection::O, Projection::Gate].map(bias);
         let attention = config.layers[3].attention;
         assert_eq!((found, attention.head_dim), ([q, o, gate], head_dim), "{changes}");
@@ -190,6 +229,7 @@ fn what_is_left_out_is_what_transformers_takes() {
         ("gemma2", 4, 256, 8192, 1e4),
         ("gemma3_text", 4, 256, 131_072, 1e6),
         ("olmo2", 64, 16, 2048, 1e4),
+        ("phi3", 64, 16, 4096, 1e4),
     ] {
         let mut changes = bare.clone();
         changes["model_type"] = json!(family);
@@ -267,6 +307,36 @@ fn what_layers_cannot_be_is_refused_by_name() {
             "hidden_activation: silu",
         ),
         (json!({ "model_type": "llama", "hidden_act": "gelu" }), ErrorKind::Unsupported, "hidden_act: gelu"),
+        (
+            json!({ "model_type": "llama", "partial_rotary_factor": 0.5 }),
+            ErrorKind::Unsupported,
+            "partial_rotary_factor: other",
+        ),
+        (
+            json!({ "model_type": "phi3", "partial_rotary_factor": 1.5 }),
+            ErrorKind::BadFile,
+            "partial_rotary_factor: 1.5",
+        ),
+        (
+            json!({ "model_type": "phi3", "original_max_position_embeddings": 128, "rope_scaling": { "type": "longrope", "short_factor": [1.0] } }),
+            ErrorKind::BadFile,
+            "short_factor: not 8 numbers",
+        ),
+        (
+            json!({ "model_type": "gpt2", "activation_function": "relu" }),
+            ErrorKind::Unsupported,
+            "activation_function: relu",
+        ),
+        (
+            json!({ "model_type": "gpt2", "scale_attn_weights": false }),
+            ErrorKind::Unsupported,
+            "scale_attn_weights: false",
+        ),
+        (
+            json!({ "model_type": "bloom", "apply_residual_connection_post_layernorm": true }),
+            ErrorKind::Unsupported,
+            "apply_residual_connection_post_layernorm: true",
+        ),
         (
             json!({ "model_type": "gemma3_text", "rope_parameters": { "full_attention": { "rope_theta": 1e4 } } }),
             ErrorKind::BadFile,

@@ -4,26 +4,23 @@ use super::{GgufFile, GgufValue};
 use crate::error::shown;
 use crate::error::{Error, Result};
 use crate::shape::{
-    Bias, FAMILIES, Family, LayerKind, ModelConfig, Module, ModuleId, RopeParameters, RopeScaling, SizeNames, Sizes,
-    TensorName, Windows,
+    Bias, FAMILIES, Family, LayerKind, ModelConfig, Module, ModuleId, NormKind, RopeParameters, RopeScaling, SizeNames,
+    Sizes, TensorName, Windows,
 };
 
 /// The tensor of explicit frequency factors.
 pub(in crate::format) const ROPE_FACTORS: &str = "rope_freqs.weight";
 
 /// Keys, behind the architecture's name, by which files change what is computed.
-const VARIANTS: [&str; 7] = [
-    "expert_count",
-    "attention.scale",
-    "attention.clamp_kqv",
-    "attention.max_alibi_bias",
-    "logit_scale",
-    "residual_scale",
-    "embedding_scale",
-];
+const VARIANTS: [&str; 6] =
+    ["expert_count", "attention.scale", "attention.clamp_kqv", "logit_scale", "residual_scale", "embedding_scale"];
 
 /// The window of layers that have one.
 const WINDOW: &str = "attention.sliding_window";
+/// How far scores fall with the distance; the slopes that are known go by 8.
+const ALIBI: &str = "attention.max_alibi_bias";
+/// LongRoPE's factors, within the context of the first training and beyond.
+pub(in crate::format) const LONG_ROPE_FACTORS: [&str; 2] = ["rope_factors_short.weight", "rope_factors_long.weight"];
 
 /// The keys that sizes are read from, and the tensor that shows the vocabulary's.
 fn names(family: &Family) -> SizeNames {
@@ -37,7 +34,10 @@ fn names(family: &Family) -> SizeNames {
         kv_heads: key("attention.head_count_kv"),
         head_dim: key("attention.key_length"),
         max_position_embeddings: key("context_length"),
-        rms_norm_eps: key("attention.layer_norm_rms_epsilon"),
+        norm_epsilon: key(match family.norm {
+            NormKind::Rms => "attention.layer_norm_rms_epsilon",
+            NormKind::Layer => "attention.layer_norm_epsilon",
+        }),
         attention_scalar: key("attention.key_length"),
         attention_cap: key("attn_logit_softcapping"),
         logit_cap: key("final_logit_softcapping"),
@@ -66,8 +66,9 @@ pub(in crate::format) fn config(file: &GgufFile) -> Result<ModelConfig> {
         let error = Error::unsupported(file.path(), "split.count", "a model in several files");
         return Err(error.with_hint("merge the parts with llama-gguf-split --merge"));
     }
-    let windowed = matches!(family.windows, Windows::AllButEvery(_));
-    let variants = VARIANTS.into_iter().chain((!windowed).then_some(WINDOW));
+    let windowed = matches!(family.windows, Windows::AllButEvery(_) | Windows::Everywhere);
+    let more = [(!windowed).then_some(WINDOW), (!family.alibi).then_some(ALIBI)];
+    let variants = VARIANTS.into_iter().chain(more.into_iter().flatten());
     for key in variants.map(|key| key_of(family, key)) {
         let neutral = match file.get(&key) {
             None => true,
@@ -80,6 +81,12 @@ pub(in crate::format) fn config(file: &GgufFile) -> Result<ModelConfig> {
         }
     }
 
+    if family.alibi {
+        let key = key_of(family, ALIBI);
+        if let Some(other) = file.f64(&key)?.filter(|bias| *bias != 8.0) {
+            return Err(Error::unsupported(file.path(), &key, format!("{other}, where only 8 is known")));
+        }
+    }
     let names = names(family);
     let size = |key: &str| required(file, key, file.usize(key)?);
     let hidden_size = size(&names.hidden_size)?;
@@ -89,9 +96,14 @@ pub(in crate::format) fn config(file: &GgufFile) -> Result<ModelConfig> {
         None if heads > 0 && hidden_size.is_multiple_of(heads) => hidden_size / heads,
         None => return Err(Error::bad_file(file.path(), &names.heads, format!("{heads} do not divide {hidden_size}"))),
     };
-    for key in ["attention.value_length", "rope.dimension_count"].map(|key| key_of(family, key)) {
-        if let Some(other) = file.usize(&key)?.filter(|other| *other != head_dim) {
-            return Err(Error::unsupported(file.path(), &key, format!("{other} where a head has {head_dim}")));
+    let turning_key = key_of(family, "rope.dimension_count");
+    let turning = file.usize(&turning_key)?.unwrap_or(head_dim);
+    let value_key = key_of(family, "attention.value_length");
+    let values = file.usize(&value_key)?.unwrap_or(head_dim);
+    let may_turn_in_part = family.turns_in_part && turning < head_dim;
+    for (key, other) in [(&value_key, values), (&turning_key, if may_turn_in_part { head_dim } else { turning })] {
+        if other != head_dim {
+            return Err(Error::unsupported(file.path(), key, format!("{other} where a head has {head_dim}")));
         }
     }
     let layers = size(&names.layers)?;
@@ -111,11 +123,11 @@ pub(in crate::format) fn config(file: &GgufFile) -> Result<ModelConfig> {
         kv_heads: file.usize(&names.kv_heads)?.unwrap_or(heads),
         head_dim,
         max_position_embeddings: size(&names.max_position_embeddings)?,
-        rms_norm_eps: required(file, &names.rms_norm_eps, file.f64(&names.rms_norm_eps)?)? as f32,
+        norm_epsilon: required(file, &names.norm_epsilon, file.f64(&names.norm_epsilon)?)? as f32,
         attention_scalar: attention_scalar(family, layers, head_dim, hidden_size, heads),
         attention_cap: cap(&names.attention_cap, attention_cap)?,
         logit_cap: cap(&names.logit_cap, logit_cap)?,
-        ropes: ropes(file, family, &names, head_dim)?,
+        ropes: ropes(file, family, &names, turning)?,
         tie_word_embeddings: !file.tensors().contains_key(&format!("{}.weight", family.gguf_path(TensorName::Head))),
     };
     sizes.check(file.path(), &names)?;
@@ -143,11 +155,12 @@ fn layer_kinds(file: &GgufFile, family: &Family, layers: usize) -> Result<Vec<La
             let window = file.usize(&key)?.or(family.left_out.sliding_window);
             (Some(required(file, &key, window.filter(|window| *window > 0))?), every)
         }
+        Windows::Everywhere => (file.usize(&key_of(family, WINDOW))?.filter(|window| *window > 0), usize::MAX),
         _ => (None, 1),
     };
     let kind = |layer: usize| {
         let window = window.filter(|_| !(layer + 1).is_multiple_of(every));
-        let rotated = Family::sees_positions(layer, family.unrotated_every);
+        let rotated = family.rotates && Family::sees_positions(layer, family.unrotated_every);
         LayerKind { rope: rotated.then(|| family.rope_of(window)), window }
     };
     Ok((0..layers).map(kind).collect())
@@ -186,6 +199,9 @@ fn vocab_size(file: &GgufFile, family: &Family, embedding: &str) -> Result<usize
 
 /// The rotations: one, or two where layers with a window have their own, which is never stretched.
 fn ropes(file: &GgufFile, family: &Family, names: &SizeNames, dim: usize) -> Result<Vec<RopeParameters>> {
+    if !family.rotates {
+        return Ok(Vec::new());
+    }
     let mut ropes = vec![rope(file, family, names, dim)?];
     if let Some(usual) = family.left_out.local_rope_theta {
         let theta = file.f64(&key_of(family, "rope.freq_base_swa"))?.unwrap_or(usual);
@@ -206,10 +222,14 @@ fn rope(file: &GgufFile, family: &Family, names: &SizeNames, dim: usize) -> Resu
     let factor = factor.filter(|factor| *factor != 0.0 && *factor != 1.0);
     let linear = match (file.str(&kind)?.unwrap_or("linear"), factor) {
         ("none", _) | ("linear" | "yarn", None) => RopeScaling::None,
+        ("longrope", _) if family.turns_in_part => RopeScaling::None,
         ("linear", Some(factor)) => RopeScaling::Linear { factor },
         ("yarn", Some(factor)) => yarn(file, family, &names.max_position_embeddings, factor)?,
         (other, _) => return Err(Error::unsupported(file.path(), &kind, format!("{} is not known", shown(other)))),
     };
+    if let Some(scaling) = long_rope(file, family, names, dim)? {
+        return Ok(RopeParameters { dim, theta, scaling });
+    }
     let scaling = match (file.tensors().get(ROPE_FACTORS), linear) {
         (None, scaling) => scaling,
         (Some(factors), RopeScaling::None) => {
@@ -219,6 +239,23 @@ fn rope(file: &GgufFile, family: &Family, names: &SizeNames, dim: usize) -> Resu
         (Some(_), _) => return Err(Error::unsupported(file.path(), ROPE_FACTORS, "beside another scaling")),
     };
     Ok(RopeParameters { dim, theta, scaling })
+}
+
+/// LongRoPE, where a file of a family that may have it has the factors.
+fn long_rope(file: &GgufFile, family: &Family, names: &SizeNames, dim: usize) -> Result<Option<RopeScaling>> {
+    let [short, long] = LONG_ROPE_FACTORS.map(|name| file.tensors().get(name));
+    let (true, Some(short), Some(long)) = (family.turns_in_part, short, long) else { return Ok(None) };
+    let key = key_of(family, "rope.scaling.original_context_length");
+    let original = required(file, &key, file.usize(&key)?)?;
+    let context = required(file, &names.max_position_embeddings, file.usize(&names.max_position_embeddings)?)?;
+    let stretch = context as f64 / original.max(1) as f64;
+    let usual = if stretch > 1.0 { (1.0 + stretch.ln() / (original as f64).ln()).sqrt() } else { 1.0 };
+    Ok(Some(RopeScaling::LongRope {
+        short_factors: short.floats(&[dim / 2])?,
+        long_factors: long.floats(&[dim / 2])?,
+        original_max_position_embeddings: original,
+        attention_factor: file.f64(&key_of(family, "rope.scaling.attn_factor"))?.unwrap_or(usual),
+    }))
 }
 
 /// YaRN's settings, with llama.cpp's defaults: the context of the first training is the model's, as the key `context` says.

@@ -8,7 +8,7 @@ use crate::disk::json::JsonFields;
 use crate::error::{Error, Result};
 use crate::format::config_json::{ATTENTION_SCALAR, CAPS, LOCAL_THETA};
 use crate::format::model_files::{ModelFiles, ModelLayout};
-use crate::shape::{AttentionSpec, Bias, ModelConfig, RopeParameters, RopeScaling, Windows};
+use crate::shape::{AttentionSpec, Bias, Keys, ModelConfig, RopeParameters, RopeScaling, Windows};
 use crate::text::Tokenizer;
 
 /// Keys of a source that are written anew or mean nothing any more.
@@ -38,8 +38,19 @@ pub(super) fn config_json(files: &ModelFiles, tokenizer: &Tokenizer, forms: &For
         ModelLayout::Gguf(_) => Map::new(),
     };
     values.retain(|key, _| !REPLACED.contains(&key.as_str()));
-    for (key, value) in shape(config) {
-        values.insert(key.into(), value);
+    let family = config.family;
+    values.insert("architectures".into(), json!([family.class]));
+    values.insert("model_type".into(), json!(family.name));
+    values.insert("tie_word_embeddings".into(), json!(config.tie_word_embeddings));
+    for key in family.keys.activation {
+        values.insert((*key).into(), json!(family.activation_names[0]));
+    }
+    for keys in sizes(config).map(|(keys, _)| keys) {
+        // Another name of the same setting.
+        keys.iter().skip(1).for_each(|key| drop(values.remove(*key)));
+    }
+    for (keys, value) in sizes(config) {
+        values.insert(keys[0].into(), value);
     }
     let layer = &config.layers[0];
     for (module, linear) in config.family.modules.iter().zip(&layer.linears) {
@@ -58,6 +69,13 @@ pub(super) fn config_json(files: &ModelFiles, tokenizer: &Tokenizer, forms: &For
     if let Some(rope) = config.ropes.first() {
         values.insert("rope_theta".into(), json!(rope.theta));
         values.insert("rope_scaling".into(), rope_scaling(files, rope)?);
+        if let RopeScaling::LongRope { original_max_position_embeddings, .. } = rope.scaling {
+            values.insert("original_max_position_embeddings".into(), json!(original_max_position_embeddings));
+        }
+        if family.turns_in_part {
+            let share = rope.dim as f64 / layer.attention.head_dim as f64;
+            values.insert("partial_rotary_factor".into(), json!(share));
+        }
     }
     if let Some(local) = config.ropes.get(1) {
         if local.scaling != RopeScaling::None {
@@ -74,7 +92,10 @@ pub(super) fn config_json(files: &ModelFiles, tokenizer: &Tokenizer, forms: &For
             values.insert(field.into(), cap.map_or(Value::Null, decimal));
         }
     }
-    if let Windows::AllButEvery(_) = config.family.windows {
+    if family.windows == Windows::Everywhere {
+        values.insert("sliding_window".into(), json!(layer.attention.window));
+    }
+    if let Windows::AllButEvery(_) = family.windows {
         let attentions = config.layers.iter().map(|layer| layer.attention);
         // A window that holds the whole context is none, but its layers' rotation is still their own.
         let sliding = |of: AttentionSpec| of.window.is_some() || of.rope.is_some_and(|rope| rope > 0);
@@ -94,23 +115,19 @@ pub(super) fn config_json(files: &ModelFiles, tokenizer: &Tokenizer, forms: &For
     Ok(Value::Object(values))
 }
 
-fn shape(config: &ModelConfig) -> [(&'static str, Value); 14] {
-    let layer = &config.layers[0];
+/// The sizes, by the names of `config.json`, of which the first is written.
+fn sizes(config: &ModelConfig) -> [(Keys, Value); 9] {
+    let (layer, keys) = (&config.layers[0], &config.family.keys);
     [
-        ("architectures", json!([config.family.class])),
-        ("head_dim", json!(layer.attention.head_dim)),
-        ("hidden_act", json!(config.family.activation_names[0])),
-        ("hidden_activation", json!(config.family.activation_names[0])),
-        ("hidden_size", json!(config.hidden_size)),
-        ("intermediate_size", json!(layer.intermediate_size)),
-        ("max_position_embeddings", json!(config.max_position_embeddings)),
-        ("model_type", json!(config.family.name)),
-        ("num_attention_heads", json!(layer.attention.heads)),
-        ("num_hidden_layers", json!(config.layers.len())),
-        ("num_key_value_heads", json!(layer.attention.kv_heads)),
-        ("rms_norm_eps", decimal(layer.norm.epsilon)),
-        ("tie_word_embeddings", json!(config.tie_word_embeddings)),
-        ("vocab_size", json!(config.vocab_size)),
+        (&["head_dim"], json!(layer.attention.head_dim)),
+        (keys.hidden_size, json!(config.hidden_size)),
+        (keys.intermediate_size, json!(layer.intermediate_size)),
+        (keys.context, json!(config.max_position_embeddings)),
+        (keys.heads, json!(layer.attention.heads)),
+        (keys.layers, json!(config.layers.len())),
+        (&["num_key_value_heads"], json!(layer.attention.kv_heads)),
+        (keys.norm_epsilon, decimal(layer.norm.epsilon)),
+        (&["vocab_size"], json!(config.vocab_size)),
     ]
 }
 
@@ -149,6 +166,16 @@ fn rope_scaling(files: &ModelFiles, rope: &RopeParameters) -> Result<Value> {
             "original_max_position_embeddings": original_max_position_embeddings,
             "rope_type": "llama3",
         }),
+        RopeScaling::LongRope { short_factors, long_factors, original_max_position_embeddings, attention_factor } => {
+            json!({
+                "attention_factor": attention_factor,
+                "long_factor": long_factors,
+                "original_max_position_embeddings": original_max_position_embeddings,
+                "rope_type": "longrope",
+                "short_factor": short_factors,
+                "type": "longrope",
+            })
+        }
         RopeScaling::Factors(_) => {
             let what = "frequency factors that are not Llama 3's cannot be said in a config.json";
             return Err(

@@ -76,7 +76,14 @@ impl Forms {
             Some(32) => Form::Float(FloatType::F32),
             Some(bits) => quantized(matrix, bits, group, half),
         };
-        let matrices: Vec<_> = sources.iter().map(|(name, matrix)| (*name, form(matrix))).collect();
+        let matrices: Vec<_> = sources
+            .iter()
+            .map(|(name, matrix)| match name {
+                // Each row is one position's alone, and they are few.
+                TensorName::Positions if bits.is_some_and(|bits| bits < 16) => (*name, kept(matrix)),
+                _ => (*name, form(matrix)),
+            })
+            .collect();
         let vectors = match bits {
             // One type throughout, as config.json has only one to name.
             Some(16) => Some(sources.first().map_or(half, |(_, matrix)| narrow(matrix, half))),

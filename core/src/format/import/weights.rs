@@ -16,7 +16,7 @@ use crate::format::model_files::ModelFiles;
 use crate::format::safetensors::{INDEX, SINGLE};
 use crate::format::safetensors_writer::{SafetensorsWriter, TensorSpec};
 use crate::format::tensor::Storage;
-use crate::shape::ModelConfig;
+use crate::shape::{ModelConfig, NormKind};
 
 /// A file of weights is no larger, as in mlx-lm.
 pub(super) const SHARD_BYTES: usize = 5 << 30;
@@ -26,15 +26,15 @@ pub(crate) const PANEL: usize = 1 << 18;
 
 /// Parameters of a model: matrices, norms and biases, a tied head counted once.
 pub(super) fn parameters(config: &ModelConfig) -> u64 {
-    let mut total = (config.vocab_size * config.hidden_size) as u64;
-    if !config.tie_word_embeddings {
-        total *= 2;
-    }
-    for linear in config.layers.iter().flat_map(|layer| &layer.linears) {
-        let bias = if linear.bias { linear.outputs } else { 0 };
-        total += (linear.inputs * linear.outputs + bias) as u64;
-    }
-    total + config.norms().map(|name| config.norm_width(name) as u64).sum::<u64>()
+    let matrix = |name| {
+        let (rows, columns) = config.matrix_shape(name);
+        (rows * columns) as u64
+    };
+    let matrices: u64 = config.matrices().map(matrix).sum();
+    let linears = config.layers.iter().flat_map(|layer| &layer.linears);
+    let biases: u64 = linears.filter(|linear| linear.bias).map(|linear| linear.outputs as u64).sum();
+    let of_a_norm = if config.family.norm == NormKind::Layer { 2 } else { 1 };
+    matrices + biases + config.norms().map(|name| of_a_norm * config.norm_width(name) as u64).sum::<u64>()
 }
 
 /// A norm or a bias.
@@ -58,7 +58,7 @@ pub(super) fn write(
     let mut modules: Vec<Vec<TensorSpec>> = Vec::new();
     for (name, form) in &forms.matrices {
         let matrix = files.matrix(*name)?;
-        modules.push(specs(&files.path_of(*name), *form, &matrix));
+        modules.push(specs(&files.path_of(*name), *form, &matrix, files.is_transposed(*name)));
     }
     modules.extend(vectors.iter().map(|vector| {
         let storage = Storage::Float(vector.float);
@@ -76,7 +76,9 @@ pub(super) fn write(
     for (name, form) in &forms.matrices {
         let matrix = files.matrix(*name)?;
         let path = files.path_of(*name);
-        let panel_rows = (PANEL / matrix.cols()).max(1);
+        // What is written by columns is held whole: nothing large is.
+        let by_columns = files.is_transposed(*name) && matches!(form, Form::Float(_));
+        let panel_rows = if by_columns { matrix.rows() } else { (PANEL / matrix.cols()).max(1) };
         let batch = panel_rows * rayon::current_num_threads();
         for start in (0..matrix.rows()).step_by(batch) {
             let rows = start..matrix.rows().min(start + batch);
@@ -87,6 +89,7 @@ pub(super) fn write(
                 .collect::<Result<_, _>>()
                 .map_err(|what| bad(&path, what))?;
             for AffineRows { codes, scales, biases } in converted {
+                let codes = if by_columns { transposed(&codes, matrix.rows(), matrix.cols()) } else { codes };
                 shards.append(&format!("{path}.weight"), &codes)?;
                 if matches!(form, Form::Affine { .. }) {
                     shards.append(&format!("{path}.scales"), &scales)?;
@@ -109,6 +112,9 @@ fn vectors(files: &ModelFiles, forms: &Forms) -> Result<Vec<Vector>> {
     };
     for name in config.norms() {
         add(format!("{}.weight", files.path_of(name)), files.vector_type(name), files.vector(name)?);
+        if let Some(bias) = files.norm_bias(name)? {
+            add(format!("{}.bias", files.path_of(name)), files.vector_type(name), bias);
+        }
     }
     for module in config.modules() {
         if let Some(values) = files.bias(module)? {
@@ -118,8 +124,15 @@ fn vectors(files: &ModelFiles, forms: &Forms) -> Result<Vec<Vector>> {
     Ok(vectors)
 }
 
+/// The bytes of the transpose of `[rows, columns]` floats.
+fn transposed(floats: &[u8], rows: usize, columns: usize) -> Vec<u8> {
+    let size = floats.len() / (rows * columns);
+    let value = |row: usize, column: usize| &floats[(row * columns + column) * size..][..size];
+    (0..columns).flat_map(|column| (0..rows).flat_map(move |row| value(row, column))).copied().collect()
+}
+
 /// The tensors of the matrix at `path`.
-fn specs(path: &str, form: Form, matrix: &Matrix) -> Vec<TensorSpec> {
+fn specs(path: &str, form: Form, matrix: &Matrix, transposed: bool) -> Vec<TensorSpec> {
     let (rows, cols) = (matrix.rows(), matrix.cols());
     let spec = |suffix: &str, storage: Storage, width: usize| TensorSpec {
         name: format!("{path}.{suffix}"),
@@ -127,6 +140,10 @@ fn specs(path: &str, form: Form, matrix: &Matrix) -> Vec<TensorSpec> {
         shape: vec![rows, width],
     };
     match form {
+        Form::Float(float) if transposed => {
+            let storage = Storage::Float(float);
+            vec![TensorSpec { name: format!("{path}.weight"), storage, shape: vec![cols, rows] }]
+        }
         Form::Float(float) => vec![spec("weight", Storage::Float(float), cols)],
         Form::Affine { bits, group, scales, .. } => vec![
             spec("weight", Storage::Words, cols * usize::from(bits) / 32),

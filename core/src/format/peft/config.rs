@@ -47,13 +47,13 @@ impl Default for LoraConfig {
     }
 }
 
-/// Fields that must have the value that changes nothing: absent, null, false, empty or as given.
-const NEUTRAL: [(&str, &str); 21] = [
+/// Fields that must have the value that changes nothing: absent, null, false, empty or as given. `fan_in_fan_out` is not
+/// among them: it tells how the base's weights lie, and PEFT itself goes by what they are.
+const NEUTRAL: [(&str, &str); 20] = [
     ("alora_invocation_tokens", ""),
     ("alpha_pattern", ""),
     ("arrow_config", ""),
     ("bias", "none"),
-    ("fan_in_fan_out", ""),
     ("kasa_config", ""),
     ("layer_replication", ""),
     ("lora_bias", ""),

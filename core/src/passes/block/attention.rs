@@ -1,13 +1,13 @@
 //! The attention half of a layer: `mid = x + o(attention(rope(q), rope(k), v))` of `norm(x)`; in some families queries and
 //! keys are normalized too, or what is added to x is.
 
-use idiolect_kernels::ops::{Attention, AttentionBackward, Rope, ScatterRows};
+use idiolect_kernels::ops::{Attention, AttentionBackward, Heads, Rope, ScatterRows};
 use idiolect_kernels::program::BufferId;
 
-use super::norm::InputGradient;
+use super::fused::Projections;
 use crate::passes::graph::{Backward, Graph};
 use crate::shape::NormPlace::{self, AfterAttention};
-use crate::shape::Projection::{K, O, Q, V};
+use crate::shape::Projection::{K, O, Q, Qkv, QkvByHead, V};
 
 /// Key and value caches of one layer, `[capacity, kv_width]` each, and the cache row of every token.
 #[derive(Debug, Clone, Copy)]
@@ -34,20 +34,31 @@ pub(crate) struct AttentionActivations {
     pub mid: BufferId,
 }
 
+/// Values of a row of queries, of keys and of values.
+const fn widths(heads: Heads) -> [usize; 3] {
+    [heads.query * heads.dim, heads.key_value * heads.dim, heads.key_value * heads.dim]
+}
+
 impl Graph<'_> {
     /// Rotates every head by its token's position, in place, where the layer sees positions.
     fn rope(&mut self, layer: usize, x: BufferId, inverse: bool) {
         let attention = &self.base.config.layers[layer].attention;
         let Some(rope) = attention.rope else { return };
         let (head_dim, table) = (attention.head_dim, self.base.ropes[rope]);
-        self.push(Rope { x, positions: self.tokens.positions, table, head_dim, inverse });
+        let rotated = self.base.config.ropes[rope].dim;
+        self.push(Rope { x, positions: self.tokens.positions, table, head_dim, rotated, inverse });
+    }
+
+    fn queries_keys_values(&self, layer: usize) -> Projections<3> {
+        self.projections(layer, [Q, K, V], &[Qkv, QkvByHead])
     }
 
     /// `mid = x + o(attention(norm(x)))`, over this row's own keys or a cache that they are first written to.
     pub fn attention(&mut self, layer: usize, x: BufferId, cache: Option<LayerCache>) -> AttentionActivations {
         let heads = self.base.heads(layer);
         let normed = self.norm_at(layer, NormPlace::Attention, x);
-        let [mut q, mut k, v] = [Q, K, V].map(|projection| self.linear(self.module(layer, projection), normed, None));
+        let projections = self.queries_keys_values(layer);
+        let [mut q, mut k, v] = self.project(&projections, normed, widths(heads));
         let mut unnormed = None;
         if let Some([of_queries, of_keys]) = self.base.head_norms(layer) {
             unnormed = Some([q, k]);
@@ -76,8 +87,8 @@ impl Backward<'_> {
     /// Adapter gradients, and the residual stream's through the block.
     pub fn attention(&mut self, layer: usize, parts: AttentionActivations) {
         let heads = self.graph.base.heads(layer);
-        let (q_width, kv_width) = (heads.query * heads.dim, heads.key_value * heads.dim);
-        let [q, k, v, o] = [Q, K, V, O].map(|projection| self.graph.module(layer, projection));
+        let [q_width, kv_width, _] = widths(heads);
+        let o = self.graph.module(layer, O);
         let dattended = self.graph.per_token("d attended", q_width);
         let dout = self.addend(layer, AfterAttention, parts.addend);
         self.linear(o, parts.attended, dout, Some((dattended, false)));
@@ -113,9 +124,8 @@ impl Backward<'_> {
         let normed = self.graph.norm_at(layer, NormPlace::Attention, parts.x);
         // Below the lowest adapter nothing learns: its input needs no gradient.
         let mut dinput = (layer > self.lowest).then(|| self.input_gradient(layer, NormPlace::Attention));
-        for (module, dy) in [(q, dq), (k, dk), (v, dv)] {
-            self.linear(module, normed, dy, dinput.as_mut().map(InputGradient::next));
-        }
+        let projections = self.graph.queries_keys_values(layer);
+        self.project(&projections, normed, [dq, dk, dv], dinput.as_mut());
         if let Some(dinput) = dinput {
             self.add_input_gradient(dinput, parts.x);
         }

@@ -1,4 +1,5 @@
-//! Tokens as vectors. The table is frozen and nothing lies below it, so there is no way back.
+//! Tokens as vectors, in some families with their positions, or normalized. The tables are frozen and nothing lies below them,
+//! so there is no way back.
 
 use idiolect_kernels::ops::Embed;
 use idiolect_kernels::program::BufferId;
@@ -6,11 +7,15 @@ use idiolect_kernels::program::BufferId;
 use crate::passes::graph::Graph;
 
 impl Graph<'_> {
-    /// The embedded tokens, scaled in some families, `[t, hidden]`.
+    /// The embedded tokens, `[t, hidden]`.
     pub fn embed(&mut self) -> BufferId {
-        let out = self.per_token("x", self.base.config.hidden_size);
-        let scale = self.base.config.embedding_scale;
-        self.push(Embed { table: self.base.embedding, ids: self.tokens.ids, out, scale });
-        out
+        let (base, tokens) = (self.base, self.tokens);
+        let out = self.per_token("x", base.config.hidden_size);
+        let scale = base.config.embedding_scale;
+        self.push(Embed { table: base.embedding, ids: tokens.ids, out, scale, add: false });
+        if let Some(table) = base.positions {
+            self.push(Embed { table, ids: tokens.positions, out, scale: 1.0, add: true });
+        }
+        base.embedding_norm.map_or(out, |norm| self.norm(norm, out))
     }
 }

@@ -3,6 +3,7 @@
 
 mod attention;
 mod embedding;
+mod fused;
 mod head;
 mod layer;
 mod linear;

@@ -1,6 +1,6 @@
-//! RMSNorm, at the places where a family has it: before a half of a layer, behind it, over queries and keys.
+//! RMSNorm or LayerNorm, at the places where a family has it: before a half of a layer, behind it, over queries and keys.
 
-use idiolect_kernels::ops::{RmsNorm, RmsNormBackward};
+use idiolect_kernels::ops::{LayerNorm, LayerNormBackward, RmsNorm, RmsNormBackward};
 use idiolect_kernels::program::BufferId;
 
 use crate::model::NormParts;
@@ -8,7 +8,7 @@ use crate::passes::graph::{Backward, Graph};
 use crate::shape::{ModuleId, NormPlace};
 
 impl Graph<'_> {
-    /// `x / √(mean(x²) + ε) · gain`, of the shape of `x`.
+    /// The norm of `x`, of its shape.
     pub fn norm(&mut self, norm: NormParts, x: BufferId) -> BufferId {
         self.norm_onto(norm, x, None)
     }
@@ -21,7 +21,15 @@ impl Graph<'_> {
     fn norm_onto(&mut self, norm: NormParts, x: BufferId, residual: Option<BufferId>) -> BufferId {
         let (rows, width) = (self.program.buffer(x).rows, self.program.buffer(x).width);
         let out = self.program.scratch("normed", rows, width);
-        self.push(RmsNorm { x, gain: norm.gain, residual, out, epsilon: norm.spec.epsilon });
+        let NormParts { gain, bias, spec } = norm;
+        match bias {
+            None => self.push(RmsNorm { x, gain, residual, out, epsilon: spec.epsilon }),
+            Some(bias) => {
+                // No family has one of these behind a half.
+                debug_assert!(residual.is_none());
+                self.push(LayerNorm { x, gain, bias, out, epsilon: spec.epsilon });
+            }
+        }
         out
     }
 
@@ -49,7 +57,11 @@ impl Graph<'_> {
 
     /// The gradient of a norm by `x`, written or added to `dx`.
     pub fn norm_backward(&mut self, norm: NormParts, x: BufferId, dy: BufferId, dx: BufferId, add: bool) {
-        self.push(RmsNormBackward { x, gain: norm.gain, dy, dx, epsilon: norm.spec.epsilon, add });
+        let (gain, epsilon) = (norm.gain, norm.spec.epsilon);
+        match norm.bias {
+            None => self.push(RmsNormBackward { x, gain, dy, dx, epsilon, add }),
+            Some(_) => self.push(LayerNormBackward { x, gain, dy, dx, epsilon, add }),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use super::super::soft_cap::{soft_cap, soft_cap_slope};
 use super::TILE;
 #[cfg(feature = "gpu")]
 use super::shaders::{DKV_NARROW, DKV_WIDE, DQ_NARROW, DQ_WIDE, STATISTICS, StatisticsParams, TiledParams};
-use super::{BLOCK, HeadRows, Heads, visible_keys};
+use super::{BLOCK, HeadRows, Heads, fall, visible_keys};
 use crate::cpu::{
     Factors, Frame, Left, Output, exp, matrix, matrix_mut, multiply_strips, strips_len, sum_of_products, vectorized,
     with_scratch,
@@ -20,7 +20,7 @@ use crate::error::Result;
 use crate::gpu;
 use crate::program::{Access, BufferId, Operation, Program, Shapes, Touch};
 
-/// With `P = exp(c(scale·q·kᵀ) − lse)`, c the soft cap, `δ = Σ dout∘out`, `dS = scale · P∘(dout·vᵀ − δ)∘c'`:
+/// With `P = exp(c(scale·q·kᵀ) − slope·distance − lse)`, c the soft cap, `δ = Σ dout∘out`, `dS = scale · P∘(dout·vᵀ − δ)∘c'`:
 /// `dq = dS·k`, `dk = dSᵀ·q`, `dv = Pᵀ·dout`, the last two summed over the query heads that share a key/value head.
 #[derive(Debug)]
 pub struct AttentionBackward {
@@ -189,6 +189,7 @@ impl Operation for AttentionBackward {
             key_heads: gpu::count(heads.key_value)?,
             scale: heads.scale,
             cap: heads.cap.unwrap_or(0.0),
+            lower: heads.gpu_lower(),
         };
         let work = (rows * rows * heads.query * heads.dim) as f64;
         let (kernel, parts) = heads.parts(&DQ_WIDE, &DQ_NARROW);
@@ -229,18 +230,28 @@ impl Rows<'_> {
         keys: Range<usize>,
         (p, ds): (&mut [f32], &mut [f32]),
     ) {
+        let slope = self.heads.slope(head);
         for (i, (p, ds)) in queries.zip(p.chunks_exact_mut(keys.len()).zip(ds.chunks_exact_mut(keys.len()))) {
             let seen = |key: u32| (key as usize).clamp(keys.start, keys.end) - keys.start;
-            let visible = seen(self.spans[2 * i])..seen(self.spans[2 * i + 1] + 1);
+            let last = self.spans[2 * i + 1];
+            let visible = seen(self.spans[2 * i])..seen(last + 1);
+            let nearest = (last as usize + 1).saturating_sub(keys.end);
             let (lse, delta) = (self.lse[[i, head]], self.delta[[i, head]]);
-            vectorized!(row_gradient(p, ds, &visible, [lse, delta], &self.heads));
+            vectorized!(row_gradient(p, ds, &visible, [lse, delta], &self.heads, (slope, nearest)));
         }
     }
 }
 
-/// `p ← exp(c(p) − lse)`, `ds ← scale·p·(ds − δ)·c'` on the visible keys; zero elsewhere.
+/// `p ← exp(c(p) − slope·distance − lse)`, `ds ← scale·p·(ds − δ)·c'` on the visible keys; zero elsewhere.
 #[inline(always)]
-fn row_gradient(p: &mut [f32], ds: &mut [f32], visible: &Range<usize>, [lse, delta]: [f32; 2], heads: &Heads) {
+fn row_gradient(
+    p: &mut [f32],
+    ds: &mut [f32],
+    visible: &Range<usize>,
+    [lse, delta]: [f32; 2],
+    heads: &Heads,
+    (slope, nearest): (f32, usize),
+) {
     let scale = heads.scale;
     for row in [&mut *p, &mut *ds] {
         row[..visible.start].fill(0.0);
@@ -249,17 +260,24 @@ fn row_gradient(p: &mut [f32], ds: &mut [f32], visible: &Range<usize>, [lse, del
     if visible.is_empty() {
         return;
     }
-    let pairs = p[visible.clone()].iter_mut().zip(&mut ds[visible.clone()]);
+    let (p, ds) = (&mut p[visible.clone()], &mut ds[visible.clone()]);
     match heads.cap {
-        None => pairs.for_each(|(p, ds)| {
-            *p = exp(*p - lse);
-            *ds = scale * *p * (*ds - delta);
-        }),
-        Some(cap) => pairs.for_each(|(p, ds)| {
-            let score = soft_cap(*p, cap);
-            *p = exp(score - lse);
-            *ds = scale * *p * (*ds - delta) * soft_cap_slope(score, cap);
-        }),
+        None => {
+            fall(p, slope, nearest);
+            p.iter_mut().zip(ds).for_each(|(p, ds)| {
+                *p = exp(*p - lse);
+                *ds = scale * *p * (*ds - delta);
+            });
+        }
+        Some(cap) => {
+            // By the capped scores the cap's derivative goes.
+            let last = (p.len() + nearest) as f32 - 1.0;
+            p.iter_mut().zip(ds).enumerate().for_each(|(key, (p, ds))| {
+                let score = soft_cap(*p, cap);
+                *p = exp(score - slope * (last - key as f32) - lse);
+                *ds = scale * *p * (*ds - delta) * soft_cap_slope(score, cap);
+            });
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-// What both halves of attention's gradient compute: P = exp(c(scale·q·kᵀ) − lse) and dS = scale · P∘(dout·vᵀ − δ)∘c', for tiles
+// What both halves of attention's gradient compute: P = exp(c(scale·q·kᵀ) − slope·distance − lse) and dS = scale · P∘(dout·vᵀ − δ)∘c', for tiles
 // of 32 queries and 32 keys, from the statistics that backward_statistics.wgsl leaves.
 
 struct Params {
@@ -10,6 +10,7 @@ struct Params {
     key_heads: u32,
     scale: f32,
     cap: f32,
+    lower: f32,
 }
 
 // Parts a head.
@@ -51,10 +52,11 @@ fn gradient(row: u32, head: u32, key: u32, scores: Scores) -> Scores {
     let delta = bitcast<f32>(statistics[at + 2u * head + 1u]);
     var p = vec4(0.0);
     var slope = vec4(0.0);
+    let fall = alibi_slope(head, params.lower);
     for (var i = 0u; i < 4u; i++) {
         if row < params.rows && key + i >= first && key + i <= last {
             let score = soft_cap(params.scale * scores.s[i], params.cap);
-            p[i] = exact_exp(score - lse);
+            p[i] = exact_exp(score - fall * f32(last - (key + i)) - lse);
             slope[i] = soft_cap_slope(score, params.cap);
         }
     }

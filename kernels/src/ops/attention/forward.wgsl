@@ -1,4 +1,4 @@
-// out[i] = Σ_j softmax_j(cap(scale · q[i]·k[j])) · v[j] over the keys that spans[i] names, and the log-sum-exp of the scores.
+// out[i] = Σ_j softmax_j(cap(scale · q[i]·k[j]) − slope·distance) · v[j] over the keys that spans[i] names, and the log-sum-exp of the scores.
 //
 // A workgroup makes 32 queries of one head. It goes over the keys 32 at a time, a thread scoring four queries with four
 // keys, and keeps each query's maximum and sum as it goes (Milakov and Gimelshein, 2018); `out` holds the sum of values
@@ -13,6 +13,7 @@ struct Params {
     key_heads: u32,
     scale: f32,
     cap: f32,
+    lower: f32,
 }
 
 // Parts a head.
@@ -54,6 +55,14 @@ fn span_of(query: u32) -> vec4<u32> {
 
 fn sees(span: vec4<u32>, key: u32) -> bool {
     return (key >= span.x && key <= span.y) || (key >= span.w && key < span.z);
+}
+
+// How far a key lies before the query of a span, which is the last of its own keys.
+fn distance(span: vec4<u32>, key: u32) -> f32 {
+    if key >= span.x {
+        return f32(span.y - key);
+    }
+    return f32((span.y - span.x) + (span.z - key));
 }
 
 // The keys that any query of a tile sees: the first, and one past the last.
@@ -98,6 +107,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let query = lane / 2u;
     let half = lane % 2u;
     let span = span_of(first_query + query);
+    let slope = alibi_slope(head, params.lower);
     var most = LOWEST;
     var sum = 0.0;
     for (var start = keys.x; start < keys.y; start += TILE) {
@@ -128,7 +138,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         var local_most = LOWEST;
         for (var j = 16u * half; j < 16u * half + 16u; j++) {
             if sees(span, start + j) {
-                local_most = max(local_most, scores[j * TILE + query]);
+                let score = scores[j * TILE + query] - slope * distance(span, start + j);
+                scores[j * TILE + query] = score;
+                local_most = max(local_most, score);
             }
         }
         maxima[lane] = local_most;

@@ -1,4 +1,4 @@
-// Attention of one query: out = Σ_j softmax_j(cap(scale · q·k[j])) · v[j], and the log-sum-exp of the scores.
+// Attention of one query: out = Σ_j softmax_j(cap(scale · q·k[j]) − slope·distance) · v[j], and the log-sum-exp of the scores.
 //
 // A workgroup makes one head. It goes over the keys 64 at a time, a thread scoring one, and keeps maximum and sum as it
 // goes. For the values, threads share the keys and the parts of a head.
@@ -11,6 +11,7 @@ struct Params {
     key_heads: u32,
     scale: f32,
     cap: f32,
+    lower: f32,
 }
 
 // Parts a head, at most 256.
@@ -41,6 +42,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let keys = workgroupUniformLoad(&seen);
     let shares = max(1u, LANES / PARTS);
+    let slope = alibi_slope(head, params.lower);
     var most = LOWEST;
     var sum = 0.0;
     for (var start = keys.x; start < keys.y; start += LANES) {
@@ -51,7 +53,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             for (var p = 0u; p < PARTS; p++) {
                 score += inner(q[head * PARTS + p], k[at + p]);
             }
-            score = soft_cap(params.scale * score, params.cap);
+            score = soft_cap(params.scale * score, params.cap) - slope * f32(keys.y - 1u - (start + lane));
         }
         let new_most = max(most, workgroup_max(score, lane));
         var weight = 0.0;

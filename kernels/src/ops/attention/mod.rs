@@ -43,6 +43,8 @@ pub struct Heads {
     pub scale: f32,
     /// A soft cap of the scaled scores: `c·tanh(s/c)`.
     pub cap: Option<f32>,
+    /// Whether scores fall with the distance of a key (ALiBi; Press et al., 2022), each head's by its [`Heads::slope`].
+    pub alibi: bool,
 }
 
 impl Heads {
@@ -50,6 +52,22 @@ impl Heads {
     fn queries_of(&self, shared: usize) -> Range<usize> {
         let group = self.query / self.key_value;
         shared * group..(shared + 1) * group
+    }
+
+    /// What a head's scores fall by with every token of distance: of n heads, n a power of two, `2^(−8(h+1)/n)`; else those
+    /// of the next lower power m, and behind them every second one of 2m.
+    pub fn slope(&self, head: usize) -> f32 {
+        if !self.alibi {
+            return 0.0;
+        }
+        let lower = self.lower();
+        let steps = if head < lower { 2 * (head + 1) } else { 2 * (head - lower) + 1 };
+        (-4.0 * steps as f32 / lower as f32).exp2()
+    }
+
+    /// The largest power of two that is no more than the query heads.
+    fn lower(&self) -> usize {
+        1 << self.query.ilog2()
     }
 
     /// Refuses heads that do not share out, and widths that no kernel is made for.
@@ -73,6 +91,12 @@ impl Heads {
             true => (wide, self.dim as u32 / 4),
             false => (narrow, self.dim as u32),
         }
+    }
+
+    /// The same as f32 for shaders, which compute slopes themselves; 0 where there are none.
+    #[cfg(feature = "gpu")]
+    fn gpu_lower(&self) -> f32 {
+        if self.alibi { self.lower() as f32 } else { 0.0 }
     }
 
     /// Columns of `head` in a `[t, heads·dim]` matrix.
@@ -120,7 +144,7 @@ impl Packing {
     }
 }
 
-/// `out[i] = Σ_j softmax_j(cap(scale · q[i]·k[j])) · v[j]` over the keys that `spans[i]` names, head by head; the logarithm
+/// `out[i] = Σ_j softmax_j(cap(scale · q[i]·k[j]) − slope·distance) · v[j]` over the keys that `spans[i]` names, head by head; the logarithm
 /// of each softmax's denominator is kept for the gradient.
 ///
 /// Branches that go on from one sequence, each in rows of its own, have two more numbers in their spans: they see the keys
@@ -210,9 +234,10 @@ impl Operation for Attention {
                             let k = k.from(keys.start, columns.start);
                             let st = matrix_mut(scores, keys.len()).reversed_axes();
                             multiply_strips(&[Factors { a: k, depth: dim, strips: query }], st, Output::Overwrite);
+                            let slope = heads.slope(head);
                             for (i, scores) in scores.chunks_exact_mut(keys.len()).enumerate() {
                                 let seen = seen(&spans[span * i..][..span], keys.start);
-                                lse[[i, head]] = vectorized!(softmax(scores, &seen, heads.cap));
+                                lse[[i, head]] = vectorized!(softmax(scores, &seen, heads.cap, slope));
                             }
                             let p = Factors { a: Left::Rows(scores, keys.len()), depth: keys.len(), strips: values };
                             multiply_strips(&[p], out.slice_mut(s![.., own]), Output::Overwrite);
@@ -228,7 +253,7 @@ impl Operation for Attention {
         let (rows, keys) = (recorder.rows(self.q), recorder.rows(self.k));
         let bindings = recorder.buffers([self.q, self.k, self.v, self.spans, self.out, self.lse])?;
         let (query_heads, key_heads) = (gpu::count(heads.query)?, gpu::count(heads.key_value)?);
-        let (scale, cap) = (heads.scale, heads.cap.unwrap_or(0.0));
+        let (scale, cap, lower) = (heads.scale, heads.cap.unwrap_or(0.0), heads.gpu_lower());
         let work = 8.0 * (rows * keys * heads.query * heads.dim) as f64;
         let span = recorder.width(self.spans) as u32;
         if rows == 1 && span == 2 {
@@ -237,7 +262,7 @@ impl Operation for Attention {
                 kernel,
                 constants: &[("PARTS", parts)],
                 bindings: &bindings,
-                params: VectorParams { query_heads, key_heads, scale, cap },
+                params: VectorParams { query_heads, key_heads, scale, cap, lower },
                 grid: [heads.query, 1],
                 work,
             });
@@ -247,7 +272,7 @@ impl Operation for Attention {
             kernel,
             constants: &[("PARTS", parts), ("SPAN", span)],
             bindings: &bindings,
-            params: TiledParams { rows: gpu::count(rows)?, query_heads, key_heads, scale, cap },
+            params: TiledParams { rows: gpu::count(rows)?, query_heads, key_heads, scale, cap, lower },
             grid: [heads.query, rows.div_ceil(TILE)],
             work,
         })
@@ -311,11 +336,24 @@ fn seen(span: &[u32], start: usize) -> [Range<usize>; 2] {
     [shared, first..span[1] as usize - start + 1]
 }
 
-/// Softmax over the scores that are seen, capped, zero elsewhere; returns the log-sum-exp.
+/// Takes `slope · distance` off scores whose last key is `nearest` tokens away.
 #[inline(always)]
-fn softmax(scores: &mut [f32], [shared, own]: &[Range<usize>; 2], cap: Option<f32>) -> f32 {
-    cap_all(&mut scores[own.clone()], cap);
-    cap_all(&mut scores[shared.clone()], cap);
+fn fall(scores: &mut [f32], slope: f32, nearest: usize) {
+    if slope != 0.0 {
+        let last = (scores.len() + nearest) as f32 - 1.0;
+        scores.iter_mut().enumerate().for_each(|(key, score)| *score -= slope * (last - key as f32));
+    }
+}
+
+/// Softmax over the scores that are seen, capped and less by `slope` a token of distance, zero elsewhere; returns the
+/// log-sum-exp.
+#[inline(always)]
+fn softmax(scores: &mut [f32], [shared, own]: &[Range<usize>; 2], cap: Option<f32>, slope: f32) -> f32 {
+    // The query is the last of its own keys.
+    for (keys, nearest) in [(own, 0), (shared, own.len())] {
+        cap_all(&mut scores[keys.clone()], cap);
+        fall(&mut scores[keys.clone()], slope, nearest);
+    }
     scores[own.end..].fill(0.0);
     scores[..shared.start].fill(0.0);
     scores[shared.end..own.start].fill(f32::NEG_INFINITY);

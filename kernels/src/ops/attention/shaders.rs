@@ -13,6 +13,7 @@ params! {
         key_heads: u32,
         scale: f32,
         cap: f32,
+        lower: f32,
     }
 }
 params! {
@@ -21,6 +22,7 @@ params! {
         key_heads: u32,
         scale: f32,
         cap: f32,
+        lower: f32,
     }
 }
 params! {
@@ -37,24 +39,25 @@ const DQ: Source = wgsl::source!("backward_dq.wgsl");
 const DKV: Source = wgsl::source!("backward_dkv.wgsl");
 const SCORES: Source = wgsl::source!("backward_scores.wgsl");
 const PART: Source = wgsl::source!("part.wgsl");
+const ALIBI: Source = wgsl::source!("alibi.wgsl");
 
 const PARTS: Constants = &[("PARTS", &[2, 16])];
 const TILED_CONSTANTS: Constants = &[("PARTS", &[2, 16]), ("SPAN", &[2, 4])];
 
 const fn tiled(name: &'static str, definitions: Definitions) -> Kernel<TiledParams> {
-    Kernel::new(name, &[TILED, PART, SOFT_CAP, EXP], TILED_CONSTANTS).with(definitions)
+    Kernel::new(name, &[TILED, PART, ALIBI, SOFT_CAP, EXP], TILED_CONSTANTS).with(definitions)
 }
 
 const fn vector(name: &'static str, definitions: Definitions) -> Kernel<VectorParams> {
-    Kernel::new(name, &[VECTOR, PART, SOFT_CAP, EXP, REDUCE], PARTS).with(definitions)
+    Kernel::new(name, &[VECTOR, PART, ALIBI, SOFT_CAP, EXP, REDUCE], PARTS).with(definitions)
 }
 
 const fn dq(name: &'static str, definitions: Definitions) -> Kernel<TiledParams> {
-    Kernel::new(name, &[DQ, SCORES, PART, SOFT_CAP, EXP], PARTS).with(definitions)
+    Kernel::new(name, &[DQ, SCORES, PART, ALIBI, SOFT_CAP, EXP], PARTS).with(definitions)
 }
 
 const fn dkv(name: &'static str, definitions: Definitions) -> Kernel<TiledParams> {
-    Kernel::new(name, &[DKV, SCORES, PART, SOFT_CAP, EXP], PARTS).with(definitions)
+    Kernel::new(name, &[DKV, SCORES, PART, ALIBI, SOFT_CAP, EXP], PARTS).with(definitions)
 }
 
 pub(super) static TILED_WIDE: Kernel<TiledParams> = tiled("attention_wide", WIDE);

@@ -9,7 +9,7 @@ use std::ops::Range;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::{HeadRows, Heads, cap_all};
+use super::{HeadRows, Heads, cap_all, fall};
 use crate::cpu::{
     StridedRows, StridedRowsMut, exp, exp_and_sum, largest, rows_times, times_rows, vectorized, with_scratch,
 };
@@ -41,6 +41,7 @@ pub(super) fn attend(
     lse: &mut [f32],
 ) {
     let group = heads.query / heads.key_value;
+    let slopes: Vec<f32> = (0..heads.query).map(|head| heads.slope(head)).collect();
     let task_len = 2 * keys.len().min(CHUNK) * heads.dim;
     with_scratch([scratch_len(keys.len(), heads)], |[parts]| {
         let tasks = parts.par_chunks_exact_mut(group * part_len(heads.dim)).enumerate();
@@ -50,8 +51,19 @@ pub(super) fn attend(
             let rows = first..keys.end.min(first + CHUNK);
             let columns = heads.columns(shared);
             let q = &q[shared * group * heads.dim..][..group * heads.dim];
+            let slopes = &slopes[shared * group..][..group];
             let [k, v] = [k, v].map(|of| of.head(first, columns.clone()));
-            Arch::new().dispatch(Chunk { q, scale: heads.scale, cap: heads.cap, k, v, keys: rows.len(), parts });
+            Arch::new().dispatch(Chunk {
+                q,
+                scale: heads.scale,
+                cap: heads.cap,
+                slopes,
+                k,
+                v,
+                nearest: keys.end - rows.end,
+                keys: rows.len(),
+                parts,
+            });
         });
         let parts = &*parts;
         for (head, (out, lse)) in out.chunks_exact_mut(heads.dim).zip(lse).enumerate() {
@@ -66,6 +78,9 @@ struct Chunk<'a> {
     q: &'a [f32],
     scale: f32,
     cap: Option<f32>,
+    slopes: &'a [f32],
+    /// Keys behind these, up to the query.
+    nearest: usize,
     k: StridedRows<'a>,
     v: StridedRows<'a>,
     keys: usize,
@@ -95,15 +110,17 @@ impl Chunk<'_> {
     /// `N` query heads from `first` on.
     #[inline(always)]
     fn attend<S: Simd, const N: usize>(&mut self, simd: S, first: usize) {
-        let Self { q, scale, cap, k, v, keys, ref mut parts } = *self;
+        let Self { q, scale, cap, slopes, nearest, k, v, keys, ref mut parts } = *self;
         let (dim, step) = (k.width(), part_len(k.width()));
         let (q, parts) = (&q[first * dim..], &mut parts[first * step..]);
         let scores = &mut [0.0; TILE * CHUNK];
         rows_times::<S, N>(simd, k, StridedRows::new(q, dim, dim), StridedRowsMut::new(scores, CHUNK, keys));
-        for (part, scores) in parts.chunks_exact_mut(step).zip(scores.chunks_exact_mut(CHUNK)).take(N) {
+        let scored = parts.chunks_exact_mut(step).zip(scores.chunks_exact_mut(CHUNK)).zip(&slopes[first..first + N]);
+        for ((part, scores), &slope) in scored {
             let scores = &mut scores[..keys];
             scores.iter_mut().for_each(|score| *score *= scale);
             cap_all(scores, cap);
+            fall(scores, slope, nearest);
             part[0] = largest(scores);
             part[1] = exp_and_sum(scores, part[0]);
         }

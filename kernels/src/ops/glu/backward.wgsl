@@ -1,4 +1,7 @@
-// dgate = dout · up · σ·(1 + gate·s'(gate)·(1 − σ)), dup = dout · φ(gate), σ = σ(s(gate)); s: inner.wgsl.
+// dgate = dout · up · σ·(1 + gate·s'(gate)·(1 − σ)), dup = dout · φ(gate), σ = σ(s(gate)); s: inner.wgsl. Without up,
+// that is 1.
+
+override GATED: u32;
 
 struct Params {
     first_x: u32,
@@ -8,9 +11,9 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read_write> gate: array<f32>;
-@group(0) @binding(1) var<storage, read_write> up: array<f32>;
-@group(0) @binding(2) var<storage, read_write> dout: array<f32>;
-@group(0) @binding(3) var<storage, read_write> dgate: array<f32>;
+@group(0) @binding(1) var<storage, read_write> dout: array<f32>;
+@group(0) @binding(2) var<storage, read_write> dgate: array<f32>;
+@group(0) @binding(3) var<storage, read_write> up: array<f32>;
 @group(0) @binding(4) var<storage, read_write> dup: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
 
@@ -20,7 +23,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if i < params.len {
         let z = gate[i];
         let sigmoid = 1.0 / (1.0 + exact_exp(-inner(z)));
-        dgate[i] = dout[i] * up[i] * sigmoid * (1.0 + z * inner_slope(z) * (1.0 - sigmoid));
-        dup[i] = dout[i] * z * sigmoid;
+        let slope = sigmoid * (1.0 + z * inner_slope(z) * (1.0 - sigmoid));
+        if GATED == 1u {
+            dgate[i] = dout[i] * up[i] * slope;
+            dup[i] = dout[i] * z * sigmoid;
+        } else {
+            dgate[i] = dout[i] * slope;
+        }
     }
 }

@@ -1,4 +1,6 @@
-// out = φ(gate) · up, φ(z) = z·σ(s(z)); s: inner.wgsl.
+// out = φ(gate) · up, or φ(gate); φ(z) = z·σ(s(z)); s: inner.wgsl.
+
+override GATED: u32;
 
 struct Params {
     first_x: u32,
@@ -8,8 +10,8 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read_write> gate: array<f32>;
-@group(0) @binding(1) var<storage, read_write> up: array<f32>;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(0) @binding(1) var<storage, read_write> out: array<f32>;
+@group(0) @binding(2) var<storage, read_write> up: array<f32>;
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
@@ -17,6 +19,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let i = (group.y + params.first_y) * 64u + lane;
     if i < params.len {
         let z = gate[i];
-        out[i] = z / (1.0 + exact_exp(-inner(z))) * up[i];
+        var value = z / (1.0 + exact_exp(-inner(z)));
+        if GATED == 1u {
+            value *= up[i];
+        }
+        out[i] = value;
     }
 }

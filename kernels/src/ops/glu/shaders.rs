@@ -1,4 +1,4 @@
-//! Gated linear units' kernels and their parameters.
+//! The kernels of activations and their parameters.
 
 #[cfg(test)]
 use crate::gpu::Shader;
@@ -12,12 +12,12 @@ params! {
 }
 
 const INNER: Source = wgsl::source!("inner.wgsl");
-const GELU: Constants = &[("GELU", &[0, 1])];
+const VARIANTS: Constants = &[("GELU", &[0, 1]), ("GATED", &[0, 1])];
 
 pub(super) static FORWARD: Kernel<GluParams> =
-    Kernel::new("glu", &[wgsl::source!("forward.wgsl"), INNER, wgsl::EXP], GELU);
+    Kernel::new("glu", &[wgsl::source!("forward.wgsl"), INNER, wgsl::EXP], VARIANTS);
 pub(super) static BACKWARD: Kernel<GluParams> =
-    Kernel::new("glu_backward", &[wgsl::source!("backward.wgsl"), INNER, wgsl::EXP], GELU);
+    Kernel::new("glu_backward", &[wgsl::source!("backward.wgsl"), INNER, wgsl::EXP], VARIANTS);
 
 #[cfg(test)]
 pub(in crate::ops) static KERNELS: &[&Shader] = &[&FORWARD.shader, &BACKWARD.shader];

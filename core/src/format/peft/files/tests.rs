@@ -103,7 +103,7 @@ fn settings_are_honoured_or_refused_by_name() {
         ("bias", json!("all"), refused("bias")),
         ("use_dora", json!(true), refused("use_dora")),
         ("lora_bias", json!(true), refused("lora_bias")),
-        ("fan_in_fan_out", json!(true), refused("fan_in_fan_out")),
+        ("fan_in_fan_out", json!(true), Ok(())),
         ("modules_to_save", json!(["lm_head"]), refused("modules_to_save")),
         ("rank_pattern", json!({ "q_proj": 4 }), refused("rank_pattern")),
         ("alpha_pattern", json!({ "q_proj": 4 }), refused("alpha_pattern")),

@@ -32,10 +32,9 @@ pub(crate) fn byte_level() -> GgufVocabulary {
         token_types,
         bos: Some(1),
         eos: Some(2),
-        eot: None,
-        eom: None,
         add_bos: Some(false),
         chat_template: Some(CHATML.into()),
+        ..GgufVocabulary::default()
     }
 }
 

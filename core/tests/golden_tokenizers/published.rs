@@ -1,48 +1,66 @@
-//! Published tokenizers against golden ids made with Hugging Face `tokenizers` for 17 edge-case strings, which lie
-//! beside the repository in `../shared/data`; where they do not, the tests are ignored.
+//! Published tokenizers against golden ids made with Hugging Face `tokenizers` for 17 edge-case strings, and in the form of
+//! a GGUF file against their own folders on the goldens' lines.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use idiolect::ErrorKind;
-use idiolect::generate::TextStream;
 use idiolect::text::{GgufVocabulary, Tokenizer};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
-/// The name of the golden cases, the folder of the tokenizer, and what a GGUF file would call its pre-tokenizer.
-const TOKENIZERS: [(&str, &str, Option<&str>); 5] = [
-    ("smollm2", "tokenizers/smollm2", Some("smollm")),
-    ("gpt2", "tokenizers/gpt2", Some("gpt-2")),
-    ("qwen2.5", "tokenizers/qwen2.5", Some("qwen2")),
-    ("llama2", "tokenizers/llama2", None),
+use crate::{ids, made, read, same, stream};
+
+/// What a GGUF file is made of for a tokenizer.
+#[derive(Clone, Copy)]
+enum Gguf {
+    /// Of `tokenizer.json`, under this name of a pre-tokenizer.
+    Words(&'static str),
+    /// Of SentencePiece's `tokenizer.model`.
+    Pieces,
+}
+
+/// The name of the golden cases, the folder of the tokenizer, and what a GGUF file would be made of.
+const TOKENIZERS: [(&str, &str, Option<Gguf>); 5] = [
+    ("smollm2", "tokenizers/smollm2", Some(Gguf::Words("smollm"))),
+    ("gpt2", "tokenizers/gpt2", Some(Gguf::Words("gpt-2"))),
+    ("qwen2.5", "tokenizers/qwen2.5", Some(Gguf::Words("qwen2"))),
+    ("llama2", "tokenizers/llama2", Some(Gguf::Pieces)),
     ("stories260K-hf", "models/stories260K", None),
 ];
 
-fn main() {
-    let arguments = Arguments::from_args();
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
+pub fn trials(repository: &Path) -> Vec<Trial> {
+    let (data, goldens) = (repository.join("../shared/data"), repository.join("tests/goldens/gguf_tokenizers"));
     let absent = !data.join("tokenizers/golden_ids.json").exists();
     let mut trials = Vec::new();
-    for (name, folder, pre) in TOKENIZERS {
+    for (name, folder, gguf) in TOKENIZERS {
         let at = data.clone();
         trials.push(Trial::test(format!("{name}::folder"), move || {
             check(&at, name, &Tokenizer::from_folder(&at.join(folder)).map_err(|error| error.to_string())?)
         }));
-        if let Some(pre) = pre {
-            let at = data.clone();
+        if let Some(gguf) = gguf {
+            let (at, goldens) = (data.clone(), goldens.clone());
             trials.push(Trial::test(format!("{name}::gguf"), move || {
-                let vocabulary = as_gguf(&read(&at.join(folder).join("tokenizer.json"))?, pre)?;
+                let folder = at.join(folder);
+                let vocabulary = match gguf {
+                    Gguf::Words(pre) => of_words(&read(&folder.join("tokenizer.json"))?, pre)?,
+                    Gguf::Pieces => of_pieces(&fs::read(folder.join("tokenizer.model"))?).ok_or("tokenizer.model")?,
+                };
                 let tokenizer = Tokenizer::from_gguf(&vocabulary, Path::new("model.gguf"));
-                check(&at, name, &tokenizer.map_err(|error| error.to_string())?)
+                let tokenizer = tokenizer.map_err(|error| error.to_string())?;
+                check(&at, name, &tokenizer)?;
+                let original = Tokenizer::from_folder(&folder).map_err(|error| error.to_string())?;
+                for line in made::lines(&goldens)? {
+                    same("ids", &line, &tokenizer.encode(&line), &original.encode(&line))?;
+                }
+                Ok(())
             }));
         }
     }
     let at = data.clone();
     trials.push(Trial::test("idiolect-base-7m::folder", move || embedded_model(&at)));
     trials.push(Trial::test("damaged::folder", move || damaged(&data)));
-    let trials = trials.into_iter().map(|trial| trial.with_ignored_flag(absent)).collect();
-    libtest_mimic::run(&arguments, trials).exit();
+    trials.into_iter().map(|trial| trial.with_ignored_flag(absent)).collect()
 }
 
 /// Every golden string of `name`: ids, text, and text streamed.
@@ -91,7 +109,7 @@ fn damaged(data: &Path) -> Result<(), Failed> {
 }
 
 /// What the metadata of a GGUF file made from `tokenizer.json` would be.
-fn as_gguf(file: &Value, pre: &str) -> Result<GgufVocabulary, Failed> {
+fn of_words(file: &Value, pre: &str) -> Result<GgufVocabulary, Failed> {
     let vocab = file["model"]["vocab"].as_object().ok_or("vocab")?;
     let added = file["added_tokens"].as_array().ok_or("added_tokens")?;
     let mut tokens: Vec<(u64, &str, i32)> =
@@ -118,26 +136,56 @@ fn as_gguf(file: &Value, pre: &str) -> Result<GgufVocabulary, Failed> {
     })
 }
 
-fn stream(tokenizer: &Tokenizer, ids: &[u32]) -> idiolect::Result<String> {
-    let mut stream = TextStream::new(tokenizer, &[])?;
-    let mut text = String::new();
-    for id in ids {
-        text.push_str(&stream.push(*id)?.text);
+/// What the metadata of a GGUF file made from SentencePiece's `tokenizer.model` would be. It is a protocol buffer: field 1
+/// of the model is a piece, whose fields are its text (1), its score (2) and its type (3, 1 where it is left out).
+fn of_pieces(model: &[u8]) -> Option<GgufVocabulary> {
+    let mut vocabulary =
+        GgufVocabulary { model: "llama".into(), unknown: Some(0), bos: Some(1), eos: Some(2), ..Default::default() };
+    for piece in fields(model)?.into_iter().filter(|(number, _)| *number == 1) {
+        let (mut text, mut score, mut kind) = (String::new(), 0.0, 1);
+        for (number, value) in fields(piece.1)? {
+            match number {
+                1 => text = String::from_utf8(value.to_vec()).ok()?,
+                2 => score = f32::from_le_bytes(value.try_into().ok()?),
+                3 => kind = i32::from(*value.first()?),
+                _ => {}
+            }
+        }
+        vocabulary.tokens.push(text);
+        vocabulary.scores.push(score);
+        vocabulary.token_types.push(kind);
     }
-    text.push_str(&stream.finish()?.text);
-    Ok(text)
+    Some(vocabulary)
 }
 
-fn read(path: &PathBuf) -> Result<Value, Failed> {
-    let bytes = fs::read(path).map_err(|cause| format!("{}: {cause}", path.display()))?;
-    Ok(serde_json::from_slice(&bytes)?)
+/// The fields of a protocol buffer: their numbers and their bytes.
+fn fields(mut message: &[u8]) -> Option<Vec<(u64, &[u8])>> {
+    let mut fields = Vec::new();
+    while !message.is_empty() {
+        let tag = varint(&mut message)?;
+        let length = match tag & 7 {
+            0 => message.iter().position(|byte| byte & 0x80 == 0)? + 1,
+            1 => 8,
+            2 => varint(&mut message)? as usize,
+            5 => 4,
+            _ => return None,
+        };
+        let (value, rest) = message.split_at_checked(length)?;
+        fields.push((tag >> 3, value));
+        message = rest;
+    }
+    Some(fields)
 }
 
-fn ids(value: &Value) -> Result<Vec<u32>, Failed> {
-    let ids = value.as_array().and_then(|ids| ids.iter().map(|id| id.as_u64().map(|id| id as u32)).collect());
-    ids.ok_or_else(|| "not ids".into())
-}
-
-fn same<T: PartialEq + std::fmt::Debug>(what: &str, text: &str, found: &T, expected: &T) -> Result<(), Failed> {
-    if found == expected { Ok(()) } else { Err(format!("{what} of {text:?}: {found:?}, not {expected:?}").into()) }
+fn varint(message: &mut &[u8]) -> Option<u64> {
+    let mut number = 0;
+    for shift in (0..64).step_by(7) {
+        let (&byte, rest) = message.split_first()?;
+        *message = rest;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
 }

@@ -31,9 +31,11 @@ const USER_DEFINED: i32 = 4;
 /// `tokenizer.ggml.token_type` of a row without a token, whose spelling is made up.
 const UNUSED: i32 = 5;
 
-/// A GGUF file's `tokenizer.*` metadata.
+/// A GGUF file's `tokenizer.*` metadata, and whose vocabulary it is.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct GgufVocabulary {
+    /// `general.architecture`: what the vocabulary's model is.
+    pub architecture: String,
     /// `tokenizer.ggml.model`: `gpt2` for byte-level vocabularies, `llama` for SentencePiece's.
     pub model: String,
     /// `tokenizer.ggml.pre`: how a byte-level vocabulary cuts text into words.

@@ -250,7 +250,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::text::fixtures::{built, byte_fallback, byte_level, folder};
+    use crate::text::fixtures::{built, byte_fallback, byte_level, folder, scored};
 
     #[test]
     fn control_tokens_in_a_text_are_text() {
@@ -285,7 +285,7 @@ mod tests {
     fn text_comes_back_from_its_ids() {
         let (_guard, dir) = folder(&[("tokenizer.json", &byte_fallback().to_string())]);
         let fallback = Tokenizer::from_folder(&dir).expect("a tokenizer");
-        for tokenizer in [built(&byte_level()), fallback] {
+        for tokenizer in [built(&byte_level()), fallback, built(&scored())] {
             for text in ["", "hello", " hello", "  two  spaces  ", "é 日本 👩‍👩‍👧\n\n", "\0 \t\r\n", "</s> <s>"]
             {
                 let ids = tokenizer.encode(text).expect("ids");

@@ -36,7 +36,7 @@ pub fn trials(repository: &Path) -> Vec<Trial> {
     for (name, folder, gguf) in TOKENIZERS {
         let at = data.clone();
         trials.push(Trial::test(format!("{name}::folder"), move || {
-            check(&at, name, &Tokenizer::from_folder(&at.join(folder)).map_err(|error| error.to_string())?)
+            check(&at, name, &Tokenizer::from_folder(&at.join(folder)).map_err(|error| error.to_string())?, true)
         }));
         if let Some(gguf) = gguf {
             let (at, goldens) = (data.clone(), goldens.clone());
@@ -48,7 +48,7 @@ pub fn trials(repository: &Path) -> Vec<Trial> {
                 };
                 let tokenizer = Tokenizer::from_gguf(&vocabulary, Path::new("model.gguf"));
                 let tokenizer = tokenizer.map_err(|error| error.to_string())?;
-                check(&at, name, &tokenizer)?;
+                check(&at, name, &tokenizer, matches!(gguf, Gguf::Words(_)))?;
                 let original = Tokenizer::from_folder(&folder).map_err(|error| error.to_string())?;
                 for line in made::lines(&goldens)? {
                     same("ids", &line, &tokenizer.encode(&line), &original.encode(&line))?;
@@ -63,8 +63,9 @@ pub fn trials(repository: &Path) -> Vec<Trial> {
     trials.into_iter().map(|trial| trial.with_ignored_flag(absent)).collect()
 }
 
-/// Every golden string of `name`: ids, text, and text streamed.
-fn check(data: &Path, name: &str, tokenizer: &Tokenizer) -> Result<(), Failed> {
+/// Every golden string of `name`: ids, text, and text streamed; the ids of control tokens where `controls`. Llama 2's are
+/// looked for after its spaces are spelled, which its `tokenizer.json` says and no GGUF file.
+fn check(data: &Path, name: &str, tokenizer: &Tokenizer, controls: bool) -> Result<(), Failed> {
     let golden = read(&data.join("tokenizers/golden_ids.json"))?;
     let cases = golden["cases"][name].as_array().ok_or("no such cases")?;
     for case in cases {
@@ -72,7 +73,10 @@ fn check(data: &Path, name: &str, tokenizer: &Tokenizer) -> Result<(), Failed> {
         let expected = ids(&case["ids_no_special"])?;
         let decoded = case["decoded"].as_str().ok_or("decoded")?;
         let found = tokenizer.encode_with_controls(text).map_err(|error| error.to_string())?;
-        same("ids", text, &found, &expected)?;
+        let spells_control = [&found, &expected].iter().any(|ids| ids.iter().any(|id| tokenizer.is_control(*id)));
+        if controls || !spells_control {
+            same("ids", text, &found, &expected)?;
+        }
 
         let plain = tokenizer.encode(text).map_err(|error| error.to_string())?;
         if !expected.iter().any(|id| tokenizer.is_control(*id)) {

@@ -38,6 +38,7 @@ pub fn vocabulary(file: &GgufFile) -> Result<GgufVocabulary> {
         Some(array) => array.floats().ok_or_else(|| bad(SCORES, "not a list of floats"))?,
     };
     Ok(GgufVocabulary {
+        architecture: file.str("general.architecture")?.unwrap_or_default().to_owned(),
         model: required("tokenizer.ggml.model")?,
         pre: file.str("tokenizer.ggml.pre")?.unwrap_or("default").to_owned(),
         tokens: strings(TOKENS)?.ok_or_else(|| bad(TOKENS, "missing"))?,

@@ -29,6 +29,13 @@ const SPACE: &str = "▁";
 /// More bytes than any published piece has: the work of finding the merges grows with the square of a piece's length.
 const LONGEST_PIECE: usize = 1024;
 
+/// The architecture of Phi-3, whose control tokens swallow the white space behind them. That stands in its
+/// `tokenizer.json`, but in no field of a GGUF file.
+const PHI3: &str = "phi3";
+
+/// Phi-3's tokens that swallow nothing.
+const PHI3_PLAIN: [&str; 3] = ["<unk>", "<s>", "<|endoftext|>"];
+
 impl GgufVocabulary {
     /// The pipeline of a vocabulary of scored pieces.
     pub(super) fn sentence_piece(&self, path: &Path) -> Result<PipelineParts> {
@@ -47,6 +54,10 @@ impl GgufVocabulary {
             ),
         };
         let merges = self.merges_by_score(&vocab);
+        let mut added = self.added(|id, token| self.spelled(id, token));
+        for (_, token) in &mut added {
+            token.rstrip = self.architecture == PHI3 && !PHI3_PLAIN.contains(&token.content.as_str());
+        }
         let (normalizer, decoder) = spaces(self.space_prefix.unwrap_or(true))
             .map_err(|cause| Error::new(ErrorKind::Unsupported, format!("spaces in pieces: {cause}")))?;
         Ok(PipelineParts {
@@ -56,7 +67,7 @@ impl GgufVocabulary {
             fuse_unk: true,
             byte_fallback: true,
             ignore_merges: false,
-            added: self.added(|id, token| self.spelled(id, token)),
+            added,
             normalizer: Some(normalizer),
             pre_tokenizer: None,
             decoder: Some(decoder),

@@ -1,5 +1,6 @@
 use super::*;
-use crate::text::fixtures::{CHATML, built, byte_level, folder};
+use crate::ErrorKind;
+use crate::text::fixtures::{CHATML, built, byte_level, folder, scored};
 
 #[test]
 fn words_are_cut_as_the_named_pre_tokenizer_cuts_them() {
@@ -74,17 +75,74 @@ fn without_types_control_tokens_are_told_by_their_looks() {
 
 #[test]
 fn a_written_folder_is_the_same_tokenizer() {
-    for add_bos in [false, true] {
-        let tokenizer = built(&GgufVocabulary { add_bos: Some(add_bos), ..byte_level() });
-        let (_guard, dir) = folder(&[]);
-        tokenizer.write_folder(&dir).expect("a folder");
-        let read = Tokenizer::from_folder(&dir).expect("a tokenizer");
-        assert_eq!(read.fingerprint(), tokenizer.fingerprint());
-        assert_eq!((read.bos(), read.adds_bos(), read.eos_ids()), (Some(1), add_bos, &[2][..]));
-        let text = "hello <think> 12 é <|im_end|>";
-        assert_eq!(read.encode(text), tokenizer.encode(text));
-        assert_eq!(read.encode_with_controls(text), tokenizer.encode_with_controls(text));
-        assert_eq!(read.chat_template(), tokenizer.chat_template());
+    for vocabulary in [byte_level(), scored(), GgufVocabulary { space_prefix: Some(false), ..scored() }] {
+        for add_bos in [false, true] {
+            let tokenizer = built(&GgufVocabulary { add_bos: Some(add_bos), ..vocabulary.clone() });
+            let (_guard, dir) = folder(&[]);
+            tokenizer.write_folder(&dir).expect("a folder");
+            let read = Tokenizer::from_folder(&dir).expect("a tokenizer");
+            assert_eq!(read.fingerprint(), tokenizer.fingerprint());
+            assert_eq!((read.bos(), read.adds_bos(), read.eos_ids()), (Some(1), add_bos, &[2][..]));
+            let text = "hello <think> 12  é\t\n\n <|im_end|>";
+            let ids = tokenizer.encode(text).expect("ids");
+            assert_eq!(read.encode(text).as_ref(), Ok(&ids));
+            assert_eq!(read.decode(&ids), tokenizer.decode(&ids));
+            assert_eq!(read.encode_with_controls(text), tokenizer.encode_with_controls(text));
+            assert_eq!(read.token_bytes(), tokenizer.token_bytes());
+            assert_eq!(read.chat_template(), tokenizer.chat_template());
+        }
+    }
+}
+
+#[test]
+fn pieces_are_merged_by_their_scores() {
+    let texts = |vocabulary: &GgufVocabulary, text| -> Vec<String> {
+        let tokenizer = built(vocabulary);
+        let ids = tokenizer.encode(text).expect("ids");
+        ids.iter().map(|id| tokenizer.token_text(*id).expect("a token")).collect()
+    };
+    let bare = GgufVocabulary { space_prefix: Some(false), ..scored() };
+    let mut worse = bare.clone();
+    let ll = worse.tokens.iter().position(|token| token == "ll").expect("a piece");
+    worse.scores[ll] = -100.0;
+    for (vocabulary, text, expected) in [
+        (scored(), "hello", vec!["▁he", "ll", "o"]),
+        (bare.clone(), "hello", vec!["he", "ll", "o"]),
+        (worse, "hello", vec!["he", "l", "lo"]),
+        (bare.clone(), "oéo", vec!["o", "<0xC3>", "<0xA9>", "o"]),
+        // Runs of spaces are the user's pieces, above all others, and begin no word.
+        (bare.clone(), "o  he", vec!["o", "▁▁", "he"]),
+        (bare.clone(), "o he", vec!["o", "▁he"]),
+        (scored(), " he", vec!["▁▁", "he"]),
+        (bare, "o\n\no", vec!["o", "\n\n", "o"]),
+        // A filler is no piece.
+        (scored(), "[PAD0]", vec!["▁", "<0x5B>", "<0x50>", "<0x41>", "<0x44>", "<0x30>", "<0x5D>"]),
+    ] {
+        assert_eq!(texts(&vocabulary, text), expected, "{text:?}");
+    }
+}
+
+#[test]
+fn where_the_file_does_not_say_llama_cpp_says_whether_a_bos_is_added() {
+    let silent = |vocabulary| GgufVocabulary { add_bos: None, ..vocabulary };
+    let named = |pre: &str| silent(GgufVocabulary { pre: pre.into(), ..byte_level() });
+    for (vocabulary, adds_bos) in [
+        (silent(scored()), true),
+        (named("llama-bpe"), true),
+        (named("tekken"), true),
+        (named("smaug-bpe"), false),
+        (named("qwen2"), false),
+    ] {
+        assert_eq!(built(&vocabulary).adds_bos(), adds_bos, "{}", vocabulary.pre);
+    }
+}
+
+#[test]
+fn phi_3_swallows_white_space_behind_its_control_tokens() {
+    for (architecture, text) in [("phi3", "<|im_end|>hello"), ("llama", "<|im_end|>\n hello")] {
+        let tokenizer = built(&GgufVocabulary { architecture: architecture.into(), ..scored() });
+        let ids = tokenizer.encode_with_controls("<|im_end|>\n hello").expect("ids");
+        assert_eq!(ids, tokenizer.encode_with_controls(text).expect("ids"), "{architecture}");
     }
 }
 
@@ -110,8 +168,8 @@ fn what_cannot_be_used_is_refused_by_name() {
         vocabulary
     };
     for (vocabulary, kind, part) in [
-        (with(|v| v.model = "llama".into()), ErrorKind::Unsupported, "tokenizer.ggml.model: \"llama\""),
-        (with(|v| v.pre = "tekken".into()), ErrorKind::Unsupported, "tokenizer.ggml.pre: \"tekken\""),
+        (with(|v| v.model = "t5".into()), ErrorKind::Unsupported, "tokenizer.ggml.model: \"t5\""),
+        (with(|v| v.pre = "default".into()), ErrorKind::Unsupported, "tokenizer.ggml.pre: \"default\""),
         (with(|v| v.pre = String::new()), ErrorKind::Unsupported, "tokenizer.ggml.pre"),
         (with(|v| v.tokens.clear()), ErrorKind::BadFile, "tokenizer.ggml.token_type"),
         (with(|v| (v.tokens, v.token_types) = Default::default()), ErrorKind::BadFile, "tokenizer.ggml.tokens"),
@@ -129,4 +187,47 @@ fn what_cannot_be_used_is_refused_by_name() {
         assert_eq!(error.kind(), kind, "{error}");
         assert!(error.message().starts_with("model.gguf: ") && error.message().contains(part), "{error}");
     }
+}
+
+#[test]
+fn scored_pieces_that_lie_are_refused_by_name() {
+    let with = |change: fn(&mut GgufVocabulary)| {
+        let mut vocabulary = scored();
+        change(&mut vocabulary);
+        vocabulary
+    };
+    for (vocabulary, kind, part) in [
+        (with(|v| v.scores.clear()), ErrorKind::BadFile, "tokenizer.ggml.scores: 0 scores for 276 tokens"),
+        (with(|v| v.scores.push(0.0)), ErrorKind::BadFile, "tokenizer.ggml.scores: 277 scores for 276 tokens"),
+        (with(|v| v.scores[7] = f32::NAN), ErrorKind::BadFile, "tokenizer.ggml.scores: number 7"),
+        (with(|v| v.scores[8] = f32::INFINITY), ErrorKind::BadFile, "tokenizer.ggml.scores: number 8"),
+        (with(|v| v.token_types.clear()), ErrorKind::BadFile, "tokenizer.ggml.token_type: missing"),
+        (with(|v| v.token_types.truncate(5)), ErrorKind::BadFile, "5 types for 276 tokens"),
+        (with(|v| v.tokens[270] = v.tokens[269].clone()), ErrorKind::BadFile, "269 and 270 are the same token"),
+        (with(|v| v.tokens[269] = "▁▁".into()), ErrorKind::BadFile, "are the same token"),
+        (
+            with(|v| v.tokens[13] = "<0x>".into()),
+            ErrorKind::BadFile,
+            "tokenizer.ggml.tokens: none is for the byte 0x09",
+        ),
+        (with(|v| v.tokens[269] = "a".repeat(1025)), ErrorKind::BadFile, "tokenizer.ggml.tokens: number 269"),
+        (with(|v| v.unknown = Some(276)), ErrorKind::BadFile, "tokenizer.ggml.unknown_token_id: 276"),
+        (with(|v| v.bos = Some(276)), ErrorKind::BadFile, "tokenizer.ggml.bos_token_id: 276"),
+        (
+            with(|v| v.remove_extra_whitespaces = Some(true)),
+            ErrorKind::Unsupported,
+            "tokenizer.ggml.remove_extra_whitespaces",
+        ),
+        (
+            with(|v| (v.tokens, v.scores, v.token_types) = Default::default()),
+            ErrorKind::BadFile,
+            "tokenizer.ggml.token_type",
+        ),
+    ] {
+        let error = Tokenizer::from_gguf(&vocabulary, Path::new("model.gguf")).expect_err(part);
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.message().starts_with("model.gguf: ") && error.message().contains(part), "{error}");
+    }
+    // Bytes spell everything, so an unknown token is none that is missed.
+    assert!(built(&with(|v| v.unknown = None)).encode("\u{2603}").is_ok());
 }

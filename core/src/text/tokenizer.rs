@@ -223,7 +223,8 @@ impl Tokenizer {
     }
 
     /// The SHA-256 of the vocabulary, the merges and the chat template: the tokenizer's part of a base
-    /// model's fingerprint, the same for a GGUF file and a folder that hold the same tokenizer.
+    /// model's fingerprint, the same for a GGUF file and a folder that hold the same tokenizer. Merges that are made of
+    /// SentencePiece's scores stand in the order of today's transformers; older folders have another.
     pub fn fingerprint(&self) -> [u8; 32] {
         self.fingerprint
     }

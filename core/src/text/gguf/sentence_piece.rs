@@ -3,7 +3,6 @@
 //! SentencePiece merges the two neighbours that make the piece with the best score. A `tokenizer.json` says the same by
 //! a list of merges, and transformers makes that list of the scores; so is it made here.
 
-use std::cmp::Reverse;
 use std::path::Path;
 
 use tokenizers::decoders::byte_fallback::ByteFallback;
@@ -15,7 +14,7 @@ use tokenizers::normalizers::utils::Sequence as Normalizers;
 use tokenizers::normalizers::{Prepend, Replace};
 use tokenizers::{DecoderWrapper, NormalizerWrapper};
 
-use super::{FIELDS, GgufVocabulary, UNUSED, USER_DEFINED};
+use super::{FIELDS, GgufVocabulary, NORMAL, UNUSED, USER_DEFINED};
 use crate::text::pipeline::PipelineParts;
 use crate::{Error, ErrorKind, Result};
 
@@ -87,6 +86,14 @@ impl GgufVocabulary {
         if self.token_types.is_empty() {
             return Err(Error::bad_file(path, FIELDS.added, "missing"));
         }
+        // A converter without the SentencePiece model at hand writes one number for all.
+        let mut pieces = self.scores.iter().zip(&self.token_types).filter(|(_, kind)| **kind == NORMAL);
+        if let Some((first, _)) = pieces.next()
+            && pieces.clone().next().is_some()
+            && pieces.all(|(score, _)| score == first)
+        {
+            return Err(Error::bad_file(path, SCORES, "all pieces have the same, which gives merges no order"));
+        }
         if let Some(id) = self.tokens.iter().position(|token| token.len() > LONGEST_PIECE) {
             let what = format_args!("number {id} has more than {LONGEST_PIECE} bytes");
             return Err(Error::bad_file(path, FIELDS.vocab, what));
@@ -131,7 +138,7 @@ impl GgufVocabulary {
                 }
             }
         }
-        pairs.sort_by(|a, b| b.score.total_cmp(&a.score).then(Reverse(a.chars).cmp(&Reverse(b.chars))));
+        pairs.sort_by(|a, b| b.score.total_cmp(&a.score).then(b.chars.cmp(&a.chars)));
         pairs.into_iter().map(|pair| (pair.parts.0.to_owned(), pair.parts.1.to_owned())).collect()
     }
 }

@@ -201,6 +201,7 @@ fn scored_pieces_that_lie_are_refused_by_name() {
         (with(|v| v.scores.push(0.0)), ErrorKind::BadFile, "tokenizer.ggml.scores: 277 scores for 276 tokens"),
         (with(|v| v.scores[7] = f32::NAN), ErrorKind::BadFile, "tokenizer.ggml.scores: number 7"),
         (with(|v| v.scores[8] = f32::INFINITY), ErrorKind::BadFile, "tokenizer.ggml.scores: number 8"),
+        (with(|v| v.scores.fill(-1000.0)), ErrorKind::BadFile, "tokenizer.ggml.scores: all pieces have the same"),
         (with(|v| v.token_types.clear()), ErrorKind::BadFile, "tokenizer.ggml.token_type: missing"),
         (with(|v| v.token_types.truncate(5)), ErrorKind::BadFile, "5 types for 276 tokens"),
         (with(|v| v.tokens[270] = v.tokens[269].clone()), ErrorKind::BadFile, "269 and 270 are the same token"),

@@ -8,9 +8,10 @@ large, so small ones are trained here; what cuts a text and what scores mean is 
 
 import json
 import unicodedata
+from collections import Counter
 from pathlib import Path
 
-from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers.tokenization_utils_base import generate_merges
 
 GOLDENS = Path(__file__).parent
@@ -18,7 +19,7 @@ DESTINATION = GOLDENS / "gguf_tokenizers"
 DECLARATION = GOLDENS.parent.parent / "core/src/gate/generic/udhr"
 
 LINES_PER_LANGUAGE, LONGEST_LINE = 6, 44  # characters
-MERGES, PIECES = 1200, 700
+MERGES, PIECES, CHARACTERS = 1200, 700, 300
 
 # What rules differ in: English endings, digits, case, marks, runs of white space, line ends, symbols.
 EDGES = [
@@ -81,8 +82,7 @@ NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 RUNS = [character * length for character in "\n▁\t" for length in range(1 if character == "\n" else 2, 9)]
 
-# By what it is like: whether a text gets a space before it; the tokens that come first, with their types and whether
-# `tokenizer.json` lists them as added.
+# By what it is like: whether a text gets a space before it; the tokens that come first, with their types.
 FAMILIES = {
     "llama": (True, [("<unk>", UNKNOWN), ("<s>", CONTROL), ("</s>", CONTROL), *((byte, BYTE) for byte in BYTES)]),
     "gemma": (
@@ -107,8 +107,6 @@ def lines() -> list[str]:
 
 
 def pre_tokenizer(cuts: list[str]) -> pre_tokenizers.PreTokenizer:
-    from tokenizers import Regex
-
     steps = []
     for cut in cuts:
         if cut == DIGITS:
@@ -158,7 +156,12 @@ def sentence_piece(texts: list[str], prefix: bool, first: list[tuple[str, int]])
     trained = Tokenizer(models.BPE())
     trained.normalizer = normalizer
     trained.pre_tokenizer = pre_tokenizers.Split("▁", behavior="merged_with_next")
-    trainer = trainers.BpeTrainer(vocab_size=PIECES, limit_alphabet=300, show_progress=False)
+    # Chosen here: of characters as frequent as each other, the trainer takes any.
+    counts = Counter("".join(texts).replace(" ", "▁"))
+    alphabet = sorted(counts, key=lambda character: (-counts[character], character))[:CHARACTERS]
+    trainer = trainers.BpeTrainer(
+        vocab_size=PIECES, initial_alphabet=alphabet, limit_alphabet=CHARACTERS, show_progress=False
+    )
     trained.train_from_iterator(texts, trainer)
     vocab = trained.get_vocab()
     pieces = sorted(vocab, key=vocab.get)

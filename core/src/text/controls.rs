@@ -1,5 +1,6 @@
 //! The control tokens that a text spells out.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use tokenizers::{AddedToken, AddedVocabulary};
@@ -8,6 +9,9 @@ use tokenizers::{AddedToken, AddedVocabulary};
 pub(super) struct Controls {
     /// Longest first, so that the first that fits is the one meant.
     tokens: Vec<(u32, AddedToken)>,
+    ids: HashSet<u32>,
+    /// The characters that one of them begins with: Gemma has thousands, with one and the same.
+    first: HashSet<char>,
 }
 
 /// A control token in a text.
@@ -25,11 +29,13 @@ impl Controls {
         let mut tokens: Vec<(u32, AddedToken)> =
             special.filter(|(_, token)| !token.content.is_empty()).map(|(id, token)| (*id, token.clone())).collect();
         tokens.sort_unstable_by_key(|(id, token)| (std::cmp::Reverse(token.content.len()), *id));
-        Self { tokens }
+        let ids = tokens.iter().map(|(id, _)| *id).collect();
+        let first = tokens.iter().filter_map(|(_, token)| token.content.chars().next()).collect();
+        Self { tokens, ids, first }
     }
 
     pub fn contains(&self, id: u32) -> bool {
-        self.tokens.iter().any(|(control, _)| *control == id)
+        self.ids.contains(&id)
     }
 
     /// The control tokens in `text[range]`, in order.
@@ -38,7 +44,8 @@ impl Controls {
         let (mut at, mut done) = (range.start, range.start);
         while let Some(next) = text[at..range.end].chars().next() {
             let rest = &text[at..range.end];
-            let Some((id, token)) = self.tokens.iter().find(|(_, token)| rest.starts_with(&token.content)) else {
+            let tokens = if self.first.contains(&next) { &self.tokens[..] } else { &[] };
+            let Some((id, token)) = tokens.iter().find(|(_, token)| rest.starts_with(&token.content)) else {
                 at += next.len_utf8();
                 continue;
             };

@@ -32,10 +32,34 @@ pub(crate) fn byte_level() -> GgufVocabulary {
         token_types,
         bos: Some(1),
         eos: Some(2),
-        eot: None,
-        eom: None,
         add_bos: Some(false),
         chat_template: Some(CHATML.into()),
+        ..GgufVocabulary::default()
+    }
+}
+
+/// A vocabulary of scored pieces as llama.cpp's converter writes it: control tokens, `<think>`, every byte from id 4 on,
+/// the user's runs of white space, pieces, the best first, and a filler.
+pub(crate) fn scored() -> GgufVocabulary {
+    let control = ["<unk>", "<s>", "<|im_end|>"].map(|token| (token.to_owned(), 0.0, 3));
+    let bytes = (0..256).map(|byte| (format!("<0x{byte:02X}>"), 0.0, 6));
+    let users = ["  ", "\n\n"].map(|run| (run.to_owned(), -1000.0, 4));
+    let pieces = ["he", "▁he", "ll", "lo", "▁", "h", "e", "l", "o", "12"].map(String::from);
+    let pieces = pieces.into_iter().zip(1_u16..).map(|(piece, rank)| (piece, -f32::from(rank), 1));
+    let mut rows: Vec<(String, f32, i32)> = control.into();
+    rows.push(("<think>".to_owned(), -1000.0, 4));
+    rows.extend(bytes.chain(users).chain(pieces));
+    rows.extend([("[PAD0]", 5), ("[PAD1]", 5), ("[PAD", 1), ("0]", 5)].map(|(token, kind)| (token.into(), -1e4, kind)));
+    GgufVocabulary {
+        model: "llama".into(),
+        pre: "default".into(),
+        tokens: rows.iter().map(|(token, _, _)| token.clone()).collect(),
+        scores: rows.iter().map(|(_, score, _)| *score).collect(),
+        token_types: rows.iter().map(|(_, _, kind)| *kind).collect(),
+        bos: Some(1),
+        eos: Some(2),
+        unknown: Some(0),
+        ..GgufVocabulary::default()
     }
 }
 

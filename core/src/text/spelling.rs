@@ -49,14 +49,14 @@ fn byte_alphabet() -> [char; 256] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixtures::{built, byte_fallback, byte_level, folder};
+    use super::super::fixtures::{built, byte_fallback, byte_level, folder, scored};
     use super::*;
 
     #[test]
     fn a_texts_tokens_stand_for_its_bytes() {
         let (_guard, dir) = folder(&[("tokenizer.json", &byte_fallback().to_string())]);
         let fallback = Tokenizer::from_folder(&dir).expect("a tokenizer");
-        for (tokenizer, lead) in [(built(&byte_level()), ""), (fallback, " ")] {
+        for (tokenizer, lead) in [(built(&byte_level()), ""), (fallback, " "), (built(&scored()), " ")] {
             let spelled = tokenizer.token_bytes();
             assert!(spelled[1].is_empty(), "a control token");
             for text in ["hello user", "hi\n\thé\u{ad}", "नमस्ते 😀"] {

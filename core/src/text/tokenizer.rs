@@ -223,7 +223,8 @@ impl Tokenizer {
     }
 
     /// The SHA-256 of the vocabulary, the merges and the chat template: the tokenizer's part of a base
-    /// model's fingerprint, the same for a GGUF file and a folder that hold the same tokenizer.
+    /// model's fingerprint, the same for a GGUF file and a folder that hold the same tokenizer. Merges that are made of
+    /// SentencePiece's scores stand in the order of today's transformers; older folders have another.
     pub fn fingerprint(&self) -> [u8; 32] {
         self.fingerprint
     }
@@ -250,7 +251,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::text::fixtures::{built, byte_fallback, byte_level, folder};
+    use crate::text::fixtures::{built, byte_fallback, byte_level, folder, scored};
 
     #[test]
     fn control_tokens_in_a_text_are_text() {
@@ -285,7 +286,7 @@ mod tests {
     fn text_comes_back_from_its_ids() {
         let (_guard, dir) = folder(&[("tokenizer.json", &byte_fallback().to_string())]);
         let fallback = Tokenizer::from_folder(&dir).expect("a tokenizer");
-        for tokenizer in [built(&byte_level()), fallback] {
+        for tokenizer in [built(&byte_level()), fallback, built(&scored())] {
             for text in ["", "hello", " hello", "  two  spaces  ", "é 日本 👩‍👩‍👧\n\n", "\0 \t\r\n", "</s> <s>"]
             {
                 let ids = tokenizer.encode(text).expect("ids");

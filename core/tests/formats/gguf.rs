@@ -84,6 +84,55 @@ fn gguf_text_that_is_not_utf8_is_refused_where_it_is_needed() {
     }
 }
 
+/// A list of floats.
+fn floats(values: &[f32]) -> Meta {
+    let header = [&6u32.to_le_bytes()[..], &(values.len() as u64).to_le_bytes()].concat();
+    Meta::Raw(9, [header, values.iter().flat_map(|value| value.to_le_bytes()).collect()].concat())
+}
+
+#[test]
+fn a_gguf_file_has_scored_pieces() {
+    let bytes = (0..256).map(|byte| format!("<0x{byte:02X}>"));
+    let tokens: Vec<String> = ["<s>", "</s>", "▁h", "▁"].map(str::to_owned).into_iter().chain(bytes).collect();
+    let types = [3, 3, 1, 1].into_iter().chain([6; 256]).collect::<Vec<i32>>();
+    let count = tokens.len();
+    let falling: Vec<f32> = (0..count).map(|id| -(id as f32)).collect();
+    for (key, value, part) in [
+        ("tokenizer.ggml.add_space_prefix", Meta::Bool(true), None),
+        ("tokenizer.ggml.scores", floats(&falling[1..]), Some("tokenizer.ggml.scores: 259 scores for 260")),
+        ("tokenizer.ggml.scores", floats(&[f32::NAN; 260]), Some("tokenizer.ggml.scores: number 0 is not finite")),
+        ("tokenizer.ggml.scores", Meta::I32s(vec![0; count]), Some("tokenizer.ggml.scores: not a list of floats")),
+        ("tokenizer.ggml.scores", Meta::U32(1), Some("tokenizer.ggml.scores")),
+        ("tokenizer.ggml.unknown_token_id", Meta::U32(260), Some("tokenizer.ggml.unknown_token_id: 260")),
+        ("tokenizer.ggml.add_space_prefix", Meta::U32(1), Some("tokenizer.ggml.add_space_prefix")),
+        ("tokenizer.ggml.remove_extra_whitespaces", Meta::Bool(true), Some("tokenizer.ggml.remove_extra_whitespaces")),
+    ] {
+        let mut gguf = Gguf::tiny(plain(0));
+        for (key, value) in [
+            ("tokenizer.ggml.model", Meta::Text("llama")),
+            ("tokenizer.ggml.tokens", Meta::Texts(tokens.clone())),
+            ("tokenizer.ggml.token_type", Meta::I32s(types.clone())),
+            ("tokenizer.ggml.scores", floats(&falling)),
+            ("tokenizer.ggml.bos_token_id", Meta::U32(0)),
+            ("tokenizer.ggml.eos_token_id", Meta::U32(1)),
+            (key, value),
+        ] {
+            gguf.meta.retain(|(other, _)| other != key);
+            gguf.meta.push((key.to_owned(), value));
+        }
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("model.gguf");
+        fs::write(&path, gguf.bytes().0).unwrap();
+        match (ModelFiles::open(&path).unwrap().tokenizer(), part) {
+            (Ok(tokenizer), None) => assert_eq!(tokenizer.encode("hi").unwrap(), [2, 4 + u32::from(b'i')]),
+            (Err(error), Some(part)) => {
+                assert!(error.message().contains("model.gguf") && error.message().contains(part), "{key}: {error}");
+            }
+            (result, _) => panic!("{key}: {result:?}"),
+        }
+    }
+}
+
 #[test]
 fn gguf_that_asks_for_the_unknown_is_refused_by_name() {
     let set = |gguf: &mut Gguf, key: &str, value: Meta| {

@@ -64,6 +64,16 @@ impl GgufArray {
         };
         (0..self.len).map(|_| cursor.scalar(self.element).ok().and_then(whole)).collect()
     }
+
+    /// The values as floats of single width, or `None` for a list of another type.
+    pub fn floats(&self) -> Option<Vec<f32>> {
+        let mut cursor = Cursor::new(&self.bytes);
+        let float = |value| match value {
+            GgufValue::Float(x) => Some(x as f32),
+            _ => None,
+        };
+        (0..self.len).map(|_| cursor.scalar(self.element).ok().and_then(float)).collect()
+    }
 }
 
 /// What a cursor found wrong.

@@ -33,20 +33,30 @@ pub fn vocabulary(file: &GgufFile) -> Result<GgufVocabulary> {
                 .collect::<Result<_>>()?
         }
     };
+    let scores = match file.array(SCORES)? {
+        None => Vec::new(),
+        Some(array) => array.floats().ok_or_else(|| bad(SCORES, "not a list of floats"))?,
+    };
     Ok(GgufVocabulary {
+        architecture: file.str("general.architecture")?.unwrap_or_default().to_owned(),
         model: required("tokenizer.ggml.model")?,
         pre: file.str("tokenizer.ggml.pre")?.unwrap_or("default").to_owned(),
         tokens: strings(TOKENS)?.ok_or_else(|| bad(TOKENS, "missing"))?,
         merges: strings("tokenizer.ggml.merges")?.unwrap_or_default(),
+        scores,
         token_types,
         bos: id("tokenizer.ggml.bos_token_id")?,
         eos: id("tokenizer.ggml.eos_token_id")?,
         eot: id("tokenizer.ggml.eot_token_id")?,
         eom: id("tokenizer.ggml.eom_token_id")?,
+        unknown: id("tokenizer.ggml.unknown_token_id")?,
         add_bos: file.bool("tokenizer.ggml.add_bos_token")?,
+        space_prefix: file.bool("tokenizer.ggml.add_space_prefix")?,
+        remove_extra_whitespaces: file.bool("tokenizer.ggml.remove_extra_whitespaces")?,
         chat_template: file.str("tokenizer.chat_template")?.map(str::to_owned),
     })
 }
 
 const TOKENS: &str = "tokenizer.ggml.tokens";
+const SCORES: &str = "tokenizer.ggml.scores";
 const TOKEN_TYPE: &str = "tokenizer.ggml.token_type";

@@ -52,8 +52,10 @@ pub fn blocks(path: &Path, kind: u32, size: usize) {
 fn forms_follow_options_and_source() {
     // The tiny model is 64 wide; its feed-forward half, 96, has no whole groups of 64.
     type Case = (Dtype, Option<u8>, Option<usize>, Encoding, Encoding, usize);
-    let cases: [Case; 9] = [
+    let cases: [Case; 11] = [
         (Dtype::F32, None, None, affine(4, 64, F32), Float(F32), 11),
+        (Dtype::F32, Some(5), Some(32), affine(5, 32, F32), affine(5, 32, F32), 15),
+        (Dtype::BF16, Some(6), None, affine(6, 64, BF16), Float(BF16), 11),
         (Dtype::BF16, None, Some(32), affine(4, 32, BF16), affine(4, 32, BF16), 15),
         (Dtype::F16, Some(8), Some(64), affine(8, 64, F16), Float(F16), 11),
         (Dtype::F16, Some(8), Some(128), Float(F16), Float(F16), 0),
@@ -147,7 +149,7 @@ fn what_others_may_write_may_be_cut_while_it_is_imported() {
 
 #[test]
 fn blocks_keep_their_values_bits_and_groups() {
-    for (kind, size, bits) in [(2, 18, 4), (3, 20, 4), (6, 22, 8), (7, 24, 8), (8, 34, 8), (20, 18, 8)] {
+    for (kind, size, bits) in [(2, 18, 4), (3, 20, 4), (6, 22, 5), (7, 24, 5), (8, 34, 8), (20, 18, 8)] {
         let home = tempfile::tempdir().unwrap();
         let source = home.path().join("model.gguf");
         blocks(&source, kind, size);
@@ -311,7 +313,7 @@ fn where_it_fails_nothing_is_left() {
         ("tokenizer.json", &sound, None, None, ErrorKind::Io, "tokenizer.json"),
         ("config.json", &sound, None, None, ErrorKind::Io, "config.json"),
         ("model.safetensors", &sound, None, None, ErrorKind::Io, "model.safetensors"),
-        ("", &sound, Some(3), None, ErrorKind::BadOption, "3 bits"),
+        ("", &sound, Some(7), None, ErrorKind::BadOption, "7 bits"),
         ("", &sound, Some(4), Some(16), ErrorKind::BadOption, "groups of 16"),
         ("", &sound, Some(16), Some(7), ErrorKind::BadOption, "groups of 7"),
     ];

@@ -9,6 +9,8 @@ mod weights;
 
 use std::path::Path;
 
+use idiolect_kernels::matrix::{AFFINE_BITS, AFFINE_GROUPS};
+
 pub(crate) use self::config::half_type;
 pub(crate) use self::folder::NewFolder;
 pub(crate) use self::forms::{Form, Forms, narrow};
@@ -23,9 +25,9 @@ use crate::error::{Error, ErrorKind, Result};
 /// What a model is converted to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ImportOptions {
-    /// Bits a weight: 4 or 8 quantize, 16 keeps bf16 or f16 and narrows f32, 32 widens exactly. Without it a quantized
-    /// model keeps its own bits and groups (what no folder can hold, groups of 16, becomes f32), and another one gets 4
-    /// bits.
+    /// Bits a weight: 2, 3, 4, 5, 6 or 8 quantize, 16 keeps bf16 or f16 and narrows f32, 32 widens exactly. Without it a
+    /// quantized model keeps its own bits and groups (what no folder can hold, groups of 16, becomes f32), and another one
+    /// gets 4 bits.
     pub bits: Option<u8>,
     /// Weights that share a scale, 32, 64 or 128; 64 unless given.
     pub group_size: Option<usize>,
@@ -91,11 +93,11 @@ impl ImportOptions {
     fn validate(self) -> Result<()> {
         let wrong = |message: String| Err(Error::new(ErrorKind::BadOption, message));
         match (self.bits, self.group_size) {
-            (Some(bits), _) if !matches!(bits, 4 | 8 | 16 | 32) => {
-                wrong(format!("{bits} bits, where 4, 8, 16 or 32 are known"))
+            (Some(bits), _) if !AFFINE_BITS.contains(&bits) && !matches!(bits, 16 | 32) => {
+                wrong(format!("{bits} bits, where {AFFINE_BITS:?}, 16 and 32 are known"))
             }
-            (_, Some(group)) if !matches!(group, 32 | 64 | 128) => {
-                wrong(format!("groups of {group}, where 32, 64 or 128 are known"))
+            (_, Some(group)) if !AFFINE_GROUPS.contains(&group) => {
+                wrong(format!("groups of {group}, where {AFFINE_GROUPS:?} are known"))
             }
             _ => Ok(()),
         }

@@ -8,7 +8,7 @@ use idiolect_kernels::matrix::{FloatType, Matrix};
 use super::assembly::{Assembly, Parts, is_tied, missing};
 use super::config_json::{self, Quantization};
 use super::gguf::model::{self, ROPE_FACTORS};
-use super::gguf::{GgufFile, vocabulary};
+use super::gguf::{GgufFile, split, vocabulary};
 use super::safetensors;
 use super::source::ModelSource;
 use super::tensor::{Storage, Tensor};
@@ -22,7 +22,7 @@ use crate::text::Tokenizer;
 pub enum ModelLayout {
     /// A folder in Hugging Face's or MLX's layout.
     Folder(PathBuf),
-    /// A GGUF file.
+    /// A GGUF file, or several that are parts of one model.
     Gguf(GgufFile),
 }
 
@@ -39,8 +39,8 @@ const WHAT_A_MODEL_IS: &str =
     "check the path: a model is a folder with config.json, tokenizer.json and model.safetensors, or a GGUF file";
 
 impl ModelFiles {
-    /// Opens a Hugging Face or MLX folder, a GGUF file, or a folder that holds one GGUF file. Nothing is copied: a
-    /// model of a gigabyte opens at once.
+    /// Opens a Hugging Face or MLX folder, a GGUF file, or a folder that holds one GGUF model. Of a model in several GGUF
+    /// files any one is given. Nothing is copied: a model of a gigabyte opens at once.
     ///
     /// # Errors
     /// When a file is missing, broken or contradicts itself, or the model is of an unknown kind.
@@ -56,7 +56,7 @@ impl ModelFiles {
         match source {
             ModelSource::Path(path) => Self::open(path),
             #[cfg(unix)]
-            ModelSource::Descriptor(descriptor) => Self::open_gguf(descriptor.name(), &|_| descriptor.map()),
+            ModelSource::Descriptor(descriptor) => Self::of_gguf(GgufFile::alone(descriptor.map()?)?),
         }
     }
 
@@ -64,18 +64,20 @@ impl ModelFiles {
     pub(super) fn open_by(path: &Path, open: OpenBytes<'_>) -> Result<Self> {
         let metadata = std::fs::metadata(path).map_err(|cause| Error::io(path, &cause).with_hint(WHAT_A_MODEL_IS))?;
         if !metadata.is_dir() {
-            return Self::open_gguf(path, open);
+            return Self::of_gguf(GgufFile::open_by(path, open)?);
         }
         if path.join("config.json").exists() {
             return Self::open_folder(path, open);
         }
-        match gguf_in(path)?.as_slice() {
-            [only] => Self::open_gguf(only, open),
-            [] => {
+        let found = gguf_in(path)?;
+        match (found.as_slice(), split::first_of(&found)) {
+            ([only], _) => Self::of_gguf(GgufFile::open_by(only, open)?),
+            (_, Some(first)) => Self::of_gguf(GgufFile::open_by(first, open)?),
+            ([], _) => {
                 Err(Error::io(&path.join("config.json"), &std::io::ErrorKind::NotFound.into())
                     .with_hint(WHAT_A_MODEL_IS))
             }
-            [first, ..] => Err(Error::bad_file(path, "folder", "holds several GGUF files")
+            ([first, ..], None) => Err(Error::bad_file(path, "folder", "holds several GGUF files")
                 .with_hint(format!("name one, such as {}", first.display()))),
         }
     }
@@ -96,16 +98,16 @@ impl ModelFiles {
         Ok(Self { layout: ModelLayout::Folder(folder.to_owned()), config, parts, mapped })
     }
 
-    fn open_gguf(path: &Path, open: OpenBytes<'_>) -> Result<Self> {
-        let file = GgufFile::of(open(path)?)?;
+    fn of_gguf(file: GgufFile) -> Result<Self> {
         let config = model::config(&file)?;
         let mut tensors = file.tensors().clone();
         let stored = tensors.values().cloned().collect();
         tensors.remove(ROPE_FACTORS);
         let quantization = Quantization::none();
-        let assembly = Assembly { origin: path, config: &config, quantization: &quantization, tensors, gguf: true };
+        let assembly =
+            Assembly { origin: file.path(), config: &config, quantization: &quantization, tensors, gguf: true };
         let parts = assembly.parts(stored)?;
-        let mapped = vec![Arc::clone(file.file())];
+        let mapped = file.files().cloned().collect();
         Ok(Self { layout: ModelLayout::Gguf(file), config, parts, mapped })
     }
 

@@ -8,6 +8,7 @@ mod import;
 mod merge;
 mod opening;
 mod samples;
+mod split;
 #[cfg(unix)]
 mod within;
 

@@ -57,10 +57,6 @@ pub(in crate::format) fn config(file: &GgufFile) -> Result<ModelConfig> {
     if let Some(other) = file.str("general.type")?.filter(|kind| *kind != "model") {
         return Err(Error::bad_file(file.path(), "general.type", format!("{} where a model belongs", shown(other))));
     }
-    if file.usize("split.count")?.is_some_and(|parts| parts > 1) {
-        let error = Error::unsupported(file.path(), "split.count", "a model in several files");
-        return Err(error.with_hint("merge the parts with llama-gguf-split --merge"));
-    }
     for key in VARIANTS.map(|key| key_of(family, key)) {
         let neutral = match file.get(&key) {
             None => true,

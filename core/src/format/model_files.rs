@@ -12,6 +12,7 @@ use super::gguf::{GgufFile, split, vocabulary};
 use super::safetensors;
 use super::source::ModelSource;
 use super::tensor::{Storage, Tensor};
+use super::zero_points::ZeroPoints;
 use crate::disk::file_bytes::{FileBytes, OpenBytes};
 use crate::error::{Error, Result};
 use crate::shape::{ModelConfig, ModuleId, TensorName};
@@ -35,6 +36,24 @@ pub struct ModelFiles {
     mapped: Vec<Arc<FileBytes>>,
 }
 
+/// How weights come to be mapped.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Mapping<'a> {
+    /// As they lie.
+    InPlace,
+    /// By way of files in this folder: what others may write, and what is not read as it lies.
+    By(&'a Path),
+}
+
+impl Mapping<'_> {
+    fn map(self, path: &Path) -> Result<Arc<FileBytes>> {
+        match self {
+            Self::InPlace => FileBytes::map(path),
+            Self::By(folder) => FileBytes::map_private(path, folder),
+        }
+    }
+}
+
 const WHAT_A_MODEL_IS: &str =
     "check the path: a model is a folder with config.json, tokenizer.json and model.safetensors, or a GGUF file";
 
@@ -45,7 +64,7 @@ impl ModelFiles {
     /// # Errors
     /// When a file is missing, broken or contradicts itself, or the model is of an unknown kind.
     pub fn open(path: &Path) -> Result<Self> {
-        Self::open_by(path, &FileBytes::map)
+        Self::open_by(path, Mapping::InPlace)
     }
 
     /// Opens what [`ModelFiles::open`] does, or a GGUF file within another file.
@@ -60,14 +79,15 @@ impl ModelFiles {
         }
     }
 
-    /// The same with the weights' files opened by `open`.
-    pub(super) fn open_by(path: &Path, open: OpenBytes<'_>) -> Result<Self> {
+    /// The same with the weights' files mapped as `mapping` says.
+    pub(super) fn open_by(path: &Path, mapping: Mapping<'_>) -> Result<Self> {
+        let open: OpenBytes<'_> = &|path| mapping.map(path);
         let metadata = std::fs::metadata(path).map_err(|cause| Error::io(path, &cause).with_hint(WHAT_A_MODEL_IS))?;
         if !metadata.is_dir() {
             return Self::of_gguf(GgufFile::open_by(path, open)?);
         }
         if path.join("config.json").exists() {
-            return Self::open_folder(path, open);
+            return Self::open_folder(path, mapping);
         }
         let found = gguf_in(path)?;
         match (found.as_slice(), split::first_of(&found)) {
@@ -82,10 +102,19 @@ impl ModelFiles {
         }
     }
 
-    fn open_folder(folder: &Path, open: OpenBytes<'_>) -> Result<Self> {
+    fn open_folder(folder: &Path, mapping: Mapping<'_>) -> Result<Self> {
         let json = config_json::read(&folder.join("config.json"))?;
-        let quantization = Quantization::of(&json.fields)?;
-        let (tensors, mapped) = safetensors::read_folder(folder, open)?;
+        let read = || safetensors::read_folder(folder, &|path| mapping.map(path));
+        let (quantization, (tensors, mapped)) = match (ZeroPoints::of(&json.fields)?, mapping) {
+            (None, _) => (Quantization::of(&json.fields)?, read()?),
+            (Some(zero_points), Mapping::InPlace) => return Err(zero_points.refusal(folder)),
+            (Some(zero_points), Mapping::By(scratch)) => {
+                let (tensors, mut mapped) = read()?;
+                let (tensors, file) = zero_points.repacked(folder, tensors, scratch)?;
+                mapped.push(file);
+                (Quantization::none(), (tensors, mapped))
+            }
+        };
         let mut config = json.config;
         let [embedding, head] = [TensorName::Embedding, TensorName::Head].map(|name| config.family.path(name));
         config.tie_word_embeddings = is_tied(json.tie, &tensors, &embedding, &head);

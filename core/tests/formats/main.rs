@@ -11,6 +11,7 @@ mod samples;
 mod split;
 #[cfg(unix)]
 mod within;
+mod zero_points;
 
 use idiolect::format::ModelFiles;
 use idiolect::model::TensorName;

@@ -17,8 +17,7 @@ pub(crate) use self::forms::{Form, Forms, narrow};
 pub(crate) use self::low_rank::{Added, LowRank};
 pub(crate) use self::weights::{NOT_FINITE, PANEL, convert};
 use super::destination::{check_folder, nearest_folder};
-use super::model_files::ModelFiles;
-use crate::disk::file_bytes::FileBytes;
+use super::model_files::{Mapping, ModelFiles};
 use crate::disk::staged::refuse_occupied;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -49,7 +48,7 @@ pub struct ImportReport {
 }
 
 /// Converts the model at `source` to a folder at `destination`: quantized bit for bit as MLX does, GGUF blocks repacked
-/// exactly. `progress` is told of weights done and weights in all. The folder appears whole or not at all.
+/// exactly, GPTQ's and AWQ's codes as well. `progress` is told of weights done and weights in all. The folder appears whole or not at all.
 ///
 /// This is the way of a model out of shared storage: weights that somebody else may write are copied before they are
 /// mapped ([`Model::open`](crate::Model::open) says why), which takes their room beside the destination meanwhile.
@@ -67,7 +66,7 @@ pub fn import(
     check_folder(destination)?;
     refuse_occupied(destination)?;
     let near = nearest_folder(destination)?;
-    let files = ModelFiles::open_by(source, &|path| FileBytes::map_private(path, near))?;
+    let files = ModelFiles::open_by(source, Mapping::By(near))?;
     let tokenizer = files.tokenizer()?;
     let forms = Forms::choose(&files, options, half_type(&files)?)?;
     let folder = NewFolder {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use idiolect::model::FAMILIES;
-use idiolect_kernels::matrix::BlockType;
+use idiolect_kernels::matrix::{AFFINE_BITS, AFFINE_GROUPS, BlockType};
 
 /// What README has to hold.
 fn tables() -> String {
@@ -16,7 +16,13 @@ fn tables() -> String {
     }
     let blocks: Vec<&str> = BlockType::ALL.iter().map(|block| block.name()).collect();
     writeln!(text, "\nTensor types of GGUF: F32, F16, BF16, {}.", blocks.join(", ")).unwrap();
+    let (bits, groups) = (numbers(&AFFINE_BITS), numbers(&AFFINE_GROUPS));
+    writeln!(text, "\nMLX's affine codes: {bits} bits in groups of {groups}.").unwrap();
     text
+}
+
+fn numbers(all: &[impl ToString]) -> String {
+    all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 #[test]

@@ -7,7 +7,9 @@
 use std::fs::File;
 #[cfg(unix)]
 use std::fs::Metadata;
-use std::io::Read;
+#[cfg(unix)]
+use std::io::BufWriter;
+use std::io::{Read, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -80,6 +82,36 @@ impl FileBytes {
         #[cfg(not(unix))]
         let _ = folder; // Windows refuses to cut a file that is mapped.
         Self::mapped(path, file, 0..length)
+    }
+
+    /// Maps what `write` writes, in a file without a name, in `folder`, that is gone with the mapping; `name` stands for it in
+    /// errors. Where a file cannot be without a name it is memory.
+    ///
+    /// # Errors
+    /// When `folder` has no room, or `write` fails.
+    pub fn filled(
+        name: &Path,
+        folder: &Path,
+        write: &mut dyn FnMut(&mut dyn Write) -> Result<()>,
+    ) -> Result<Arc<Self>> {
+        #[cfg(unix)]
+        {
+            let io = |cause| Error::io(folder, &cause);
+            let file = nameless_file(folder).map_err(io)?;
+            let mut buffered = BufWriter::new(&file);
+            write(&mut buffered)?;
+            buffered.flush().map_err(io)?;
+            drop(buffered);
+            let length = file.metadata().map_err(io)?.len();
+            Self::mapped(name, file, 0..length)
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = folder;
+            let mut bytes = Vec::new();
+            write(&mut bytes)?;
+            Ok(Arc::new(Self { path: name.to_owned(), content: Content::Read(bytes) }))
+        }
     }
 
     fn mapped(path: &Path, file: File, range: Range<u64>) -> Result<Arc<Self>> {

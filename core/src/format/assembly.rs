@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use idiolect_kernels::matrix::{Matrix, RowOrder};
+use idiolect_kernels::matrix::{AFFINE_BITS, AFFINE_GROUPS, Matrix, RowOrder, is_affine};
 
 use super::config_json::{Quantization, Stated};
 use super::safetensors::Tensors;
@@ -208,11 +208,11 @@ fn affine(
         let what = format!("{bits} bits in groups of {group}, where the configuration says {b} in groups of {g}");
         return Err(weight.bad(what));
     }
-    if !matches!(bits, 4 | 8) || !matches!(group, 32 | 64 | 128) {
+    let Some(known) = u8::try_from(bits).ok().filter(|&bits| is_affine(bits, group)) else {
         return Err(weight
             .unsupported(format!("{bits} bits in groups of {group}"))
-            .with_hint("read are 4 and 8 bits in groups of 32, 64 and 128"));
-    }
+            .with_hint(format!("read are bits {AFFINE_BITS:?} in groups of {AFFINE_GROUPS:?}")));
+    };
     let parts = (weight.bytes.clone(), scales.bytes.clone(), biases.bytes.clone());
-    Matrix::affine((rows, cols), bits as u8, group, float, parts.0, parts.1, parts.2).map_err(|cause| weight.bad(cause))
+    Matrix::affine((rows, cols), known, group, float, parts.0, parts.1, parts.2).map_err(|cause| weight.bad(cause))
 }

@@ -16,6 +16,7 @@ mod safetensors;
 mod safetensors_writer;
 mod source;
 mod tensor;
+mod zero_points;
 
 pub use gguf::{GgufArray, GgufFile, GgufValue, vocabulary};
 pub use import::{ImportOptions, ImportReport, import};

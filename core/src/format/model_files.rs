@@ -8,10 +8,11 @@ use idiolect_kernels::matrix::{FloatType, Matrix};
 use super::assembly::{Assembly, Parts, is_tied, missing};
 use super::config_json::{self, Quantization};
 use super::gguf::model::{self, LONG_ROPE_FACTORS, ROPE_FACTORS};
-use super::gguf::{GgufFile, vocabulary};
+use super::gguf::{GgufFile, split, vocabulary};
 use super::safetensors;
 use super::source::ModelSource;
 use super::tensor::{Storage, Tensor};
+use super::zero_points::ZeroPoints;
 use crate::disk::file_bytes::{FileBytes, OpenBytes};
 use crate::error::{Error, Result};
 use crate::shape::{ModelConfig, ModuleId, TensorName};
@@ -22,7 +23,7 @@ use crate::text::Tokenizer;
 pub enum ModelLayout {
     /// A folder in Hugging Face's or MLX's layout.
     Folder(PathBuf),
-    /// A GGUF file.
+    /// A GGUF file, or several that are parts of one model.
     Gguf(GgufFile),
 }
 
@@ -35,17 +36,35 @@ pub struct ModelFiles {
     mapped: Vec<Arc<FileBytes>>,
 }
 
+/// How weights come to be mapped.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Mapping<'a> {
+    /// As they lie.
+    InPlace,
+    /// By way of files in this folder: what others may write, and what is not read as it lies.
+    By(&'a Path),
+}
+
+impl Mapping<'_> {
+    fn map(self, path: &Path) -> Result<Arc<FileBytes>> {
+        match self {
+            Self::InPlace => FileBytes::map(path),
+            Self::By(folder) => FileBytes::map_private(path, folder),
+        }
+    }
+}
+
 const WHAT_A_MODEL_IS: &str =
     "check the path: a model is a folder with config.json, tokenizer.json and model.safetensors, or a GGUF file";
 
 impl ModelFiles {
-    /// Opens a Hugging Face or MLX folder, a GGUF file, or a folder that holds one GGUF file. Nothing is copied: a
-    /// model of a gigabyte opens at once.
+    /// Opens a Hugging Face or MLX folder, a GGUF file, or a folder that holds one GGUF model. Of a model in several GGUF
+    /// files any one is given. Nothing is copied: a model of a gigabyte opens at once.
     ///
     /// # Errors
     /// When a file is missing, broken or contradicts itself, or the model is of an unknown kind.
     pub fn open(path: &Path) -> Result<Self> {
-        Self::open_by(path, &FileBytes::map)
+        Self::open_by(path, Mapping::InPlace)
     }
 
     /// Opens what [`ModelFiles::open`] does, or a GGUF file within another file.
@@ -56,34 +75,46 @@ impl ModelFiles {
         match source {
             ModelSource::Path(path) => Self::open(path),
             #[cfg(unix)]
-            ModelSource::Descriptor(descriptor) => Self::open_gguf(descriptor.name(), &|_| descriptor.map()),
+            ModelSource::Descriptor(descriptor) => Self::of_gguf(GgufFile::alone(descriptor.map()?)?),
         }
     }
 
-    /// The same with the weights' files opened by `open`.
-    pub(super) fn open_by(path: &Path, open: OpenBytes<'_>) -> Result<Self> {
+    /// The same with the weights' files mapped as `mapping` says.
+    pub(super) fn open_by(path: &Path, mapping: Mapping<'_>) -> Result<Self> {
+        let open: OpenBytes<'_> = &|path| mapping.map(path);
         let metadata = std::fs::metadata(path).map_err(|cause| Error::io(path, &cause).with_hint(WHAT_A_MODEL_IS))?;
         if !metadata.is_dir() {
-            return Self::open_gguf(path, open);
+            return Self::of_gguf(GgufFile::open_by(path, open)?);
         }
         if path.join("config.json").exists() {
-            return Self::open_folder(path, open);
+            return Self::open_folder(path, mapping);
         }
-        match gguf_in(path)?.as_slice() {
-            [only] => Self::open_gguf(only, open),
-            [] => {
+        let found = gguf_in(path)?;
+        match (found.as_slice(), split::first_of(&found)) {
+            ([only], _) => Self::of_gguf(GgufFile::open_by(only, open)?),
+            (_, Some(first)) => Self::of_gguf(GgufFile::open_by(first, open)?),
+            ([], _) => {
                 Err(Error::io(&path.join("config.json"), &std::io::ErrorKind::NotFound.into())
                     .with_hint(WHAT_A_MODEL_IS))
             }
-            [first, ..] => Err(Error::bad_file(path, "folder", "holds several GGUF files")
+            ([first, ..], None) => Err(Error::bad_file(path, "folder", "holds several GGUF files")
                 .with_hint(format!("name one, such as {}", first.display()))),
         }
     }
 
-    fn open_folder(folder: &Path, open: OpenBytes<'_>) -> Result<Self> {
+    fn open_folder(folder: &Path, mapping: Mapping<'_>) -> Result<Self> {
         let json = config_json::read(&folder.join("config.json"))?;
-        let quantization = Quantization::of(&json.fields)?;
-        let (tensors, mapped) = safetensors::read_folder(folder, open)?;
+        let read = || safetensors::read_folder(folder, &|path| mapping.map(path));
+        let (quantization, (tensors, mapped)) = match (ZeroPoints::of(&json.fields)?, mapping) {
+            (None, _) => (Quantization::of(&json.fields)?, read()?),
+            (Some(zero_points), Mapping::InPlace) => return Err(zero_points.refusal(folder)),
+            (Some(zero_points), Mapping::By(scratch)) => {
+                let (tensors, mut mapped) = read()?;
+                let (tensors, file) = zero_points.repacked(folder, tensors, scratch)?;
+                mapped.push(file);
+                (Quantization::none(), (tensors, mapped))
+            }
+        };
         let mut config = json.config;
         let [embedding, head] = [TensorName::Embedding, TensorName::Head].map(|name| config.family.path(name));
         config.tie_word_embeddings = is_tied(json.tie, &tensors, &embedding, &head);
@@ -96,8 +127,7 @@ impl ModelFiles {
         Ok(Self { layout: ModelLayout::Folder(folder.to_owned()), config, parts, mapped })
     }
 
-    fn open_gguf(path: &Path, open: OpenBytes<'_>) -> Result<Self> {
-        let file = GgufFile::of(open(path)?)?;
+    fn of_gguf(file: GgufFile) -> Result<Self> {
         let config = model::config(&file)?;
         let mut tensors = file.tensors().clone();
         let stored = tensors.values().cloned().collect();
@@ -108,10 +138,10 @@ impl ModelFiles {
         factors.for_each(|name| drop(tensors.remove(name)));
         let quantization = Quantization::none();
         let prefix = None;
-        let assembly =
-            Assembly { origin: path, config: &config, quantization: &quantization, tensors, prefix, gguf: true };
+        let origin = file.path();
+        let assembly = Assembly { origin, config: &config, quantization: &quantization, tensors, prefix, gguf: true };
         let parts = assembly.parts(stored)?;
-        let mapped = vec![Arc::clone(file.file())];
+        let mapped = file.files().cloned().collect();
         Ok(Self { layout: ModelLayout::Gguf(file), config, parts, mapped })
     }
 

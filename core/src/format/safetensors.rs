@@ -50,14 +50,20 @@ pub(crate) fn read_folder(folder: &Path, open: OpenBytes<'_>) -> Result<(Tensors
         if let Some(lost) = listed.into_iter().find(|name| !of_shard.contains_key(*name)) {
             return Err(map.bad(lost, format!("not in {shard}")));
         }
-        for (name, tensor) in of_shard {
-            if let Some(first) = tensors.get(&name) {
-                return Err(tensor.bad(format!("also in {}", first.file.display())));
-            }
-            tensors.insert(name, tensor);
-        }
+        add_part(&mut tensors, of_shard)?;
     }
     Ok((tensors, files))
+}
+
+/// Adds the tensors of a further file to those of a model, each of which lies in one file.
+pub(super) fn add_part(tensors: &mut Tensors, part: Tensors) -> Result<()> {
+    for (name, tensor) in part {
+        if let Some(first) = tensors.get(&name) {
+            return Err(tensor.bad(format!("also in {}", first.file.display())));
+        }
+        tensors.insert(name, tensor);
+    }
+    Ok(())
 }
 
 /// A plain file name: nothing that leads out of the folder.

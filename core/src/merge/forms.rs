@@ -139,15 +139,15 @@ impl<'a> Choice<'a> {
 }
 
 /// The forms that a matrix may get, the smallest first: its own bits on its own grid, and where what is added leaves that
-/// grid, on a new one; 8 bits in its own groups; 16 as floats of the model's type, and where that is bf16, whose fraction
+/// grid, on a new one; 4 and 8 bits in its own groups; 16 as floats of the model's type, and where that is bf16, whose fraction
 /// has 8 bits, as f16 with its 11; 32.
 fn ladder(matrix: &Matrix, own: Form, half: FloatType) -> impl Iterator<Item = Form> {
     let codes = match own {
         Form::Affine { bits, group, scales, .. } => {
             let anew = |bits: u8| Form::Affine { bits, group, scales, exact: false };
-            [Some(anew(bits)), (bits < 8).then(|| anew(8))]
+            [Some(anew(bits)), (bits < 4).then(|| anew(4)), (bits < 8).then(|| anew(8))]
         }
-        Form::Float(_) => [None, None],
+        Form::Float(_) => [None; 3],
     };
     let half = narrow(matrix, half);
     let fine = (half == FloatType::BF16).then_some(FloatType::F16);

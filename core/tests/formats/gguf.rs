@@ -153,7 +153,7 @@ fn gguf_that_asks_for_the_unknown_is_refused_by_name() {
         (&|g| set(g, "general.architecture", Meta::Text("gptneox")), Unsupported, "general.architecture: gptneox"),
         (&|g| remove(g, "general.architecture"), BadFile, "general.architecture: missing"),
         (&|g| set(g, "general.type", Meta::Text("adapter")), BadFile, "general.type: adapter"),
-        (&|g| set(g, "split.count", Meta::U32(2)), Unsupported, "split.count"),
+        (&|g| set(g, "split.count", Meta::U32(2)), BadFile, "split.no: missing in a part of a model"),
         (&|g| set(g, "llama.expert_count", Meta::U32(8)), Unsupported, "llama.expert_count"),
         (&|g| set(g, "llama.logit_scale", Meta::F32(2.0)), Unsupported, "llama.logit_scale"),
         (&|g| set(g, "llama.vocab_size", Meta::U32(7)), BadFile, "llama.vocab_size: 7"),

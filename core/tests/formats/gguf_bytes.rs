@@ -30,6 +30,11 @@ pub struct Gguf {
     pub tensors: Vec<Stored>,
 }
 
+/// A number of 16 bits, as parts of a model are numbered.
+pub fn numbered(number: usize) -> Meta {
+    Meta::Raw(2, (number as u16).to_le_bytes().to_vec())
+}
+
 fn text(out: &mut Vec<u8>, text: &str) {
     out.extend((text.len() as u64).to_le_bytes());
     out.extend(text.as_bytes());
@@ -106,6 +111,24 @@ impl Gguf {
             out.extend(&tensor.bytes);
         }
         (out, header)
+    }
+
+    /// The parts of the model, which are one more than `counts`: the first have so many tensors each, and the last one the
+    /// rest. The metadata stays in the first.
+    pub fn split(self, counts: &[usize]) -> Vec<Self> {
+        let (total, mut tensors) = (self.tensors.len(), self.tensors.into_iter());
+        let mut meta = self.meta;
+        let mut parts = Vec::new();
+        for (index, count) in counts.iter().copied().chain([total]).enumerate() {
+            meta.extend([
+                ("split.no".to_owned(), numbered(index)),
+                ("split.count".to_owned(), numbered(counts.len() + 1)),
+                ("split.tensors.count".to_owned(), Meta::Raw(5, (total as i32).to_le_bytes().to_vec())),
+            ]);
+            let tensors = tensors.by_ref().take(count).collect();
+            parts.push(Self { version: self.version, meta: std::mem::take(&mut meta), tensors });
+        }
+        parts
     }
 
     /// The tiny model, matrices stored by `store` as a type number and bytes.

@@ -32,8 +32,8 @@ fn affine(bits: u8, group: usize, scales: FloatType) -> Encoding {
 }
 
 /// A GGUF file whose matrices are random blocks of a type number, scales of both signs and moderate.
-pub fn blocks(path: &Path, kind: u32, size: usize) {
-    let gguf = Gguf::tiny(|name, values| {
+pub fn blocks(kind: u32, size: usize) -> Gguf {
+    Gguf::tiny(|name, values| {
         let seed = name.bytes().fold(kind as u64, |seed, byte| seed.wrapping_mul(31) + u64::from(byte));
         let noise = samples::noise(values.len() / 32 * size, seed);
         let mut bytes: Vec<u8> = noise.iter().map(|x| (x * 128.0) as i8 as u8).collect();
@@ -44,16 +44,17 @@ pub fn blocks(path: &Path, kind: u32, size: usize) {
             }
         }
         (kind, bytes)
-    });
-    fs::write(path, gguf.bytes().0).unwrap();
+    })
 }
 
 #[test]
 fn forms_follow_options_and_source() {
     // The tiny model is 64 wide; its feed-forward half, 96, has no whole groups of 64.
     type Case = (Dtype, Option<u8>, Option<usize>, Encoding, Encoding, usize);
-    let cases: [Case; 9] = [
+    let cases: [Case; 11] = [
         (Dtype::F32, None, None, affine(4, 64, F32), Float(F32), 11),
+        (Dtype::F32, Some(5), Some(32), affine(5, 32, F32), affine(5, 32, F32), 15),
+        (Dtype::BF16, Some(6), None, affine(6, 64, BF16), Float(BF16), 11),
         (Dtype::BF16, None, Some(32), affine(4, 32, BF16), affine(4, 32, BF16), 15),
         (Dtype::F16, Some(8), Some(64), affine(8, 64, F16), Float(F16), 11),
         (Dtype::F16, Some(8), Some(128), Float(F16), Float(F16), 0),
@@ -126,7 +127,7 @@ fn what_others_may_write_may_be_cut_while_it_is_imported() {
         let home = tempfile::tempdir().unwrap();
         let at = |name: &str| home.path().join(name);
         let (source, weights) = if gguf {
-            blocks(&at("model.gguf"), 8, 34);
+            fs::write(at("model.gguf"), blocks(8, 34).bytes().0).unwrap();
             (at("model.gguf"), at("model.gguf"))
         } else {
             let folder = samples::folder(&at("model"), &samples::config(), &samples::tensors(), Dtype::F32);
@@ -147,10 +148,10 @@ fn what_others_may_write_may_be_cut_while_it_is_imported() {
 
 #[test]
 fn blocks_keep_their_values_bits_and_groups() {
-    for (kind, size, bits) in [(2, 18, 4), (3, 20, 4), (6, 22, 8), (7, 24, 8), (8, 34, 8), (20, 18, 8)] {
+    for (kind, size, bits) in [(2, 18, 4), (3, 20, 4), (6, 22, 5), (7, 24, 5), (8, 34, 8), (20, 18, 8)] {
         let home = tempfile::tempdir().unwrap();
         let source = home.path().join("model.gguf");
-        blocks(&source, kind, size);
+        fs::write(&source, blocks(kind, size).bytes().0).unwrap();
         let folder = home.path().join("kept");
         convert(&source, &folder, None, None).unwrap();
         let (gguf, kept) = (Model::open(&source).unwrap(), Model::open(&folder).unwrap());
@@ -182,7 +183,11 @@ fn blocks_keep_their_values_bits_and_groups() {
 fn matrices_that_differ_are_named_in_the_settings() {
     let home = tempfile::tempdir().unwrap();
     let mixed = Gguf::tiny(|name, values| {
-        let (kind, size) = if name == "token_embd.weight" { (8, 34) } else { (2, 18) };
+        let (kind, size) = match name {
+            "token_embd.weight" => (8, 34),
+            "blk.1.attn_q.weight" => (6, 22),
+            _ => (2, 18),
+        };
         (kind, vec![0x21; values.len() / 32 * size])
     });
     fs::write(home.path().join("model.gguf"), mixed.bytes().0).unwrap();
@@ -190,7 +195,12 @@ fn matrices_that_differ_are_named_in_the_settings() {
     convert(&home.path().join("model.gguf"), &folder, None, None).unwrap();
     let quantization = &config_of(&folder)["quantization"];
     assert_eq!(quantization["bits"], 4);
-    assert_eq!(quantization["model.embed_tokens"], json!({ "group_size": 32, "bits": 8, "mode": "affine" }));
+    for (path, bits) in [("model.embed_tokens", 8), ("model.layers.1.self_attn.q_proj", 5)] {
+        assert_eq!(quantization[path], json!({ "group_size": 32, "bits": bits, "mode": "affine" }));
+    }
+    let [gguf, kept] = [home.path().join("model.gguf"), folder.clone()].map(|path| ModelFiles::open(&path).unwrap());
+    assert_eq!(kept.matrix(Q).unwrap().encoding(), affine(5, 32, F16));
+    assert!(matrices(&kept) == matrices(&gguf));
 
     // What the settings say of a module has to agree with its tensors.
     for (path, entry, expected) in [
@@ -311,7 +321,7 @@ fn where_it_fails_nothing_is_left() {
         ("tokenizer.json", &sound, None, None, ErrorKind::Io, "tokenizer.json"),
         ("config.json", &sound, None, None, ErrorKind::Io, "config.json"),
         ("model.safetensors", &sound, None, None, ErrorKind::Io, "model.safetensors"),
-        ("", &sound, Some(3), None, ErrorKind::BadOption, "3 bits"),
+        ("", &sound, Some(7), None, ErrorKind::BadOption, "7 bits"),
         ("", &sound, Some(4), Some(16), ErrorKind::BadOption, "groups of 16"),
         ("", &sound, Some(16), Some(7), ErrorKind::BadOption, "groups of 7"),
     ];

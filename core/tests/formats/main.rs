@@ -9,8 +9,10 @@ mod import;
 mod merge;
 mod opening;
 mod samples;
+mod split;
 #[cfg(unix)]
 mod within;
+mod zero_points;
 
 use idiolect::format::ModelFiles;
 use idiolect::model::TensorName;

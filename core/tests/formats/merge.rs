@@ -1,5 +1,6 @@
 //! What a merge writes of a GGUF file: the blocks that nothing touches repacked exactly, q and k in plain order.
 
+use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -38,11 +39,11 @@ fn added(adapter: &Adapter, module: ModuleId) -> Vec<f64> {
 fn blocks_merge_as_their_values_do() {
     // (GGUF's type, bytes a block, largest divergence, bits that follow)
     for (kind, size, max_divergence, bits) in
-        [(2, 18, 1.0, 4), (3, 20, 1.0, 4), (8, 34, 1.0, 8), (3, 20, 1e-3, 8), (3, 20, 1e-6, 16)]
+        [(2, 18, 1.0, 4), (3, 20, 1.0, 4), (6, 22, 1.0, 5), (8, 34, 1.0, 8), (3, 20, 1e-3, 8), (3, 20, 1e-6, 16)]
     {
         let home = tempfile::tempdir().unwrap();
         let source = home.path().join("model.gguf");
-        blocks(&source, kind, size);
+        fs::write(&source, blocks(kind, size).bytes().0).unwrap();
         let model = Arc::new(Model::open(&source).unwrap());
         let adapter = adapter(&home.path().join("adapter"), &model, 0.5);
         let mut session = Session::new(Arc::clone(&model), DeviceChoice::Cpu).unwrap();

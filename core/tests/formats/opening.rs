@@ -89,7 +89,7 @@ fn a_descriptor_opens_by_its_path() {
     use std::os::fd::AsRawFd;
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("model.gguf");
-    crate::import::blocks(&path, 8, 34);
+    fs::write(&path, crate::import::blocks(8, 34).bytes().0).unwrap();
     let named = Model::open(&path).unwrap();
     let file = fs::File::open(&path).unwrap();
     fs::remove_file(&path).unwrap();

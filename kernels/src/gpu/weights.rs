@@ -2,7 +2,7 @@
 //! axis.
 //!
 //! Rows go in fours and columns in eights. A `vec4<u32>` holds the same columns of four rows, one row a component:
-//! eight 4-bit codes, four 8-bit codes, two 16-bit floats or one f32. Blocks of four rows and eight columns lie
+//! eight 4-bit codes, four 8-bit codes, two 16-bit floats or one f32. Codes of other widths become the next wider ones. Blocks of four rows and eight columns lie
 //! row-four by row-four: `block(q, b)` at `(q·blocks + b)·vectors`, `shader/shared/matrix.wgsl` reads them. The
 //! scales and biases of four rows and one group are one `vec4<u32>` of f16 or bf16 pairs (scale low, bias high), or
 //! two of f32. Rows and columns that pad the last four or eight are zero.
@@ -32,7 +32,7 @@ enum Form {
     Floats(FloatType),
 }
 
-/// What `matrix.wgsl` reads, in the order of its `ENCODING` and `SCALES`.
+/// What `matrix.wgsl` reads, in the order of its `ENCODING` and `SCALES`; codes by width.
 const FORMS: [Form; 5] = [
     Form::Codes(4),
     Form::Codes(8),
@@ -59,14 +59,20 @@ pub(crate) struct Packing {
 
 impl Packing {
     fn of(matrix: &Matrix) -> Self {
-        let (form, scales, group) = match (matrix.affine_form(), matrix.encoding()) {
-            (Some((bits, group, scales)), _) => (Form::Codes(bits), scales, group),
-            (None, Encoding::Float(float)) => (Form::Floats(float), FloatType::F16, 0),
+        let (place, scales, group) = match (matrix.affine_form(), matrix.encoding()) {
+            (Some((bits, group, scales)), _) => {
+                let holds = |form: &Form| matches!(form, Form::Codes(width) if *width >= bits);
+                (FORMS.iter().position(holds), scales, group)
+            }
+            (None, Encoding::Float(float)) => {
+                (FORMS.iter().position(|form| *form == Form::Floats(float)), FloatType::F16, 0)
+            }
             (None, encoding) => unreachable!("{encoding:?} without a group-affine form"),
         };
-        let place = FORMS.iter().position(|&known| known == form);
         let scale_place = SCALE_TYPES.iter().position(|&known| known == scales);
-        let Some((encoding, scales)) = place.zip(scale_place) else { unreachable!("{form:?}, which no kernel reads") };
+        let Some((encoding, scales)) = place.zip(scale_place) else {
+            unreachable!("{:?}, which no kernel reads", matrix.encoding())
+        };
         Self { encoding: encoding as u32, scales: scales as u32, group }
     }
 
@@ -269,13 +275,16 @@ impl Uploader<'_> {
 fn pack(matrix: &Matrix, placed: &DeviceMatrix, rows: Range<usize>) -> (Vec<u32>, Vec<u32>) {
     let (packing, count) = (placed.packing, rows.len());
     let row_words = placed.blocks() * packing.vectors();
-    if let Form::Floats(float) = packing.form() {
-        let mut values = vec![0.0; count * placed.cols];
-        matrix.dequantize(rows, 0..placed.cols, &mut values);
-        let words = interleave(count, row_words, |i| float_words(float, &values[i * placed.cols..][..placed.cols]));
-        return (words, Vec::new());
-    }
-    let affine = matrix.affine_rows(rows, packing.scale_type());
+    let bits = match packing.form() {
+        Form::Codes(bits) => bits,
+        Form::Floats(float) => {
+            let mut values = vec![0.0; count * placed.cols];
+            matrix.dequantize(rows, 0..placed.cols, &mut values);
+            let words = interleave(count, row_words, |i| float_words(float, &values[i * placed.cols..][..placed.cols]));
+            return (words, Vec::new());
+        }
+    };
+    let affine = matrix.affine_rows(rows, bits, packing.scale_type());
     let code_bytes = affine.codes.len() / count;
     let codes = interleave(count, row_words, |i| {
         let (words, _) = affine.codes[i * code_bytes..][..code_bytes].as_chunks::<4>();

@@ -27,9 +27,21 @@ pub struct AffineRows {
 }
 
 impl AffineRows {
-    /// Appends whole runs of codes, `bits` each.
-    pub(super) fn pack(&mut self, bits: u8, codes: &[u8]) {
+    /// Appends codes, whole groups, `bits` each.
+    ///
+    /// # Panics
+    /// When bits are not those of [`Matrix::affine`].
+    pub fn pack(&mut self, bits: u8, codes: &[u8]) {
         (Width::known(bits).pack)(codes, &mut self.codes);
+    }
+
+    /// Appends whole runs of packed codes, of `from` bits, as codes of `to` bits, which are no fewer.
+    pub(super) fn widen(&mut self, from: u8, to: u8, codes: &[u8]) {
+        if from == to {
+            self.codes.extend(codes);
+        } else {
+            (Width::known(from).repack)(codes, Width::known(to), &mut self.codes);
+        }
     }
 }
 
@@ -73,16 +85,77 @@ impl Codes<RUN> for EightBits {
     }
 }
 
+/// Codes of any other width: a stream of bits without gaps, in which eight codes are as many bytes as a code has bits.
+struct Stream;
+
+impl<const BYTES: usize> Codes<BYTES> for Stream {
+    /// Eight codes at a time come apart by halves, each to the lower end of its half of the word.
+    #[inline(always)]
+    fn unpack(run: &[u8; BYTES]) -> [u8; RUN] {
+        let bits = BYTES * 8 / RUN;
+        let ones = |count: usize| (1u64 << count) - 1;
+        let mut words = [0u64; RUN / 8];
+        for (word, eight) in words.iter_mut().zip(run.chunks_exact(bits)) {
+            let mut bytes = [0; 8];
+            bytes[..bits].copy_from_slice(eight);
+            *word = u64::from_le_bytes(bytes);
+        }
+        // (codes a half, the lower halves after it of those already apart)
+        for (half, lower) in [(4, 1), (2, 1 | 1 << 32), (1, 1 | 1 << 16 | 1 << 32 | 1 << 48)] {
+            let (low, apart) = (ones(half * bits) * lower, half * 8);
+            for word in &mut words {
+                *word = *word & low | (*word << (apart - half * bits)) & (low << apart);
+            }
+        }
+        let mut codes = [0; RUN];
+        for (codes, word) in codes.as_chunks_mut::<8>().0.iter_mut().zip(words) {
+            *codes = word.to_le_bytes();
+        }
+        codes
+    }
+
+    fn pack(codes: &[u8; RUN]) -> [u8; BYTES] {
+        let bits = BYTES * 8 / RUN;
+        let mut run = [0; BYTES];
+        for (eight, codes) in run.chunks_exact_mut(bits).zip(codes.as_chunks::<8>().0) {
+            let word = codes.iter().rev().fold(0u64, |word, &code| word << bits | u64::from(code));
+            eight.copy_from_slice(&word.to_le_bytes()[..bits]);
+        }
+        run
+    }
+}
+
 /// What can be done with codes of a width.
 struct Width {
     bits: u8,
     dequantize: fn(&Stored<'_>, &mut [f32]),
     dot: fn(&Stored<'_>, &[f32], &[f32], &mut [f32]),
     pack: fn(&[u8], &mut Vec<u8>),
+    repack: fn(&[u8], &Width, &mut Vec<u8>),
 }
 
 /// The widths that are read and written.
-const WIDTHS: [Width; 2] = [Width::of::<FourBits, _>(), Width::of::<EightBits, _>()];
+const WIDTHS: [Width; 6] = [
+    Width::of::<Stream, 8>(),
+    Width::of::<Stream, 12>(),
+    Width::of::<FourBits, _>(),
+    Width::of::<Stream, 20>(),
+    Width::of::<Stream, 24>(),
+    Width::of::<EightBits, _>(),
+];
+
+/// The bits of codes that [`Matrix::affine`](super::Matrix::affine) takes.
+pub const AFFINE_BITS: [u8; WIDTHS.len()] = {
+    let (mut all, mut index) = ([0; WIDTHS.len()], 0);
+    while index < all.len() {
+        all[index] = WIDTHS[index].bits;
+        index += 1;
+    }
+    all
+};
+
+/// The lengths of groups that it takes.
+pub const AFFINE_GROUPS: [usize; 3] = [32, 64, 128];
 
 impl Width {
     const fn of<C: Codes<BYTES>, const BYTES: usize>() -> Self {
@@ -91,24 +164,22 @@ impl Width {
             dequantize: dequantize_codes::<C, BYTES>,
             dot: dot_codes::<C, BYTES>,
             pack: pack::<C, BYTES>,
+            repack: repack::<C, BYTES>,
         }
-    }
-
-    fn get(bits: u8) -> Option<&'static Self> {
-        const { &WIDTHS }.iter().find(|width| width.bits == bits)
     }
 
     /// # Panics
     /// When no codes have this width.
     fn known(bits: u8) -> &'static Self {
-        let Some(width) = Self::get(bits) else { panic!("codes of {bits} bits") };
+        let known = const { &WIDTHS }.iter().find(|width| width.bits == bits);
+        let Some(width) = known else { panic!("codes of {bits} bits") };
         width
     }
 }
 
 /// Whether [`Matrix::affine`](super::Matrix::affine) takes codes of this width, in groups of this length.
 pub fn is_affine(bits: u8, group: usize) -> bool {
-    Width::get(bits).is_some() && matches!(group, 32 | 64 | 128)
+    AFFINE_BITS.contains(&bits) && AFFINE_GROUPS.contains(&group)
 }
 
 /// The values of whole runs.
@@ -210,6 +281,10 @@ fn dot_rows<C: Codes<BYTES>, const BYTES: usize>(stored: &Stored<'_>, x: &[f32],
 
 fn pack<C: Codes<BYTES>, const BYTES: usize>(codes: &[u8], out: &mut Vec<u8>) {
     codes.as_chunks().0.iter().for_each(|codes| out.extend(C::pack(codes)));
+}
+
+fn repack<C: Codes<BYTES>, const BYTES: usize>(codes: &[u8], to: &Width, out: &mut Vec<u8>) {
+    codes.as_chunks().0.iter().for_each(|run| (to.pack)(&C::unpack(run), out));
 }
 
 /// Quantizes `values`, whole groups of rows, bit for bit as MLX 0.32 does on a CPU.

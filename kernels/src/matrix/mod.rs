@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 
-pub use affine::{AffineRows, is_affine, quantize_affine};
+pub use affine::{AFFINE_BITS, AFFINE_GROUPS, AffineRows, is_affine, quantize_affine};
 pub use block::BlockType;
 pub use float::FloatType;
 pub use rows::ColumnSums;
@@ -63,12 +63,12 @@ impl std::fmt::Debug for Bytes {
 pub enum Encoding {
     /// Plain floats.
     Float(FloatType),
-    /// MLX's group-affine form, `w = scale·q + bias` per `group` columns; codes are packed into
-    /// little-endian u32 words, least significant first.
+    /// MLX's group-affine form, `w = scale·q + bias` per `group` columns; codes are a stream of bits without gaps, least
+    /// significant first, in little-endian u32 words.
     Affine {
-        /// Bits a code: 4 or 8.
+        /// Bits a code, of [`AFFINE_BITS`].
         bits: u8,
-        /// Columns that share a scale and a bias: 32, 64 or 128.
+        /// Columns that share a scale and a bias, of [`AFFINE_GROUPS`].
         group: usize,
         /// The type of scales and biases.
         scales: FloatType,

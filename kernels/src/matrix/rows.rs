@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::affine::{self, AffineRows, is_affine};
 use super::float::FloatType;
 use super::run::RUN;
-use super::{Bytes, Encoding, Matrix, RowOrder};
+use super::{Encoding, Matrix, RowOrder};
 
 /// The sums of a vector over the columns that share a scale and a bias, made once for all rows of a matrix.
 pub struct ColumnSums(Vec<f32>);
@@ -104,30 +104,30 @@ impl Matrix {
         }
     }
 
-    /// The rows in the form that [`Matrix::affine_form`] gives, in plain order; `scales` is the type it gave. They
-    /// dequantize to the same values, but for the sign of a zero.
+    /// The rows in the form that [`Matrix::affine_form`] gives, in plain order; `scales` is the type it gave, `bits` are
+    /// those it gave or more. They dequantize to the same values, but for the sign of a zero.
     ///
     /// # Panics
-    /// When the rows lie outside the matrix, or it holds plain floats.
-    pub fn affine_rows(&self, rows: Range<usize>, scales: FloatType) -> AffineRows {
+    /// When the rows lie outside the matrix, it holds plain floats, or no codes have so many bits.
+    pub fn affine_rows(&self, rows: Range<usize>, bits: u8, scales: FloatType) -> AffineRows {
         assert!(rows.end <= self.rows, "rows outside the matrix");
         let mut out = AffineRows::default();
         for row in rows {
             let stored = self.stored_row(row);
             match self.encoding {
                 Encoding::Float(_) => panic!("plain floats have no exact group-affine form"),
-                Encoding::Affine { .. } => {
-                    let part = |bytes: &Bytes| {
+                Encoding::Affine { bits: own, .. } => {
+                    let [codes, scales, biases] = [&self.codes, &self.scales, &self.biases].map(|bytes| {
                         let width = bytes.len() / self.rows;
-                        bytes[stored * width..][..width].to_vec()
-                    };
-                    out.codes.extend(part(&self.codes));
-                    out.scales.extend(part(&self.scales));
-                    out.biases.extend(part(&self.biases));
+                        &bytes[stored * width..][..width]
+                    });
+                    out.widen(own, bits, codes);
+                    out.scales.extend(scales);
+                    out.biases.extend(biases);
                 }
                 Encoding::Block(block) => {
                     let width = self.code_bytes(self.cols);
-                    block.repack(&self.codes[stored * width..][..width], scales, &mut out);
+                    block.repack(&self.codes[stored * width..][..width], bits, scales, &mut out);
                 }
             }
         }
@@ -138,7 +138,7 @@ impl Matrix {
     /// and where [`Matrix::affine`] does not take the form.
     pub fn to_affine(&self) -> Option<Self> {
         let (bits, group, scales) = self.affine_form().filter(|&(bits, group, _)| is_affine(bits, group))?;
-        let AffineRows { codes, scales: s, biases } = self.affine_rows(0..self.rows, scales);
+        let AffineRows { codes, scales: s, biases } = self.affine_rows(0..self.rows, bits, scales);
         let encoding = Encoding::Affine { bits, group, scales };
         let (codes, s, biases) = (codes.into(), s.into(), biases.into());
         Some(Self { encoding, order: RowOrder::Plain, codes, scales: s, biases, ..*self })

@@ -175,7 +175,7 @@ fn six_bits(bytes: &[u8], j: usize) -> (f32, f32) {
 /// Every encoding whose columns come in groups.
 pub fn grouped() -> Vec<Encoding> {
     let mut all: Vec<Encoding> = BLOCK_FORMATS.map(|format| Encoding::Block(format.block)).to_vec();
-    for bits in [4, 8] {
+    for bits in [2, 3, 4, 5, 6, 8] {
         for group in [32, 64, 128] {
             all.extend(FLOAT_TYPES.map(|scales| Encoding::Affine { bits, group, scales }));
         }
@@ -250,11 +250,9 @@ pub fn stored(
                 biases.clone().into(),
             );
             let value = move |at: usize| {
-                let per_word = 32 / usize::from(bits);
-                let word = &codes[at / per_word * 4..][..4];
-                let word = u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
-                let code = (word >> (at % per_word * usize::from(bits))) & ((1 << bits) - 1);
-                value(float, &scales, at / group) * code as f32 + value(float, &biases, at / group)
+                let places = (0..bits).map(|place| (place, at * usize::from(bits) + usize::from(place)));
+                let code: f32 = places.map(|(place, i)| bit(codes[i / 8], i % 8) * f32::from(1u8 << place)).sum();
+                value(float, &scales, at / group) * code + value(float, &biases, at / group)
             };
             (matrix, Box::new(value))
         }

@@ -98,14 +98,11 @@ fn block_formats_are_as_defined_however_they_are_read() {
         }
         let (bits, group, scales) = matrix.affine_form().unwrap();
         assert_eq!((bits, group), (block.bits(), block.group()));
-        let AffineRows { codes, scales: factors, biases } = matrix.affine_rows(0..5, scales);
-        let code = |i: usize| match bits {
-            4 => codes[i / 2] >> (i % 2 * 4) & 15,
-            _ => codes[i],
-        };
+        // Of eight bits, so that a code is a byte.
+        let AffineRows { codes, scales: factors, biases } = matrix.affine_rows(0..5, 8, scales);
         let factor = |bytes, i: usize| scales.read(bytes, i / group);
         let repacked: Vec<f32> =
-            (0..5 * cols).map(|i| factor(&factors, i) * f32::from(code(i)) + factor(&biases, i)).collect();
+            (0..5 * cols).map(|i| factor(&factors, i) * f32::from(codes[i]) + factor(&biases, i)).collect();
         if let Some(affine) = matrix.to_affine() {
             assert_eq!(affine.encoding(), Encoding::Affine { bits, group, scales });
             let mut read = vec![f32::NAN; values.len()];

@@ -13,6 +13,8 @@ use serde::Serialize;
 use crate::output::{Output, Table, megabytes, thousands};
 use crate::progress::Progress;
 
+const BITS: [&str; 8] = ["2", "3", "4", "5", "6", "8", "16", "32"];
+
 #[derive(Debug, Args)]
 pub struct Import {
     /// A model folder or a GGUF file; weights that somebody else may write are copied before they are read
@@ -22,7 +24,7 @@ pub struct Import {
     destination: PathBuf,
 
     /// Bits a weight; 16 and 32 do not quantize [default: a quantized model keeps its own, another one gets 4]
-    #[arg(long, value_parser = PossibleValuesParser::new(["4", "8", "16", "32"]).try_map(|bits| bits.parse::<u8>()))]
+    #[arg(long, value_parser = PossibleValuesParser::new(BITS).try_map(|bits| bits.parse::<u8>()))]
     bits: Option<u8>,
 
     /// Weights that share a scale [default: 64]

@@ -204,9 +204,13 @@ fn models_are_described_and_imported() {
     let people = idiolect(home.path(), &["info", "base"]).stdout;
     assert!(people.contains("trainable params: 233,472 || all params: 7,052,544 || trainable%: 3.3105"), "{people}");
 
-    for (bits, expected) in
-        [("4", "4 bits in groups of 32"), ("8", "8 bits in groups of 32"), ("16", "bf16"), ("32", "f32")]
-    {
+    for (bits, expected) in [
+        ("3", "3 bits in groups of 32"),
+        ("4", "4 bits in groups of 32"),
+        ("8", "8 bits in groups of 32"),
+        ("16", "bf16"),
+        ("32", "f32"),
+    ] {
         let imported =
             idiolect(home.path(), &["import", "base", bits, "--bits", bits, "--group-size", "32", "--json"]).object();
         assert_eq!(number(&imported, "parameters"), 6_819_072.0);

@@ -5,6 +5,7 @@
 //! `general.alignment`. A string is a u64 length and its bytes, an array a u32 type, a u64 length and its values.
 
 pub(super) mod model;
+pub(super) mod split;
 mod tensors;
 mod value;
 mod vocabulary;
@@ -17,30 +18,47 @@ pub use value::{GgufArray, GgufValue};
 pub use vocabulary::vocabulary;
 
 use self::value::{Cursor, Fault, ValueType};
-use super::safetensors::Tensors;
-use crate::disk::file_bytes::FileBytes;
+use super::safetensors::{Tensors, add_part};
+use crate::disk::file_bytes::{FileBytes, OpenBytes};
 use crate::error::shown;
 use crate::error::{Error, Result};
 
-/// An open GGUF file.
+/// An open GGUF file, or the parts of a model in several.
 #[derive(Debug)]
 pub struct GgufFile {
     file: Arc<FileBytes>,
+    /// The other parts, in their order.
+    further: Vec<Arc<FileBytes>>,
+    /// Of the first part.
     metadata: BTreeMap<String, GgufValue>,
     tensors: Tensors,
 }
 
 impl GgufFile {
-    /// Maps a file and checks everything that it says of itself: counts, lengths, types, offsets, overlaps.
+    /// Maps a file, and where it is a part of a model those beside it, and checks everything that they say of themselves:
+    /// counts, lengths, types, offsets, overlaps.
     ///
     /// # Errors
-    /// When the file cannot be read, is not GGUF, or contradicts itself; or a tensor has a type that is not read.
+    /// When a file is missing or cannot be read, is not GGUF, or contradicts itself or another part; or a tensor has a type
+    /// that is not read.
     pub fn open(path: &Path) -> Result<Self> {
-        Self::of(FileBytes::map(path)?)
+        Self::open_by(path, &FileBytes::map)
     }
 
-    /// The same of a file that is open.
-    pub(crate) fn of(file: Arc<FileBytes>) -> Result<Self> {
+    /// The same with files opened by `open`.
+    pub(crate) fn open_by(path: &Path, open: OpenBytes<'_>) -> Result<Self> {
+        split::open(path, open)
+    }
+
+    /// A whole model in one file, which is open.
+    pub(crate) fn alone(file: Arc<FileBytes>) -> Result<Self> {
+        let file = Self::of(file)?;
+        split::refuse(&file)?;
+        Ok(file)
+    }
+
+    /// A file, whatever it is a part of.
+    fn of(file: Arc<FileBytes>) -> Result<Self> {
         let (path, bytes): (_, &[u8]) = (file.path(), (*file).as_ref());
         let mut cursor = Cursor::new(bytes);
         let header = |fault: Fault| fault.error(path, "header");
@@ -62,17 +80,23 @@ impl GgufFile {
         let infos = tensors::read_infos(path, &mut cursor, tensor_count)?;
         let data = cursor.at.next_multiple_of(alignment);
         let tensors = tensors::place(path, &file, infos, data, alignment)?;
-        Ok(Self { file, metadata, tensors })
+        Ok(Self { file, further: Vec::new(), metadata, tensors })
     }
 
-    /// Where the file lies.
+    /// Adds the tensors of the next part.
+    fn append(&mut self, part: Self) -> Result<()> {
+        self.further.push(part.file);
+        add_part(&mut self.tensors, part.tensors)
+    }
+
+    /// Where the file lies, the first one of several.
     pub fn path(&self) -> &Path {
         self.file.path()
     }
 
-    /// Its bytes.
-    pub(crate) fn file(&self) -> &Arc<FileBytes> {
-        &self.file
+    /// All files.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Arc<FileBytes>> {
+        [&self.file].into_iter().chain(&self.further)
     }
 
     /// A metadata value.

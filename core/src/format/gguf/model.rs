@@ -62,10 +62,6 @@ pub(in crate::format) fn config(file: &GgufFile) -> Result<ModelConfig> {
     if let Some(other) = file.str("general.type")?.filter(|kind| *kind != "model") {
         return Err(Error::bad_file(file.path(), "general.type", format!("{} where a model belongs", shown(other))));
     }
-    if file.usize("split.count")?.is_some_and(|parts| parts > 1) {
-        let error = Error::unsupported(file.path(), "split.count", "a model in several files");
-        return Err(error.with_hint("merge the parts with llama-gguf-split --merge"));
-    }
     let windowed = matches!(family.windows, Windows::AllButEvery(_) | Windows::Everywhere);
     let more = [(!windowed).then_some(WINDOW), (!family.alibi).then_some(ALIBI)];
     let variants = VARIANTS.into_iter().chain(more.into_iter().flatten());

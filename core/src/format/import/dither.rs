@@ -41,7 +41,7 @@ pub(super) fn dithered(
     let sums: Vec<f32> = weights.iter().zip(&changes).map(|(weight, change)| weight + change).collect();
     check_range(&sums, scales)?;
     let mut out = match own {
-        true => matrix.affine_rows(rows.clone(), scales),
+        true => matrix.affine_rows(rows.clone(), bits, scales),
         false => quantize_affine(&sums, bits, group, scales),
     };
     let top = f32::from((1u16 << bits) - 1);
@@ -61,10 +61,8 @@ pub(super) fn dithered(
             }));
         }
     }
-    out.codes = match bits {
-        4 => codes.as_chunks::<2>().0.iter().map(|[low, high]| low | (high << 4)).collect(),
-        _ => codes,
-    };
+    out.codes.clear();
+    out.pack(bits, &codes);
     Ok(out)
 }
 
@@ -108,6 +106,7 @@ mod tests {
             (0.05, 4, true, 0.1, 0.15),
             (0.005, 4, true, 0.3, 0.15),
             (0.05, 4, false, 0.15, 0.2),
+            (0.05, 6, false, 0.05, 0.05),
             (0.05, 8, false, 0.02, 0.01),
             (0.005, 8, false, 0.05, 0.01),
             (1.0, 8, false, 0.01, 0.02),
@@ -137,7 +136,8 @@ mod tests {
     #[test]
     fn groups_without_range_stay() {
         let base = matrix(4, quantize_affine(&[0.75; ROWS * COLS], 4, GROUP, FloatType::F16));
-        let zero = AffineRows { scales: vec![0; ROWS * COLS / GROUP * 2], ..base.affine_rows(0..ROWS, FloatType::F16) };
+        let zero =
+            AffineRows { scales: vec![0; ROWS * COLS / GROUP * 2], ..base.affine_rows(0..ROWS, 4, FloatType::F16) };
         let base = matrix(4, zero);
         let added = LowRank { a: &[0.1; COLS], b: &[1.0; ROWS], rank: 1, scale: 1.0, seed: 0 };
         let grid = Grid { bits: 4, group: GROUP, scales: FloatType::F16, own: true };

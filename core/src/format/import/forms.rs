@@ -182,7 +182,7 @@ mod tests {
         let affine = |bits, group, scales, exact| Form::Affine { bits, group, scales, exact };
         for (block, same, eight) in [
             (BlockType::Q4_K, affine(4, 32, F32, true), affine(8, 32, BF16, false)),
-            (BlockType::Q5_K, affine(8, 32, F32, true), affine(8, 32, F32, true)),
+            (BlockType::Q5_K, affine(5, 32, F32, true), affine(8, 32, BF16, false)),
             (BlockType::Q2_K, Form::Float(F32), affine(8, 32, BF16, false)),
             (BlockType::Q3_K, Form::Float(F32), affine(8, 32, BF16, false)),
             (BlockType::Q6_K, Form::Float(F32), affine(8, 32, BF16, false)),

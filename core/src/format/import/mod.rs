@@ -9,23 +9,24 @@ mod weights;
 
 use std::path::Path;
 
+use idiolect_kernels::matrix::{AFFINE_BITS, AFFINE_GROUPS};
+
 pub(crate) use self::config::half_type;
 pub(crate) use self::folder::NewFolder;
 pub(crate) use self::forms::{Form, Forms, narrow};
 pub(crate) use self::low_rank::{Added, LowRank};
 pub(crate) use self::weights::{NOT_FINITE, PANEL, convert};
 use super::destination::{check_folder, nearest_folder};
-use super::model_files::ModelFiles;
-use crate::disk::file_bytes::FileBytes;
+use super::model_files::{Mapping, ModelFiles};
 use crate::disk::staged::refuse_occupied;
 use crate::error::{Error, ErrorKind, Result};
 
 /// What a model is converted to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ImportOptions {
-    /// Bits a weight: 4 or 8 quantize, 16 keeps bf16 or f16 and narrows f32, 32 widens exactly. Without it a quantized
-    /// model keeps its own bits and groups (what no folder can hold, groups of 16, becomes f32), and another one gets 4
-    /// bits.
+    /// Bits a weight: 2, 3, 4, 5, 6 or 8 quantize, 16 keeps bf16 or f16 and narrows f32, 32 widens exactly. Without it a
+    /// quantized model keeps its own bits and groups (what no folder can hold, groups of 16, becomes f32), and another one
+    /// gets 4 bits.
     pub bits: Option<u8>,
     /// Weights that share a scale, 32, 64 or 128; 64 unless given.
     pub group_size: Option<usize>,
@@ -47,7 +48,7 @@ pub struct ImportReport {
 }
 
 /// Converts the model at `source` to a folder at `destination`: quantized bit for bit as MLX does, GGUF blocks repacked
-/// exactly. `progress` is told of weights done and weights in all. The folder appears whole or not at all.
+/// exactly, GPTQ's and AWQ's codes as well. `progress` is told of weights done and weights in all. The folder appears whole or not at all.
 ///
 /// This is the way of a model out of shared storage: weights that somebody else may write are copied before they are
 /// mapped ([`Model::open`](crate::Model::open) says why), which takes their room beside the destination meanwhile.
@@ -65,7 +66,7 @@ pub fn import(
     check_folder(destination)?;
     refuse_occupied(destination)?;
     let near = nearest_folder(destination)?;
-    let files = ModelFiles::open_by(source, &|path| FileBytes::map_private(path, near))?;
+    let files = ModelFiles::open_by(source, Mapping::By(near))?;
     let tokenizer = files.tokenizer()?;
     let forms = Forms::choose(&files, options, half_type(&files)?)?;
     let folder = NewFolder {
@@ -91,11 +92,11 @@ impl ImportOptions {
     fn validate(self) -> Result<()> {
         let wrong = |message: String| Err(Error::new(ErrorKind::BadOption, message));
         match (self.bits, self.group_size) {
-            (Some(bits), _) if !matches!(bits, 4 | 8 | 16 | 32) => {
-                wrong(format!("{bits} bits, where 4, 8, 16 or 32 are known"))
+            (Some(bits), _) if !AFFINE_BITS.contains(&bits) && !matches!(bits, 16 | 32) => {
+                wrong(format!("{bits} bits, where {AFFINE_BITS:?}, 16 and 32 are known"))
             }
-            (_, Some(group)) if !matches!(group, 32 | 64 | 128) => {
-                wrong(format!("groups of {group}, where 32, 64 or 128 are known"))
+            (_, Some(group)) if !AFFINE_GROUPS.contains(&group) => {
+                wrong(format!("groups of {group}, where {AFFINE_GROUPS:?} are known"))
             }
             _ => Ok(()),
         }

@@ -169,8 +169,8 @@ pub(crate) fn convert(
         (Form::Affine { bits, group, scales, exact: own }, Some(added)) => {
             dithered(matrix, rows, Grid { bits, group, scales, own }, added)
         }
-        (Form::Affine { scales, exact: true, .. }, None) => {
-            let repacked = matrix.affine_rows(rows, scales);
+        (Form::Affine { bits, scales, exact: true, .. }, None) => {
+            let repacked = matrix.affine_rows(rows, bits, scales);
             let finite = |bytes: &[u8]| (0..bytes.len() / scales.size()).all(|i| scales.read(bytes, i).is_finite());
             let sound = finite(&repacked.scales) && finite(&repacked.biases);
             if sound { Ok(repacked) } else { Err(NOT_FINITE) }

@@ -35,7 +35,7 @@ trait Block<const LEN: usize>: Pod {
     const GGUF_TYPE: u32;
     /// Columns that share a scale and a bias.
     const GROUP: usize;
-    /// Bits a code in the group-affine form.
+    /// Bits of [`Block::codes`].
     const BITS: u8;
 
     /// The values, as the format defines them.
@@ -67,7 +67,7 @@ struct Format {
     dequantize: fn(&Stored<'_>, &mut [f32]),
     dot: fn(&Stored<'_>, &[f32], &[f32], &mut [f32]),
     fits_f16: fn(&[u8]) -> bool,
-    repack: fn(&[u8], FloatType, &mut AffineRows),
+    repack: fn(&[u8], u8, FloatType, &mut AffineRows),
 }
 
 impl BlockType {
@@ -157,9 +157,9 @@ impl BlockType {
         if (self.0.fits_f16)(blocks) { FloatType::F16 } else { FloatType::F32 }
     }
 
-    /// Appends blocks in the group-affine form.
-    pub(super) fn repack(self, blocks: &[u8], scales: FloatType, out: &mut AffineRows) {
-        (self.0.repack)(blocks, scales, out);
+    /// Appends blocks in the group-affine form, their codes of so many bits.
+    pub(super) fn repack(self, blocks: &[u8], bits: u8, scales: FloatType, out: &mut AffineRows) {
+        (self.0.repack)(blocks, bits, scales, out);
     }
 }
 
@@ -228,14 +228,14 @@ fn fits_f16<B: Block<LEN>, const LEN: usize>(blocks: &[u8]) -> bool {
     })
 }
 
-fn repack<B: Block<LEN>, const LEN: usize>(blocks: &[u8], scales: FloatType, out: &mut AffineRows) {
+fn repack<B: Block<LEN>, const LEN: usize>(blocks: &[u8], bits: u8, scales: FloatType, out: &mut AffineRows) {
     for block in bytemuck::cast_slice::<u8, B>(blocks) {
         for group in 0..LEN / B::GROUP {
             let (scale, bias) = block.scale_and_bias(group);
             scales.write(scale, &mut out.scales);
             scales.write(bias, &mut out.biases);
         }
-        out.pack(B::BITS, &block.codes());
+        out.pack(bits, &block.codes());
     }
 }
 

@@ -37,7 +37,7 @@ impl Block<LEN> for Q2_K {
     const NAME: &'static str = "Q2_K";
     const GGUF_TYPE: u32 = 10;
     const GROUP: usize = 16;
-    const BITS: u8 = 4;
+    const BITS: u8 = 2;
 
     #[inline(always)]
     fn decode<S: Simd>(&self, simd: S, table: &Table, out: &mut [f32; LEN]) {

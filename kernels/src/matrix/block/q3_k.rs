@@ -45,7 +45,7 @@ impl Block<LEN> for Q3_K {
     const NAME: &'static str = "Q3_K";
     const GGUF_TYPE: u32 = 11;
     const GROUP: usize = 16;
-    const BITS: u8 = 4;
+    const BITS: u8 = 3;
 
     #[inline(always)]
     fn decode<S: Simd>(&self, simd: S, table: &Table, out: &mut [f32; LEN]) {

@@ -26,7 +26,7 @@ impl Block<RUN> for Q5_0 {
     const NAME: &'static str = "Q5_0";
     const GGUF_TYPE: u32 = 6;
     const GROUP: usize = RUN;
-    const BITS: u8 = 8;
+    const BITS: u8 = 5;
 
     #[inline(always)]
     fn decode<S: Simd>(&self, simd: S, table: &Table, out: &mut [f32; RUN]) {

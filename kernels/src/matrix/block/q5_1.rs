@@ -27,7 +27,7 @@ impl Block<RUN> for Q5_1 {
     const NAME: &'static str = "Q5_1";
     const GGUF_TYPE: u32 = 7;
     const GROUP: usize = RUN;
-    const BITS: u8 = 8;
+    const BITS: u8 = 5;
 
     #[inline(always)]
     fn decode<S: Simd>(&self, simd: S, table: &Table, out: &mut [f32; RUN]) {

@@ -35,7 +35,7 @@ impl Block<LEN> for Q5_K {
     const NAME: &'static str = "Q5_K";
     const GGUF_TYPE: u32 = 13;
     const GROUP: usize = 32;
-    const BITS: u8 = 8;
+    const BITS: u8 = 5;
 
     #[inline(always)]
     fn decode<S: Simd>(&self, simd: S, table: &Table, out: &mut [f32; LEN]) {

@@ -35,7 +35,7 @@ impl Block<LEN> for Q6_K {
     const NAME: &'static str = "Q6_K";
     const GGUF_TYPE: u32 = 14;
     const GROUP: usize = 16;
-    const BITS: u8 = 8;
+    const BITS: u8 = 6;
 
     #[inline(always)]
     fn decode<S: Simd>(&self, simd: S, table: &Table, out: &mut [f32; LEN]) {

@@ -281,6 +281,7 @@ MODELS = {
     "mlx-8bit-g64": {"source": "repository", "path": "tests/goldens/mlx/8bit-g64"},
     "mlx-4bit-g128": {"source": "repository", "path": "tests/goldens/mlx/4bit-g128"},
     "mlx-mixed": {"source": "repository", "path": "tests/goldens/mlx/mixed"},
+    "mlx-narrow": {"source": "repository", "path": "tests/goldens/mlx/narrow"},
     **{f"mlx-{name}": {"source": "repository", "path": f"tests/goldens/mlx/{name}"}
        for name in ("qwen2", "qwen3", "gemma3", "phi3", "olmo2")},
     "stories260K": {"source": "shared", "path": "models/stories260K"},
@@ -314,6 +315,12 @@ MLX_FOLDERS = {
         4, 64,
         {"embed_tokens": {"bits": 8, "group_size": 32}, "down_proj": {"bits": 8, "group_size": 128},
          "k_proj": {"bits": 4, "group_size": 32}, "layers.1.self_attn.v_proj": False},
+    ),
+    "narrow": (
+        generated("f16, tied", dtype="float16", torch_dtype="float16", **DEFAULT_ROPE, **(GQA | {"intermediate_size": 128})),
+        3, 64,
+        {"embed_tokens": {"bits": 6, "group_size": 64}, "v_proj": {"bits": 6, "group_size": 64},
+         "down_proj": {"bits": 5, "group_size": 128}, "k_proj": {"bits": 2, "group_size": 32}},
     ),
     "qwen2": (generated("tied", family="qwen2", dtype="bfloat16", torch_dtype="bfloat16", **TINY), 4, 32, {}),
     "qwen3": (
@@ -390,6 +397,7 @@ CASES = [
     tiny("mlx-8bit-g64", "8 bits, groups of 64, bf16 scales, a quantized untied head", 301, rank=4, targets=ALL),
     tiny("mlx-4bit-g128", "4 bits, groups of 128, f16 scales", 288, rank=4, targets=ALL),
     tiny("mlx-mixed", "bits and groups that differ from matrix to matrix, one left in f16", 320, rank=4, targets=ALL),
+    tiny("mlx-narrow", "2, 3, 5 and 6 bits, as mlx-lm's mixed recipes have them", 320, rank=4, targets=ALL),
     *(tiny(f"mlx-{name}", f"4 bits, groups of 32; all linears of {name}", 264, rank=2,
            targets=PHI3 if name == "phi3" else ALL) for name in ("qwen2", "qwen3", "gemma3", "phi3", "olmo2")),
     on_text("stories260K", "stories260K", "f32", rank=4, targets=ALL),

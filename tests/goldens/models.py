@@ -157,11 +157,11 @@ def dequantized(tensors: dict, quantization: dict | None) -> dict:
         elif kind == "weight":
             entry = quantization.get(module) or quantization
             bits, group = entry["bits"], entry["group_size"]
-            words = tensor.numpy().view(np.uint32)
-            shifts = np.arange(0, 32, bits, dtype=np.uint32)
-            q = (words[..., None] >> shifts & np.uint32(2**bits - 1)).reshape(words.shape[0], -1, group)
+            rows = tensor.shape[0]
+            stream = np.unpackbits(tensor.numpy().view(np.uint8), axis=-1, bitorder="little")
+            q = (stream.reshape(rows, -1, bits) @ (1 << np.arange(bits))).reshape(rows, -1, group)
             scales, biases = (tensors[f"{module}.{part}"].float().numpy()[..., None] for part in ("scales", "biases"))
-            plain[name] = torch.from_numpy((scales * q.astype(np.float32) + biases).reshape(words.shape[0], -1))
+            plain[name] = torch.from_numpy((scales * q.astype(np.float32) + biases).reshape(rows, -1))
     return plain
 
 

@@ -5,7 +5,6 @@
 //! place: an import repacks them, a module at a time, into a file that is gone with its mapping. Scales and biases are
 //! stored as floats that hold each bias exactly; the sum of the exact products is the exact weight, so nothing is rounded.
 
-use std::io::Write;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -209,6 +208,9 @@ impl Module {
                 Packing::Awq => stored,
             };
             let scale = self.float.read(&self.scales.bytes, group * self.outputs + output);
+            if self.float == FloatType::F32 && scale.to_bits() & u32::from(most) != 0 {
+                return Err(self.scales.unsupported("a scale whose products with codes would be rounded"));
+            }
             Ok((scale, -scale * f32::from(zero)))
         });
         factors.collect()

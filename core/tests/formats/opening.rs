@@ -169,7 +169,7 @@ fn settings_that_are_unknown_or_absurd_are_refused_by_name() {
             Unsupported,
             "layer_types: chunked_attention",
         ),
-        (json!({ "quantization_config": { "quant_method": "gptq" } }), Unsupported, "quant_method: gptq"),
+        (json!({ "quantization_config": { "quant_method": "gptq", "bits": 4 } }), Unsupported, "quant_method: gptq"),
         (json!({ "quantization": { "mode": "mxfp4" } }), Unsupported, "quantization.mode: mxfp4"),
         (json!({ "hidden_size": null }), BadFile, "hidden_size: missing"),
         (json!({ "hidden_size": "64" }), BadFile, "hidden_size: not a whole number"),

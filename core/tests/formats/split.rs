@@ -147,7 +147,7 @@ fn a_part_behind_a_descriptor_is_refused() {
         let file = fs::File::open(&path).unwrap();
         let length = file.metadata().unwrap().len();
         let descriptor = idiolect::model::ModelDescriptor::new(file.as_fd(), 0, length).unwrap();
-        let error = Model::open_source(&idiolect::ModelSource::Descriptor(descriptor)).unwrap_err();
+        let error = Model::open_source(&idiolect::ModelSource::Descriptor(descriptor)).err().unwrap();
         assert_eq!(error.kind(), Unsupported, "{error}");
         assert!(error.message().contains("split.count: a model in 3 files, where one is given"), "{error}");
     }

@@ -62,7 +62,16 @@ impl Packing {
         // By inputs, as both store them.
         let codes: Vec<u8> = random(inputs * outputs, seed).map(|code| code & top as u8).collect();
         let zeros: Vec<u8> = random(groups * outputs, seed + 1).map(|x| self.zeros.0 + x % self.zeros.1).collect();
-        let scales = samples::noise(groups * outputs, seed + 2);
+        // Of more bits than their products with some zeros leave to f16.
+        let fine = samples::noise(groups * outputs, seed + 3).into_iter().map(|x| x / 16.0);
+        let scales: Vec<f32> = samples::noise(groups * outputs, seed + 2)
+            .into_iter()
+            .zip(fine)
+            .map(|(scale, fine)| match self.scales {
+                Dtype::BF16 => half::bf16::from_f32(scale + fine).to_f32(),
+                _ => half::f16::from_f32(scale + fine).to_f32(),
+            })
+            .collect();
         let weight = |(at, &code): (usize, &u8)| {
             let of = at / outputs / group * outputs + at % outputs;
             scales[of] * (f32::from(code) - f32::from(zeros[of]))
@@ -177,7 +186,7 @@ fn an_import_keeps_each_weight() {
 fn what_has_no_exact_form_is_refused_by_name() {
     const PATH: &str = "model.layers.0.self_attn.q_proj";
     type Change<'a> = &'a dyn Fn(&mut Value, &mut dyn FnMut(&str, Option<Stored>));
-    let cases: [(Change<'_>, ErrorKind, &str); 10] = [
+    let cases: [(Change<'_>, ErrorKind, &str); 11] = [
         (&|config, _| config["quant_method"] = json!("fp8"), Unsupported, "quant_method: fp8 is not known"),
         (&|config, _| config["checkpoint_format"] = json!("marlin"), Unsupported, "checkpoint_format: marlin"),
         (&|config, _| config["bits"] = json!(3), Unsupported, "bits: 3, where gptq is read at [4, 8]"),
@@ -193,6 +202,11 @@ fn what_has_no_exact_form_is_refused_by_name() {
             &|_, set| set("qzeros", Some((Dtype::I32, vec![2, 12], vec![0xff; 96]))),
             Unsupported,
             "qzeros: a zero that is stored as 15",
+        ),
+        (
+            &|_, set| set("scales", Some((Dtype::F32, vec![2, 96], 0.1f32.to_le_bytes().repeat(192)))),
+            Unsupported,
+            "scales: a scale whose products with codes would be rounded",
         ),
         (&|_, set| set("qzeros", Some((Dtype::F32, vec![2, 12], vec![0; 96]))), BadFile, "qzeros: type F32"),
         (

@@ -170,11 +170,6 @@ fn refuse_unknown_variants(fields: &JsonFields, family: &Family) -> Result<()> {
             return Err(fields.unsupported(field, unknown));
         }
     }
-    if let Some(quantization) = fields.fields("quantization_config")?
-        && let Some(method) = quantization.str("quant_method")?
-    {
-        return Err(quantization.unsupported("quant_method", shown(method)));
-    }
     Ok(())
 }
 

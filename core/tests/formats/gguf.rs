@@ -93,8 +93,8 @@ fn floats(values: &[f32]) -> Meta {
 #[test]
 fn a_gguf_file_has_scored_pieces() {
     let bytes = (0..256).map(|byte| format!("<0x{byte:02X}>"));
-    let tokens: Vec<String> = ["<s>", "</s>", "▁h", "▁"].map(str::to_owned).into_iter().chain(bytes).collect();
-    let types = [3, 3, 1, 1].into_iter().chain([6; 256]).collect::<Vec<i32>>();
+    let tokens: Vec<String> = ["<s>", "▁h", "▁", "h"].map(str::to_owned).into_iter().chain(bytes).collect();
+    let types = [3, 1, 1, 1].into_iter().chain([6; 256]).collect::<Vec<i32>>();
     let count = tokens.len();
     let falling: Vec<f32> = (0..count).map(|id| -(id as f32)).collect();
     for (key, value, part) in [
@@ -114,7 +114,7 @@ fn a_gguf_file_has_scored_pieces() {
             ("tokenizer.ggml.token_type", Meta::I32s(types.clone())),
             ("tokenizer.ggml.scores", floats(&falling)),
             ("tokenizer.ggml.bos_token_id", Meta::U32(0)),
-            ("tokenizer.ggml.eos_token_id", Meta::U32(1)),
+            ("tokenizer.ggml.eos_token_id", Meta::U32(0)),
             (key, value),
         ] {
             gguf.meta.retain(|(other, _)| other != key);
@@ -124,7 +124,7 @@ fn a_gguf_file_has_scored_pieces() {
         let path = home.path().join("model.gguf");
         fs::write(&path, gguf.bytes().0).unwrap();
         match (ModelFiles::open(&path).unwrap().tokenizer(), part) {
-            (Ok(tokenizer), None) => assert_eq!(tokenizer.encode("hi").unwrap(), [2, 4 + u32::from(b'i')]),
+            (Ok(tokenizer), None) => assert_eq!(tokenizer.encode("hi").unwrap(), [1, 4 + u32::from(b'i')]),
             (Err(error), Some(part)) => {
                 assert!(error.message().contains("model.gguf") && error.message().contains(part), "{key}: {error}");
             }

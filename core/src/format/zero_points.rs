@@ -106,6 +106,9 @@ impl ZeroPoints {
     }
 }
 
+/// A tensor in MLX's form: its suffix, type, width and bytes.
+type Repacked = (&'static str, Storage, usize, Vec<u8>);
+
 /// A module's tensors, checked against each other.
 struct Module {
     packing: Packing,
@@ -156,8 +159,8 @@ impl Module {
         Ok(Self { packing, bits, inputs, outputs, group, codes, zeros, scales, float })
     }
 
-    /// Suffix, type, width and bytes of what the module becomes.
-    fn repack(&self) -> Result<[(&'static str, Storage, usize, Vec<u8>); 3]> {
+    /// What the module becomes.
+    fn repack(&self) -> Result<[Repacked; 3]> {
         // Longer groups become several with the same scale.
         let group =
             AFFINE_GROUPS.into_iter().rev().find(|&group| self.group.is_multiple_of(group)).ok_or_else(|| {

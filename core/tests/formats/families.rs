@@ -71,7 +71,6 @@ const FAMILIES: [Row; 7] = [
         ],
         less: &["attn_norm.weight", "ffn_norm.weight"],
         interleaved: false,
-        ..LIKE_LLAMA
     },
 ];
 

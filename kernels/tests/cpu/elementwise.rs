@@ -88,6 +88,9 @@ fn layer_norm_and_its_gradient() {
     table.finish();
 }
 
+/// The columns of a part, and where in a row each value of a part lies.
+type Layout<'a> = (&'a dyn Fn(usize) -> ColumnRuns, &'a dyn Fn(usize, usize) -> usize);
+
 #[test]
 fn columns_are_taken_apart_and_joined() {
     let (mut table, mut random) = (Table::default(), Random::new(10));
@@ -97,7 +100,7 @@ fn columns_are_taken_apart_and_joined() {
         // One behind another, and head by head.
         let one_by_one = |i: usize| ColumnRuns { first: i * width, run: width, stride: width };
         let by_head = |i: usize| ColumnRuns { first: i * dim, run: dim, stride: 3 * dim };
-        let layouts: [(&dyn Fn(usize) -> ColumnRuns, &dyn Fn(usize, usize) -> usize); 2] = [
+        let layouts: [Layout<'_>; 2] = [
             (&one_by_one, &|i, column| i * width + column),
             (&by_head, &|i, column| (column / dim * 3 + i) * dim + column % dim),
         ];

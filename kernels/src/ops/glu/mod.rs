@@ -27,7 +27,7 @@ pub enum Activation {
 }
 
 /// `2·√(2/π)`.
-const GELU_SLOPE: f32 = 1.595_769_1;
+const GELU_SLOPE: f32 = 1.595_769;
 /// GELU's factor on the cube.
 const GELU_CUBE: f32 = 0.044_715;
 

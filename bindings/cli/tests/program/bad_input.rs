@@ -72,7 +72,7 @@ fn options_that_make_no_sense() {
         (vec!["generate", "base", "--prompt", "a", "--max-tokens", "100000"], "the model holds"),
         (vec!["generate", "base", "--prompt", "a", "--max-tokens", MOST], "the model holds"),
         (vec!["generate", "base", "--prompt", "a", "--stop", ""], "hint: leave it out"),
-        (vec!["import", "base", "b", "--bits", "5"], "5"),
+        (vec!["import", "base", "b", "--bits", "7"], "7"),
         (vec!["import", "base", "b", "--group-size", "48"], "48"),
     ] {
         refused(home.path(), &args, USAGE, message);
